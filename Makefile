@@ -1,0 +1,26 @@
+.PHONY: help run test test-long bench check dist translations
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: ## Serve the demo on http://127.0.0.1:8000 (HOST, PORT and POSTERN_* settings apply)
+	@scripts/setup run
+	@scripts/run
+
+test: ## Every test, with real servers on loopback ports
+	@scripts/setup test
+	@.venv/bin/pytest -m "not long"
+
+test-long: ## The tests at full size
+	@scripts/setup test
+	@.venv/bin/pytest
+
+bench: ## Speed, as ratios to a base measured in the same run
+	@scripts/setup test
+	@.venv/bin/python -m bench
+
+check: ## Style of code and templates
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/djlint --check --lint --quiet postern/templates

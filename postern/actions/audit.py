@@ -1,0 +1,27 @@
+"""The audit trail: every security event, written in the transaction of what it tells."""
+
+from postern.actions.actor import USER_AGENT_LENGTH, Actor
+from postern.models import Account, AuditEvent
+
+
+def record(actor: Actor, action: str, account: Account | None = None, **details: object) -> AuditEvent:
+    """Write down that `actor` did `action` (`source:subject:what`) to `account`, or to themselves.
+
+    Details are small facts for people to read: never a secret, a hash or a token.
+    """
+    concerned = account or actor.account
+    return AuditEvent.create(
+        action=action,
+        actor=actor.account,
+        actor_login=actor.login,
+        account=concerned,
+        account_login=concerned.login if concerned else "",
+        organisation=_organisation_id(concerned),
+        address=actor.address,
+        user_agent=actor.user_agent[:USER_AGENT_LENGTH],
+        details=details,
+    )
+
+
+def _organisation_id(account: Account | None) -> int | None:
+    return account.organisation_id if account else None

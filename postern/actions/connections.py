@@ -1,0 +1,53 @@
+"""The mail programs that are connected now, and their end."""
+
+from dataclasses import dataclass
+
+from postern.actions import outbox
+from postern.actions.ports import Connection, MailServerUnavailable, Ports
+from postern.actions.tokens import new_token
+from postern.models import Account, OutboxItem
+
+# A login that was being verified while the password changed is connected a moment after the first cut.
+STRAGGLERS_AFTER = 1
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The mail programs connected now, or that the mail server could not tell."""
+
+    programs: list[Connection]
+    unknown: bool = False
+
+
+def of(ports: Ports, account: Account) -> Connected:
+    """What is connected under this account's login."""
+    if not account.mailboxes.exists():
+        return Connected([])
+    try:
+        return Connected(ports.mail_server.connections(account.login))
+    except MailServerUnavailable:
+        return Connected([], unknown=True)
+
+
+def put_end(ports: Ports, account: Account, address: str = "") -> OutboxItem | None:
+    """Put the end of an account's connections (or of those from one address) into the outbox, in the caller's
+    transaction; the caller delivers the item that is returned after the commit."""
+    if not account.mailboxes.exists():
+        return None
+    payload = {"login": account.login, "address": address}
+    key = f"connections:{account.id}:{new_token()}"
+    outbox.put(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER)
+    return outbox.put(ports, "connections", key, payload, account, head_start=True)
+
+
+def end_now(ports: Ports, item: OutboxItem | None) -> bool:
+    """Cut at once; False when the mail server did not answer and the outbox will go on trying."""
+    return item is None or outbox.deliver(ports, item)
+
+
+@outbox.handles("connections")
+def _end(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    if payload["address"]:
+        ports.mail_server.end_connections_from(payload["login"], payload["address"])
+    else:
+        ports.mail_server.end_connections(payload["login"])

@@ -1,0 +1,24 @@
+"""What the worker clears away: rows that can no longer matter."""
+
+from postern.actions import sessions
+from postern.models import Attempts, KnownBrowser, OneTimeLink, OutboxItem, WebSession, now
+
+DAY = 24 * 3600
+OUTBOX_KEPT = 30 * DAY
+LINKS_KEPT = 30 * DAY
+ATTEMPTS_KEPT = 2 * DAY
+
+
+def clear_away() -> None:
+    """Delete ended sessions, old links, delivered outbox items and forgotten attempts."""
+    moment = now()
+    longest = sessions.PERSON
+    WebSession.delete().where(
+        (WebSession.created_at < moment - longest.absolute) | (WebSession.seen_at < moment - longest.idle)
+    ).execute()
+    KnownBrowser.delete().where(KnownBrowser.seen_at < moment - sessions.BROWSER_REMEMBERED).execute()
+    OneTimeLink.delete().where(OneTimeLink.expires_at < moment - LINKS_KEPT).execute()
+    OutboxItem.delete().where(
+        (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
+    ).execute()
+    Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()

@@ -1,0 +1,43 @@
+"""Letters to people: put into the outbox with their cause, written and sent when they are delivered."""
+
+from email.message import EmailMessage
+from email.utils import formatdate
+
+from postern.actions import outbox
+from postern.actions.ports import Ports
+from postern.models import Account, OutboxItem
+
+
+def put(
+    ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
+) -> None:
+    """Put a letter to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
+    payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
+    outbox.put(ports, "mail", f"{key}:{recipient}"[:120], payload, account)
+
+
+def addresses_of(account: Account) -> list[str]:
+    """Where an account's notices go: its mailbox (a manager's login is an address too) and its contact address."""
+    return list(dict.fromkeys(filter(None, [account.login, account.contact_email])))
+
+
+@outbox.handles("mail")
+def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    """Write the letter in its recipient's language and hand it to the mailer."""
+    letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])
+    message = EmailMessage()
+    message["Subject"] = letter.subject
+    message["From"] = ports.settings.mail_from
+    message["To"] = payload["to"]
+    message["Date"] = formatdate(item.created_at)
+    # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
+    domain = ports.settings.mail_from.rpartition("@")[2]
+    message["Message-ID"] = _message_id(item, domain)
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    message.add_alternative(letter.html, subtype="html")
+    ports.mailer.send(message, payload["to"])
+
+
+def _message_id(item: OutboxItem, domain: str) -> str:
+    return f"<outbox.{item.id}.{item.created_at}@{domain}>"

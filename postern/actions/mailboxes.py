@@ -1,0 +1,311 @@
+"""Organisations, services, domains and mailboxes: what the operator sets up."""
+
+import csv
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from email_validator import EmailNotValidError, validate_email
+
+from postern.actions import audit, connections, links, passwords, policy, sessions
+from postern.actions.actor import Actor
+from postern.actions.ports import Ports
+from postern.actions.text import N_, Refused
+from postern.models import Account, Domain, Mailbox, Organisation, Service, transactional
+
+LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
+DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
+MEGABYTE = 1024 * 1024
+COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+
+
+@dataclass(frozen=True)
+class NewMailbox:
+    """What is asked for when a mailbox is made. Quota in bytes, 0 for none; without a password a link is made."""
+
+    address: str
+    first_name: str = ""
+    last_name: str = ""
+    contact_email: str = ""
+    quota_bytes: int = 0
+    language: str = ""
+    password: str | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """An account that was made, and the one-time link by which its owner sets the password (None: it has one)."""
+
+    account: Account
+    link: str | None
+
+
+@dataclass
+class Import:
+    """What a file would bring: the mailboxes to make, and what is wrong in which line."""
+
+    mailboxes: list[NewMailbox] = field(default_factory=list)
+    problems: list[tuple[int, Refused]] = field(default_factory=list)
+
+
+@transactional
+def add_service(actor: Actor, organisation: str, name: str, password_policy: str = "classic") -> Service:
+    """A mail service for an organisation, which is made too when there is none of this name."""
+    organisation, name = _name(organisation, "organisation"), _name(name, "name")
+    if password_policy not in policy.POLICIES:
+        raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
+    owner, _ = Organisation.get_or_create(name=organisation)
+    if Service.get_or_none(Service.organisation == owner, Service.name == name):
+        raise Refused(N_("%(organisation)s has a service “%(name)s” already."), organisation=organisation, name=name)
+    service = Service.create(organisation=owner, name=name, password_policy=password_policy)
+    audit.record(actor, "operator:service:added", organisation_name=organisation, service=name)
+    return service
+
+
+@transactional
+def add_domain(actor: Actor, name: str, service: str, organisation: str | None = None) -> Domain:
+    """A domain for a service; the organisation need be named only where several have a service of that name."""
+    name = canonical_domain(name)
+    if Domain.get_or_none(Domain.name == name):
+        raise Refused(N_("There is a domain %(domain)s already."), domain=name)
+    domain = Domain.create(service=find_service(service, organisation), name=name)
+    audit.record(actor, "operator:domain:added", domain=name, service=service)
+    return domain
+
+
+def find_service(name: str, organisation: str | None = None) -> Service:
+    query = Service.select(Service, Organisation).join(Organisation).where(Service.name == name)
+    if organisation:
+        query = query.where(Organisation.name == organisation)
+    found = list(query)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Refused(N_("Several organisations have a service “%(name)s”: name the organisation too."), name=name)
+    raise Refused(N_("There is no service “%(name)s”."), name=name)
+
+
+def add_mailbox(ports: Ports, actor: Actor, new: NewMailbox) -> Made:
+    """A mailbox and the account that opens it."""
+    new = checked(new)
+    account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
+    hashed = _hashed(ports, account, new.password, domain_of(new.address).service.password_policy)
+    return _make_mailbox(ports, actor, new, hashed)
+
+
+@transactional
+def _make_mailbox(ports: Ports, actor: Actor, new: NewMailbox, password_hash: str | None) -> Made:
+    _refuse_taken(new.address)
+    domain = domain_of(new.address)
+    account = Account.create(
+        login=new.address,
+        organisation=domain.service.organisation_id,
+        first_name=new.first_name,
+        last_name=new.last_name,
+        contact_email=new.contact_email,
+        language=new.language,
+        password_hash=password_hash,
+    )
+    Mailbox.create(
+        domain=domain,
+        account=account,
+        address=new.address,
+        home=_fresh_home(new.address),
+        quota_bytes=new.quota_bytes,
+    )
+    audit.record(actor, "operator:mailbox:added", account)
+    return Made(account, None if password_hash else _link(ports, account, links.WELCOME))
+
+
+@transactional
+def add_manager(
+    ports: Ports, actor: Actor, login: str, organisation: str, role: str, password: str | None = None, **names: str
+) -> Made:
+    """Somebody who looks after an organisation: its owner or an administrator. The login is an e-mail address."""
+    login = canonical_address(login)
+    if role not in (Account.OWNER, Account.ADMINISTRATOR):
+        raise Refused(N_("The role must be owner or administrator."))
+    employer = Organisation.get_or_none(Organisation.name == organisation)
+    if employer is None:
+        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation)
+    if Account.by_login(login):
+        raise Refused(N_("There is an account %(login)s already."), login=login)
+    manager = Account(login=login, role=role, organisation=employer, **_names(names))
+    manager.password_hash = _hashed(ports, manager, password, "classic")
+    manager.save(force_insert=True)
+    audit.record(actor, "operator:manager:added", manager, role=role)
+    return Made(manager, None if password else _link(ports, manager, links.WELCOME))
+
+
+@transactional
+def _release(ports: Ports, actor: Actor, account: Account) -> str:
+    audit.record(actor, "operator:account:link-made", account)
+    return _link(ports, account, links.RESET if account.state == Account.ACTIVE else links.RECOVER)
+
+
+def make_link(ports: Ports, actor: Actor, login: str) -> str:
+    """A one-time link by which the owner of an account sets a new password; a locked account opens again with it."""
+    account = Account.by_login(login.strip().lower())
+    if account is None:
+        raise Refused(N_("There is no account %(login)s."), login=login)
+    return _release(ports, actor, account)
+
+
+def lock(ports: Ports, actor: Actor, login: str) -> bool:
+    """Lock an account: nobody signs in, in the panel or by a mail program. False while connections are still open."""
+    account = Account.by_login(login.strip().lower())
+    if account is None:
+        raise Refused(N_("There is no account %(login)s."), login=login)
+    return connections.end_now(ports, _lock(ports, actor, account))
+
+
+@transactional
+def _lock(ports: Ports, actor: Actor, account: Account):
+    account.state = Account.LOCKED
+    account.save(only=[Account.state])
+    sessions.end_all(account)
+    links.revoke(account, links.SETS_PASSWORD)
+    audit.record(actor, "operator:account:locked", account)
+    return connections.put_end(ports, account)
+
+
+def read_import(lines: Iterable[str]) -> Import:
+    """Read mailboxes from CSV with a header line; nothing is made. Every problem is told with its line number."""
+    reader = csv.DictReader(lines, strict=True)
+    plan = Import()
+    header = [name.strip().lower() for name in reader.fieldnames or []]
+    unknown = [name for name in header if name not in COLUMNS]
+    if "address" not in header or unknown:
+        sentence = N_("The first line must name the columns; known are: %(columns)s.")
+        plan.problems.append((1, Refused(sentence, columns=", ".join(COLUMNS))))
+        return plan
+    reader.fieldnames = header
+    seen: set[str] = set()
+    try:
+        for row in reader:
+            _plan_row(plan, reader.line_num, row, seen)
+    except csv.Error:
+        plan.problems.append((reader.line_num, Refused(N_("This line is not CSV: a quote is missing or misplaced."))))
+    return plan
+
+
+def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
+    try:
+        new = checked(_from_row(row))
+        if new.address in seen:
+            raise Refused(N_("%(address)s stands in the file twice."), address=new.address)
+        _refuse_taken(new.address)
+    except Refused as problem:
+        plan.problems.append((line, problem))
+    else:
+        seen.add(new.address)
+        plan.mailboxes.append(new)
+
+
+@transactional
+def apply_import(ports: Ports, actor: Actor, plan: Import) -> list[Made]:
+    """Make every mailbox of the plan, or none."""
+    if plan.problems:
+        raise Refused(N_("The file has problems; nothing was imported."))
+    return [_make_mailbox(ports, actor, new, None) for new in plan.mailboxes]
+
+
+def _from_row(row: dict) -> NewMailbox:
+    if None in row or None in row.values():
+        raise Refused(N_("This line has more or fewer columns than the first."))
+    row = {name: value.strip() for name, value in row.items()}
+    quota = row.get("quota_mb") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", quota):
+        raise Refused(N_("The quota must be a whole number of megabytes."))
+    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "language")}
+    return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
+
+
+def checked(new: NewMailbox) -> NewMailbox:
+    """The same with address, contact address and names checked and in their stored form; raises `Refused`."""
+    address = canonical_address(new.address)
+    domain_of(address)
+    contact = canonical_contact(new.contact_email) if new.contact_email else ""
+    if contact == address:
+        raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
+    names = _names({"first_name": new.first_name, "last_name": new.last_name})
+    return NewMailbox(
+        address,
+        contact_email=contact,
+        quota_bytes=new.quota_bytes,
+        language=new.language,
+        password=new.password,
+        **names,
+    )
+
+
+def canonical_address(address: str) -> str:
+    """A mailbox address as it is stored; raises `Refused` for what is none (ASCII only: Dovecot's logins are)."""
+    local_part, at, domain = address.strip().lower().rpartition("@")
+    if not at or len(local_part) > LONGEST_LOCAL_PART or not LOCAL_PART.fullmatch(local_part) or ".." in local_part:
+        raise Refused(N_("“%(address)s” is no e-mail address."), "address", address=address)
+    return f"{local_part}@{canonical_domain(domain)}"
+
+
+def canonical_domain(name: str) -> str:
+    """A domain's name in small letters; raises `Refused` for what is none."""
+    name = name.strip().lower().removesuffix(".")
+    labels = name.split(".")
+    if len(name) > LONGEST_DOMAIN or len(labels) < 2 or not all(DOMAIN_LABEL.fullmatch(label) for label in labels):
+        raise Refused(N_("“%(domain)s” is no domain name."), "domain", domain=name)
+    return name
+
+
+def canonical_contact(address: str) -> str:
+    """Somebody's e-mail address anywhere in the world; raises `Refused` for what is none."""
+    try:
+        return validate_email(address, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise Refused(N_("“%(address)s” is no e-mail address."), "contact_email", address=address) from None
+
+
+def domain_of(address: str) -> Domain:
+    name = address.rpartition("@")[2]
+    domain = Domain.get_or_none(Domain.name == name)
+    if domain is None:
+        raise Refused(N_("There is no domain %(domain)s here; add it to a service first."), "address", domain=name)
+    return domain
+
+
+def _refuse_taken(address: str) -> None:
+    if Mailbox.by_address(address) or Account.by_login(address):
+        raise Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
+
+
+def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:
+    if password is None:
+        return None
+    accepted = policy.accepted(account, password, ports.settings.password_blocklist, password_policy)
+    return passwords.hash_password(ports.settings, accepted)
+
+
+def _link(ports: Ports, account: Account, purpose: str) -> str:
+    return links.address(ports.settings, purpose, links.create(account, purpose))
+
+
+def _fresh_home(address: str) -> str:
+    """A directory that no mailbox had before: the address for people, random letters for uniqueness."""
+    local_part, _, domain = address.rpartition("@")
+    return f"{domain}/{local_part}-{secrets.token_hex(4)}"
+
+
+def _names(names: dict[str, str]) -> dict[str, str]:
+    return {part: _name(name, part) if name.strip() else "" for part, name in names.items()}
+
+
+def _name(name: str, field: str) -> str:
+    """A name for people: composed, on one line, not too long."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or len(name) > LONGEST_NAME:
+        raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise Refused(N_("A name stands on one line, without control characters."), field)
+    return name

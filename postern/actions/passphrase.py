@@ -1,0 +1,27 @@
+"""Passphrases: words that a person can read aloud and type, with what the classic policy asks for."""
+
+import functools
+import math
+import re
+import secrets
+
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+WORDS = 6
+# The commonest 7,776 English words of three to eight letters: 12.9 bits each, 77.5 for six.
+WORD_LIST_SIZE = 7776
+BITS = WORDS * math.log2(WORD_LIST_SIZE)
+
+
+def suggest() -> str:
+    """A fresh passphrase of six words, the first with a capital letter, and a digit: `Garden-wolf-…-paper-7`."""
+    words = [secrets.choice(word_list()) for _ in range(WORDS)]
+    return "-".join([words[0].capitalize(), *words[1:], str(secrets.randbelow(10))])
+
+
+@functools.cache
+def word_list() -> tuple[str, ...]:
+    """The words, from the frequency list of film subtitles that zxcvbn carries."""
+    spoken = FREQUENCY_LISTS["us_tv_and_film"]
+    readable = (word for word in spoken if re.fullmatch(r"[a-z]{3,8}", word))
+    return tuple(dict.fromkeys(readable))[:WORD_LIST_SIZE]

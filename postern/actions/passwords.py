@@ -1,0 +1,132 @@
+"""A person's own password: hashing, verifying, changing."""
+
+import functools
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from postern.actions import audit, connections, notices, policy, sessions, throttle
+from postern.actions.actor import Actor
+from postern.actions.ports import Ports
+from postern.actions.text import N_, Refused
+from postern.models import Account, OutboxItem, transactional
+from postern.settings import Settings
+
+# Guessing the current password inside a session: slower from the sixth, nothing more after twenty.
+CONFIRMATIONS = throttle.Limit("confirm password", free=5, ceiling=20, window=900)
+
+
+@dataclass(frozen=True)
+class Consequences:
+    """What ends when the person logs out from everywhere."""
+
+    browsers: int
+    programs: list
+    programs_unknown: bool
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of password brought about; `connections_ended`: False while the mail server has not answered."""
+
+    everywhere: bool
+    connections_ended: bool
+
+
+def hasher(settings: Settings) -> PasswordHasher:
+    return _hasher(settings.argon2_time, settings.argon2_memory, settings.argon2_parallelism)
+
+
+def hash_password(settings: Settings, password: str) -> str:
+    """The argon2id hash of a prepared password, as Dovecot reads it behind `{ARGON2ID}`."""
+    return hasher(settings).hash(password)
+
+
+def verify(settings: Settings, stored: str | None, password: object) -> bool:
+    """Whether this is the password of the stored hash. Takes its time for an account that has none, or does not exist."""
+    try:
+        given = policy.prepared(password)
+    except Refused:
+        given = ""
+    try:
+        right = hasher(settings).verify(stored or _nobodys_hash(hasher(settings)), given)
+    except (VerificationError, InvalidHashError):
+        return False
+    return right and bool(stored) and bool(given)
+
+
+def renew_hash(settings: Settings, account: Account, password: str) -> None:
+    """Hash the password anew when the stored hash was made at another cost than the settings ask for."""
+    stored = account.password_hash
+    if not hasher(settings).check_needs_rehash(stored):
+        return
+    renewed = hash_password(settings, policy.prepared(password))
+    Account.update(password_hash=renewed).where(Account.id == account.id, Account.password_hash == stored).execute()
+    account.password_hash = renewed
+
+
+def confirm(ports: Ports, actor: Actor, password: object) -> None:
+    """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`."""
+    guesses = [CONFIRMATIONS.on(actor.session.id)]
+    throttle.attempt(guesses)
+    if not verify(ports.settings, actor.account.password_hash, password):
+        raise Refused(N_("This is not your current password."), "current_password")
+    throttle.forgive(guesses)
+
+
+def consequences(ports: Ports, actor: Actor) -> Consequences:
+    """What logging out from everywhere would end now."""
+    connected = connections.of(ports, actor.account)
+    return Consequences(len(sessions.living(actor.account)), connected.programs, connected.unknown)
+
+
+def change(
+    ports: Ports, actor: Actor, current: object, new: object, everywhere: bool, browser: str | None = None
+) -> Change:
+    """Change the acting person's password; with `everywhere` end every session and connection.
+
+    Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
+    the token of the known browser that may stay known.
+    """
+    confirm(ports, actor, current)
+    accepted = policy.accepted(actor.account, new, ports.settings.password_blocklist)
+    if hmac.compare_digest(accepted.encode(), policy.prepared(current).encode()):
+        raise Refused(N_("The new password is the current one. Choose another."), "new_password")
+    refuse_breached(ports, accepted)
+    item = _commit_change(ports, actor, hash_password(ports.settings, accepted), everywhere, browser)
+    return Change(everywhere, connections.end_now(ports, item))
+
+
+def refuse_breached(ports: Ports, password: str) -> None:
+    """Raises `Refused` when the password is known from a breach; asks only where the host switched that on."""
+    if ports.breaches.contain(password):
+        raise Refused(N_("This password stands in a collection of stolen passwords. Choose another."), "new_password")
+
+
+@transactional
+def _commit_change(
+    ports: Ports, actor: Actor, new_hash: str, everywhere: bool, browser: str | None
+) -> OutboxItem | None:
+    account = actor.account
+    if not account.replace_password(account.password_hash, new_hash):
+        raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
+    ended = sessions.end_all(account) if everywhere else 0
+    if everywhere:
+        sessions.forget_browsers(account, but=browser)
+    audit.record(actor, "web:password:changed", everywhere=everywhere, browsers=ended)
+    notices.password_changed(ports, actor, account, everywhere)
+    return connections.put_end(ports, account) if everywhere else None
+
+
+@functools.lru_cache(maxsize=8)
+def _hasher(time_cost: int, memory_cost: int, parallelism: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism)
+
+
+@functools.lru_cache(maxsize=8)
+def _nobodys_hash(usual: PasswordHasher) -> str:
+    """A hash of the usual cost that no password opens."""
+    return usual.hash(secrets.token_urlsafe(32))

@@ -1,0 +1,97 @@
+"""Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
+
+from postern.actions import audit, connections, links, mail, notices, outbox, passwords, policy, sessions, throttle
+from postern.actions.actor import Actor
+from postern.actions.ports import Ports
+from postern.actions.sign_in import canonical_login
+from postern.actions.text import N_, Refused
+from postern.actions.throttle import Limit
+from postern.actions.tokens import digest
+from postern.models import Account, OneTimeLink, OutboxItem, now, transactional
+
+REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
+
+
+def ask_for_link(ports: Ports, actor: Actor, login: str) -> None:
+    """Ask for a link to set a new password. What happens here is the same for every login, known or not: the worker
+    finds out whether there is anybody to write to."""
+    login = canonical_login(login)
+    throttle.attempt([REQUESTS_FROM_NETWORK.on(throttle.network_of(actor.address))])
+    key = f"forgotten:{digest(login)[:32]}:{now() // 60}"
+    outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
+
+
+@outbox.handles("forgotten")
+def _write_to_owner(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    account = Account.by_login(payload["login"])
+    if account is not None and account.state == Account.ACTIVE and account.contact_email:
+        _put_reset_link(ports, account, payload["address"])
+
+
+@transactional
+def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
+    if links.open_link(account, links.RESET):
+        return
+    token = links.create(account, links.RESET)
+    facts = {
+        "login": account.login,
+        "link": links.address(ports.settings, links.RESET, token),
+        "hours": links.LIFETIMES[links.RESET] // links.HOUR,
+        "address": address,
+    }
+    key = f"reset:{digest(token)[:32]}"
+    mail.put(ports, key, "password_reset", account.contact_email, account.language, facts, account)
+    audit.record(Actor(address=address), "web:password:link-requested", account)
+
+
+def set_password(ports: Ports, actor: Actor, link: OneTimeLink, new: object) -> bool:
+    """Set a password through a link, which is used up by it; ends every session and connection.
+
+    Raises `Refused`, and leaves the link as it is, when the password is not accepted; a link that was used a moment
+    before raises it too. False when the mail server has not cut the connections yet.
+    """
+    accepted = policy.accepted(link.account, new, ports.settings.password_blocklist)
+    passwords.refuse_breached(ports, accepted)
+    return connections.end_now(
+        ports, _commit_password(ports, actor, link, passwords.hash_password(ports.settings, accepted))
+    )
+
+
+@transactional
+def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: str):
+    account = Account.get_by_id(link.account_id)
+    if not link.use() or not account.replace_password(account.password_hash, new_hash):
+        raise link_is_void()
+    if link.purpose == links.RECOVER:
+        account.state = Account.ACTIVE
+        account.save(only=[Account.state])
+    sessions.end_all(account)
+    sessions.forget_browsers(account)
+    audit.record(actor, f"link:password:{link.purpose}", account)
+    if link.purpose != links.WELCOME:
+        notices.password_changed(ports, actor, account, everywhere=True)
+    return connections.put_end(ports, account)
+
+
+def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
+    """ "This wasn't me": lock the account, end everything, tell the managers; False while connections are still open."""
+    return connections.end_now(ports, _commit_lock(ports, actor, link))
+
+
+@transactional
+def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink):
+    account = Account.get_by_id(link.account_id)
+    if not link.use():
+        raise link_is_void()
+    account.state = Account.LOCKED
+    account.save(only=[Account.state])
+    sessions.end_all(account)
+    sessions.forget_browsers(account)
+    links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
+    audit.record(actor, "link:account:locked", account)
+    notices.account_locked(ports, actor, account)
+    return connections.put_end(ports, account)
+
+
+def link_is_void() -> Refused:
+    return Refused(N_("This link has been used, replaced by a newer one, or has expired."))

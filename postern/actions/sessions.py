@@ -1,0 +1,163 @@
+"""Signed-in browsers: each a row that decides; the cookie holds only its token."""
+
+from dataclasses import dataclass
+
+from postern.actions import audit, connections
+from postern.actions.actor import USER_AGENT_LENGTH, Actor
+from postern.actions.ports import Ports
+from postern.actions.tokens import digest, new_token
+from postern.models import Account, KnownBrowser, WebSession, now, transactional
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+# A password that was given so lately need not be given again for a dangerous action.
+RECENT_PASSWORD = 5 * MINUTE
+# Being seen is written down at most this often: reading a page need not write.
+SEEN_EVERY = 30
+BROWSER_REMEMBERED = 180 * DAY
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a session lasts, in seconds: since it was last used, and in all."""
+
+    idle: int
+    absolute: int
+
+
+PERSON = Lifetime(idle=15 * MINUTE, absolute=8 * HOUR)
+MANAGER = Lifetime(idle=10 * MINUTE, absolute=1 * HOUR)
+
+
+def lifetime_of(account: Account) -> Lifetime:
+    return MANAGER if account.is_manager else PERSON
+
+
+def is_alive(session: WebSession) -> bool:
+    """Whether the session still counts: not too old, not left idle, and its account may sign in."""
+    lifetime, moment = lifetime_of(session.account), now()
+    return (
+        session.account.state == Account.ACTIVE
+        and moment < session.seen_at + lifetime.idle
+        and moment < session.created_at + lifetime.absolute
+    )
+
+
+def start(account: Account, address: str, user_agent: str, password_given: bool = True) -> tuple[WebSession, str]:
+    """A new session and the token for its cookie, within the caller's transaction."""
+    token = new_token()
+    session = WebSession.create(
+        account=account,
+        token_hash=digest(token),
+        password_at=now() if password_given else 0,
+        address=address,
+        user_agent=user_agent[:USER_AGENT_LENGTH],
+    )
+    return session, token
+
+
+def find(token: str) -> WebSession | None:
+    """The living session of this token."""
+    session = WebSession.select(WebSession, Account).join(Account).where(WebSession.token_hash == digest(token)).first()
+    return session if session and is_alive(session) else None
+
+
+def seen(session: WebSession, address: str) -> None:
+    """Note that the session is in use, from this address."""
+    moment = now()
+    if moment >= session.seen_at + SEEN_EVERY or address != session.address:
+        WebSession.update(seen_at=moment, address=address).where(WebSession.id == session.id).execute()
+
+
+def password_is_recent(session: WebSession) -> bool:
+    return now() < session.password_at + RECENT_PASSWORD
+
+
+def password_given(session: WebSession) -> None:
+    """Note that the password was given in this session just now."""
+    WebSession.update(password_at=now()).where(WebSession.id == session.id).execute()
+
+
+def living(account: Account) -> list[WebSession]:
+    """The account's signed-in browsers, the one used last first."""
+    return [
+        session
+        for session in WebSession.select(WebSession, Account)
+        .join(Account)
+        .where(WebSession.account == account)
+        .order_by(WebSession.seen_at.desc(), WebSession.id.desc())
+        if is_alive(session)
+    ]
+
+
+@transactional
+def sign_out(actor: Actor) -> None:
+    """End the session that is acting."""
+    audit.record(actor, "web:session:signed-out")
+    WebSession.delete().where(WebSession.id == actor.session.id).execute()
+
+
+@transactional
+def end(actor: Actor, session: WebSession) -> None:
+    """End one of the actor's own sessions."""
+    audit.record(actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    WebSession.delete().where(WebSession.id == session.id).execute()
+
+
+def end_others(ports: Ports, actor: Actor) -> bool:
+    """End every other browser and every connected mail program; False when the mail server did not answer yet."""
+    return connections.end_now(ports, _end_others(ports, actor))
+
+
+@transactional
+def _end_others(ports: Ports, actor: Actor):
+    ended = end_all(actor.account, keep=actor.session)
+    audit.record(actor, "web:sessions:ended-others", browsers=ended)
+    return connections.put_end(ports, actor.account)
+
+
+def end_program(ports: Ports, actor: Actor, address: str) -> bool:
+    """Cut the actor's mail programs that are connected from this address; False when it is still to happen."""
+    return connections.end_now(ports, _end_program(ports, actor, address))
+
+
+@transactional
+def _end_program(ports: Ports, actor: Actor, address: str):
+    audit.record(actor, "web:connections:ended", from_address=address)
+    return connections.put_end(ports, actor.account, address)
+
+
+def end_all(account: Account, keep: WebSession | None = None) -> int:
+    """End the account's browser sessions but `keep`, within the caller's transaction; how many there were."""
+    others = WebSession.account == account
+    if keep is not None:
+        others &= WebSession.id != keep.id
+    return WebSession.delete().where(others).execute()
+
+
+def remember_browser(account: Account, token: str | None) -> str:
+    """Remember that the account signed in with this browser; the token for the browser's cookie."""
+    if token and is_known_browser(account, token):
+        KnownBrowser.update(seen_at=now()).where(KnownBrowser.token_hash == _browser_digest(account, token)).execute()
+        return token
+    token = token or new_token()
+    KnownBrowser.create(account=account, token_hash=_browser_digest(account, token))
+    return token
+
+
+def is_known_browser(account: Account | None, token: str | None) -> bool:
+    """Whether this account signed in with this browser before. Costs the same for an account that does not exist."""
+    found = KnownBrowser.get_or_none(KnownBrowser.token_hash == _browser_digest(account, token or ""))
+    return found is not None and now() < found.seen_at + BROWSER_REMEMBERED
+
+
+def forget_browsers(account: Account, but: str | None = None) -> None:
+    """No browser counts as known any more, except the one that holds this token."""
+    known = KnownBrowser.account == account
+    if but:
+        known &= KnownBrowser.token_hash != _browser_digest(account, but)
+    KnownBrowser.delete().where(known).execute()
+
+
+def _browser_digest(account: Account | None, token: str) -> str:
+    """One cookie serves every account of a shared browser; the rows of its accounts are not linked to one another."""
+    return digest(f"{account.id if account else 0}:{token}")

@@ -1,0 +1,19 @@
+"""Sentences for people. The actions name them in English; the floor above translates them when it shows them."""
+
+
+def N_(sentence: str) -> str:
+    """Mark a sentence for translation without translating it (gettext's `gettext_noop`)."""
+    return sentence
+
+
+class Refused(Exception):
+    """An action that was not carried out, and the sentence that says why; `field` names the form field it is about.
+
+    The sentence is a gettext message with named placeholders, which `facts` fill in.
+    """
+
+    def __init__(self, sentence: str, field: str | None = None, **facts: object):
+        super().__init__(sentence % facts if facts else sentence)
+        self.sentence = sentence
+        self.field = field
+        self.facts = facts

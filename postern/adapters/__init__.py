@@ -1,0 +1,33 @@
+"""The outside world, one file per port; `build` wires them by the settings."""
+
+from postern.actions.ports import Ports
+from postern.adapters.demo_mail import DemoMailer
+from postern.adapters.dovecot import DoveadmMailServer
+from postern.adapters.letters import TemplateLetters
+from postern.adapters.memory import MemoryMailServer, NoBreachedPasswords
+from postern.adapters.pwned import PwnedPasswords
+from postern.adapters.smtp import SmtpMailer
+from postern.settings import Settings
+
+
+def build(settings: Settings) -> Ports:
+    """The real ports. A demo without a mail server or an SMTP server gets twins that keep everything on this machine."""
+    return Ports(
+        settings=settings,
+        mail_server=_mail_server(settings),
+        mailer=_mailer(settings),
+        letters=TemplateLetters(settings),
+        breaches=PwnedPasswords(settings.pwned_passwords_url) if settings.pwned_passwords else NoBreachedPasswords(),
+    )
+
+
+def _mail_server(settings: Settings):
+    if settings.has_mail_server:
+        return DoveadmMailServer(settings.doveadm_url, settings.doveadm_key)
+    return MemoryMailServer()
+
+
+def _mailer(settings: Settings):
+    if settings.keeps_mail:
+        return DemoMailer(settings.instance / "demo-mail")
+    return SmtpMailer(settings.smtp_url, settings.mail_from)

@@ -1,0 +1,49 @@
+"""In-memory twins of the ports, for tests and for a demo without a mail server."""
+
+from email.message import EmailMessage
+
+from postern.actions.ports import Connection, MailerUnavailable, MailServerUnavailable
+
+
+class MemoryMailServer:
+    """A mail server whose connections are a list."""
+
+    def __init__(self, connections: list[Connection] | None = None):
+        self.connected = connections or []
+        self.is_down = False
+
+    def connections(self, login: str) -> list[Connection]:
+        self._answer()
+        return [each for each in self.connected if each.user == login]
+
+    def end_connections(self, login: str) -> None:
+        self._answer()
+        self.connected = [each for each in self.connected if each.user != login]
+
+    def end_connections_from(self, login: str, address: str) -> None:
+        self._answer()
+        self.connected = [each for each in self.connected if (each.user, each.address) != (login, address)]
+
+    def _answer(self) -> None:
+        if self.is_down:
+            raise MailServerUnavailable("The mail server is down.")
+
+
+class MemoryMailer:
+    """A mailer that keeps what was sent."""
+
+    def __init__(self):
+        self.sent: list[tuple[str, EmailMessage]] = []
+        self.is_down = False
+
+    def send(self, message: EmailMessage, recipient: str) -> None:
+        if self.is_down:
+            raise MailerUnavailable("The mailer is down.")
+        self.sent.append((recipient, message))
+
+
+class NoBreachedPasswords:
+    """The collection where the host did not switch the look-up on: it contains nothing."""
+
+    def contain(self, password: str) -> bool:
+        return False

@@ -1,0 +1,62 @@
+"""The composition: settings, database, ports, blueprints. Nothing else."""
+
+from flask import Flask
+from flask_babel import Babel
+from htmx_flask import Htmx
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from postern import adapters, cli
+from postern.actions.encryption import derived_key
+from postern.actions.ports import Ports
+from postern.blueprints.account.routes import blueprint as account
+from postern.blueprints.demo.routes import blueprint as demo
+from postern.blueprints.links.routes import blueprint as links
+from postern.blueprints.panel.routes import home, panel
+from postern.blueprints.sign_in.routes import blueprint as sign_in
+from postern.blueprints.web import browser_session, errors, guards, hx, security_headers, templates, words
+from postern.models import database, open_database
+from postern.settings import Settings
+
+LARGEST_FORM = 256 * 1024
+
+
+def create_app(settings: Settings | None = None, ports: Ports | None = None) -> Flask:
+    """The panel with these settings (the environment's by default) and ports (the real ones by default).
+
+    Raises `SettingsError` when it cannot start safely.
+    """
+    settings = settings or Settings.load()
+    app = Flask("postern", static_folder="static")
+    app.config.update(
+        SECRET_KEY=derived_key(settings.secret_key, "visitor cookies"),
+        MAX_CONTENT_LENGTH=LARGEST_FORM,
+        WTF_CSRF_TIME_LIMIT=None,
+        BABEL_TRANSLATION_DIRECTORIES=str(words.TRANSLATIONS),
+        BABEL_DEFAULT_LOCALE=settings.default_language,
+        BABEL_DEFAULT_TIMEZONE=settings.default_timezone,
+    )
+    if settings.proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)
+    app.extensions["ports"] = ports or adapters.build(settings)
+    app.session_interface = browser_session.DatabaseSessions(settings)
+    open_database(settings.database_url)
+    app.teardown_appcontext(_close_database)
+
+    Htmx(app)
+    Babel(app, locale_selector=words.choose_language, timezone_selector=words.choose_timezone)
+    hx.init_app(app)
+    errors.init_app(app)
+    guards.init_app(app)
+    security_headers.init_app(app, settings)
+    templates.init_app(app, settings)
+
+    app.add_url_rule("/", "home", home)
+    for blueprint in (panel, sign_in, account, links, demo):
+        app.register_blueprint(blueprint)
+    cli.init_app(app)
+    return app
+
+
+def _close_database(_error: BaseException | None) -> None:
+    if not database.is_closed():
+        database.close()

@@ -1,0 +1,195 @@
+"""My account: the password, who is signed in, what happened, and how the panel speaks."""
+
+from flask import Blueprint, abort, flash, render_template, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import refresh
+from flask_login import current_user
+
+from postern.actions import connections, passphrase, passwords, preferences, sessions
+from postern.actions.text import Refused
+from postern.actions.throttle import TooManyAttempts
+from postern.blueprints.web import guards, hx, words
+from postern.blueprints.web.errors import wait_sentence
+from postern.models import AuditEvent
+
+from .browsers import browser_name
+from .events import sentence
+from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+EVENTS_A_PAGE = 30
+
+
+@blueprint.get("/password")
+@guards.signed_in
+def password():
+    return _password_page(PasswordForm())
+
+
+@blueprint.post("/password")
+@guards.signed_in
+def change_password():
+    form = PasswordForm()
+    if not form.validate():
+        return _password_page(form, 422)
+    try:
+        change = passwords.change(
+            guards.ports(),
+            guards.actor(),
+            form.current_password.data,
+            form.new_password.data,
+            form.everywhere.data,
+            guards.known_browser(),
+        )
+    except Refused as refusal:
+        form.refuse(refusal, "current_password")
+        return _password_page(form, 422)
+    except TooManyAttempts as refusal:
+        form.current_password.errors = [wait_sentence(refusal)]
+        return _password_page(form, 429)
+    if change.everywhere:
+        return _signed_out(change)
+    flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
+    return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
+
+
+def _signed_out(change: passwords.Change):
+    session.end()
+    flash(_("The new password is in force. Sign in with it."), "success")
+    words.flash_pending(change.connections_ended)
+    return hx.redirect(url_for("sign_in.sign_in"))
+
+
+@blueprint.get("/password/everywhere")
+@guards.signed_in
+def everywhere():
+    """What logging out from everywhere ends: the dialog's content, which the page itself shows without JavaScript."""
+    if not request.htmx:
+        return hx.redirect(url_for(".password"))
+    return hx.render("", consequences=passwords.consequences(guards.ports(), guards.actor()))
+
+
+@blueprint.post("/password/check")
+@guards.signed_in
+def check_password():
+    typed = CheckForm().new_password.data or ""
+    return render_template("account/_checklist.html", **words.checklist(current_user.account, typed))
+
+
+@blueprint.post("/password/suggestion")
+@guards.signed_in
+def suggest_password():
+    return render_template("account/_suggestion.html", suggestion=passphrase.suggest())
+
+
+def _password_page(form: PasswordForm, status: int = 200):
+    return hx.render(
+        "account/password.html",
+        status,
+        form=form,
+        username=current_user.account.login,
+        consequences=passwords.consequences(guards.ports(), guards.actor()),
+        **words.checklist(current_user.account, ""),
+    )
+
+
+@blueprint.get("/sessions")
+@guards.signed_in
+def list_sessions():
+    return _sessions_page()
+
+
+@blueprint.post("/sessions/<int:session_id>/end")
+@guards.signed_in
+def end_session(session_id: int):
+    sessions.end(guards.actor(), _own_session(session_id))
+    if session_id == current_user.record.id:
+        session.end()
+        flash(_("You are signed out."), "success")
+        return hx.redirect(url_for("sign_in.sign_in"))
+    flash(_("The browser is signed out."), "success")
+    return hx.redirect(url_for(".list_sessions"))
+
+
+@blueprint.post("/sessions/programs/end")
+@guards.signed_in
+def end_program():
+    ended = sessions.end_program(guards.ports(), guards.actor(), _address(EndForm().address.data))
+    return _ended(ended, _("The mail programs at this address are disconnected."))
+
+
+@blueprint.get("/sessions/others")
+@guards.recent_password
+def confirm_end_others():
+    return hx.render("account/end_others.html", form=EndForm(), **_in_use())
+
+
+@blueprint.post("/sessions/others")
+@guards.recent_password
+def end_others():
+    ended = sessions.end_others(guards.ports(), guards.actor())
+    return _ended(ended, _("All other browsers and mail programs are signed out."))
+
+
+def _ended(ended: bool, sentence: str):
+    flash(sentence, "success") if ended else words.flash_pending(ended)
+    return hx.redirect(url_for(".list_sessions"))
+
+
+def _own_session(session_id: int):
+    return next((each for each in sessions.living(current_user.account) if each.id == session_id), None) or abort(404)
+
+
+def _address(address: str | None) -> str:
+    return address or abort(400)
+
+
+def _sessions_page():
+    return hx.render("account/sessions.html", form=EndForm(), **_in_use())
+
+
+def _in_use() -> dict:
+    return {
+        "browsers": sessions.living(current_user.account),
+        "connected": connections.of(guards.ports(), current_user.account),
+        "this": current_user.record,
+        "browser_name": browser_name,
+        "has_mailbox": current_user.account.mailbox is not None,
+    }
+
+
+@blueprint.get("/activity")
+@guards.signed_in
+def activity():
+    events = AuditEvent.of(current_user.account, before=request.args.get("before", type=int))
+    page = list(events.limit(EVENTS_A_PAGE + 1))
+    return hx.render(
+        "account/activity.html",
+        events=page[:EVENTS_A_PAGE],
+        older=page[EVENTS_A_PAGE - 1].id if len(page) > EVENTS_A_PAGE else None,
+        is_first=not request.args.get("before"),
+        sentence=sentence,
+        browser_name=browser_name,
+    )
+
+
+@blueprint.get("/preferences")
+@guards.signed_in
+def show_preferences():
+    account = current_user.account
+    return hx.render(
+        "account/preferences.html", form=PreferencesForm(language=account.language, timezone=account.timezone)
+    )
+
+
+@blueprint.post("/preferences")
+@guards.signed_in
+def save_preferences():
+    form = PreferencesForm()
+    if not form.validate():
+        return hx.render("account/preferences.html", 422, form=form)
+    preferences.save(guards.actor(), form.language.data, form.timezone.data)
+    refresh()
+    flash(_("Saved."), "success")
+    return hx.redirect(url_for(".show_preferences"))

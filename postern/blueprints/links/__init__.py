@@ -1,0 +1,1 @@
+"""One-time links that were sent to somebody."""

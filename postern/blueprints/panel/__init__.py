@@ -1,0 +1,1 @@
+"""The panel around the screens: home, health, style and script."""

@@ -1,0 +1,41 @@
+"""The panel's own addresses."""
+
+from flask import Blueprint, Response, abort, url_for
+from flask_login import current_user
+from peewee import PeeweeException
+
+from postern.blueprints.web import assets, guards, hx
+from postern.models import pending_migrations
+
+panel = Blueprint("panel", __name__)
+
+
+@guards.public
+def home():
+    """To the first page that is of use: the password of whoever is signed in, or the way in."""
+    return hx.redirect(url_for("account.password" if current_user.is_authenticated else "sign_in.sign_in"))
+
+
+@panel.get("/healthz")
+@guards.public
+def health():
+    """200 once the database is reachable and migrated; a load balancer asks this."""
+    try:
+        missing = pending_migrations()
+    except PeeweeException:
+        return Response("the database does not answer\n", 503, mimetype="text/plain")
+    if missing:
+        return Response("the database is not migrated\n", 503, mimetype="text/plain")
+    return Response("ok\n", mimetype="text/plain")
+
+
+@panel.get("/assets/<name>")
+@guards.public
+def asset(name: str):
+    """The stylesheet or the script under a name that changes with its content, and so is kept for ever."""
+    for plain, media_type in assets.MEDIA_TYPES.items():
+        if name == assets.hashed_name(plain):
+            answer = Response(assets.asset(plain)[0], content_type=media_type)
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            return answer
+    return abort(404)

@@ -1,0 +1,98 @@
+"""Sign in, sign out, forgotten password, and the password once more before something dangerous."""
+
+from flask import Blueprint, flash, request, session, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from postern.actions import passwords, recovery, sessions
+from postern.actions import sign_in as ways_in
+from postern.actions.text import Refused
+from postern.actions.throttle import TooManyAttempts
+from postern.blueprints.web import guards, hx
+from postern.blueprints.web.errors import wait_sentence
+
+from .forms import ConfirmForm, ForgottenForm, SignInForm
+
+blueprint = Blueprint("sign_in", __name__)
+
+
+@blueprint.get("/sign-in")
+@guards.public
+def sign_in():
+    if current_user.is_authenticated:
+        return hx.redirect(guards.safe_return(request.args.get("next")))
+    return hx.render("sign_in/sign_in.html", form=SignInForm())
+
+
+@blueprint.post("/sign-in")
+@guards.public
+def enter():
+    form = SignInForm()
+    if form.validate():
+        try:
+            signed_in = ways_in.sign_in(
+                guards.ports(), guards.actor(), form.login.data, form.password.data, guards.known_browser()
+            )
+        except Refused as refusal:
+            form.refuse(refusal, "password")
+        except TooManyAttempts as refusal:
+            form.password.errors = [wait_sentence(refusal)]
+        else:
+            session.start(signed_in.session, signed_in.token, signed_in.browser)
+            return hx.redirect(guards.safe_return(request.args.get("next")))
+    return hx.render("sign_in/sign_in.html", 422, form=form)
+
+
+@blueprint.post("/sign-out")
+@guards.signed_in
+def sign_out():
+    sessions.sign_out(guards.actor())
+    session.end()
+    flash(_("You are signed out."), "success")
+    return hx.redirect(url_for(".sign_in"))
+
+
+@blueprint.get("/forgotten-password")
+@guards.public
+def forgotten():
+    return hx.render("sign_in/forgotten.html", form=ForgottenForm())
+
+
+@blueprint.post("/forgotten-password")
+@guards.public
+def send_link():
+    form = ForgottenForm()
+    if not form.validate():
+        return hx.render("sign_in/forgotten.html", 422, form=form)
+    recovery.ask_for_link(guards.ports(), guards.actor(), form.login.data)
+    return hx.render("sign_in/link_sent.html", masked=masked(form.login.data))
+
+
+@blueprint.get("/confirm-password")
+@guards.signed_in
+def confirm():
+    return hx.render("sign_in/confirm.html", form=ConfirmForm())
+
+
+@blueprint.post("/confirm-password")
+@guards.signed_in
+def confirmed():
+    form = ConfirmForm()
+    if form.validate():
+        try:
+            passwords.confirm(guards.ports(), guards.actor(), form.current_password.data)
+        except Refused as refusal:
+            form.refuse(refusal, "current_password")
+        except TooManyAttempts as refusal:
+            form.current_password.errors = [wait_sentence(refusal)]
+        else:
+            sessions.password_given(current_user.record)
+            return hx.redirect(guards.safe_return(request.args.get("next")))
+    return hx.render("sign_in/confirm.html", 422, form=form)
+
+
+def masked(login: str) -> str:
+    """`anna@example.org` as `a•••@e•••.org`: made of what was typed, so that it tells nothing about the account."""
+    local_part, at, domain = login.strip().partition("@")
+    host, dot, suffix = domain.rpartition(".")
+    return f"{local_part[:1]}•••{at}{(host or domain)[:1]}•••{dot}{suffix if dot else ''}" if at else f"{login[:1]}•••"

@@ -1,0 +1,1 @@
+"""What the screens share: sessions, guards, replies, errors, words. No routes of people's pages here."""

@@ -1,0 +1,73 @@
+"""What a person reads when a request cannot be answered."""
+
+from flask import Flask, current_app, render_template
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from peewee import InterfaceError, OperationalError
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from postern.actions.throttle import TooManyAttempts
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(TooManyAttempts, _too_many)
+    app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(InterfaceError, _database_error)
+
+
+def wait_sentence(refusal: TooManyAttempts) -> str:
+    """When the next attempt may be made."""
+    if refusal.wait < 90:
+        return _("Too many attempts. Try again in %(seconds)s seconds.", seconds=refusal.wait)
+    return _("Too many attempts. Try again in %(minutes)s minutes.", minutes=-(-refusal.wait // 60))
+
+
+def _http_error(error: HTTPException):
+    # An exception before the request was dispatched (opening the session) arrives wrapped.
+    if isinstance(getattr(error, "original_exception", None), OperationalError | InterfaceError):
+        return _database_error(error.original_exception)
+    sentences = {
+        403: _("You may not do this."),
+        404: _("There is nothing here, or it is not yours to see."),
+        405: _("This address does not take this kind of request."),
+        410: _(
+            "This link has been used, replaced by a newer one, or has expired. Nothing was changed. If you still need"
+            " it, ask for a new one."
+        ),
+        413: _("This is more than a form can take."),
+        500: _("Something went wrong on our side. Nothing more is known here; the operator finds it in the log."),
+    }
+    if isinstance(error, InternalServerError):
+        error.code = 500
+    return _page(error.code, sentences.get(error.code, _("This request was not understood.")))
+
+
+def _stale_form(_error: CSRFError):
+    return _page(400, _("This form is out of date, and nothing was changed. Go back, reload the page and try again."))
+
+
+def _too_many(error: TooManyAttempts):
+    page, status = _page(429, wait_sentence(error))
+    return page, status, {"Retry-After": str(error.wait)}
+
+
+def _database_error(error: Exception):
+    current_app.logger.error("the database did not answer: %s", error)
+    sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
+    page, status = _page(503, sentence)
+    return page, status, {"Retry-After": "10"}
+
+
+def _page(code: int, sentence: str):
+    titles = {
+        403: _("Not allowed"),
+        404: _("Not found"),
+        410: _("This link can no longer be used"),
+        413: _("Too large"),
+        429: _("Too many attempts"),
+        503: _("Not available"),
+    }
+    title = titles.get(code, _("Not possible") if code < 500 else _("Something went wrong"))
+    return render_template("errors/error.html", title=title, sentence=sentence), code

@@ -1,0 +1,144 @@
+"""Who may see which view. Every view declares it; a view that declares nothing answers nobody.
+
+@guards.public              anybody
+@guards.signed_in           whoever is signed in
+@guards.recent_password     … and gave the password in the last five minutes in this session
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import Flask, abort, current_app, flash, request, session, url_for
+from flask_babel import gettext as _
+from flask_login import LoginManager, UserMixin, current_user
+from flask_wtf.csrf import CSRFProtect
+
+from postern.actions import sessions
+from postern.actions.actor import Actor
+from postern.actions.ports import Ports
+from postern.models import WebSession
+
+from . import hx
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# Views that a person whose password must be changed can still reach.
+BEFORE_A_NEW_PASSWORD = {
+    "account.password",
+    "account.everywhere",
+    "account.check_password",
+    "account.suggest_password",
+    "sign_in.sign_out",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a view asks of its visitor."""
+
+    signed_in: bool
+    recent_password: bool = False
+
+
+def _declares(access: Access) -> Callable:
+    def declare(view):
+        view.access = access
+        return view
+
+    return declare
+
+
+public = _declares(Access(signed_in=False))
+signed_in = _declares(Access(signed_in=True))
+recent_password = _declares(Access(signed_in=True, recent_password=True))
+
+
+class SignedIn(UserMixin):
+    """Flask-Login's user: the account behind a living session."""
+
+    def __init__(self, record: WebSession):
+        self.record = record
+        self.account = record.account
+
+    def get_id(self) -> str:
+        return self.account.login
+
+
+def init_app(app: Flask) -> None:
+    """Ask every request, in this order: where it comes from, who it is, whether its form is ours."""
+    manager = LoginManager(app)
+    manager.session_protection = None
+    manager.request_loader(lambda _: SignedIn(session.record) if session.record else None)
+    public(app.view_functions["static"])
+    app.before_request(_refuse_foreign_sites)
+    app.before_request(_admit)
+    CSRFProtect(app)
+
+
+def actor() -> Actor:
+    """Who acts in this request, and from where."""
+    return Actor(
+        account=current_user.account if current_user.is_authenticated else None,
+        session=current_user.record if current_user.is_authenticated else None,
+        address=request.remote_addr or "",
+        user_agent=request.user_agent.string,
+    )
+
+
+def ports() -> Ports:
+    return current_app.extensions["ports"]
+
+
+def known_browser() -> str | None:
+    return current_app.session_interface.known_browser(request)
+
+
+def safe_return(address: str | None) -> str:
+    """The address to go back to when it is a page of ours; the home page otherwise."""
+    parts = urlsplit(address or "")
+    ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//")
+    printable = address and address.isprintable() and "\\" not in address
+    return address if ours and printable else url_for("home")
+
+
+def _refuse_foreign_sites() -> None:
+    """Browsers say where an unsafe request comes from; another site's is refused before anything else is done."""
+    if request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site", "same-origin") not in (
+        "same-origin",
+        "none",
+    ):
+        abort(403)
+
+
+def _admit():
+    if request.endpoint is None:
+        return None
+    access = getattr(current_app.view_functions[request.endpoint], "access", None)
+    if access is None:
+        abort(403)
+    if not access.signed_in:
+        return None
+    if not current_user.is_authenticated:
+        return _to_sign_in()
+    sessions.seen(current_user.record, request.remote_addr or "")
+    if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
+        flash(_("Choose a password of your own first."), "warning")
+        return hx.redirect(url_for("account.password"))
+    if access.recent_password and not sessions.password_is_recent(current_user.record):
+        return hx.redirect(url_for("sign_in.confirm", next=_way_back()))
+    return None
+
+
+def _to_sign_in():
+    if request.method not in SAFE_METHODS:
+        flash(_("You are signed out, and nothing was changed. Sign in and try again."), "warning")
+    return hx.redirect(url_for("sign_in.sign_in", next=_way_back()))
+
+
+def _way_back() -> str:
+    """Where to return to: this page, or the confirm page of this address (every unsafe address of a person's own
+    has one), never another page's fragment."""
+    if request.htmx and request.method in SAFE_METHODS:
+        current = urlsplit(request.headers.get("HX-Current-URL", ""))
+        return safe_return(current.path)
+    return request.full_path.rstrip("?")

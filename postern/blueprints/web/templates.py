@@ -1,0 +1,62 @@
+"""What every template can use."""
+
+from dataclasses import dataclass
+
+from flask import Flask, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from postern.settings import Settings
+
+from . import assets, words
+from .icons import icon
+from .security_headers import csp_nonce
+
+
+@dataclass(frozen=True)
+class Section:
+    """An entry of the panel's navigation."""
+
+    endpoint: str
+    label: str
+    icon: str
+    current: bool
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
+    app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
+
+    @app.context_processor
+    def panel() -> dict:
+        account = current_user.account if current_user.is_authenticated else None
+        return {
+            "account": account,
+            "navigation": navigation() if account else [],
+            "embedded": False,
+            "theme": "auto",
+            "language": words.language(),
+            "product_name": settings.product_name,
+            "shows_outbox": settings.keeps_mail,
+        }
+
+
+def navigation() -> list[Section]:
+    """The sections that the signed-in account can open."""
+    sections = (
+        ("account.password", _("Password"), "key-round"),
+        ("account.list_sessions", _("Sessions"), "monitor-smartphone"),
+        ("account.activity", _("Activity"), "history"),
+        ("account.show_preferences", _("Preferences"), "settings-2"),
+    )
+    return [Section(endpoint, label, icon, _is_current(endpoint)) for endpoint, label, icon in sections]
+
+
+def asset_url(name: str) -> str:
+    """The address of "app.css" or "app.js"."""
+    return url_for("panel.asset", name=assets.hashed_name(name))
+
+
+def _is_current(endpoint: str) -> bool:
+    return request.path == url_for(endpoint)

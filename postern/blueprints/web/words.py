@@ -1,0 +1,97 @@
+"""Words for people: sentences in their language, times in their zone."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from flask import current_app, flash, request
+from flask_babel import format_datetime, format_timedelta, get_locale, gettext
+from flask_login import current_user
+
+from postern.actions import policy
+from postern.actions.text import Refused
+from postern.models import Account
+
+TRANSLATIONS = Path(__file__).parents[2] / "translations"
+LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
+
+
+def choose_language() -> str:
+    """The account's language, or the first of the browser's that we speak, or the host's."""
+    chosen = current_user.account.language if current_user.is_authenticated else ""
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(LANGUAGES) or current_app.extensions["ports"].settings.default_language
+
+
+def choose_timezone() -> str:
+    """The account's zone, or the host's."""
+    chosen = current_user.account.timezone if current_user.is_authenticated else ""
+    return chosen or current_app.extensions["ports"].settings.default_timezone
+
+
+def translated(message) -> str:
+    """An action's message (`sentence` and `facts`, which may hold further messages) in the person's language."""
+    facts = {
+        name: translated(fact) if hasattr(fact, "sentence") else fact for name, fact in (message.facts or {}).items()
+    }
+    return gettext(message.sentence, **facts) if facts else gettext(message.sentence)
+
+
+def moment(seconds: int) -> datetime:
+    """Seconds since the epoch as a moment that templates can show."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def relative_time(at: datetime) -> str:
+    """“3 minutes ago”, “just now”."""
+    past = at - datetime.now(UTC)
+    if abs(past.total_seconds()) < 45:
+        return gettext("just now")
+    return format_timedelta(past, add_direction=True)
+
+
+def exact_time(at: datetime) -> str:
+    """The whole date and time in the person's zone."""
+    return format_datetime(at, "full")
+
+
+def language() -> str:
+    return str(get_locale())
+
+
+def checklist(account: Account, typed: str) -> dict:
+    """What the live checklist shows for what was typed: the policy's rules and the strength."""
+    password = "" if not typed else _as_far_as_sendable(typed)
+    strength = policy.strength(account, password)
+    return {
+        "rules": [
+            {"text": gettext(rule.sentence, **rule.facts) if rule.facts else gettext(rule.sentence), "met": rule.met}
+            for rule in policy.rules(account.password_policy, password)
+        ],
+        "strength": strength
+        and {
+            "score": strength.score,
+            "word": gettext(strength.word),
+            "advice": gettext(strength.advice) if strength.advice else "",
+        },
+    }
+
+
+def flash_pending(connections_ended: bool) -> None:
+    """Say what is still to happen when the mail server did not answer."""
+    if not connections_ended:
+        flash(
+            gettext(
+                "The mail server does not answer. Mail programs that are still connected will be cut as soon as it"
+                " does; with the old password they cannot connect again."
+            ),
+            "warning",
+        )
+
+
+def _as_far_as_sendable(typed: str) -> str:
+    """The form that is measured; what cannot be sent at all is measured as it was typed, and refused on submit."""
+    try:
+        return policy.prepared(typed)
+    except Refused:
+        return typed[: policy.LONGEST]

@@ -1,0 +1,113 @@
+"""Examine an installation: what is wrong, and how to mend it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from peewee import PeeweeException
+
+from postern.actions.ports import MailServerUnavailable, Ports
+from postern.blueprints.web.assets import missing_vendor_files
+from postern.models import Mailbox, OutboxItem, now, pending_migrations
+from postern.settings import Settings, is_open_to_others
+
+STUCK_AFTER = 600
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, whether it is well, and the sentence that says how to mend it."""
+
+    subject: str
+    well: bool
+    sentence: str
+
+
+def examine(ports: Ports) -> Iterator[Finding]:
+    """Every finding, in the order in which to mend them."""
+    yield from _settings(ports.settings)
+    yield from _files(ports.settings)
+    database = list(_database())
+    yield from database
+    if all(finding.well for finding in database):
+        yield from _mail_server(ports)
+        yield from _outbox()
+    if missing := missing_vendor_files():
+        yield Finding(
+            "scripts", False, f"Missing: {', '.join(missing)}. Run scripts/vendor; pages work without, but plainly."
+        )
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    problems = settings.findings()
+    yield Finding("settings", not problems, " ".join(problems) or "The settings are complete and safe.")
+    https = settings.is_https or settings.is_loopback
+    yield Finding(
+        "base URL",
+        https,
+        f"{settings.base_url} is reached by https."
+        if settings.is_https
+        else f"{settings.base_url} is a loopback address: fine for trying things out."
+        if https
+        else "POSTERN_BASE_URL must begin with https://, or passwords travel in the clear.",
+    )
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    for name in ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt"):
+        file = settings.instance / name
+        if file.exists():
+            open_to_others = is_open_to_others(file)
+            mend = f"Others on this machine may read it: chmod 600 {file}"
+            yield Finding(str(file), not open_to_others, mend if open_to_others else "Only its owner may read it.")
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        missing = pending_migrations()
+    except PeeweeException as trouble:
+        yield Finding("database", False, f"The database does not answer: {trouble}. Check POSTERN_DATABASE_URL.")
+        return
+    yield Finding("database", True, "The database answers.")
+    mend = f"{len(missing)} migration(s) are missing: run flask db upgrade."
+    yield Finding("migrations", not missing, mend if missing else "The database is migrated.")
+
+
+def _mail_server(ports: Ports) -> Iterator[Finding]:
+    settings = ports.settings
+    if not settings.has_mail_server:
+        yield Finding("Dovecot", True, "This demo has no mail server: POSTERN_DOVEADM_URL is not set.")
+        return
+    try:
+        yield from _dovecot_reads(ports)
+    except MailServerUnavailable as trouble:
+        yield Finding(
+            "Dovecot",
+            False,
+            f"{trouble} Check that Dovecot runs with what “flask dovecot config” writes, and POSTERN_DOVEADM_URL.",
+        )
+
+
+def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
+    mailbox = Mailbox.select().order_by(Mailbox.id.desc()).first()
+    known = ports.mail_server.user(mailbox.address) if mailbox else ports.mail_server.connections("nobody@example.org")
+    yield Finding("Dovecot", True, "Dovecot answers.")
+    if mailbox is None:
+        yield Finding("Dovecot's database", True, "There is no mailbox yet to look up; add one and run this again.")
+        return
+    home = str((known or {}).get("home", ""))
+    reads = home.endswith(mailbox.home)
+    mend = (
+        f"Dovecot does not know {mailbox.address} as Postern does, so it reads another database. Write its"
+        " configuration anew with “flask dovecot config” and reload it."
+    )
+    yield Finding("Dovecot's database", reads, f"Dovecot knows {mailbox.address}." if reads else mend)
+
+
+def _outbox() -> Iterator[Finding]:
+    late = OutboxItem.open_items().where(OutboxItem.created_at < now() - STUCK_AFTER)
+    oldest = late.order_by(OutboxItem.created_at).first()
+    if oldest is None:
+        yield Finding("outbox", True, "Nothing waits for long.")
+        return
+    reason = oldest.last_error or "Nobody tried: is “flask worker” running?"
+    yield Finding("outbox", False, f"{late.count()} item(s) wait for more than ten minutes. The oldest: {reason}")

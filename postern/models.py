@@ -1,0 +1,374 @@
+"""Storage: the tables, their named queries, and the one database behind them.
+
+Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 only. The views that Dovecot reads are made
+by the migrations, not here: they are a contract with the mail server, and these tables may change behind them.
+"""
+
+import functools
+import json
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    DatabaseProxy,
+    FixedCharField,
+    ForeignKeyField,
+    IntegerField,
+    Model,
+    MySQLDatabase,
+    OperationalError,
+    SqliteDatabase,
+    TextField,
+)
+from peewee_migrate import Router
+from playhouse.db_url import connect
+
+database = DatabaseProxy()
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+Result = TypeVar("Result")
+
+SQLITE_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+}
+
+# A transaction that lost against another one is begun anew: deadlock and lock wait time-out in MySQL's numbering; a
+# Galera node reports a certification conflict as a deadlock.
+LOST_TRANSACTIONS = (1205, 1213)
+TRANSACTION_TRIES = 5
+
+ANCIENT = 0
+
+
+def now() -> int:
+    """The present moment in whole seconds since the epoch."""
+    return int(time.time())
+
+
+def open_database(url: str):
+    """Point every model at the database of this URL (`sqlite:////path/file.db`, `mysql://user:password@host/name`)."""
+    if url.startswith("sqlite:"):
+        opened = connect(url, pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
+    else:
+        opened = connect(
+            url,
+            unquote_user=True,
+            unquote_password=True,
+            charset="utf8mb4",
+            init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+            connect_timeout=5,
+        )
+    database.initialize(opened)
+    return opened
+
+
+def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
+    """Run the function in one transaction; begin it anew when it lost against another.
+
+    On SQLite the transaction takes the write lock at once (`BEGIN IMMEDIATE`), so that it never fails half-way.
+    """
+
+    @functools.wraps(action)
+    def run(*arguments, **named) -> Result:
+        for tries_left in reversed(range(TRANSACTION_TRIES)):
+            try:
+                with database.atomic():
+                    return action(*arguments, **named)
+            except OperationalError as error:
+                lost = error.args and error.args[0] in LOST_TRANSACTIONS
+                if not lost or not tries_left or database.in_transaction():
+                    raise
+        raise AssertionError("unreachable")
+
+    return run
+
+
+class JSONText(TextField):
+    """A small mapping kept as JSON text: readable by every database and by people."""
+
+    def db_value(self, value):
+        return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+    def python_value(self, value):
+        return None if value is None else json.loads(value)
+
+
+class Table(Model):
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+
+class Organisation(Table):
+    name = CharField(120, unique=True)
+    created_at = BigIntegerField(default=now)
+
+
+class Service(Table):
+    """A mail service that an organisation ordered."""
+
+    ACTIVE, SUSPENDED = "active", "suspended"
+
+    organisation = ForeignKeyField(Organisation, backref="services", on_delete="RESTRICT")
+    name = CharField(120)
+    password_policy = CharField(16, default="classic")
+    state = CharField(16, default=ACTIVE)
+    created_at = BigIntegerField(default=now)
+
+    class Meta:
+        indexes = ((("organisation", "name"), True),)
+
+
+class Domain(Table):
+    service = ForeignKeyField(Service, backref="domains", on_delete="RESTRICT")
+    name = CharField(253, unique=True)
+    created_at = BigIntegerField(default=now)
+
+
+class Account(Table):
+    """Whoever can sign in."""
+
+    OPERATOR, OWNER, ADMINISTRATOR, PERSON = "operator", "owner", "administrator", "person"
+    MANAGERS = (OPERATOR, OWNER, ADMINISTRATOR)
+    ACTIVE, LOCKED, SUSPENDED = "active", "locked", "suspended"
+
+    login = CharField(254, unique=True)
+    role = CharField(16, default=PERSON)
+    organisation = ForeignKeyField(Organisation, backref="accounts", null=True, on_delete="RESTRICT")
+    first_name = CharField(120, default="")
+    last_name = CharField(120, default="")
+    contact_email = CharField(254, default="")
+    language = CharField(8, default="")
+    timezone = CharField(64, default="")
+    password_hash = CharField(255, null=True)
+    password_changed_at = BigIntegerField(null=True)
+    must_change_password = BooleanField(default=False)
+    state = CharField(16, default=ACTIVE)
+    created_at = BigIntegerField(default=now)
+
+    @property
+    def is_manager(self) -> bool:
+        return self.role in self.MANAGERS
+
+    @property
+    def display_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.login
+
+    @property
+    def mailbox(self) -> "Mailbox | None":
+        """The mailbox that this account opens in its own right; managers have none."""
+        return (
+            Mailbox.select(Mailbox, Domain, Service).join(Domain).join(Service).where(Mailbox.account == self).first()
+        )
+
+    @property
+    def password_policy(self) -> str:
+        mailbox = self.mailbox
+        return mailbox.domain.service.password_policy if mailbox else "classic"
+
+    @classmethod
+    def by_login(cls, login: str) -> "Account | None":
+        return cls.get_or_none(cls.login == login)
+
+    @classmethod
+    def managers_of(cls, organisation: Organisation | None):
+        """Who looks after an organisation's mailboxes and can still sign in."""
+        return cls.select().where(
+            cls.organisation == organisation,
+            cls.role.in_((cls.OWNER, cls.ADMINISTRATOR)),
+            cls.state == cls.ACTIVE,
+        )
+
+    def replace_password(self, old_hash: str | None, new_hash: str) -> bool:
+        """Put a new hash in place of exactly the old one; False when somebody else was quicker."""
+        changed_at = now()
+        replaced = (
+            Account.update(password_hash=new_hash, password_changed_at=changed_at, must_change_password=False)
+            .where(Account.id == self.id, _same(Account.password_hash, old_hash))
+            .execute()
+        )
+        if replaced:
+            self.password_hash, self.password_changed_at, self.must_change_password = new_hash, changed_at, False
+        return bool(replaced)
+
+
+class Mailbox(Table):
+    domain = ForeignKeyField(Domain, backref="mailboxes", on_delete="RESTRICT")
+    account = ForeignKeyField(Account, backref="mailboxes", on_delete="RESTRICT")
+    address = CharField(254, unique=True)
+    # Where Dovecot keeps the mail, relative to the mail root. Never derived from the address alone: an address that is
+    # made anew must not find its predecessor's mail.
+    home = CharField(300, unique=True)
+    quota_bytes = BigIntegerField(default=0)
+    created_at = BigIntegerField(default=now)
+
+    @classmethod
+    def by_address(cls, address: str) -> "Mailbox | None":
+        return cls.get_or_none(cls.address == address)
+
+
+class WebSession(Table):
+    """A signed-in browser. The cookie holds the token; this row decides."""
+
+    account = ForeignKeyField(Account, backref="sessions", on_delete="CASCADE")
+    token_hash = FixedCharField(64, unique=True)
+    data = JSONText(default=dict)
+    created_at = BigIntegerField(default=now)
+    seen_at = BigIntegerField(default=now)
+    # When the password was last given in this session: what dangerous actions ask for.
+    password_at = BigIntegerField(default=ANCIENT)
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+
+
+class KnownBrowser(Table):
+    """A browser in which this account signed in before: strangers' guesses do not slow it down."""
+
+    account = ForeignKeyField(Account, backref="known_browsers", on_delete="CASCADE")
+    token_hash = FixedCharField(64, unique=True)
+    seen_at = BigIntegerField(default=now)
+
+
+class OneTimeLink(Table):
+    """A link that was sent to somebody; the row holds the hash of its token and what it was made for."""
+
+    account = ForeignKeyField(Account, backref="links", on_delete="CASCADE")
+    purpose = CharField(32)
+    token_hash = FixedCharField(64, unique=True)
+    # The state of the account that the link was made for; in any other state it is void.
+    bound_to = FixedCharField(64)
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("account", "purpose"), False),)
+
+    def use(self) -> bool:
+        """Use the link up; True for exactly one caller, however many come at the same moment."""
+        return bool(
+            OneTimeLink.update(used_at=now())
+            .where(OneTimeLink.id == self.id, OneTimeLink.used_at.is_null(), OneTimeLink.expires_at > now())
+            .execute()
+        )
+
+
+class AuditEvent(Table):
+    """Who did what to whom, when and from where. Names stand here as they were then; rows outlive accounts."""
+
+    at = BigIntegerField(default=now, index=True)
+    action = CharField(64)
+    actor = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="acted")
+    actor_login = CharField(254, default="")
+    account = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="events")
+    account_login = CharField(254, default="")
+    organisation = ForeignKeyField(Organisation, null=True, on_delete="SET NULL")
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    details = JSONText(default=dict)
+
+    class Meta:
+        indexes = ((("account", "at"), False), (("organisation", "at"), False))
+
+    @classmethod
+    def of(cls, account: Account, before: int | None = None):
+        """What happened to an account, the newest first; `before` continues below the event of this id."""
+        own = cls.account == account
+        return cls.select().where(own & (cls.id < before) if before else own).order_by(cls.id.desc())
+
+
+class OutboxItem(Table):
+    """Something still to be done in the outside world, written in the transaction of its cause."""
+
+    kind = CharField(16)
+    # Says what the item is for: the same key is never put in twice.
+    key = CharField(120, unique=True)
+    account = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="outbox")
+    payload = TextField()
+    created_at = BigIntegerField(default=now)
+    next_try_at = BigIntegerField(default=now)
+    leased_until = BigIntegerField(default=ANCIENT)
+    attempts = IntegerField(default=0)
+    last_error = CharField(500, default="")
+    delivered_at = BigIntegerField(null=True)
+    given_up_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("delivered_at", "given_up_at", "next_try_at"), False),)
+
+    @classmethod
+    def open_items(cls):
+        return cls.select().where(cls.delivered_at.is_null(), cls.given_up_at.is_null())
+
+    @classmethod
+    def due(cls, moment: int):
+        return cls.open_items().where(cls.next_try_at <= moment, cls.leased_until <= moment).order_by(cls.next_try_at)
+
+    def lease(self, seconds: int) -> bool:
+        """Take the item for so many seconds; True for exactly one caller."""
+        moment = now()
+        return bool(
+            OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
+            .where(
+                OutboxItem.id == self.id,
+                OutboxItem.leased_until <= moment,
+                OutboxItem.delivered_at.is_null(),
+                OutboxItem.given_up_at.is_null(),
+            )
+            .execute()
+        )
+
+
+class Attempts(Table):
+    """How often something was tried lately under one key: the throttle's memory."""
+
+    key = FixedCharField(64, unique=True)
+    count = IntegerField(default=0)
+    first_at = BigIntegerField(default=now)
+    last_at = BigIntegerField(default=now)
+
+
+TABLES = (
+    Organisation,
+    Service,
+    Domain,
+    Account,
+    Mailbox,
+    WebSession,
+    KnownBrowser,
+    OneTimeLink,
+    AuditEvent,
+    OutboxItem,
+    Attempts,
+)
+
+
+def is_mysql() -> bool:
+    return isinstance(database.obj, MySQLDatabase)
+
+
+def is_sqlite() -> bool:
+    return isinstance(database.obj, SqliteDatabase)
+
+
+def pending_migrations() -> list[str]:
+    """The names of the migrations that this database has not seen yet; raises what an unreachable database raises."""
+    return router().diff
+
+
+def router() -> Router:
+    """What applies the numbered steps in `migrations/`."""
+    return Router(database.obj, migrate_dir=MIGRATIONS, logger=logging.getLogger("postern.migrations"))
+
+
+def _same(column, value):
+    return column.is_null() if value is None else column == value

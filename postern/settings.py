@@ -1,0 +1,323 @@
+"""Typed settings from `POSTERN_…` environment variables and `postern.toml` in the instance directory.
+
+The environment wins over the file. Whatever is missing, misspelt or unsafe is refused at the start, all findings at
+once, each with the way to mend it.
+"""
+
+import os
+import secrets
+import stat
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PREFIX = "POSTERN_"
+MAIL_PORTS = {
+    "imap": 143,
+    "imaps": 993,
+    "pop3": 110,
+    "pop3s": 995,
+    "submission": 587,
+    "submissions": 465,
+    "sieve": 4190,
+    "lmtp": 24,
+}
+
+
+class SettingsError(Exception):
+    """Postern cannot start with these settings. The text lists every finding, one sentence a line."""
+
+
+def _text(value: str) -> str:
+    return value.strip()
+
+
+def _switch(value: str) -> bool:
+    word = value.strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("", "0", "false", "no", "off"):
+        return False
+    raise ValueError("is neither yes nor no")
+
+
+def _number(value: str) -> int:
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError("is not a whole number") from None
+
+
+def _words(value: str) -> tuple[str, ...]:
+    return tuple(value.replace(",", " ").split())
+
+
+def _url(value: str) -> str:
+    return value.strip().rstrip("/")
+
+
+def _ports(value: str) -> dict[str, int]:
+    """`imap=1143,imaps=0`: what differs from the standard ports; 0 switches a listener off."""
+    ports = dict(MAIL_PORTS)
+    for word in _words(value):
+        name, _, number = word.partition("=")
+        if name not in MAIL_PORTS or not number.isdigit() or int(number) > 65535:
+            raise ValueError(f"does not know “{word}”; write for example imap=1143,imaps=0")
+        ports[name] = int(number)
+    return ports
+
+
+def setting(read: Callable[[str], object], default: object = "") -> object:
+    """A settings field with the function that reads it from text."""
+    if callable(default):
+        return field(default_factory=default, metadata={"read": read})
+    return field(default=default, metadata={"read": read})
+
+
+@dataclass(frozen=True, repr=False)
+class Settings:
+    """Every setting; `POSTERN_` and the name in capitals is its environment variable. Never printed: it holds secrets."""
+
+    # the panel
+    instance: Path = setting(Path, Path("instance"))
+    base_url: str = setting(_url, "http://127.0.0.1:8000")
+    database_url: str = setting(_text)
+    secret_key: str = setting(_text)
+    proxies: int = setting(_number, 0)
+    cross_site: bool = setting(_switch, False)
+    webmail_origins: tuple[str, ...] = setting(_words, ())
+    webmail_url: str = setting(_url)
+    product_name: str = setting(_text, "Postern")
+    default_language: str = setting(_text, "en")
+    default_timezone: str = setting(_text, "UTC")
+    demo: bool = setting(_switch, False)
+    demo_password: str = setting(_text)
+
+    # passwords
+    argon2_memory: int = setting(_number, 19456)
+    argon2_time: int = setting(_number, 2)
+    argon2_parallelism: int = setting(_number, 1)
+    password_blocklist: str = setting(_text)
+    pwned_passwords: bool = setting(_switch, False)
+    pwned_passwords_url: str = setting(_url, "https://api.pwnedpasswords.com")
+
+    # outgoing mail
+    smtp_url: str = setting(_text, "smtp://127.0.0.1:25")
+    mail_from: str = setting(_text)
+
+    # the mail server
+    doveadm_url: str = setting(_url)
+    doveadm_key: str = setting(_text)
+    mail_root: Path = setting(Path, Path("/var/vmail"))
+    mail_user: str = setting(_text, "vmail")
+    mail_listen: str = setting(_text, "*")
+    mail_ports: dict[str, int] = setting(_ports, lambda: dict(MAIL_PORTS))
+    tls_certificate: str = setting(_text)
+    tls_key: str = setting(_text)
+    webmail_hosts: tuple[str, ...] = setting(_words, ())
+    submission_relay: str = setting(_text, "127.0.0.1:25")
+    postfix_sasl_socket: str = setting(_text)
+    dovecot_base_dir: str = setting(_text)
+    dovecot_database_user: str = setting(_text)
+    dovecot_mysql_user: str = setting(_text)
+    dovecot_mysql_password: str = setting(_text)
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """Read, complete and check the settings; raises `SettingsError` with every finding."""
+        environment = os.environ if environment is None else environment
+        instance = Path(environment.get(PREFIX + "INSTANCE", "instance")).absolute()
+        findings: list[str] = []
+        texts = _texts(environment, instance, findings)
+        values = {"instance": instance}
+        for entry in fields(cls):
+            if entry.name in texts and entry.name != "instance":
+                try:
+                    values[entry.name] = entry.metadata["read"](texts[entry.name])
+                except ValueError as error:
+                    findings.append(f"{PREFIX}{entry.name.upper()} {error}.")
+        if not findings:
+            settings = cls(**_completed(values, findings))
+            findings += settings.findings()
+        if findings:
+            raise SettingsError("\n".join(findings))
+        return settings
+
+    @property
+    def is_https(self) -> bool:
+        return self.base_url.startswith("https://")
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the panel, as browsers send them."""
+        parts = urlsplit(self.base_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the base URL can be reached from this machine only."""
+        return is_loopback_host(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def has_mail_server(self) -> bool:
+        """Only a demo may run without one."""
+        return bool(self.doveadm_url)
+
+    @property
+    def keeps_mail(self) -> bool:
+        """A demo without an SMTP server keeps its mail in the instance directory, to be read at /outbox."""
+        return self.smtp_url == "demo:"
+
+    def findings(self) -> list[str]:
+        """What is unsafe or impossible, a sentence each; empty when all is well."""
+        return [sentence for wrong, sentence in self._rules() if wrong]
+
+    def _rules(self):
+        base = urlsplit(self.base_url)
+        yield (
+            base.scheme not in ("http", "https") or not base.hostname,
+            "POSTERN_BASE_URL must be the address of the panel, such as https://account.example.org.",
+        )
+        yield (
+            base.scheme == "http" and not self.is_loopback,
+            "POSTERN_BASE_URL must begin with https:// unless it is a loopback address.",
+        )
+        yield (
+            not self.database_url.startswith(("sqlite:///", "mysql://")),
+            "POSTERN_DATABASE_URL must begin with sqlite:/// or mysql://.",
+        )
+        yield (
+            len(self.secret_key) < 32,
+            "POSTERN_SECRET_KEY must have at least 32 characters; left out, one is made in the instance directory.",
+        )
+        yield (
+            self.demo and not self.is_loopback,
+            "POSTERN_DEMO shows outgoing mail to everybody: it is allowed on a loopback base URL only.",
+        )
+        yield (
+            self.keeps_mail and not self.demo,
+            "POSTERN_SMTP_URL=demo: keeps mail instead of sending it: it is allowed with POSTERN_DEMO only.",
+        )
+        yield (
+            not self.keeps_mail and urlsplit(self.smtp_url).scheme not in ("smtp", "smtps", "smtp+starttls"),
+            "POSTERN_SMTP_URL must begin with smtp://, smtps:// or smtp+starttls://.",
+        )
+        yield (
+            not self.demo and not self.doveadm_url,
+            "POSTERN_DOVEADM_URL is missing: give the address of Dovecot's doveadm listener, such as http://127.0.0.1:8080.",
+        )
+        yield (
+            self.has_mail_server and urlsplit(self.doveadm_url).scheme not in ("http", "https"),
+            "POSTERN_DOVEADM_URL must begin with http:// or https://.",
+        )
+        yield (
+            self.cross_site and not self.is_https,
+            "POSTERN_CROSS_SITE needs an https base URL: browsers refuse partitioned cookies without it.",
+        )
+        yield (
+            any(urlsplit(origin).path or not urlsplit(origin).netloc for origin in self.webmail_origins),
+            "POSTERN_WEBMAIL_ORIGINS takes origins only, such as https://mail.example.org, without a path.",
+        )
+        yield (
+            self.argon2_memory < 7168 or self.argon2_time < 1 or self.argon2_parallelism < 1,
+            "POSTERN_ARGON2_MEMORY must be at least 7168 (KiB), POSTERN_ARGON2_TIME and _PARALLELISM at least 1.",
+        )
+        yield (
+            self.argon2_memory > 235_000,
+            "POSTERN_ARGON2_MEMORY must be at most 235000 (KiB): Dovecot's auth workers refuse a hash that needs more.",
+        )
+        yield (
+            bool(self.tls_certificate) != bool(self.tls_key),
+            "POSTERN_TLS_CERTIFICATE and POSTERN_TLS_KEY belong together: give both or neither.",
+        )
+        yield (
+            bool(self.password_blocklist) and not Path(self.password_blocklist).is_file(),
+            f"POSTERN_PASSWORD_BLOCKLIST names {self.password_blocklist}, which is no file.",
+        )
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host name or address never leaves this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _texts(environment: Mapping[str, str], instance: Path, findings: list[str]) -> dict[str, str]:
+    """The settings as text by field name, the environment before the file; unknown names are findings."""
+    known = {entry.name for entry in fields(Settings)}
+    texts: dict[str, str] = {}
+    file = instance / "postern.toml"
+    if file.is_file():
+        try:
+            written = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            findings.append(f"{file} cannot be read: {error}.")
+            written = {}
+        for name, value in written.items():
+            if name not in known:
+                findings.append(f"{file} sets “{name}”, which is no setting.")
+            texts[name] = _as_text(value)
+        if written and is_open_to_others(file):
+            findings.append(f"{file} may be read by others on this machine: chmod 600 {file}")
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX):
+            name = variable.removeprefix(PREFIX).lower()
+            if name not in known:
+                findings.append(f"{variable} is set, but there is no such setting.")
+            texts[name] = value
+    return texts
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, dict):
+        return ",".join(f"{name}={item}" for name, item in value.items())
+    return str(value)
+
+
+def _completed(values: dict, findings: list[str]) -> dict:
+    """What can be derived, derived: database, keys kept in the instance directory, the demo's twins."""
+    instance: Path = values["instance"]
+    instance.mkdir(mode=0o700, parents=True, exist_ok=True)
+    values["database_url"] = values.get("database_url") or f"sqlite:///{instance / 'postern.db'}"
+    values["secret_key"] = values.get("secret_key") or _kept_secret(instance / "secret.key", findings)
+    values["doveadm_key"] = values.get("doveadm_key") or _kept_secret(instance / "doveadm.key", findings)
+    if values.get("demo"):
+        values.setdefault("smtp_url", "demo:")
+    values["smtp_url"] = values.get("smtp_url") or "smtp://127.0.0.1:25"
+    base = urlsplit(values.get("base_url", ""))
+    values["mail_from"] = values.get("mail_from") or f"postern@{base.hostname or 'localhost'}"
+    return values
+
+
+def _kept_secret(file: Path, findings: list[str]) -> str:
+    """The secret in this file; made at the first start. Several processes may start at once: the first one wins."""
+    if not file.exists():
+        fresh = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(secrets.token_hex(32) + "\n")
+        try:
+            os.link(fresh, file)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    if is_open_to_others(file):
+        findings.append(f"{file} may be read by others on this machine: chmod 600 {file}")
+    return file.read_text().strip()
+
+
+def is_open_to_others(file: Path) -> bool:
+    """Whether anybody but the file's owner and group may read or change it."""
+    return bool(stat.S_IMODE(file.stat().st_mode) & 0o007)

@@ -1,0 +1,53 @@
+// What htmx leaves open: focus, failures, and buttons while a request is under way.
+let invalid = null;
+
+document.addEventListener("htmx:after:settle", event => {
+  for (const element of event.detail.newContent) {
+    invalid ??= element.matches?.("[aria-invalid=true]") ? element : element.querySelector?.("[aria-invalid=true]");
+  }
+  if (event.target === flashes) flashes.scrollIntoView({block: "nearest"});
+  if (event.target !== dialogBody) return;
+  if (!dialogBody.childElementCount) dialog.close();
+  else if (!dialog.open) dialog.showModal();
+  document.getElementById("dialog-title")?.focus();
+});
+
+document.addEventListener("htmx:after:swap", event => {
+  const {sourceEvent} = event.detail.ctx;
+  // Sent from the dialog, answered elsewhere: the dialog has done its work.
+  if (sourceEvent?.type === "submit" && dialog.contains(sourceEvent.submitter)) dialog.close();
+  invalid?.focus();
+  invalid = null;
+});
+
+// GET changes nothing, nor does a POST that says so; of any other it is not known whether it arrived.
+function reportFailure({request, sourceElement}) {
+  const harmless = request.method === "GET" || "changesNothing" in sourceElement.dataset;
+  say(harmless ? flashes.dataset.unreachable : flashes.dataset.uncertain);
+}
+
+document.addEventListener("htmx:error", event => {
+  if (event.detail.ctx) reportFailure(event.detail.ctx);
+});
+
+document.addEventListener("htmx:before:swap", event => {
+  const {ctx} = event.detail;
+  const {raw, status} = ctx.response;
+  // A whole page never belongs into a part of one: follow a redirection (the session has ended), report an error.
+  const wholePage = /^\s*<(!doctype|html)/i.test(ctx.text);
+  if (wholePage && raw.redirected) location.assign(raw.url);
+  else if (status >= 500 && !ctx.hx.retarget) reportFailure(ctx);
+  else if (wholePage) say(flashes.dataset.refused);
+  else return;
+  event.preventDefault();
+});
+
+// aria-disabled and not disabled, which would take the focus away; hx-sync="drop" refuses the second press.
+function markButtons(form, busy) {
+  for (const button of form.elements ?? []) {
+    if (button.type === "submit") button.ariaDisabled = busy || null;
+  }
+}
+
+document.addEventListener("htmx:before:request", event => markButtons(event.detail.ctx.sourceElement, true));
+document.addEventListener("htmx:finally:request", event => markButtons(event.detail.ctx.sourceElement, false));
