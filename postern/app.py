@@ -10,11 +10,15 @@ from postern.actions.encryption import derived_key
 from postern.actions.ports import Ports
 from postern.blueprints.account.routes import blueprint as account
 from postern.blueprints.demo.routes import blueprint as demo
+from postern.blueprints.devices.routes import blueprint as devices
+from postern.blueprints.discovery.routes import blueprint as discovery
+from postern.blueprints.invitations.recipient import blueprint as set_up
+from postern.blueprints.invitations.routes import blueprint as invitations
 from postern.blueprints.links.routes import blueprint as links
 from postern.blueprints.panel.routes import home, panel
 from postern.blueprints.sign_in.routes import blueprint as sign_in
 from postern.blueprints.web import browser_session, errors, guards, hx, security_headers, templates, words
-from postern.models import database, open_database
+from postern.models import open_database, release_connection
 from postern.settings import Settings
 
 LARGEST_FORM = 256 * 1024
@@ -26,11 +30,15 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     Raises `SettingsError` when it cannot start safely.
     """
     settings = settings or Settings.load()
-    app = Flask("postern", static_folder="static")
+    app = errors.Panel("postern", static_folder="static")
     app.config.update(
         SECRET_KEY=derived_key(settings.secret_key, "visitor cookies"),
         MAX_CONTENT_LENGTH=LARGEST_FORM,
         WTF_CSRF_TIME_LIMIT=None,
+        # The guards compare origins themselves, with the configured address and not with a header that proxies change.
+        WTF_CSRF_SSL_STRICT=False,
+        # The forms bring their own, translated sentences; Flask-WTF would read its catalogue from disk at each request.
+        WTF_I18N_ENABLED=False,
         BABEL_TRANSLATION_DIRECTORIES=str(words.TRANSLATIONS),
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_DEFAULT_TIMEZONE=settings.default_timezone,
@@ -40,7 +48,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     app.extensions["ports"] = ports or adapters.build(settings)
     app.session_interface = browser_session.DatabaseSessions(settings)
     open_database(settings.database_url)
-    app.teardown_appcontext(_close_database)
+    app.teardown_appcontext(lambda _error: release_connection())
 
     Htmx(app)
     Babel(app, locale_selector=words.choose_language, timezone_selector=words.choose_timezone)
@@ -51,12 +59,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     templates.init_app(app, settings)
 
     app.add_url_rule("/", "home", home)
-    for blueprint in (panel, sign_in, account, links, demo):
+    for blueprint in (panel, sign_in, account, devices, invitations, set_up, links, demo, discovery):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app
-
-
-def _close_database(_error: BaseException | None) -> None:
-    if not database.is_closed():
-        database.close()

@@ -18,6 +18,7 @@ from postern.actions.ports import Ports
 from postern.actions.text import Refused
 from postern.doctor import examine
 from postern.models import Account, pending_migrations, router
+from postern.settings import DOVECOT_VERSIONS
 
 ORGANISATION = click.option("--organisation", help="Its name; needed where several have a service of that name.")
 PASSWORD = click.option(
@@ -82,6 +83,23 @@ def add_service(name, organisation, policy):
     """Add a mail service NAME."""
     mailboxes.add_service(OPERATOR, organisation, name, policy)
     click.echo(f"{organisation} has the service “{name}” now.")
+
+
+@service.command("change")
+@click.argument("name")
+@ORGANISATION
+@click.option("--policy", type=click.Choice(POLICIES), help="The password policy.")
+@click.option(
+    "--device-passwords/--own-passwords",
+    default=None,
+    help="Whether mail programs need a device password, or may use the mailbox's own.",
+)
+@in_sentences
+def change_service(name, organisation, policy, device_passwords):
+    """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
+    service = mailboxes.change_service(OPERATOR, name, organisation, policy, device_passwords)
+    opens = "device passwords only" if service.device_passwords_only else "device passwords and own passwords"
+    click.echo(f"“{name}” has the policy {service.password_policy}; mail programs may use {opens}.")
 
 
 @domain.command("add")
@@ -169,18 +187,20 @@ def lock(login):
 
 
 @dovecot.command("config")
-@click.option("--dovecot-version", type=click.Choice(mail_server_config.VERSIONS), default="2.3", show_default=True)
+@click.option(
+    "--dovecot-version", type=click.Choice(DOVECOT_VERSIONS), help="POSTERN_DOVECOT_VERSION where it is not given."
+)
 @click.option("--output", default=mail_server_config.DIRECTORY, show_default=True, type=click.Path(file_okay=False))
 @in_sentences
 def dovecot_config(dovecot_version, output):
     """Write a complete Dovecot configuration for the storage in use into the directory OUTPUT."""
     settings = ports().settings
-    files = mail_server_config.render(settings, dovecot_version, output)
+    files = mail_server_config.render(settings, dovecot_version or settings.dovecot_version, output)
     mail_server_config.write(files, output)
     for name in files:
         click.echo(f"{output}/{name}")
-    grants = mail_server_config.grants(settings)
-    if grants:
+    if settings.database_url.startswith("mysql:") and settings.dovecot_mysql_user:
+        grants = mail_server_config.grants(settings)
         click.echo(f"\nDovecot's own database account needs these rights:\n\n{grants}")
 
 

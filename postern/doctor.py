@@ -7,7 +7,7 @@ from peewee import PeeweeException
 
 from postern.actions.ports import MailServerUnavailable, Ports
 from postern.blueprints.web.assets import missing_vendor_files
-from postern.models import Mailbox, OutboxItem, now, pending_migrations
+from postern.models import Mailbox, OutboxItem, now, pending_migrations, sqlite_file
 from postern.settings import Settings, is_open_to_others
 
 STUCK_AFTER = 600
@@ -53,8 +53,11 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    for name in ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt"):
-        file = settings.instance / name
+    names = ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt")
+    files = [settings.instance / name for name in names]
+    if settings.database_url.startswith("sqlite:"):
+        files.append(sqlite_file(settings.database_url))
+    for file in files:
         if file.exists():
             open_to_others = is_open_to_others(file)
             mend = f"Others on this machine may read it: chmod 600 {file}"
@@ -91,6 +94,7 @@ def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
     mailbox = Mailbox.select().order_by(Mailbox.id.desc()).first()
     known = ports.mail_server.user(mailbox.address) if mailbox else ports.mail_server.connections("nobody@example.org")
     yield Finding("Dovecot", True, "Dovecot answers.")
+    yield _dovecot_version(ports)
     if mailbox is None:
         yield Finding("Dovecot's database", True, "There is no mailbox yet to look up; add one and run this again.")
         return
@@ -101,6 +105,14 @@ def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
         " configuration anew with “flask dovecot config” and reload it."
     )
     yield Finding("Dovecot's database", reads, f"Dovecot knows {mailbox.address}." if reads else mend)
+
+
+def _dovecot_version(ports: Ports) -> Finding:
+    """The wrong one would make the end of a device's connections end nobody's, without a word."""
+    expected, present = ports.settings.dovecot_version, ports.mail_server.version()
+    mend = f"Dovecot {present} answers: set POSTERN_DOVECOT_VERSION={present} and write its configuration anew."
+    well = present == expected
+    return Finding("Dovecot's version", well, f"Dovecot {present}, as the settings say." if well else mend)
 
 
 def _outbox() -> Iterator[Finding]:

@@ -1,9 +1,9 @@
 """Dovecot's configuration, generated from Postern's own settings, and the rights of Dovecot's database user.
 
-Dovecot reads two views and nothing else: `mail_login` (whoever types a login and a password) and `mail_user`
-(deliveries and administration). The templates are `integrations/dovecot/<version>/<file>.jinja`. What Dovecot 2.3 does
-with them is tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for
-their form.
+Dovecot reads three views: `mail_login` (whoever types a login and a password), `mail_device` (passwords of single mail
+programs) and `mail_user` (deliveries and administration). It writes one table, `last_login`. The templates are
+`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
+tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
 """
 
 import grp
@@ -18,14 +18,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from postern.settings import MAIL_PORTS, Settings, is_loopback_host
+from postern.settings import DOVECOT_VERSIONS, MAIL_PORTS, Settings, is_loopback_host
 
-VERSIONS = ("2.3", "2.4")
 DIRECTORY = "/etc/dovecot"
 TEMPLATES = Path(__file__).resolve().parent.parent / "integrations" / "dovecot"
 
 # These hold the doveadm key or a database password. Dovecot opens them as root, before it gives up its rights.
-SECRET_FILES = frozenset({"postern-secrets.conf", "postern-sql.conf.ext"})
+SECRET_FILES = frozenset({"postern-secrets.conf", "postern-sql.conf.ext", "postern-smtp-login.conf.ext"})
+# This one holds a database password as well, and Dovecot 2.3 opens it after it gave up its rights.
+GROUP_FILES = frozenset({"postern-last-login.conf.ext"})
+# Debian's and Dovecot's own default for default_internal_group.
+DOVECOT_GROUP = "dovecot"
 
 # What a login may be made of. Not * and ?, which doveadm reads as wildcards, nor what Dovecot's configuration gives a
 # meaning to. The slash parts a collaborator's name from the mailbox.
@@ -39,7 +42,37 @@ PROTOCOL_PORTS = {
     "lmtp": ("lmtp",),
 }
 TLS_PORTS = ("imaps", "pop3s", "submissions")
-VIEWS = ("mail_login", "mail_user")
+RIGHTS = {
+    "mail_login": "SELECT",
+    "mail_device": "SELECT",
+    "mail_user": "SELECT",
+    "last_login": "SELECT, INSERT, UPDATE",
+}
+
+# Stands for "this is no device password" where its selector is expected: as long as one, and none of its alphabet.
+NO_SELECTOR = "--------"
+# The selector is taken of a password that has exactly the shape of a device password (actions/device_passwords.py).
+# Never take the bare beginning of any password: 2.3 escapes before it cuts, so that seven letters and a quote would
+# break the query, and the beginnings of people's own passwords would stand in SQL logs.
+_SHAPE = "^[a-z2-9]{8}(-[a-z2-9]{6}){4}$"
+VARIABLES = {
+    "2.3": {
+        "login": "%Lu",
+        "protocol": "%Ls",
+        "peer": "%{real_rip}",
+        "person": "%r",
+        "selector": f"%{{if;%w;~;{_SHAPE};%8w;{NO_SELECTOR}}}",
+    },
+    "2.4": {
+        "login": "%{user | lower}",
+        "protocol": "%{protocol | lower}",
+        "peer": "%{real_remote_ip}",
+        "person": "%{remote_ip}",
+        "selector": f"%{{password | if('~', '{_SHAPE}', password, '{NO_SELECTOR}') | substr(0, 8)}}",
+    },
+}
+# A network of IPv6 addresses is written out address by address.
+MOST_ADDRESSES = 256
 
 # What survives unquoted in Dovecot's own syntax, in its space-separated MySQL connect string and between the quotes of
 # an SQL literal, on both versions. Stricter than needed: a wrong guess about quoting would fail at the first login.
@@ -71,25 +104,30 @@ def render(settings: Settings, version: str, directory: str | os.PathLike = DIRE
     `directory` is where they will stand when Dovecot reads them, because 2.3 wants the whole path of its SQL file.
     Raises `ConfigurationError`.
     """
-    if version not in VERSIONS:
-        raise ConfigurationError(f"There is no configuration for Dovecot {version}: choose {' or '.join(VERSIONS)}.")
+    if version not in DOVECOT_VERSIONS:
+        raise ConfigurationError(
+            f"There is no configuration for Dovecot {version}: choose {' or '.join(DOVECOT_VERSIONS)}."
+        )
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES / version),
+        loader=FileSystemLoader([TEMPLATES / version, TEMPLATES / "common"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - no markup: every value was checked to be plain in Dovecot's syntax
     )
-    facts = _facts(settings, Path(directory).absolute())
-    return {
-        name.removesuffix(".jinja"): environment.get_template(name).render(facts)
-        for name in environment.list_templates(extensions=["jinja"])
+    facts = _facts(settings, version, Path(directory).absolute())
+    texts = {
+        template.stem: environment.get_template(template.name).render(facts)
+        for template in sorted((TEMPLATES / version).glob("*.jinja"))
     }
+    return {name: text for name, text in texts.items() if text.strip()}
 
 
 def write(files: dict[str, str], directory: str | os.PathLike) -> list[Path]:
     """Put the files into a directory, each replaced as a whole; those with secrets may be read by their owner only.
+
+    What Dovecot's own group has to read is given to it if this process may do that; root may.
 
     Returns the paths written. Raises `ConfigurationError`.
     """
@@ -102,7 +140,7 @@ def write(files: dict[str, str], directory: str | os.PathLike) -> list[Path]:
 
 
 def grants(settings: Settings) -> str:
-    """SQL for a MySQL administrator: Dovecot's own account, which can read the two views and nothing else.
+    """SQL for a MySQL administrator: Dovecot's own account: it reads the views, writes `last_login`, and that is all.
 
     The views must run with their definer's rights (SQL SECURITY DEFINER, MySQL's default). Running it again sets the
     password again. Raises `ConfigurationError`.
@@ -120,7 +158,7 @@ def grants(settings: Settings) -> str:
 # --- the facts that the templates are filled with ---
 
 
-def _facts(settings: Settings, directory: Path) -> dict[str, object]:
+def _facts(settings: Settings, version: str, directory: Path) -> dict[str, object]:
     database = _database(settings)
     ports = _ports(settings)
     return {
@@ -137,28 +175,62 @@ def _facts(settings: Settings, directory: Path) -> dict[str, object]:
         "database_user": _database_user(settings, database),
         "mail_user": _mail_user(settings),
         "mail_group": _group_of(settings.mail_user),
-        **_queries(settings, database),
+        "variables": VARIABLES[version],
+        "no_selector": NO_SELECTOR,
+        **_queries(settings, version, database),
         **_doveadm(settings),
         **_relay(settings),
         **_sasl(settings),
     }
 
 
-def _queries(settings: Settings, database: Database) -> dict[str, str]:
-    """SQL expressions over the views' columns `home` and `quota_bytes`."""
+def _queries(settings: Settings, version: str, database: Database) -> dict[str, str]:
+    """SQL expressions over the views' columns `home`, `quota_bytes` and `mailbox`, and over Dovecot's variables."""
     root = _path("POSTERN_MAIL_ROOT", settings.mail_root)
     in_root = _concatenation(database, f"'{root}/'", "home")
-    rule = _concatenation(database, "'*:bytes='", "quota_bytes")
     size = _concatenation(database, "quota_bytes", "'B'")
+    login = VARIABLES[version]["login"]
     return {
         "home": f"CASE WHEN substr(home, 1, 1) = '/' THEN home ELSE {in_root} END",
-        "quota_rule": rule,  # 2.3: a limit of 0 bytes means none
+        # 2.3: a limit of 0 bytes means none
+        "quota_rule": _concatenation(database, "'*:bytes='", "quota_bytes"),
         "quota_size": f"CASE WHEN quota_bytes = 0 THEN 'unlimited' ELSE {size} END",
+        "session_name": _concatenation(database, "mailbox", "'/d'", "device_id"),
+        "address_of_session": f"substr('{login}/', 1, instr('{login}/', '/') - 1)",
+        "now": "unixepoch()" if database.kind == "sqlite" else "UNIX_TIMESTAMP()",
+        "is_webmail": _is_webmail(settings, VARIABLES[version]["peer"]),
     }
 
 
-def _concatenation(database: Database, left: str, right: str) -> str:
-    return f"{left} || {right}" if database.kind == "sqlite" else f"CONCAT({left}, {right})"
+def _concatenation(database: Database, *parts: str) -> str:
+    return " || ".join(parts) if database.kind == "sqlite" else f"CONCAT({', '.join(parts)})"
+
+
+def _is_webmail(settings: Settings, peer: str) -> str:
+    """The SQL condition that a connection comes from one of the webmail's own hosts."""
+    hosts = [start for host in settings.webmail_hosts for start in _addresses(_network(host))]
+    conditions = [f"substr('{peer}', 1, {len(start)}) = '{start}'" for start in hosts if start.endswith(".")]
+    if whole := [f"'{address}'" for address in hosts if not address.endswith(".")]:
+        conditions.append(f"'{peer}' IN ({', '.join(whole)})")
+    return f"({' OR '.join(conditions)})" if conditions else "1 = 0"
+
+
+def _addresses(host: str) -> list[str]:
+    """An address or network as texts: whole addresses, and beginnings such as `192.0.2.` for all that begin like that.
+
+    No database compares networks on its own, so IPv4 networks are cut into such as end between two numbers.
+    """
+    network = ip_network(host, strict=False)
+    if network.version == 4:
+        numbers = max(1, -(-network.prefixlen // 8))
+        parts = network.subnets(new_prefix=numbers * 8)
+        return [".".join(str(part[0]).split(".")[:numbers]) + "." * (numbers < 4) for part in parts]
+    if network.num_addresses > MOST_ADDRESSES:
+        raise ConfigurationError(
+            f"POSTERN_WEBMAIL_HOSTS names “{host}”: of IPv6, name single addresses or networks of at most"
+            f" {MOST_ADDRESSES} addresses."
+        )
+    return [str(address) for address in network]
 
 
 def _ports(settings: Settings) -> dict[str, int]:
@@ -218,13 +290,14 @@ def _relay(settings: Settings) -> dict[str, object]:
 def _sasl(settings: Settings) -> dict[str, object]:
     socket = settings.postfix_sasl_socket
     if not socket or socket.startswith("/"):
-        return {"sasl_path": _path("POSTERN_POSTFIX_SASL_SOCKET", socket), "sasl_host": "", "sasl_port": 0}
+        path = _path("POSTERN_POSTFIX_SASL_SOCKET", socket)
+        return {"has_sasl": bool(path), "sasl_path": path, "sasl_host": "", "sasl_port": 0}
     host, port = _host_and_port("POSTERN_POSTFIX_SASL_SOCKET", socket)
     if not is_loopback_host(host):
         raise ConfigurationError(
             "POSTERN_POSTFIX_SASL_SOCKET must be a path or a loopback address: passwords pass through it in the clear."
         )
-    return {"sasl_path": "", "sasl_host": host, "sasl_port": port}
+    return {"has_sasl": True, "sasl_path": "", "sasl_host": host, "sasl_port": port}
 
 
 def _mail_user(settings: Settings) -> str:
@@ -303,7 +376,7 @@ def _grants_for(database: Database, host: str) -> str:
         f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '{database.password}';",
         f"ALTER USER {account} IDENTIFIED BY '{database.password}';",
     ]
-    lines += [f"GRANT SELECT ON `{database.name}`.`{view}` TO {account};" for view in VIEWS]
+    lines += [f"GRANT {rights} ON `{database.name}`.`{name}` TO {account};" for name, rights in RIGHTS.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -347,7 +420,9 @@ def _host_and_port(setting: str, value: str) -> tuple[str, int]:
 
 
 def _mode(name: str) -> int:
-    return 0o600 if name in SECRET_FILES else 0o644
+    if name in SECRET_FILES:
+        return 0o600
+    return 0o640 if name in GROUP_FILES else 0o644
 
 
 def _replace(file: Path, text: str, mode: int) -> Path:
@@ -358,6 +433,8 @@ def _replace(file: Path, text: str, mode: int) -> Path:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
+            if file.name in GROUP_FILES and not _is_given_to_dovecot(descriptor):
+                mode = 0o600
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         fresh.replace(file)
@@ -365,3 +442,12 @@ def _replace(file: Path, text: str, mode: int) -> Path:
         fresh.unlink(missing_ok=True)
         raise
     return file
+
+
+def _is_given_to_dovecot(descriptor: int) -> bool:
+    """Make Dovecot's group the file's; False where there is no such group, or this process may not do that."""
+    try:
+        os.fchown(descriptor, -1, grp.getgrnam(DOVECOT_GROUP).gr_gid)
+    except (KeyError, PermissionError):
+        return False
+    return True

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from peewee import (
     BigIntegerField,
     BooleanField,
     CharField,
+    CompositeKey,
     DatabaseProxy,
     FixedCharField,
     ForeignKeyField,
@@ -27,7 +29,6 @@ from peewee import (
     TextField,
 )
 from peewee_migrate import Router
-from playhouse.db_url import connect
 
 database = DatabaseProxy()
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -56,19 +57,56 @@ def now() -> int:
 
 def open_database(url: str):
     """Point every model at the database of this URL (`sqlite:////path/file.db`, `mysql://user:password@host/name`)."""
-    if url.startswith("sqlite:"):
-        opened = connect(url, pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
-    else:
-        opened = connect(
-            url,
-            unquote_user=True,
-            unquote_password=True,
-            charset="utf8mb4",
-            init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-            connect_timeout=5,
-        )
+    opened = _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
     database.initialize(opened)
     return opened
+
+
+def _sqlite(url: str) -> SqliteDatabase:
+    file = sqlite_file(url)
+    _make_private(file)
+    return SqliteDatabase(str(file), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
+
+
+def _mysql(url: str) -> MySQLDatabase:
+    """What stands behind `?` in the URL goes to PyMySQL as it is, such as `unix_socket`."""
+    parts = urlsplit(url)
+    return MySQLDatabase(
+        parts.path.removeprefix("/"),
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        charset="utf8mb4",
+        init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        connect_timeout=5,
+        read_timeout=20,
+        write_timeout=20,
+        **dict(parse_qsl(parts.query)),
+    )
+
+
+def sqlite_file(url: str) -> Path:
+    """The file of an SQLite URL: three slashes before a relative path, four before an absolute one."""
+    return Path(unquote(urlsplit(url).path[1:]))
+
+
+def _make_private(file: Path) -> None:
+    """Make the database file, where there is none, so that only its owner may read it; SQLite gives its companions the
+    same mode. A directory that is missing is told by SQLite itself."""
+    if file.parent.is_dir():
+        file.touch(mode=0o600)
+
+
+def release_connection() -> None:
+    """Give up the connection of a request that is over.
+
+    A connection to SQLite stays open for the thread's next request: it cannot go stale, and opening it anew would cost
+    five statements and, whenever nobody else has the file open, a checkpoint. MySQL's server ends idle connections and
+    may be started anew at any time, so each request makes its own.
+    """
+    if not is_sqlite() and not database.is_closed():
+        database.close()
 
 
 def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
@@ -122,6 +160,8 @@ class Service(Table):
     name = CharField(120)
     password_policy = CharField(16, default="classic")
     state = CharField(16, default=ACTIVE)
+    # Own passwords open the webmail only; every other mail program needs a device password.
+    device_passwords_only = BooleanField(default=False)
     created_at = BigIntegerField(default=now)
 
     class Meta:
@@ -163,17 +203,16 @@ class Account(Table):
     def display_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip() or self.login
 
-    @property
+    @functools.cached_property
     def mailbox(self) -> "Mailbox | None":
-        """The mailbox that this account opens in its own right; managers have none."""
+        """The mailbox that this account opens in its own right, as it was when first asked for; managers have none."""
         return (
             Mailbox.select(Mailbox, Domain, Service).join(Domain).join(Service).where(Mailbox.account == self).first()
         )
 
     @property
     def password_policy(self) -> str:
-        mailbox = self.mailbox
-        return mailbox.domain.service.password_policy if mailbox else "classic"
+        return self.mailbox.domain.service.password_policy if self.mailbox else "classic"
 
     @classmethod
     def by_login(cls, login: str) -> "Account | None":
@@ -209,6 +248,7 @@ class Mailbox(Table):
     # made anew must not find its predecessor's mail.
     home = CharField(300, unique=True)
     quota_bytes = BigIntegerField(default=0)
+    device_passwords_only = BooleanField(default=False)
     created_at = BigIntegerField(default=now)
 
     @classmethod
@@ -246,6 +286,8 @@ class OneTimeLink(Table):
     token_hash = FixedCharField(64, unique=True)
     # The state of the account that the link was made for; in any other state it is void.
     bound_to = FixedCharField(64)
+    # What else the link is about, such as the device that "This wasn't me" ends.
+    subject_id = IntegerField(null=True)
     created_at = BigIntegerField(default=now)
     expires_at = BigIntegerField()
     used_at = BigIntegerField(null=True)
@@ -328,6 +370,107 @@ class OutboxItem(Table):
         )
 
 
+class Device(Table):
+    """A password of its own for one mail program: a public selector, and a verifier that Dovecot checks."""
+
+    IMAP, POP3, SENDING = 1, 2, 4
+
+    account = ForeignKeyField(Account, backref="devices", on_delete="CASCADE")
+    name = CharField(120)
+    icon = CharField(16)
+    # Whom it is for, when that is somebody else in the organisation; and who made it.
+    user = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="devices_used")
+    created_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="devices_made")
+    created_by_login = CharField(254)
+    protocols = IntegerField()
+    selector = FixedCharField(8)
+    verifier = CharField(255)
+    expires_at = BigIntegerField(null=True)
+    created_at = BigIntegerField(default=now)
+    password_at = BigIntegerField(default=now)
+    # The form that it was made by: a form that is sent twice makes one device.
+    request_id = FixedCharField(64, unique=True)
+
+    class Meta:
+        indexes = ((("account", "selector"), True),)
+
+
+class LastLogin(Table):
+    """When a login or device was used last, by which protocol and from where. Written by Dovecot alone."""
+
+    login_id = BigIntegerField()
+    device_id = BigIntegerField()  # 0: the account's own password
+    service = CharField(20)
+    ip = CharField(45)
+    last_access = BigIntegerField(index=True)
+
+    class Meta:
+        primary_key = CompositeKey("login_id", "device_id", "service", "ip")
+
+    @classmethod
+    def of_device(cls, device: Device):
+        """The device's uses, the latest first."""
+        return cls.select().where(cls.device_id == device.id).order_by(cls.last_access.desc())
+
+
+class DeviceNetwork(Table):
+    """A network from which a device was used: its owner is told once for each."""
+
+    device = ForeignKeyField(Device, backref="networks", on_delete="CASCADE")
+    network = CharField(49)
+    seen_at = BigIntegerField(default=now)
+
+    class Meta:
+        indexes = ((("device", "network"), True),)
+
+
+class DeviceInvitation(Table):
+    """An invitation to set up a device; by itself it opens nothing, its recipient still proves who they are."""
+
+    account = ForeignKeyField(Account, backref="device_invitations", on_delete="CASCADE")
+    invited_by = ForeignKeyField(Account, on_delete="CASCADE", backref="invitations_made")
+    user = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="invitations_received")
+    email = CharField(254, default="")
+    name = CharField(120)
+    icon = CharField(16)
+    protocols = IntegerField()
+    device_expires_at = BigIntegerField(null=True)
+    token_hash = FixedCharField(64, unique=True)
+    # The code that was shown once to the inviter, and the one that was sent to the address, each as SHA-256 with a key.
+    inviter_code_hash = FixedCharField(64, default="")
+    mailed_code_hash = FixedCharField(64, default="")
+    mailed_code_expires_at = BigIntegerField(default=ANCIENT)
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField()
+    accepted_at = BigIntegerField(null=True)
+    withdrawn_at = BigIntegerField(null=True)
+    device = ForeignKeyField(Device, null=True, on_delete="SET NULL", backref="invitation")
+
+    @classmethod
+    def pending(cls, account: Account):
+        """The account's invitations that can still be accepted, the newest first."""
+        return (
+            cls.select()
+            .where(
+                cls.account == account, cls.accepted_at.is_null(), cls.withdrawn_at.is_null(), cls.expires_at > now()
+            )
+            .order_by(cls.id.desc())
+        )
+
+    def accept(self) -> bool:
+        """Use the invitation up; True for exactly one caller."""
+        return bool(
+            DeviceInvitation.update(accepted_at=now())
+            .where(
+                DeviceInvitation.id == self.id,
+                DeviceInvitation.accepted_at.is_null(),
+                DeviceInvitation.withdrawn_at.is_null(),
+                DeviceInvitation.expires_at > now(),
+            )
+            .execute()
+        )
+
+
 class Attempts(Table):
     """How often something was tried lately under one key: the throttle's memory."""
 
@@ -348,6 +491,10 @@ TABLES = (
     OneTimeLink,
     AuditEvent,
     OutboxItem,
+    Device,
+    LastLogin,
+    DeviceNetwork,
+    DeviceInvitation,
     Attempts,
 )
 

@@ -5,6 +5,7 @@ once, each with the way to mend it.
 """
 
 import os
+import re
 import secrets
 import stat
 import tomllib
@@ -13,8 +14,13 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 PREFIX = "POSTERN_"
+LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+DOVECOT_VERSIONS = ("2.3", "2.4")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 MAIL_PORTS = {
     "imap": 143,
     "imaps": 993,
@@ -56,7 +62,12 @@ def _words(value: str) -> tuple[str, ...]:
 
 
 def _url(value: str) -> str:
-    return value.strip().rstrip("/")
+    address = value.strip().rstrip("/")
+    try:
+        _ = urlsplit(address).port
+    except ValueError:
+        raise ValueError("is no address") from None
+    return address
 
 
 def _ports(value: str) -> dict[str, int]:
@@ -79,7 +90,7 @@ def setting(read: Callable[[str], object], default: object = "") -> object:
 
 @dataclass(frozen=True, repr=False)
 class Settings:
-    """Every setting; `POSTERN_` and the name in capitals is its environment variable. Never printed: it holds secrets."""
+    """Every setting, each read from `POSTERN_` and its name in capitals. Never printed: it holds secrets."""
 
     # the panel
     instance: Path = setting(Path, Path("instance"))
@@ -105,10 +116,12 @@ class Settings:
     pwned_passwords_url: str = setting(_url, "https://api.pwnedpasswords.com")
 
     # outgoing mail
-    smtp_url: str = setting(_text, "smtp://127.0.0.1:25")
+    smtp_url: str = setting(_url, "smtp://127.0.0.1:25")
     mail_from: str = setting(_text)
 
     # the mail server
+    mail_host: str = setting(_text)
+    submission_host: str = setting(_text)
     doveadm_url: str = setting(_url)
     doveadm_key: str = setting(_text)
     mail_root: Path = setting(Path, Path("/var/vmail"))
@@ -120,6 +133,7 @@ class Settings:
     webmail_hosts: tuple[str, ...] = setting(_words, ())
     submission_relay: str = setting(_text, "127.0.0.1:25")
     postfix_sasl_socket: str = setting(_text)
+    dovecot_version: str = setting(_text, "2.3")
     dovecot_base_dir: str = setting(_text)
     dovecot_database_user: str = setting(_text)
     dovecot_mysql_user: str = setting(_text)
@@ -129,7 +143,7 @@ class Settings:
     def load(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """Read, complete and check the settings; raises `SettingsError` with every finding."""
         environment = os.environ if environment is None else environment
-        instance = Path(environment.get(PREFIX + "INSTANCE", "instance")).absolute()
+        instance = Path(environment.get(PREFIX + "INSTANCE") or "instance").absolute()
         findings: list[str] = []
         texts = _texts(environment, instance, findings)
         values = {"instance": instance}
@@ -140,8 +154,11 @@ class Settings:
                 except ValueError as error:
                     findings.append(f"{PREFIX}{entry.name.upper()} {error}.")
         if not findings:
-            settings = cls(**_completed(values, findings))
-            findings += settings.findings()
+            try:
+                settings = cls(**_completed(values, findings))
+                findings += settings.findings()
+            except OSError as trouble:
+                findings.append(f"{trouble.filename} cannot be read or written: {trouble.strerror}.")
         if findings:
             raise SettingsError("\n".join(findings))
         return settings
@@ -210,20 +227,38 @@ class Settings:
             "POSTERN_DOVEADM_URL is missing: give the address of Dovecot's doveadm listener, such as http://127.0.0.1:8080.",
         )
         yield (
+            not all(HOST.fullmatch(host) for host in (self.mail_host, self.submission_host)),
+            "POSTERN_MAIL_HOST and POSTERN_SUBMISSION_HOST take a host name only, such as mail.example.org.",
+        )
+        yield (
             self.has_mail_server and urlsplit(self.doveadm_url).scheme not in ("http", "https"),
             "POSTERN_DOVEADM_URL must begin with http:// or https://.",
+        )
+        yield (
+            self.dovecot_version not in DOVECOT_VERSIONS,
+            f"POSTERN_DOVECOT_VERSION must be one of: {', '.join(DOVECOT_VERSIONS)}.",
         )
         yield (
             self.cross_site and not self.is_https,
             "POSTERN_CROSS_SITE needs an https base URL: browsers refuse partitioned cookies without it.",
         )
         yield (
-            any(urlsplit(origin).path or not urlsplit(origin).netloc for origin in self.webmail_origins),
+            not all(ORIGIN.fullmatch(origin) for origin in self.webmail_origins),
             "POSTERN_WEBMAIL_ORIGINS takes origins only, such as https://mail.example.org, without a path.",
         )
         yield (
+            self.default_language not in LANGUAGES,
+            f"POSTERN_DEFAULT_LANGUAGE must be one of: {', '.join(LANGUAGES)}.",
+        )
+        yield (
+            not _is_timezone(self.default_timezone),
+            "POSTERN_DEFAULT_TIMEZONE must be a time zone, such as UTC or Europe/Rome.",
+        )
+        yield (self.proxies < 0, "POSTERN_PROXIES must be the number of proxies in front of Postern, 0 for none.")
+        yield (
             self.argon2_memory < 7168 or self.argon2_time < 1 or self.argon2_parallelism < 1,
-            "POSTERN_ARGON2_MEMORY must be at least 7168 (KiB), POSTERN_ARGON2_TIME and _PARALLELISM at least 1.",
+            "POSTERN_ARGON2_MEMORY must be at least 7168 (KiB), POSTERN_ARGON2_TIME and POSTERN_ARGON2_PARALLELISM at"
+            " least 1.",
         )
         yield (
             self.argon2_memory > 235_000,
@@ -237,6 +272,13 @@ class Settings:
             bool(self.password_blocklist) and not Path(self.password_blocklist).is_file(),
             f"POSTERN_PASSWORD_BLOCKLIST names {self.password_blocklist}, which is no file.",
         )
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        return bool(ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return False
 
 
 def is_loopback_host(host: str) -> bool:
@@ -257,7 +299,7 @@ def _texts(environment: Mapping[str, str], instance: Path, findings: list[str]) 
     if file.is_file():
         try:
             written = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             findings.append(f"{file} cannot be read: {error}.")
             written = {}
         for name, value in written.items():
@@ -267,7 +309,7 @@ def _texts(environment: Mapping[str, str], instance: Path, findings: list[str]) 
         if written and is_open_to_others(file):
             findings.append(f"{file} may be read by others on this machine: chmod 600 {file}")
     for variable, value in environment.items():
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and value:
             name = variable.removeprefix(PREFIX).lower()
             if name not in known:
                 findings.append(f"{variable} is set, but there is no such setting.")
@@ -297,6 +339,8 @@ def _completed(values: dict, findings: list[str]) -> dict:
     values["smtp_url"] = values.get("smtp_url") or "smtp://127.0.0.1:25"
     base = urlsplit(values.get("base_url", ""))
     values["mail_from"] = values.get("mail_from") or f"postern@{base.hostname or 'localhost'}"
+    values["mail_host"] = values.get("mail_host") or base.hostname or "localhost"
+    values["submission_host"] = values.get("submission_host") or values["mail_host"]
     return values
 
 

@@ -1,38 +1,47 @@
-"""The worker: delivers the outbox and clears away what can no longer matter, until it is told to stop."""
+"""The worker: delivers the outbox, tells of devices in new networks, clears away what can no longer matter."""
 
 import logging
 import signal
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from peewee import PeeweeException
 
-from postern.actions import housekeeping, outbox, recovery  # noqa: F401 (recovery declares what it delivers)
+from postern.actions import devices, housekeeping, outbox, recovery  # noqa: F401 (recovery declares what it delivers)
 from postern.actions.ports import Ports
 from postern.models import database
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.5
 AFTER_TROUBLE = 5
-CLEAR_EVERY = 3600
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Something to do every so many seconds; again at once while there is more to do."""
+
+    name: str
+    every: float
+    work: Callable[[Ports], int | None]
+
+
+# Each in a thread of its own: an SMTP server that is slow to answer must not keep connections open.
+DUTIES = (
+    Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CONNECTIONS)),
+    Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
+    Duty("new networks", 5, devices.NetworkWatch().look),
+    Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
+)
 
 
 def run(ports: Ports, stop: threading.Event) -> None:
-    """Work until `stop` is set. Trouble with the database is logged and waited out."""
-    ticks_until_clearing = 0
-    while not stop.is_set():
-        try:
-            tried = outbox.deliver_due(ports)
-            if ticks_until_clearing <= 0:
-                housekeeping.clear_away()
-                ticks_until_clearing = CLEAR_EVERY / LOOK_EVERY
-            ticks_until_clearing -= 1
-        except PeeweeException as trouble:
-            log.error("the database did not answer, next try in %s s: %s", AFTER_TROUBLE, trouble)
-            database.close()
-            stop.wait(AFTER_TROUBLE)
-        else:
-            stop.wait(0 if tried else LOOK_EVERY)
+    """Work until `stop` is set; what is in hand is finished."""
+    threads = [threading.Thread(target=_attend, args=(duty, ports, stop), name=duty.name) for duty in DUTIES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 def stop_on_signals() -> threading.Event:
@@ -41,3 +50,17 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def _attend(duty: Duty, ports: Ports, stop: threading.Event) -> None:
+    """One duty until `stop` is set. Trouble with the database is logged and waited out."""
+    while not stop.is_set():
+        try:
+            done = duty.work(ports)
+        except PeeweeException as trouble:
+            log.error("%s: the database did not answer, next try in %s s: %s", duty.name, AFTER_TROUBLE, trouble)
+            stop.wait(AFTER_TROUBLE)
+        else:
+            stop.wait(0 if done else duty.every)
+        finally:
+            database.close()

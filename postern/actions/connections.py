@@ -9,6 +9,7 @@ from postern.models import Account, OutboxItem
 
 # A login that was being verified while the password changed is connected a moment after the first cut.
 STRAGGLERS_AFTER = 1
+ALL = None
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Connected:
 
 def of(ports: Ports, account: Account) -> Connected:
     """What is connected under this account's login."""
-    if not account.mailboxes.exists():
+    if account.mailbox is None:
         return Connected([])
     try:
         return Connected(ports.mail_server.connections(account.login))
@@ -29,15 +30,17 @@ def of(ports: Ports, account: Account) -> Connected:
         return Connected([], unknown=True)
 
 
-def put_end(ports: Ports, account: Account, address: str = "") -> OutboxItem | None:
-    """Put the end of an account's connections (or of those from one address) into the outbox, in the caller's
-    transaction; the caller delivers the item that is returned after the commit."""
-    if not account.mailboxes.exists():
+def put_end(ports: Ports, account: Account, device_id: int | None = 0, address: str = "") -> OutboxItem | None:
+    """Put the end of an account's connections into the outbox, in the caller's transaction: those of its own password
+    (0), of one device, or `ALL`, and with an address only those from there. The caller delivers the item after the
+    commit."""
+    if account.mailbox is None:
         return None
-    payload = {"login": account.login, "address": address}
+    payload = {"login": account.login, "device_id": device_id, "address": address}
     key = f"connections:{account.id}:{new_token()}"
     outbox.put(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER)
-    return outbox.put(ports, "connections", key, payload, account, head_start=True)
+    outbox.put(ports, "connections", key, payload, account, head_start=True)
+    return outbox.find(key)
 
 
 def end_now(ports: Ports, item: OutboxItem | None) -> bool:
@@ -47,7 +50,4 @@ def end_now(ports: Ports, item: OutboxItem | None) -> bool:
 
 @outbox.handles("connections")
 def _end(ports: Ports, item: OutboxItem, payload: dict) -> None:
-    if payload["address"]:
-        ports.mail_server.end_connections_from(payload["login"], payload["address"])
-    else:
-        ports.mail_server.end_connections(payload["login"])
+    ports.mail_server.end_connections(payload["login"], payload["device_id"], payload["address"])

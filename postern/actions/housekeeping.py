@@ -1,12 +1,13 @@
 """What the worker clears away: rows that can no longer matter."""
 
 from postern.actions import sessions
-from postern.models import Attempts, KnownBrowser, OneTimeLink, OutboxItem, WebSession, now
+from postern.models import Attempts, AuditEvent, KnownBrowser, OneTimeLink, OutboxItem, WebSession, now
 
 DAY = 24 * 3600
 OUTBOX_KEPT = 30 * DAY
 LINKS_KEPT = 30 * DAY
 ATTEMPTS_KEPT = 2 * DAY
+STRAY_GUESSES_KEPT = 30 * DAY
 
 
 def clear_away() -> None:
@@ -21,4 +22,6 @@ def clear_away() -> None:
     OutboxItem.delete().where(
         (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
     ).execute()
+    # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
+    AuditEvent.delete().where(AuditEvent.account_login == "", AuditEvent.at < moment - STRAY_GUESSES_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()

@@ -3,19 +3,28 @@
 Reading a link (GET, HEAD) neither uses nor reveals anything: mail scanners do that. The page behind it has a button.
 """
 
+from postern.actions import throttle
+from postern.actions.actor import Actor
 from postern.actions.tokens import digest, new_token
 from postern.models import Account, OneTimeLink, now
 from postern.settings import Settings
 
 HOUR, DAY = 3600, 24 * 3600
+WRONG_LINKS = throttle.Limit("wrong links from network", free=30, ceiling=100, window=900)
 
-RESET, WELCOME, RECOVER, DISOWN = "reset", "welcome", "recover", "disown"
+RESET, WELCOME, RECOVER, DISOWN, DISOWN_DEVICE = "reset", "welcome", "recover", "disown", "disown-device"
 SETS_PASSWORD = (RESET, WELCOME, RECOVER)
-LIFETIMES = {RESET: 3 * HOUR, WELCOME: 7 * DAY, RECOVER: 1 * DAY, DISOWN: 7 * DAY}
-PATHS = {RESET: "password", WELCOME: "password", RECOVER: "password", DISOWN: "not-me"}
+LIFETIMES = {RESET: 3 * HOUR, WELCOME: 7 * DAY, RECOVER: 1 * DAY, DISOWN: 7 * DAY, DISOWN_DEVICE: 7 * DAY}
+PATHS = {
+    RESET: "password",
+    WELCOME: "password",
+    RECOVER: "password",
+    DISOWN: "not-me",
+    DISOWN_DEVICE: "not-my-device",
+}
 
 
-def create(account: Account, purpose: str) -> str:
+def create(account: Account, purpose: str, subject_id: int | None = None) -> str:
     """A new link's token, within the caller's transaction. Links that set a password replace their predecessors."""
     if purpose in SETS_PASSWORD:
         revoke(account, SETS_PASSWORD)
@@ -24,10 +33,22 @@ def create(account: Account, purpose: str) -> str:
         account=account,
         purpose=purpose,
         token_hash=digest(token),
+        subject_id=subject_id,
         bound_to=_state(account, purpose),
         expires_at=now() + LIFETIMES[purpose],
     )
     return token
+
+
+def open_by(actor: Actor, token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
+    """The link that somebody opens, if it can still be used for one of these purposes. Who comes with wrong ones is
+    slowed down and stopped: raises `throttle.TooManyAttempts`."""
+    guesses = [WRONG_LINKS.on(throttle.network_of(actor.address))]
+    throttle.refuse_waiting(guesses)
+    link = find(token, purposes)
+    if link is None:
+        throttle.attempt(guesses)
+    return link
 
 
 def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
@@ -41,6 +62,12 @@ def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
     if link is None or link.used_at is not None or now() >= link.expires_at:
         return None
     return link if link.bound_to == _state(link.account, link.purpose) else None
+
+
+def use(link: OneTimeLink, account: Account) -> bool:
+    """Use a link up that was found before, within the caller's transaction, which has read the account anew; False when
+    it was used meanwhile, or the account is no longer as the link was made for it."""
+    return link.bound_to == _state(account, link.purpose) and link.use()
 
 
 def open_link(account: Account, purpose: str) -> OneTimeLink | None:
@@ -69,6 +96,6 @@ def address(settings: Settings, purpose: str, token: str) -> str:
 def _state(account: Account, purpose: str) -> str:
     """What the link was made for. A new password voids the links that set one; "This wasn't me" has to outlive it,
     and ends with the lock that it brings about."""
-    if purpose == DISOWN:
+    if purpose in (DISOWN, DISOWN_DEVICE):
         return digest(f"{account.id}:{purpose}:{account.state}")
     return digest(f"{account.id}:{purpose}:{account.state}:{account.password_hash}")

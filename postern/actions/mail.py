@@ -5,6 +5,7 @@ from email.utils import formatdate
 
 from postern.actions import outbox
 from postern.actions.ports import Ports
+from postern.actions.tokens import digest
 from postern.models import Account, OutboxItem
 
 
@@ -13,7 +14,7 @@ def put(
 ) -> None:
     """Put a letter to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
     payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
-    outbox.put(ports, "mail", f"{key}:{recipient}"[:120], payload, account)
+    outbox.put(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
 
 
 def addresses_of(account: Account) -> list[str]:

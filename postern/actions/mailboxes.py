@@ -3,21 +3,17 @@
 import csv
 import re
 import secrets
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from email_validator import EmailNotValidError, validate_email
-
 from postern.actions import audit, connections, links, passwords, policy, sessions
 from postern.actions.actor import Actor
+from postern.actions.names import canonical_address, canonical_contact, canonical_domain, checked_name
 from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
 from postern.models import Account, Domain, Mailbox, Organisation, Service, transactional
+from postern.settings import LANGUAGES
 
-LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
-DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
 MEGABYTE = 1024 * 1024
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
 
@@ -54,7 +50,7 @@ class Import:
 @transactional
 def add_service(actor: Actor, organisation: str, name: str, password_policy: str = "classic") -> Service:
     """A mail service for an organisation, which is made too when there is none of this name."""
-    organisation, name = _name(organisation, "organisation"), _name(name, "name")
+    organisation, name = checked_name(organisation, "organisation"), checked_name(name, "name")
     if password_policy not in policy.POLICIES:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
     owner, _ = Organisation.get_or_create(name=organisation)
@@ -74,6 +70,29 @@ def add_domain(actor: Actor, name: str, service: str, organisation: str | None =
     domain = Domain.create(service=find_service(service, organisation), name=name)
     audit.record(actor, "operator:domain:added", domain=name, service=service)
     return domain
+
+
+@transactional
+def change_service(
+    actor: Actor,
+    name: str,
+    organisation: str | None = None,
+    password_policy: str | None = None,
+    device_passwords_only: bool | None = None,
+) -> Service:
+    """Another password policy for a service, or "Mail programs need a device password" switched; None leaves as it is.
+
+    Mail programs that are connected by an own password stay until they connect anew.
+    """
+    service = find_service(name, organisation)
+    if password_policy is not None:
+        service.password_policy = password_policy
+    if device_passwords_only is not None:
+        service.device_passwords_only = device_passwords_only
+    service.save(only=[Service.password_policy, Service.device_passwords_only])
+    settings = {"policy": service.password_policy, "device_passwords_only": service.device_passwords_only}
+    audit.record(actor, "operator:service:changed", service=name, **settings)
+    return service
 
 
 def find_service(name: str, organisation: str | None = None) -> Service:
@@ -169,27 +188,29 @@ def _lock(ports: Ports, actor: Actor, account: Account):
     sessions.end_all(account)
     links.revoke(account, links.SETS_PASSWORD)
     audit.record(actor, "operator:account:locked", account)
-    return connections.put_end(ports, account)
+    return connections.put_end(ports, account, connections.ALL)
 
 
 def read_import(lines: Iterable[str]) -> Import:
     """Read mailboxes from CSV with a header line; nothing is made. Every problem is told with its line number."""
-    reader = csv.DictReader(lines, strict=True)
-    plan = Import()
-    header = [name.strip().lower() for name in reader.fieldnames or []]
-    unknown = [name for name in header if name not in COLUMNS]
-    if "address" not in header or unknown:
-        sentence = N_("The first line must name the columns; known are: %(columns)s.")
-        plan.problems.append((1, Refused(sentence, columns=", ".join(COLUMNS))))
-        return plan
-    reader.fieldnames = header
-    seen: set[str] = set()
+    reader, plan = csv.DictReader(lines, strict=True), Import()
     try:
-        for row in reader:
-            _plan_row(plan, reader.line_num, row, seen)
+        _plan_rows(plan, reader)
     except csv.Error:
         plan.problems.append((reader.line_num, Refused(N_("This line is not CSV: a quote is missing or misplaced."))))
     return plan
+
+
+def _plan_rows(plan: Import, reader: csv.DictReader) -> None:
+    header = [name.strip().lower() for name in reader.fieldnames or []]
+    if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
+        sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
+        plan.problems.append((1, Refused(sentence, columns=", ".join(COLUMNS))))
+        return
+    reader.fieldnames = header
+    seen: set[str] = set()
+    for row in reader:
+        _plan_row(plan, reader.line_num, row, seen)
 
 
 def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
@@ -231,6 +252,9 @@ def checked(new: NewMailbox) -> NewMailbox:
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
     if contact == address:
         raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
+    if new.language not in ("", *LANGUAGES):
+        sentence = N_("The language must be one of: %(languages)s.")
+        raise Refused(sentence, "language", languages=", ".join(LANGUAGES))
     names = _names({"first_name": new.first_name, "last_name": new.last_name})
     return NewMailbox(
         address,
@@ -240,31 +264,6 @@ def checked(new: NewMailbox) -> NewMailbox:
         password=new.password,
         **names,
     )
-
-
-def canonical_address(address: str) -> str:
-    """A mailbox address as it is stored; raises `Refused` for what is none (ASCII only: Dovecot's logins are)."""
-    local_part, at, domain = address.strip().lower().rpartition("@")
-    if not at or len(local_part) > LONGEST_LOCAL_PART or not LOCAL_PART.fullmatch(local_part) or ".." in local_part:
-        raise Refused(N_("“%(address)s” is no e-mail address."), "address", address=address)
-    return f"{local_part}@{canonical_domain(domain)}"
-
-
-def canonical_domain(name: str) -> str:
-    """A domain's name in small letters; raises `Refused` for what is none."""
-    name = name.strip().lower().removesuffix(".")
-    labels = name.split(".")
-    if len(name) > LONGEST_DOMAIN or len(labels) < 2 or not all(DOMAIN_LABEL.fullmatch(label) for label in labels):
-        raise Refused(N_("“%(domain)s” is no domain name."), "domain", domain=name)
-    return name
-
-
-def canonical_contact(address: str) -> str:
-    """Somebody's e-mail address anywhere in the world; raises `Refused` for what is none."""
-    try:
-        return validate_email(address, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError:
-        raise Refused(N_("“%(address)s” is no e-mail address."), "contact_email", address=address) from None
 
 
 def domain_of(address: str) -> Domain:
@@ -298,14 +297,4 @@ def _fresh_home(address: str) -> str:
 
 
 def _names(names: dict[str, str]) -> dict[str, str]:
-    return {part: _name(name, part) if name.strip() else "" for part, name in names.items()}
-
-
-def _name(name: str, field: str) -> str:
-    """A name for people: composed, on one line, not too long."""
-    name = unicodedata.normalize("NFC", name).strip()
-    if not name or len(name) > LONGEST_NAME:
-        raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        raise Refused(N_("A name stands on one line, without control characters."), field)
-    return name
+    return {part: checked_name(name, part) if name.strip() else "" for part, name in names.items()}

@@ -21,6 +21,8 @@ LEASE = 60
 HEAD_START = 5
 DAY = 24 * 3600
 MAIL_GIVEN_UP_AFTER = 7 * DAY
+# Connections are cut apart from all else: who waits for that does not wait for letters.
+CONNECTIONS, OTHERS = ("connections",), ("mail", "forgotten")
 LONGEST_PAUSE = {"connections": 5}
 LONGEST_PAUSE_OTHERWISE = 600
 
@@ -46,21 +48,25 @@ def put(
     account: Account | None = None,
     delay: int = 0,
     head_start: bool = False,
-) -> OutboxItem:
+) -> None:
     """Write an item, within the caller's transaction; an item whose key is in the outbox already is left as it is.
 
-    With `head_start` the caller is about to `deliver` it itself; the worker leaves it alone for `HEAD_START` seconds.
+    With `head_start` the caller is about to `deliver` it itself (`find` it by its key); the worker leaves it alone for
+    `HEAD_START` seconds.
     """
     moment = now()
-    new = OutboxItem.insert(
+    OutboxItem.insert(
         kind=kind,
         key=key,
         account=account,
         payload=seal(ports.settings.secret_key, "outbox", payload),
         created_at=moment,
         next_try_at=moment + delay + (HEAD_START if head_start else 0),
-    ).on_conflict_ignore()
-    new.execute()
+    ).on_conflict_ignore().execute()
+
+
+def find(key: str) -> OutboxItem:
+    """The item that was put under this key."""
     return OutboxItem.get(OutboxItem.key == key)
 
 
@@ -85,9 +91,10 @@ def deliver(ports: Ports, item: OutboxItem) -> bool:
     return True
 
 
-def deliver_due(ports: Ports, limit: int = 100) -> int:
-    """Try everything that is due; the number of items that were tried."""
-    due = list(OutboxItem.due(now()).limit(limit))
+def deliver_due(ports: Ports, kinds: tuple[str, ...] | None = None, limit: int = 100) -> int:
+    """Try everything that is due, of these kinds or of all; the number of items that were tried."""
+    due = OutboxItem.due(now()).limit(limit)
+    due = list(due.where(OutboxItem.kind.in_(kinds or tuple(HANDLERS))))
     for item in due:
         deliver(ports, item)
     return len(due)

@@ -7,16 +7,26 @@ import secrets
 
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from postern.actions import policy
+from postern.models import Account
+
 WORDS = 6
 # The commonest 7,776 English words of three to eight letters: 12.9 bits each, 77.5 for six.
 WORD_LIST_SIZE = 7776
 BITS = WORDS * math.log2(WORD_LIST_SIZE)
+TRIES = 20
 
 
 def suggest() -> str:
     """A fresh passphrase of six words, the first with a capital letter, and a digit: `Garden-wolf-…-paper-7`."""
     words = [secrets.choice(word_list()) for _ in range(WORDS)]
     return "-".join([words[0].capitalize(), *words[1:], str(secrets.randbelow(10))])
+
+
+def suggest_for(account: Account) -> str:
+    """A fresh passphrase in which nothing stands that others know about this person: that would be refused."""
+    candidates = (suggest() for _ in range(TRIES))
+    return next((each for each in candidates if not policy.personal_part(account, each)), suggest())
 
 
 @functools.cache

@@ -1,22 +1,21 @@
 """A person's own password: hashing, verifying, changing."""
 
 import functools
-import hmac
 import secrets
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from postern.actions import audit, connections, notices, policy, sessions, throttle
+from postern.actions import audit, connections, devices, notices, policy, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
-from postern.models import Account, OutboxItem, transactional
+from postern.models import Account, Device, OutboxItem, transactional
 from postern.settings import Settings
 
-# Guessing the current password inside a session: slower from the sixth, nothing more after twenty.
-CONFIRMATIONS = throttle.Limit("confirm password", free=5, ceiling=20, window=900)
+# Guessing the current password inside a session: slower from the sixth, nothing more after twenty in its whole life.
+CONFIRMATIONS = throttle.Limit("confirm password", free=5, ceiling=20, window=sessions.PERSON.absolute)
 
 
 @dataclass(frozen=True)
@@ -26,6 +25,7 @@ class Consequences:
     browsers: int
     programs: list
     programs_unknown: bool
+    devices: list[Device]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def hash_password(settings: Settings, password: str) -> str:
 
 
 def verify(settings: Settings, stored: str | None, password: object) -> bool:
-    """Whether this is the password of the stored hash. Takes its time for an account that has none, or does not exist."""
+    """Whether this is the password of the stored hash. Takes as long where there is none."""
     try:
         given = policy.prepared(password)
     except Refused:
@@ -70,34 +70,50 @@ def renew_hash(settings: Settings, account: Account, password: str) -> None:
 
 def confirm(ports: Ports, actor: Actor, password: object) -> None:
     """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`."""
+    throttle.forgive(_guess(ports, actor, password))
+
+
+def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counter]:
+    """The same, but the counters that counted the guess are left for the caller to forgive."""
     guesses = [CONFIRMATIONS.on(actor.session.id)]
     throttle.attempt(guesses)
     if not verify(ports.settings, actor.account.password_hash, password):
         raise Refused(N_("This is not your current password."), "current_password")
-    throttle.forgive(guesses)
+    return guesses
 
 
 def consequences(ports: Ports, actor: Actor) -> Consequences:
     """What logging out from everywhere would end now."""
     connected = connections.of(ports, actor.account)
-    return Consequences(len(sessions.living(actor.account)), connected.programs, connected.unknown)
+    own = [program for program in connected.programs if not program.device_id]
+    browsers, devices_known = len(sessions.living(actor.account)), list(actor.account.devices)
+    return Consequences(browsers, own, connected.unknown, devices_known)
 
 
 def change(
-    ports: Ports, actor: Actor, current: object, new: object, everywhere: bool, browser: str | None = None
+    ports: Ports,
+    actor: Actor,
+    current: object,
+    new: object,
+    everywhere: bool = False,
+    devices_too: bool = False,
+    browser: str | None = None,
 ) -> Change:
-    """Change the acting person's password; with `everywhere` end every session and connection.
+    """Change the acting person's password; with `everywhere` end every session and every connection that used the old
+    one, and with `devices_too` take back the device passwords as well.
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
     the token of the known browser that may stay known.
     """
-    confirm(ports, actor, current)
     accepted = policy.accepted(actor.account, new, ports.settings.password_blocklist)
-    if hmac.compare_digest(accepted.encode(), policy.prepared(current).encode()):
+    if accepted == current:
         raise Refused(N_("The new password is the current one. Choose another."), "new_password")
     refuse_breached(ports, accepted)
-    item = _commit_change(ports, actor, hash_password(ports.settings, accepted), everywhere, browser)
-    return Change(everywhere, connections.end_now(ports, item))
+    guesses = _guess(ports, actor, current)
+    new_hash = hash_password(ports.settings, accepted)
+    items = _commit_change(ports, actor, guesses, new_hash, everywhere, devices_too and everywhere, browser)
+    ended = [connections.end_now(ports, item) for item in items]
+    return Change(everywhere, all(ended))
 
 
 def refuse_breached(ports: Ports, password: str) -> None:
@@ -108,17 +124,26 @@ def refuse_breached(ports: Ports, password: str) -> None:
 
 @transactional
 def _commit_change(
-    ports: Ports, actor: Actor, new_hash: str, everywhere: bool, browser: str | None
-) -> OutboxItem | None:
+    ports: Ports,
+    actor: Actor,
+    guesses: list[throttle.Counter],
+    new_hash: str,
+    everywhere: bool,
+    devices_too: bool,
+    browser: str | None,
+) -> list[OutboxItem | None]:
     account = actor.account
+    throttle.forgive(guesses)
     if not account.replace_password(account.password_hash, new_hash):
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     ended = sessions.end_all(account) if everywhere else 0
-    if everywhere:
-        sessions.forget_browsers(account, but=browser)
     audit.record(actor, "web:password:changed", everywhere=everywhere, browsers=ended)
     notices.password_changed(ports, actor, account, everywhere)
-    return connections.put_end(ports, account) if everywhere else None
+    if not everywhere:
+        return []
+    sessions.forget_browsers(account, but=browser)
+    of_devices = devices.end_all(ports, actor, account) if devices_too else []
+    return [connections.put_end(ports, account), *of_devices]
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,6 +14,7 @@ from precis_i18n import get_profile
 from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+from postern.actions.device_passwords import has_shape
 from postern.actions.text import N_, Refused
 from postern.models import Account
 
@@ -75,6 +76,8 @@ def accepted(account: Account, password: str, blocklist: str = "", policy: str =
     password = prepared(password)
     if len(password) > LONGEST:
         raise _too_long()
+    if has_shape(password):
+        raise Refused(N_("This has the form of a device password. Choose something else."), "new_password")
     broken = [rule for rule in rules(policy or account.password_policy, password) if not rule.met]
     if broken:
         raise Refused(N_("The password does not meet this rule yet: %(rule)s."), "new_password", rule=broken[0])
@@ -140,8 +143,8 @@ def is_common(password: str, blocklist: str = "") -> bool:
     """Whether the password, or what remains of it without decoration at its ends, is among the commonest."""
     folded = password.casefold()
     core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
-    common = _common_passwords() | _host_list(blocklist)
-    return folded in common or (2 * len(core) >= len(folded) and core in common)
+    candidates = {folded, core} if 2 * len(core) >= len(folded) else {folded}
+    return any(candidates & common for common in (_common_passwords(), _host_list(blocklist)))
 
 
 def _rule(password: str, met: bool, sentence: str, **facts) -> Rule:
@@ -159,9 +162,14 @@ def _too_long() -> Refused:
 def _known_words(account: Account) -> list[str]:
     """What others know about this person, in small letters: address, its parts, domain names, names."""
     local_part, _, domain = account.login.casefold().rpartition("@")
-    words = [account.login, local_part, *re.split(r"[._+/-]", local_part), domain, domain.rpartition(".")[0]]
+    words = [account.login, local_part, *re.split(r"[._+/-]", local_part), domain, *_names_in(domain)]
     words += [account.first_name, account.last_name]
     return [word.casefold() for word in dict.fromkeys(words) if len(word) > 2]
+
+
+def _names_in(domain: str) -> list[str]:
+    """Of `mail.example.co.uk`: `mail.example.co` and `example`, its longest part."""
+    return [domain.rpartition(".")[0], max(domain.split("."), key=len)]
 
 
 @functools.cache

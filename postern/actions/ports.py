@@ -13,12 +13,14 @@ from postern.settings import Settings
 
 @dataclass(frozen=True)
 class Connection:
-    """Mail programs connected now under one session user name, from one address, by one protocol."""
+    """Mail programs connected now under one login and password, from one address, by one protocol."""
 
     user: str
     protocol: str
     address: str
     count: int = 1
+    # The device whose password opened them; 0 for the account's own password.
+    device_id: int = 0
 
 
 class MailServerUnavailable(Exception):
@@ -39,11 +41,15 @@ class MailServer(Protocol):
     def connections(self, login: str) -> list[Connection]:
         """The mail programs connected now under this login."""
 
-    def end_connections(self, login: str) -> None:
-        """Cut every connection of this login. Nobody being connected is success."""
+    def end_connections(self, login: str, device_id: int | None = 0, address: str = "") -> None:
+        """Cut connections of this login: those of its own password (0), of one device, or all of them (None); with an
+        address only those that come from there. Nobody being connected is success."""
 
-    def end_connections_from(self, login: str, address: str) -> None:
-        """Cut this login's connections that come from one IP address."""
+    def version(self) -> str:
+        """The release series that answers, such as "2.3"."""
+
+    def user(self, address: str) -> dict[str, str] | None:
+        """What the mail server's user database says of a mailbox (`home` …); None when it knows none."""
 
 
 class Mailer(Protocol):

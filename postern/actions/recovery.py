@@ -1,6 +1,20 @@
 """Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
 
-from postern.actions import audit, connections, links, mail, notices, outbox, passwords, policy, sessions, throttle
+from dataclasses import dataclass
+
+from postern.actions import (
+    audit,
+    connections,
+    devices,
+    links,
+    mail,
+    notices,
+    outbox,
+    passwords,
+    policy,
+    sessions,
+    throttle,
+)
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.actions.sign_in import canonical_login
@@ -44,23 +58,32 @@ def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
     audit.record(Actor(address=address), "web:password:link-requested", account)
 
 
-def set_password(ports: Ports, actor: Actor, link: OneTimeLink, new: object) -> bool:
+@dataclass(frozen=True)
+class PasswordSet:
+    """The token by which the browser is known from now on, so that strangers' guesses do not keep its owner from
+    signing in; `connections_ended` is False while the mail server has not answered."""
+
+    browser: str
+    connections_ended: bool
+
+
+def set_password(ports: Ports, actor: Actor, link: OneTimeLink, new: object, browser: str | None = None) -> PasswordSet:
     """Set a password through a link, which is used up by it; ends every session and connection.
 
     Raises `Refused`, and leaves the link as it is, when the password is not accepted; a link that was used a moment
-    before raises it too. False when the mail server has not cut the connections yet.
+    before raises it too.
     """
     accepted = policy.accepted(link.account, new, ports.settings.password_blocklist)
     passwords.refuse_breached(ports, accepted)
-    return connections.end_now(
-        ports, _commit_password(ports, actor, link, passwords.hash_password(ports.settings, accepted))
-    )
+    new_hash = passwords.hash_password(ports.settings, accepted)
+    browser, item = _commit_password(ports, actor, link, new_hash, browser)
+    return PasswordSet(browser, connections.end_now(ports, item))
 
 
 @transactional
-def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: str):
+def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: str, browser: str | None):
     account = Account.get_by_id(link.account_id)
-    if not link.use() or not account.replace_password(account.password_hash, new_hash):
+    if not links.use(link, account) or not account.replace_password(account.password_hash, new_hash):
         raise link_is_void()
     if link.purpose == links.RECOVER:
         account.state = Account.ACTIVE
@@ -70,18 +93,18 @@ def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: st
     audit.record(actor, f"link:password:{link.purpose}", account)
     if link.purpose != links.WELCOME:
         notices.password_changed(ports, actor, account, everywhere=True)
-    return connections.put_end(ports, account)
+    return sessions.remember_browser(account, browser), connections.put_end(ports, account)
 
 
 def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
-    """ "This wasn't me": lock the account, end everything, tell the managers; False while connections are still open."""
+    """Lock the account after “This wasn't me”, end everything, tell the managers; False while connections are open."""
     return connections.end_now(ports, _commit_lock(ports, actor, link))
 
 
 @transactional
 def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink):
     account = Account.get_by_id(link.account_id)
-    if not link.use():
+    if not links.use(link, account):
         raise link_is_void()
     account.state = Account.LOCKED
     account.save(only=[Account.state])
@@ -89,8 +112,10 @@ def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink):
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
     audit.record(actor, "link:account:locked", account)
+    # Whoever knew the password may have handed devices out to themselves: none outlives the lock.
+    devices.end_all(ports, actor, account)
     notices.account_locked(ports, actor, account)
-    return connections.put_end(ports, account)
+    return connections.put_end(ports, account, connections.ALL)
 
 
 def link_is_void() -> Refused:

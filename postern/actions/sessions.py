@@ -32,11 +32,11 @@ def lifetime_of(account: Account) -> Lifetime:
     return MANAGER if account.is_manager else PERSON
 
 
-def is_alive(session: WebSession) -> bool:
-    """Whether the session still counts: not too old, not left idle, and its account may sign in."""
-    lifetime, moment = lifetime_of(session.account), now()
+def is_alive(session: WebSession, account: Account) -> bool:
+    """Whether this account's session still counts: not too old, not left idle, and the account may sign in."""
+    lifetime, moment = lifetime_of(account), now()
     return (
-        session.account.state == Account.ACTIVE
+        account.state == Account.ACTIVE
         and moment < session.seen_at + lifetime.idle
         and moment < session.created_at + lifetime.absolute
     )
@@ -58,7 +58,7 @@ def start(account: Account, address: str, user_agent: str, password_given: bool 
 def find(token: str) -> WebSession | None:
     """The living session of this token."""
     session = WebSession.select(WebSession, Account).join(Account).where(WebSession.token_hash == digest(token)).first()
-    return session if session and is_alive(session) else None
+    return session if session and is_alive(session, session.account) else None
 
 
 def seen(session: WebSession, address: str) -> None:
@@ -81,11 +81,10 @@ def living(account: Account) -> list[WebSession]:
     """The account's signed-in browsers, the one used last first."""
     return [
         session
-        for session in WebSession.select(WebSession, Account)
-        .join(Account)
+        for session in WebSession.select()
         .where(WebSession.account == account)
         .order_by(WebSession.seen_at.desc(), WebSession.id.desc())
-        if is_alive(session)
+        if is_alive(session, account)
     ]
 
 
@@ -112,18 +111,19 @@ def end_others(ports: Ports, actor: Actor) -> bool:
 def _end_others(ports: Ports, actor: Actor):
     ended = end_all(actor.account, keep=actor.session)
     audit.record(actor, "web:sessions:ended-others", browsers=ended)
-    return connections.put_end(ports, actor.account)
+    return connections.put_end(ports, actor.account, connections.ALL)
 
 
-def end_program(ports: Ports, actor: Actor, address: str) -> bool:
-    """Cut the actor's mail programs that are connected from this address; False when it is still to happen."""
-    return connections.end_now(ports, _end_program(ports, actor, address))
+def end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> bool:
+    """Cut the actor's mail programs that are connected from this address with one password, a device's or the own (0);
+    False when it is still to happen."""
+    return connections.end_now(ports, _end_program(ports, actor, device_id, address))
 
 
 @transactional
-def _end_program(ports: Ports, actor: Actor, address: str):
+def _end_program(ports: Ports, actor: Actor, device_id: int, address: str):
     audit.record(actor, "web:connections:ended", from_address=address)
-    return connections.put_end(ports, actor.account, address)
+    return connections.put_end(ports, actor.account, device_id, address)
 
 
 def end_all(account: Account, keep: WebSession | None = None) -> int:
@@ -136,11 +136,11 @@ def end_all(account: Account, keep: WebSession | None = None) -> int:
 
 def remember_browser(account: Account, token: str | None) -> str:
     """Remember that the account signed in with this browser; the token for the browser's cookie."""
-    if token and is_known_browser(account, token):
-        KnownBrowser.update(seen_at=now()).where(KnownBrowser.token_hash == _browser_digest(account, token)).execute()
-        return token
     token = token or new_token()
-    KnownBrowser.create(account=account, token_hash=_browser_digest(account, token))
+    token_hash = _browser_digest(account, token)
+    # Its row may be there: known, forgotten by age, or just made by the same browser in another tab.
+    KnownBrowser.insert(account=account, token_hash=token_hash).on_conflict_ignore().execute()
+    KnownBrowser.update(seen_at=now()).where(KnownBrowser.token_hash == token_hash).execute()
     return token
 
 

@@ -17,7 +17,7 @@ LONGEST_LOGIN = 254
 FROM_NETWORK_TO_ACCOUNT = Limit("sign-in from network to account", free=5, ceiling=20, window=900)
 STRANGERS_TO_ACCOUNT = Limit("sign-in by strangers to account", free=20, ceiling=100, window=24 * 3600)
 FROM_NETWORK = Limit("sign-in from network", free=100, ceiling=300, window=900)
-KNOWN_BROWSER = Limit("sign-in from known browser", free=5, ceiling=20, window=900)
+KNOWN_BROWSER = Limit("sign-in from known browser", free=5, ceiling=50, window=24 * 3600)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def sign_in(ports: Ports, actor: Actor, login: object, password: object, browser
     right = passwords.verify(ports.settings, account.password_hash if account else None, password)
     if not right or account.state != Account.ACTIVE:
         _note_failure(actor, account)
-        raise Refused(N_("The address or the password is wrong, or the account is locked or suspended."), "password")
+        raise wrong()
     passwords.renew_hash(ports.settings, account, password)
     return _commit(actor, account, browser, counters)
 
@@ -66,8 +66,21 @@ def _commit(actor: Actor, account: Account, browser: str | None, counters: list[
     throttle.forgive([own])
     throttle.take_back(shared)
     session, token = sessions.start(account, actor.address, actor.user_agent)
+    _refuse_if_changed(account)
     audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
     return SignedIn(session, token, sessions.remember_browser(account, browser))
+
+
+def _refuse_if_changed(account: Account) -> None:
+    """While the password was being verified it may have been changed, or the account locked, and every session ended.
+    Read after the session's row was written, which waits for whoever is changing the account."""
+    present = Account.get_by_id(account.id)
+    if (present.password_changed_at, present.state) != (account.password_changed_at, account.state):
+        raise wrong()
+
+
+def wrong() -> Refused:
+    return Refused(N_("The address or the password is wrong, or the account is locked or suspended."), "password")
 
 
 @transactional

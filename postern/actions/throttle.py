@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from postern.actions.tokens import digest
-from postern.models import Attempts, now, transactional
+from postern.models import Attempts, is_mysql, now, transactional
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Counter:
     limit: Limit
     key: str
 
-    def wait(self, attempts: Attempts | None, moment: int) -> int:
+    def wait(self, attempts: Attempts, moment: int) -> int:
         """How many seconds the next attempt has to wait; 0 when it may be made now."""
-        if attempts is None or moment >= attempts.first_at + self.limit.window:
+        if moment >= attempts.first_at + self.limit.window:
             return 0
         if attempts.count >= self.limit.ceiling:
             return attempts.first_at + self.limit.window - moment
@@ -57,12 +57,21 @@ class TooManyAttempts(Exception):
 def attempt(counters: list[Counter]) -> None:
     """Count one attempt on every counter; raises `TooManyAttempts`, and counts none, when one of them says wait."""
     moment = now()
-    rows = {row.key: row for row in Attempts.select().where(Attempts.key.in_([each.key for each in counters]))}
-    wait = max(each.wait(rows.get(each.key), moment) for each in counters)
+    rows = _locked([each.key for each in counters], moment)
+    wait = max(each.wait(rows[each.key], moment) for each in counters)
     if wait:
         raise TooManyAttempts(wait)
     for each in counters:
-        _count(each, rows.get(each.key), moment)
+        _count(each, rows[each.key], moment)
+
+
+def refuse_waiting(counters: list[Counter]) -> None:
+    """Raises `TooManyAttempts` when one of the counters says wait; counts nothing."""
+    moment = now()
+    rows = {row.key: row for row in Attempts.select().where(Attempts.key.in_([each.key for each in counters]))}
+    wait = max((each.wait(rows[each.key], moment) for each in counters if each.key in rows), default=0)
+    if wait:
+        raise TooManyAttempts(wait)
 
 
 def forgive(counters: list[Counter]) -> None:
@@ -77,10 +86,16 @@ def take_back(counters: list[Counter]) -> None:
     ).execute()
 
 
-def _count(counter: Counter, row: Attempts | None, moment: int) -> None:
-    if row is None:
-        Attempts.insert(key=counter.key, count=1, first_at=moment, last_at=moment).on_conflict_ignore().execute()
-    elif moment >= row.first_at + counter.limit.window:
+def _locked(keys: list[str], moment: int) -> dict[str, Attempts]:
+    """The rows of these keys, made where there are none, and nobody else's until the transaction ends."""
+    fresh = Attempts.insert_many({"key": key, "first_at": moment, "last_at": moment} for key in sorted(keys))
+    # On MySQL only a row that was written is held; on SQLite this transaction is the only one that writes.
+    (fresh.on_conflict(preserve=[Attempts.key]) if is_mysql() else fresh.on_conflict_ignore()).execute()
+    return {row.key: row for row in Attempts.select().where(Attempts.key.in_(keys))}
+
+
+def _count(counter: Counter, row: Attempts, moment: int) -> None:
+    if moment >= row.first_at + counter.limit.window:
         Attempts.update(count=1, first_at=moment, last_at=moment).where(Attempts.id == row.id).execute()
     else:
         Attempts.update(count=Attempts.count + 1, last_at=moment).where(Attempts.id == row.id).execute()

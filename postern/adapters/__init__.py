@@ -11,7 +11,7 @@ from postern.settings import Settings
 
 
 def build(settings: Settings) -> Ports:
-    """The real ports. A demo without a mail server or an SMTP server gets twins that keep everything on this machine."""
+    """The real ports. A demo without a mail server or an SMTP server gets twins that stay on this machine."""
     return Ports(
         settings=settings,
         mail_server=_mail_server(settings),
@@ -23,7 +23,7 @@ def build(settings: Settings) -> Ports:
 
 def _mail_server(settings: Settings):
     if settings.has_mail_server:
-        return DoveadmMailServer(settings.doveadm_url, settings.doveadm_key)
+        return DoveadmMailServer(settings.doveadm_url, settings.doveadm_key, settings.dovecot_version)
     return MemoryMailServer()
 
 

@@ -17,8 +17,7 @@ class DemoMailer:
 
     def messages(self) -> list[EmailMessage]:
         """What was sent, the newest first."""
-        from_bytes = [
+        return [
             mailbox.email.message_from_bytes(self._maildir.get_bytes(key), policy=default)
             for key in sorted(self._maildir.keys(), reverse=True)
         ]
-        return from_bytes

@@ -1,7 +1,11 @@
 """The mail server's port over doveadm's HTTP API, as Dovecot 2.3 and 2.4 speak it.
 
-One command is one POST of `[["kick", {"mask": ["anna@example.org"]}, "tag"]]`; the answer is `doveadmResponse` with the
-result or `error` with doveadm's exit code (sysexits.h).
+One POST brings one or more commands, such as `[["kick", {"mask": ["anna@example.org"]}, "tag"]]`; each is answered by
+`doveadmResponse` with the result or by `error` with doveadm's exit code (sysexits.h).
+
+How one device's sessions are told from the others: on 2.3 they have names of their own (`anna@example.org/d17`), on 2.4
+every session carries such a name in the field `user_device`, with the number 0 for the own password. The generated
+configuration sees to that.
 """
 
 import base64
@@ -22,34 +26,70 @@ NO_USER = 67
 NOBODY_CONNECTED = 68
 
 
+class Sessions23:
+    """Sessions of Dovecot 2.3, where a device's have a name of their own."""
+
+    def listed(self, login: str) -> list[dict]:
+        """The masks that together find every session of a login."""
+        return [{"mask": [login]}, {"mask": [f"{login}/d*"]}]
+
+    def ended(self, login: str, device_id: int | None) -> list[dict]:
+        """The masks of one password's sessions, or of all."""
+        if device_id is None:
+            return self.listed(login)
+        return [{"mask": [_session_name(login, device_id) if device_id else login]}]
+
+    def device_id(self, row: dict, login: str) -> int | None:
+        """Whose session this is: a device's, the own password's (0), or another login's (None)."""
+        name = row.get("username")
+        return 0 if name == login else _device_id(name, login)
+
+
+class Sessions24:
+    """Sessions of Dovecot 2.4, which all have the login's name, and the device's in a field."""
+
+    def listed(self, login: str) -> list[dict]:
+        return [{"mask": [login]}]
+
+    def ended(self, login: str, device_id: int | None) -> list[dict]:
+        if device_id is None:
+            return self.listed(login)
+        return [{"mask": [_session_name(login, device_id)], "passdbField": "user_device"}]
+
+    def device_id(self, row: dict, login: str) -> int | None:
+        return _device_id(row.get("user_device"), login) if row.get("username") == login else None
+
+
 class DoveadmMailServer:
     """Dovecot, asked through its doveadm listener. Threads may share it: every question is a new connection."""
 
-    def __init__(self, url: str, key: str):
+    def __init__(self, url: str, key: str, version: str = "2.3"):
+        self._sessions = Sessions24() if version == "2.4" else Sessions23()
         self.url = url.rstrip("/") + "/doveadm/v1"
         self.place = urlsplit(url).netloc.rpartition("@")[2]
         self._headers = {"Authorization": "X-Dovecot-API " + base64.b64encode(key.encode()).decode()}
 
     def connections(self, login: str) -> list[Connection]:
-        """The mail programs connected now under this login, one entry for each protocol and address."""
+        """The mail programs connected now under this login, one entry for each password, protocol and address."""
         if not _can_be_connected(login):
             return []
-        rows = self._rows(self._ask("who", mask=[login], separateConnections=True))
-        counted = Counter((row.get("service", ""), row.get("ip", "")) for row in rows if row.get("username") == login)
+        answers = self._ask("who", [{**mask, "separateConnections": True} for mask in self._sessions.listed(login)])
+        rows = [row for answer in answers for row in self._rows(answer)]
+        keys = [(self._sessions.device_id(row, login), row.get("service", ""), row.get("ip", "")) for row in rows]
+        counted = Counter(key for key in keys if key[0] is not None)
         return [
-            Connection(user=login, protocol=protocol, address=address, count=count)
-            for (protocol, address), count in sorted(counted.items())
+            Connection(user=login, protocol=protocol, address=address, count=count, device_id=device_id)
+            for (device_id, protocol, address), count in sorted(counted.items())
         ]
 
-    def end_connections(self, login: str) -> None:
-        """Cut every connection whose session has exactly this user name. Nobody being connected is success."""
-        if _can_be_connected(login):
-            self._ask("kick", mask=[login], accepting=NOBODY_CONNECTED)
-
-    def end_connections_from(self, login: str, address: str) -> None:
-        """Cut this login's connections that come from one IP address; anything else is nobody's address."""
-        if _can_be_connected(login) and _is_address(address):
-            self._ask("kick", mask=[login, address], accepting=NOBODY_CONNECTED)
+    def end_connections(self, login: str, device_id: int | None = 0, address: str = "") -> None:
+        """Cut connections of this login: those of its own password (0), of one device, or all of them (None); with an
+        address only those that come from there. Nobody being connected is success."""
+        if not _can_be_connected(login) or (address and not _is_address(address)):
+            return
+        masks = self._sessions.ended(login, device_id)
+        from_there = [{**mask, "mask": [*mask["mask"], address]} for mask in masks] if address else masks
+        self._ask("kick", from_there, accepting=NOBODY_CONNECTED)
 
     def user(self, address: str) -> dict[str, str] | None:
         """What Dovecot's user database says of a mailbox (`home`, `quota_rule` …), or None if it knows none.
@@ -58,7 +98,7 @@ class DoveadmMailServer:
         """
         if not _can_be_connected(address):
             return None
-        answer = self._ask("user", userMask=[address], accepting=NO_USER)
+        [answer] = self._ask("user", [{"userMask": [address]}], accepting=NO_USER)
         if answer is None:
             return None
         if not isinstance(answer, dict) or not isinstance(answer.get(address), dict):
@@ -70,15 +110,21 @@ class DoveadmMailServer:
         commands = self._rows(self._request("GET"))
         return "2.3" if any(row.get("command") == "directorStatus" for row in commands) else "2.4"
 
-    def _ask(self, command: str, accepting: int | None = None, **parameters: object) -> object:
-        """The result of one command; None if doveadm ended with the exit code that is acceptable."""
-        answer = self._request("POST", json=[[command, parameters, "postern"]])
+    def _ask(self, command: str, questions: list[dict], accepting: int | None = None) -> list:
+        """The results of one command for each of these parameters, all in one request; None for one that ended with the
+        exit code that is acceptable."""
+        answers = self._request("POST", json=[[command, question, "postern"] for question in questions])
+        if not isinstance(answers, list) or len(answers) != len(questions):
+            raise self._not_understood()
+        return [self._result(command, answer, accepting) for answer in answers]
+
+    def _result(self, command: str, answer: object, accepting: int | None) -> object:
         match answer:
-            case [["doveadmResponse", result, "postern"]]:
+            case ["doveadmResponse", result, "postern"]:
                 return result
-            case [["error", {"exitCode": code}, "postern"]] if code == accepting and accepting is not None:
+            case ["error", {"exitCode": code}, "postern"] if code == accepting and accepting is not None:
                 return None
-            case [["error", {"type": kind, **details}, "postern"]]:
+            case ["error", {"type": kind, **details}, "postern"]:
                 reason = f"{kind} {details.get('exitCode', '')}".rstrip()
                 raise MailServerUnavailable(f"Dovecot at {self.place} could not do “{command}”: {reason}.")
         raise self._not_understood()
@@ -125,6 +171,16 @@ def _can_be_connected(login: str) -> bool:
     connects from there. No login has such a name: Dovecot's `auth_username_chars` refuses the wildcards.
     """
     return bool(login) and "*" not in login and "?" not in login and not _is_network(login)
+
+
+def _session_name(login: str, device_id: int) -> str:
+    return f"{login}/d{device_id}"
+
+
+def _device_id(name: object, login: str) -> int | None:
+    """The number in a device's session name, if it is one of this login."""
+    owner, _, number = str(name).rpartition("/d")
+    return int(number) if owner == login and number.isdecimal() else None
 
 
 def _is_network(text: str) -> bool:

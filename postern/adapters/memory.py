@@ -16,13 +16,21 @@ class MemoryMailServer:
         self._answer()
         return [each for each in self.connected if each.user == login]
 
-    def end_connections(self, login: str) -> None:
+    def end_connections(self, login: str, device_id: int | None = 0, address: str = "") -> None:
         self._answer()
-        self.connected = [each for each in self.connected if each.user != login]
+        self.connected = [each for each in self.connected if not self._is_meant(each, login, device_id, address)]
 
-    def end_connections_from(self, login: str, address: str) -> None:
+    def version(self) -> str:
         self._answer()
-        self.connected = [each for each in self.connected if (each.user, each.address) != (login, address)]
+        return "memory"
+
+    def user(self, address: str) -> dict[str, str] | None:
+        self._answer()
+        return None
+
+    @staticmethod
+    def _is_meant(each: Connection, login: str, device_id: int | None, address: str) -> bool:
+        return each.user == login and device_id in (None, each.device_id) and address in ("", each.address)
 
     def _answer(self) -> None:
         if self.is_down:

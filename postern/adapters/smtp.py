@@ -12,7 +12,7 @@ STANDARD_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
 class SmtpMailer:
-    """A mailer for `smtp://`, `smtp+starttls://` and `smtps://` URLs, with `user:password@` where the host asks for it."""
+    """A mailer for `smtp://`, `smtp+starttls://` and `smtps://` URLs; `user:password@` signs in."""
 
     def __init__(self, url: str, sender: str):
         self._parts = urlsplit(url)

@@ -1,13 +1,14 @@
 """Forms of My account."""
 
+from functools import cache
 from zoneinfo import available_timezones
 
 from flask_babel import lazy_gettext as _l
-from wtforms import BooleanField, PasswordField, SelectField, StringField
-from wtforms.validators import EqualTo
+from wtforms import BooleanField, IntegerField, PasswordField, SelectField, StringField
+from wtforms.validators import EqualTo, Optional
 
 from postern.blueprints.web.forms import PanelForm, longest, required
-from postern.blueprints.web.words import LANGUAGES
+from postern.settings import LANGUAGES
 
 
 class PasswordForm(PanelForm):
@@ -18,6 +19,7 @@ class PasswordForm(PanelForm):
         [required(), longest(), EqualTo("new_password", _l("The two passwords are not the same."))],
     )
     everywhere = BooleanField()
+    devices_too = BooleanField(_l("Disconnect all devices too"))
 
 
 class CheckForm(PanelForm):
@@ -27,6 +29,7 @@ class CheckForm(PanelForm):
 class EndForm(PanelForm):
     """Only a button, for a browser or for the mail programs at an address."""
 
+    device_id = IntegerField(validators=[Optional()])
     address = StringField(validators=[longest(45)])
 
 
@@ -40,6 +43,7 @@ class PreferencesForm(PanelForm):
         self.timezone.choices = [("", _l("As the mail service has it")), *((zone, zone) for zone in _zones())]
 
 
+@cache
 def _zones() -> list[str]:
     """The zones that are named after places."""
     return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))

@@ -8,11 +8,11 @@ from flask_login import current_user
 from postern.actions import connections, passphrase, passwords, preferences, sessions
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
+from postern.actions.user_agents import browser_name
 from postern.blueprints.web import guards, hx, words
 from postern.blueprints.web.errors import wait_sentence
 from postern.models import AuditEvent
 
-from .browsers import browser_name
 from .events import sentence
 from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm
 
@@ -39,8 +39,9 @@ def change_password():
             guards.actor(),
             form.current_password.data,
             form.new_password.data,
-            form.everywhere.data,
-            guards.known_browser(),
+            everywhere=form.everywhere.data,
+            devices_too=form.devices_too.data,
+            browser=guards.known_browser(),
         )
     except Refused as refusal:
         form.refuse(refusal, "current_password")
@@ -80,7 +81,7 @@ def check_password():
 @blueprint.post("/password/suggestion")
 @guards.signed_in
 def suggest_password():
-    return render_template("account/_suggestion.html", suggestion=passphrase.suggest())
+    return render_template("account/_suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
 
 
 def _password_page(form: PasswordForm, status: int = 200):
@@ -115,7 +116,9 @@ def end_session(session_id: int):
 @blueprint.post("/sessions/programs/end")
 @guards.signed_in
 def end_program():
-    ended = sessions.end_program(guards.ports(), guards.actor(), _address(EndForm().address.data))
+    form = EndForm()
+    device_id, address = form.device_id.data or 0, form.address.data or abort(400)
+    ended = sessions.end_program(guards.ports(), guards.actor(), device_id, address)
     return _ended(ended, _("The mail programs at this address are disconnected."))
 
 
@@ -141,10 +144,6 @@ def _own_session(session_id: int):
     return next((each for each in sessions.living(current_user.account) if each.id == session_id), None) or abort(404)
 
 
-def _address(address: str | None) -> str:
-    return address or abort(400)
-
-
 def _sessions_page():
     return hx.render("account/sessions.html", form=EndForm(), **_in_use())
 
@@ -155,6 +154,7 @@ def _in_use() -> dict:
         "connected": connections.of(guards.ports(), current_user.account),
         "this": current_user.record,
         "browser_name": browser_name,
+        "devices": {device.id: device for device in current_user.account.devices},
         "has_mailbox": current_user.account.mailbox is not None,
     }
 
@@ -162,7 +162,7 @@ def _in_use() -> dict:
 @blueprint.get("/activity")
 @guards.signed_in
 def activity():
-    events = AuditEvent.of(current_user.account, before=request.args.get("before", type=int))
+    events = AuditEvent.of(current_user.account, before=request.args.get("before", type=_event_id))
     page = list(events.limit(EVENTS_A_PAGE + 1))
     return hx.render(
         "account/activity.html",
@@ -172,6 +172,13 @@ def activity():
         sentence=sentence,
         browser_name=browser_name,
     )
+
+
+def _event_id(text: str) -> int:
+    """What a database can hold; raises `ValueError` for anything else."""
+    if not text.isdecimal() or len(text) > 18:
+        raise ValueError(text)
+    return int(text)
 
 
 @blueprint.get("/preferences")

@@ -4,7 +4,7 @@ from flask import Blueprint, abort, flash, render_template, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from postern.actions import links, recovery
+from postern.actions import devices, links, recovery
 from postern.actions.text import Refused
 from postern.blueprints.web import guards, hx, words
 
@@ -26,13 +26,16 @@ def set_password(token: str):
     if not form.validate():
         return _password_page(link, token, form, 422)
     try:
-        ended = recovery.set_password(guards.ports(), guards.actor(), link, form.new_password.data)
+        done = recovery.set_password(
+            guards.ports(), guards.actor(), link, form.new_password.data, guards.known_browser()
+        )
     except Refused as refusal:
         form.refuse(refusal, "new_password")
         return _password_page(link, token, form, 422)
     _forget_own_session(link.account_id)
+    session.browser = done.browser
     flash(_("The new password is in force. Sign in with it."), "success")
-    words.flash_pending(ended)
+    words.flash_pending(done.connections_ended)
     return hx.redirect(url_for("sign_in.sign_in"))
 
 
@@ -63,9 +66,28 @@ def lock(token: str):
     return hx.render("links/locked.html", login=link.account.login)
 
 
+@blueprint.get("/not-my-device/<token>")
+@guards.public
+def not_my_device(token: str):
+    link = _find(token, (links.DISOWN_DEVICE,))
+    return hx.render("links/not_my_device.html", link=link, device=devices.disowned(link), form=LockForm())
+
+
+@blueprint.post("/not-my-device/<token>")
+@guards.public
+def end_device(token: str):
+    link = _find(token, (links.DISOWN_DEVICE,))
+    try:
+        ended = devices.disown(guards.ports(), guards.actor(), link)
+    except Refused:
+        abort(410)
+    words.flash_pending(ended)
+    return hx.render("links/device_ended.html")
+
+
 def _find(token: str, purposes: tuple[str, ...]):
     """The link, or the page that says it can no longer be used."""
-    return links.find(token, purposes) or abort(410)
+    return links.open_by(guards.actor(), token, purposes) or abort(410)
 
 
 def _password_page(link, token: str, form, status: int = 200):

@@ -1,6 +1,6 @@
 """The panel's own addresses."""
 
-from flask import Blueprint, Response, abort, url_for
+from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
@@ -35,7 +35,13 @@ def asset(name: str):
     """The stylesheet or the script under a name that changes with its content, and so is kept for ever."""
     for plain, media_type in assets.MEDIA_TYPES.items():
         if name == assets.hashed_name(plain):
-            answer = Response(assets.asset(plain)[0], content_type=media_type)
+            answer = _compressed(plain) if "gzip" in request.accept_encodings else Response(assets.asset(plain)[0])
+            answer.content_type = media_type
             answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            answer.vary.add("Accept-Encoding")
             return answer
     return abort(404)
+
+
+def _compressed(name: str) -> Response:
+    return Response(assets.compressed(name), headers={"Content-Encoding": "gzip"})

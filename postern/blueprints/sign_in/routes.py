@@ -8,7 +8,7 @@ from postern.actions import passwords, recovery, sessions
 from postern.actions import sign_in as ways_in
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
-from postern.blueprints.web import guards, hx
+from postern.blueprints.web import guards, hx, words
 from postern.blueprints.web.errors import wait_sentence
 
 from .forms import ConfirmForm, ForgottenForm, SignInForm
@@ -43,6 +43,12 @@ def enter():
     return hx.render("sign_in/sign_in.html", 422, form=form)
 
 
+@blueprint.get("/sign-out")
+@guards.signed_in
+def confirm_sign_out():
+    return hx.render("sign_in/sign_out.html")
+
+
 @blueprint.post("/sign-out")
 @guards.signed_in
 def sign_out():
@@ -65,7 +71,7 @@ def send_link():
     if not form.validate():
         return hx.render("sign_in/forgotten.html", 422, form=form)
     recovery.ask_for_link(guards.ports(), guards.actor(), form.login.data)
-    return hx.render("sign_in/link_sent.html", masked=masked(form.login.data))
+    return hx.render("sign_in/link_sent.html", masked=words.masked(form.login.data))
 
 
 @blueprint.get("/confirm-password")
@@ -89,10 +95,3 @@ def confirmed():
             sessions.password_given(current_user.record)
             return hx.redirect(guards.safe_return(request.args.get("next")))
     return hx.render("sign_in/confirm.html", 422, form=form)
-
-
-def masked(login: str) -> str:
-    """`anna@example.org` as `a•••@e•••.org`: made of what was typed, so that it tells nothing about the account."""
-    local_part, at, domain = login.strip().partition("@")
-    host, dot, suffix = domain.rpartition(".")
-    return f"{local_part[:1]}•••{at}{(host or domain)[:1]}•••{dot}{suffix if dot else ''}" if at else f"{login[:1]}•••"

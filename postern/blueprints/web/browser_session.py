@@ -8,6 +8,7 @@ secret, a flashed sentence) travels in a second, signed cookie.
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
 from itsdangerous import BadSignature
+from peewee import InterfaceError, OperationalError
 from werkzeug.datastructures import CallbackDict
 
 from postern.actions import sessions
@@ -19,13 +20,18 @@ VISITOR_LIFETIME = 24 * 3600
 
 
 class BrowserSession(CallbackDict, SessionMixin):
-    """The session of one request. `record` is the signed-in session's row, or None for a visitor."""
+    """The session of one request. `record` is the signed-in session's row, or None for a visitor.
 
-    def __init__(self, content: dict, record: WebSession | None = None):
+    `trouble` is what the database answered instead of telling which of them it is. The page that says so needs a
+    session as any other: an empty one, which is not kept.
+    """
+
+    def __init__(self, content: dict, record: WebSession | None = None, trouble: Exception | None = None):
         super().__init__(content, self._changed)
         self.modified = False
         self.accessed = True
         self.record = record
+        self.trouble = trouble
         self.token: str | None = None
         self.browser: str | None = None
 
@@ -63,7 +69,10 @@ class DatabaseSessions(SessionInterface):
         if request.path.startswith(WITHOUT_SESSION):
             return BrowserSession({})
         token = request.cookies.get(self.session_cookie)
-        record = sessions.find(token) if token else None
+        try:
+            record = sessions.find(token) if token else None
+        except (OperationalError, InterfaceError) as trouble:
+            return BrowserSession({}, trouble=trouble)
         if record is not None:
             return BrowserSession(record.data, record)
         return BrowserSession(self._visitor_content(app, request))
@@ -75,7 +84,7 @@ class DatabaseSessions(SessionInterface):
         if session.token:
             response.set_cookie(self.session_cookie, session.token, **self._attributes)
             response.delete_cookie(self.visitor_cookie, **self._attributes)
-        if not session.modified:
+        if not session.modified or session.trouble:
             return
         if session.record is not None:
             WebSession.update(data=dict(session)).where(WebSession.id == session.record.id).execute()

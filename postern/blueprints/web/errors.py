@@ -1,12 +1,20 @@
 """What a person reads when a request cannot be answered."""
 
-from flask import Flask, current_app, render_template
+from flask import Flask, current_app, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from peewee import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from postern.actions.throttle import TooManyAttempts
+from postern.models import database
+
+
+class Panel(Flask):
+    """Flask, but for what it writes of an unexpected exception: an address may hold a one-time link."""
+
+    def log_exception(self, exc_info) -> None:
+        self.logger.error("Exception in %s [%s]", request.endpoint, request.method, exc_info=exc_info)
 
 
 def init_app(app: Flask) -> None:
@@ -25,9 +33,6 @@ def wait_sentence(refusal: TooManyAttempts) -> str:
 
 
 def _http_error(error: HTTPException):
-    # An exception before the request was dispatched (opening the session) arrives wrapped.
-    if isinstance(getattr(error, "original_exception", None), OperationalError | InterfaceError):
-        return _database_error(error.original_exception)
     sentences = {
         403: _("You may not do this."),
         404: _("There is nothing here, or it is not yours to see."),
@@ -55,6 +60,8 @@ def _too_many(error: TooManyAttempts):
 
 def _database_error(error: Exception):
     current_app.logger.error("the database did not answer: %s", error)
+    # Whatever state the connection is in, the next request begins with a new one.
+    database.close()
     sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
     page, status = _page(503, sentence)
     return page, status, {"Retry-After": "10"}

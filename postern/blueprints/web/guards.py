@@ -25,6 +25,7 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Views that a person whose password must be changed can still reach.
 BEFORE_A_NEW_PASSWORD = {
     "account.password",
+    "account.change_password",
     "account.everywhere",
     "account.check_password",
     "account.suggest_password",
@@ -70,6 +71,7 @@ def init_app(app: Flask) -> None:
     manager.session_protection = None
     manager.request_loader(lambda _: SignedIn(session.record) if session.record else None)
     public(app.view_functions["static"])
+    app.before_request(_stop_without_session)
     app.before_request(_refuse_foreign_sites)
     app.before_request(_admit)
     CSRFProtect(app)
@@ -95,18 +97,26 @@ def known_browser() -> str | None:
 
 def safe_return(address: str | None) -> str:
     """The address to go back to when it is a page of ours; the home page otherwise."""
-    parts = urlsplit(address or "")
-    ours = not parts.scheme and not parts.netloc and parts.path.startswith("/") and not parts.path.startswith("//")
-    printable = address and address.isprintable() and "\\" not in address
+    address = address or ""
+    # Browsers read two slashes or more, of either kind, as the beginning of another host's address.
+    ours = address.startswith("/") and not address.startswith("//")
+    printable = address.isprintable() and "\\" not in address
     return address if ours and printable else url_for("home")
+
+
+def _stop_without_session() -> None:
+    """Nobody can be told apart while the database does not answer."""
+    if session.trouble:
+        raise session.trouble
 
 
 def _refuse_foreign_sites() -> None:
     """Browsers say where an unsafe request comes from; another site's is refused before anything else is done."""
-    if request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site", "same-origin") not in (
-        "same-origin",
-        "none",
-    ):
+    if request.method in SAFE_METHODS:
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    own_origins = (ports().settings.origin, request.host_url.rstrip("/"))
+    if site not in (None, "same-origin", "none") or origin not in (None, *own_origins):
         abort(403)
 
 
@@ -136,9 +146,9 @@ def _to_sign_in():
 
 
 def _way_back() -> str:
-    """Where to return to: this page, or the confirm page of this address (every unsafe address of a person's own
-    has one), never another page's fragment."""
-    if request.htmx and request.method in SAFE_METHODS:
+    """Where to return to: the page that is open in the browser, or the one at this address, if there is any."""
+    if request.htmx:
         current = urlsplit(request.headers.get("HX-Current-URL", ""))
         return safe_return(current.path)
-    return request.full_path.rstrip("?")
+    readable = "GET" in current_app.create_url_adapter(request).allowed_methods()
+    return request.full_path.rstrip("?") if readable else url_for("home")

@@ -14,9 +14,9 @@ def init_app(app: Flask) -> None:
 
 
 def render(page: str, status: int = 200, **context) -> Response:
-    """The page, or for htmx the reply of this endpoint: `<blueprint>/<view>.htmx.html`."""
-    template = reply_of(request.endpoint) if request.htmx else page
-    return make_response(render_template(template, **context), status)
+    """The page, or for htmx the reply of this endpoint, if it has one: `<blueprint>/<view>.htmx.html`."""
+    templates = [reply_of(request.endpoint), page] if request.htmx else page
+    return make_response(render_template(templates, **context), status)
 
 
 def reply_of(endpoint: str) -> str:

@@ -1,8 +1,9 @@
 """The headers that every answer carries."""
 
 import secrets
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 from postern.settings import Settings
 
@@ -20,6 +21,7 @@ def csp_nonce() -> str:
 
 def init_app(app: Flask, settings: Settings) -> None:
     frame_ancestors = list(settings.webmail_origins)
+    own_host = urlsplit(settings.base_url).netloc.lower()
 
     @app.after_request
     def secure(response: Response) -> Response:
@@ -32,6 +34,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         headers.setdefault("Cache-Control", "no-store")
         if not frame_ancestors:
             headers["X-Frame-Options"] = "DENY"
-        if settings.is_https:
+        # Mail programs ask for their settings under the mail domains' own names, which are not Postern's to bind.
+        if settings.is_https and request.headers.get("Host", "").lower() == own_host:
             headers["Strict-Transport-Security"] = f"max-age={YEAR}; includeSubDomains"
         return response

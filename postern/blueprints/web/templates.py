@@ -6,6 +6,7 @@ from flask import Flask, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from postern.models import Account
 from postern.settings import Settings
 
 from . import assets, words
@@ -33,7 +34,7 @@ def init_app(app: Flask, settings: Settings) -> None:
         account = current_user.account if current_user.is_authenticated else None
         return {
             "account": account,
-            "navigation": navigation() if account else [],
+            "navigation": navigation(account) if account else [],
             "embedded": False,
             "theme": "auto",
             "language": words.language(),
@@ -42,10 +43,12 @@ def init_app(app: Flask, settings: Settings) -> None:
         }
 
 
-def navigation() -> list[Section]:
+def navigation(account: Account) -> list[Section]:
     """The sections that the signed-in account can open."""
+    devices = [("devices.list_devices", _("Devices"), "smartphone")] if account.mailbox else []
     sections = (
         ("account.password", _("Password"), "key-round"),
+        *devices,
         ("account.list_sessions", _("Sessions"), "monitor-smartphone"),
         ("account.activity", _("Activity"), "history"),
         ("account.show_preferences", _("Preferences"), "settings-2"),
@@ -59,4 +62,6 @@ def asset_url(name: str) -> str:
 
 
 def _is_current(endpoint: str) -> bool:
-    return request.path == url_for(endpoint)
+    """Whether the page is the section's own, or stands below it."""
+    address = url_for(endpoint)
+    return request.path == address or (address.endswith("/") and request.path.startswith(address))

@@ -10,9 +10,9 @@ from flask_login import current_user
 from postern.actions import policy
 from postern.actions.text import Refused
 from postern.models import Account
+from postern.settings import LANGUAGES
 
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
-LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
 
 
 def choose_language() -> str:
@@ -75,6 +75,13 @@ def checklist(account: Account, typed: str) -> dict:
             "advice": gettext(strength.advice) if strength.advice else "",
         },
     }
+
+
+def masked(login: str) -> str:
+    """`anna@example.org` as `a•••@e•••.org`: made of what was typed, so that it tells nothing about the account."""
+    local_part, at, domain = login.strip().partition("@")
+    host, dot, suffix = domain.rpartition(".")
+    return f"{local_part[:1]}•••{at}{(host or domain)[:1]}•••{dot}{suffix if dot else ''}" if at else f"{login[:1]}•••"
 
 
 def flash_pending(connections_ended: bool) -> None:

@@ -72,3 +72,8 @@ document.addEventListener("htmx:after:settle", event => {
   fill(button, event.target.textContent.trim());
   event.target.textContent = "";
 });
+
+// So that no browser brings a secret back that was shown once.
+addEventListener("pagehide", () => {
+  for (const element of document.querySelectorAll("[data-forget]")) element.remove();
+});

@@ -1,0 +1,342 @@
+"""Devices: a password of its own for each mail program, to be handed out and taken back one by one."""
+
+from dataclasses import dataclass
+
+from peewee import JOIN
+
+from postern.actions import audit, connections, device_passwords, notices, throttle
+from postern.actions.actor import Actor
+from postern.actions.names import checked_name
+from postern.actions.ports import Ports
+from postern.actions.text import N_, Refused
+from postern.actions.tokens import digest
+from postern.models import (
+    Account,
+    Device,
+    DeviceInvitation,
+    DeviceNetwork,
+    LastLogin,
+    Mailbox,
+    OneTimeLink,
+    now,
+    transactional,
+)
+
+ICONS = ("smartphone", "tablet", "laptop", "monitor", "printer", "server", "mail")
+MOST_DEVICES = 50
+DAY = 24 * 3600
+UNUSED_AFTER = 90 * DAY
+LONGEST_LIFE = 10 * 365 * DAY
+# How far back the first look for new networks reaches, after the worker stood still.
+LOOK_BACK = 7 * DAY
+# Dovecot writes the moment of a login down a little later than it was.
+LATE_WRITES = 10
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for when a device is made. `protocols` is a sum of `Device.IMAP`, `.POP3` and `.SENDING`;
+    `expires_at` is in seconds since the epoch, None for never; `user` is the login it is for, or empty."""
+
+    name: str
+    icon: str
+    protocols: int
+    user: str = ""
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """A device and its password, which is nowhere else to be had."""
+
+    device: Device
+    password: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A device as its list shows it."""
+
+    device: Device
+    # Whom it was made for: a user's name, or the address that was invited; empty for nobody in particular.
+    recipient: str
+    last_login: LastLogin | None
+    is_connected: bool
+
+    @property
+    def is_expired(self) -> bool:
+        return self.device.expires_at is not None and now() >= self.device.expires_at
+
+    @property
+    def is_long_unused(self) -> bool:
+        """Whether nobody used it for 90 days: perhaps nobody needs it."""
+        used_at = self.last_login.last_access if self.last_login else self.device.created_at
+        return now() >= used_at + UNUSED_AFTER
+
+
+def rows(account: Account, connected: connections.Connected) -> list[Row]:
+    """The account's devices, the newest first, with their last use."""
+    devices = list(
+        Device.select(Device, Account)
+        .join(Account, JOIN.LEFT_OUTER, on=Device.user)
+        .where(Device.account == account)
+        .order_by(Device.id.desc())
+    )
+    invited = _invited(account)
+    latest = _last_logins(account)
+    now_connected = {program.device_id for program in connected.programs}
+    return [
+        Row(
+            device,
+            device.user.display_name if device.user else invited.get(device.id, ""),
+            # SQLite may give the number of a device that is gone to the next one: older logins are not its own.
+            latest[device.id] if device.id in latest and latest[device.id].last_access >= device.created_at else None,
+            device.id in now_connected,
+        )
+        for device in devices
+    ]
+
+
+def _last_logins(account: Account) -> dict[int, LastLogin]:
+    """The latest use of each of the account's devices, by the device's id."""
+    uses = LastLogin.select().where(LastLogin.login_id == account.id, LastLogin.device_id > 0)
+    return {login.device_id: login for login in uses.order_by(LastLogin.last_access)}
+
+
+def _invited(account: Account) -> dict[int, str]:
+    """The addresses that were invited to set up the account's devices, by the device's id."""
+    accepted = DeviceInvitation.select(DeviceInvitation.device, DeviceInvitation.email).where(
+        DeviceInvitation.account == account, DeviceInvitation.device.is_null(False)
+    )
+    return {invitation.device_id: invitation.email for invitation in accepted}
+
+
+def first_login(device: Device) -> LastLogin | None:
+    """How the device signed in with the password that it has now; None as long as it did not."""
+    return LastLogin.of_device(device).where(LastLogin.last_access > device.password_at).first()
+
+
+def checked(account: Account, wanted: Wanted) -> tuple[Wanted, Account | None]:
+    """What is wanted with its name in stored form, and the account it is for; raises `Refused` with the field."""
+    user = _user(account, wanted.user)
+    if wanted.icon not in ICONS:
+        raise Refused(N_("Choose an icon."), "icon")
+    if not 0 < wanted.protocols <= Device.IMAP | Device.POP3 | Device.SENDING:
+        raise Refused(N_("Choose at least one protocol."), "protocols")
+    if wanted.expires_at is not None and not now() < wanted.expires_at < now() + LONGEST_LIFE:
+        raise Refused(N_("The expiry must be a day in the future, within ten years."), "expires_at")
+    name = checked_name(wanted.name, "name")
+    return Wanted(name, wanted.icon, wanted.protocols, wanted.user, wanted.expires_at), user
+
+
+def make(ports: Ports, actor: Actor, account: Account, wanted: Wanted, request_id: str) -> Made | None:
+    """A new device for the account's mailbox; None when this very form made one already.
+
+    Raises `Refused` with the field that is wrong.
+    """
+    wanted, user = checked(account, wanted)
+    return _make(ports, actor, account, wanted, user, digest(f"{account.id}:{request_id}"))
+
+
+@transactional
+def _make(
+    ports: Ports, actor: Actor, account: Account, wanted: Wanted, user: Account | None, request_id: str
+) -> Made | None:
+    lock(account)
+    if Device.get_or_none(Device.request_id == request_id):
+        return None
+    made = make_checked(actor, account, actor.account, wanted, user, request_id)
+    notices.device_made(ports, actor, made.device)
+    return made
+
+
+def lock(account: Account) -> None:
+    """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
+    the last free place; raises `Refused` when the account was locked or suspended a moment ago."""
+    Account.update(state=Account.state).where(Account.id == account.id).execute()
+    if Account.get_by_id(account.id).state != Account.ACTIVE:
+        raise Refused(N_("This account is locked or suspended."))
+
+
+def make_checked(
+    actor: Actor, account: Account, created_by: Account, wanted: Wanted, user: Account | None, request_id: str
+) -> Made:
+    """The device itself, within the caller's transaction, which holds the `lock`; also the last step of an
+    invitation."""
+    refuse_too_many(account)
+    password = device_passwords.new_password()
+    device = Device.create(
+        account=account,
+        name=wanted.name,
+        icon=wanted.icon,
+        user=user,
+        created_by=created_by,
+        created_by_login=created_by.login,
+        protocols=wanted.protocols,
+        selector=password.selector,
+        verifier=password.verifier(),
+        expires_at=wanted.expires_at,
+        request_id=request_id,
+    )
+    _know_network(device, actor.address)
+    audit.record(actor, "web:device:made", account, device=device.name)
+    return Made(device, password.text)
+
+
+def refuse_too_many(account: Account) -> None:
+    """Raises `Refused` when the account has as many devices as it may have."""
+    if account.devices.count() >= MOST_DEVICES:
+        raise Refused(
+            N_("This mailbox has %(count)s devices, which is the most. Disconnect one that is not used first."),
+            "name",
+            count=MOST_DEVICES,
+        )
+
+
+def change_password(ports: Ports, actor: Actor, device: Device) -> tuple[Made, bool]:
+    """A new password for the same device; the old one and its open connections are cut at once. The second value is
+    False while the mail server has not answered."""
+    made, item = _change_password(ports, actor, device)
+    return made, connections.end_now(ports, item)
+
+
+@transactional
+def _change_password(ports: Ports, actor: Actor, device: Device):
+    password = device_passwords.new_password()
+    device.selector, device.verifier, device.password_at = password.selector, password.verifier(), now()
+    if not device.save(only=[Device.selector, Device.verifier, Device.password_at]):
+        raise Refused(N_("This device was disconnected a moment ago."))
+    audit.record(actor, "web:device:password-changed", device.account, device=device.name)
+    notices.device_password_changed(ports, actor, device)
+    return Made(device, password.text), connections.put_end(ports, device.account, device.id)
+
+
+@transactional
+def rename(actor: Actor, device: Device, name: str, icon: str) -> None:
+    """Another name and icon; the password stays."""
+    if icon not in ICONS:
+        raise Refused(N_("Choose an icon."), "icon")
+    old, device.name, device.icon = device.name, checked_name(name, "name"), icon
+    device.save(only=[Device.name, Device.icon])
+    audit.record(actor, "web:device:renamed", device.account, device=device.name, before=old)
+
+
+def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
+    """Take the device's password back and cut its connections; False while the mail server has not answered."""
+    return connections.end_now(ports, _disconnect(ports, actor, device))
+
+
+@transactional
+def _disconnect(ports: Ports, actor: Actor, device: Device):
+    if not forget(device):
+        return None
+    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    return connections.put_end(ports, device.account, device.id)
+
+
+def disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[bool]:
+    """Take every device's password back; for each whether its connections are cut already."""
+    return [connections.end_now(ports, item) for item in _disconnect_all(ports, actor, account)]
+
+
+@transactional
+def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list:
+    return end_all(ports, actor, account)
+
+
+def end_all(ports: Ports, actor: Actor, account: Account) -> list:
+    """Forget every device and withdraw every invitation, within the caller's transaction; the outbox items that cut the
+    devices' connections."""
+    DeviceInvitation.update(withdrawn_at=now()).where(
+        DeviceInvitation.id.in_([invitation.id for invitation in DeviceInvitation.pending(account)])
+    ).execute()
+    devices = list(account.devices)
+    for device in devices:
+        forget(device)
+    if devices:
+        audit.record(actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
+    return [connections.put_end(ports, account, device.id) for device in devices]
+
+
+def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
+    """“This wasn't me” about a device: end it; raises `Refused` when the link was used a moment before."""
+    return connections.end_now(ports, _disown(ports, actor, link))
+
+
+@transactional
+def _disown(ports: Ports, actor: Actor, link: OneTimeLink):
+    if not link.use():
+        raise Refused(N_("This link has been used, replaced by a newer one, or has expired."))
+    device = disowned(link)
+    if device is None or not forget(device):
+        return None
+    audit.record(actor, "link:device:disowned", link.account, device=device.name)
+    return connections.put_end(ports, link.account, device.id)
+
+
+def disowned(link: OneTimeLink) -> Device | None:
+    """The device that a “This wasn't me” is about; None when it is gone. SQLite may give its number to a later one."""
+    return Device.get_or_none(
+        Device.id == link.subject_id, Device.account == link.account, Device.created_at <= link.created_at
+    )
+
+
+def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> bool:
+    """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
+    what is connected with it is cut. False while the mail server has not answered."""
+    return connections.end_now(ports, _require(ports, actor, mailbox, required))
+
+
+@transactional
+def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool):
+    mailbox.device_passwords_only = required
+    mailbox.save(only=[Mailbox.device_passwords_only])
+    audit.record(actor, "web:devices:required" if required else "web:devices:not-required", mailbox.account)
+    return connections.put_end(ports, mailbox.account) if required else None
+
+
+def forget(device: Device) -> bool:
+    """Delete the device and what Dovecot wrote of it, so that nothing can inherit it; False when it was gone."""
+    LastLogin.delete().where(LastLogin.device_id == device.id).execute()
+    return bool(Device.delete().where(Device.id == device.id).execute())
+
+
+class NetworkWatch:
+    """Writes to the owners of devices that were used, since it looked last, from a network that is new for them."""
+
+    def __init__(self):
+        self._looked_at = now() - LOOK_BACK
+
+    def look(self, ports: Ports) -> None:
+        """Look at the uses that Dovecot wrote down meanwhile."""
+        moment = now()
+        since = self._looked_at - LATE_WRITES
+        for login in list(LastLogin.select().where(LastLogin.last_access >= since, LastLogin.device_id > 0)):
+            _tell_if_new(ports, login)
+        self._looked_at = moment
+
+
+@transactional
+def _tell_if_new(ports: Ports, login: LastLogin) -> None:
+    device = Device.get_or_none(Device.id == login.device_id)
+    if device is not None and _know_network(device, login.ip):
+        notices.device_in_new_network(ports, device, login.ip, login.service)
+
+
+def _know_network(device: Device, address: str) -> bool:
+    """Remember that the device belongs in this address's network; True when that was not known before."""
+    network = throttle.network_of(address)
+    known = DeviceNetwork.get_or_none(DeviceNetwork.device == device, DeviceNetwork.network == network)
+    if known is None and network:
+        DeviceNetwork.insert(device=device, network=network).on_conflict_ignore().execute()
+    return known is None and bool(network)
+
+
+def _user(account: Account, login: str) -> Account | None:
+    """The account in the same organisation that a device is for."""
+    if not login.strip():
+        return None
+    user = Account.by_login(login.strip().lower())
+    if user is None or user.organisation_id is None or user.organisation_id != account.organisation_id:
+        raise Refused(N_("There is no user with this address in your organisation."), "user")
+    return user

@@ -1,0 +1,47 @@
+"""Names, addresses and domains in the form in which they are stored."""
+
+import re
+import unicodedata
+
+from email_validator import EmailNotValidError, validate_email
+
+from postern.actions.text import N_, Refused
+
+LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
+DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
+
+
+def canonical_address(address: str) -> str:
+    """A mailbox address as it is stored; raises `Refused` for what is none (ASCII only: Dovecot's logins are)."""
+    local_part, at, domain = address.strip().lower().rpartition("@")
+    if not at or len(local_part) > LONGEST_LOCAL_PART or not LOCAL_PART.fullmatch(local_part) or ".." in local_part:
+        raise Refused(N_("“%(address)s” is no e-mail address."), "address", address=address)
+    return f"{local_part}@{canonical_domain(domain)}"
+
+
+def canonical_domain(name: str) -> str:
+    """A domain's name in small letters; raises `Refused` for what is none."""
+    name = name.strip().lower().removesuffix(".")
+    labels = name.split(".")
+    if len(name) > LONGEST_DOMAIN or len(labels) < 2 or not all(DOMAIN_LABEL.fullmatch(label) for label in labels):
+        raise Refused(N_("“%(domain)s” is no domain name."), "domain", domain=name)
+    return name
+
+
+def canonical_contact(address: str) -> str:
+    """Somebody's e-mail address anywhere in the world; raises `Refused` for what is none."""
+    try:
+        return validate_email(address, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise Refused(N_("“%(address)s” is no e-mail address."), "contact_email", address=address) from None
+
+
+def checked_name(name: str, field: str) -> str:
+    """A name for people: composed, on one line, not too long."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or len(name) > LONGEST_NAME:
+        raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise Refused(N_("A name stands on one line, without control characters."), field)
+    return name

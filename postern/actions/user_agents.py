@@ -1,0 +1,30 @@
+"""A browser's name for people, from the header that it sends."""
+
+# In this order: most browsers also name those that they descend from.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Macintosh", "Mac"),
+    ("CrOS", "Chromebook"),
+    ("Linux", "Linux"),
+)
+LONGEST_UNKNOWN = 40
+
+
+def browser_name(user_agent: str) -> str:
+    """“Firefox, Linux”; the header's beginning when it is none that we know. The same words in every language."""
+    browser = next((name for mark, name in BROWSERS if f"{mark}/" in user_agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    return ", ".join(filter(None, [browser, system])) if browser else " ".join(user_agent.split())[:LONGEST_UNKNOWN]

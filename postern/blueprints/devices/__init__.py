@@ -1,0 +1,1 @@
+"""Devices: passwords of their own for mail programs."""

@@ -1,0 +1,1 @@
+"""Invitations to set up a device: made by its owner, accepted by somebody else."""

@@ -1,0 +1,119 @@
+"""Invitations as their inviter sees them: made, sent again, withdrawn."""
+
+from flask import Blueprint, abort, flash, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from postern.actions import invitations
+from postern.actions.text import Refused
+from postern.blueprints.web import guards, hx
+from postern.models import DeviceInvitation
+
+from .forms import ConfirmForm, InvitationForm, ResendForm
+
+blueprint = Blueprint("invitations", __name__, url_prefix="/devices/invitations")
+
+INVITATION = "/<int(max=2147483647):invitation_id>"
+
+
+@blueprint.get("/")
+@guards.signed_in
+def list_invitations():
+    """They stand in the list of devices."""
+    return hx.redirect(url_for("devices.list_devices"))
+
+
+@blueprint.get("/new")
+@guards.recent_password
+def new():
+    _refuse_without_mailbox()
+    return _new_page(InvitationForm())
+
+
+@blueprint.post("/")
+@guards.recent_password
+def create():
+    _refuse_without_mailbox()
+    form = InvitationForm()
+    if not form.validate():
+        return _new_page(form, 422)
+    try:
+        invited = invitations.invite(
+            guards.ports(),
+            guards.actor(),
+            current_user.account,
+            form.wanted(),
+            form.email.data,
+            form.mailed.data,
+        )
+    except Refused as refusal:
+        form.refuse(refusal, "email")
+        return _new_page(form, 422)
+    return _made_page(invited)
+
+
+@blueprint.get(f"{INVITATION}/letter")
+@guards.recent_password
+def letter(invitation_id: int):
+    return _letter_page(_own(invitation_id), ResendForm())
+
+
+@blueprint.post(f"{INVITATION}/letter")
+@guards.recent_password
+def resend(invitation_id: int):
+    invitation, form = _own(invitation_id), ResendForm()
+    try:
+        return _made_page(invitations.resend(guards.ports(), guards.actor(), invitation, form.mailed.data))
+    except Refused:
+        abort(404)
+
+
+@blueprint.get(f"{INVITATION}/withdrawal")
+@guards.signed_in
+def withdrawal(invitation_id: int):
+    invitation = _own(invitation_id)
+    return hx.render(
+        "invitations/withdrawal.html",
+        invitation=invitation,
+        recipient=invitations.recipient(invitation),
+        form=ConfirmForm(),
+    )
+
+
+@blueprint.post(f"{INVITATION}/withdrawal")
+@guards.signed_in
+def withdraw(invitation_id: int):
+    if invitations.withdraw(guards.actor(), _own(invitation_id)):
+        flash(_("The invitation is withdrawn. Its link opens nothing any more."), "success")
+    else:
+        flash(_("The invitation was accepted a moment ago. The device stands in the list."), "warning")
+    return hx.redirect(url_for("devices.list_devices"))
+
+
+def _refuse_without_mailbox() -> None:
+    if current_user.account.mailbox is None:
+        abort(404)
+
+
+def _own(invitation_id: int) -> DeviceInvitation:
+    own = DeviceInvitation.pending(current_user.account).where(DeviceInvitation.id == invitation_id)
+    return own.first() or abort(404)
+
+
+def _new_page(form: InvitationForm, status: int = 200):
+    return hx.render("invitations/new.html", status, form=form)
+
+
+def _letter_page(invitation: DeviceInvitation, form: ResendForm):
+    return hx.render(
+        "invitations/letter.html", invitation=invitation, recipient=invitations.recipient(invitation), form=form
+    )
+
+
+def _made_page(invited: invitations.Invited):
+    return hx.render(
+        "invitations/made.html",
+        invited=invited,
+        recipient=invitations.recipient(invited.invitation),
+        days=invitations.LIFETIME // invitations.DAY,
+    )
