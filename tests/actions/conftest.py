@@ -1,0 +1,56 @@
+"""What the tests of the actions share."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from postern import models
+from postern.actions import sessions
+from postern.actions.actor import Actor
+from postern.models import Account
+from tests.conftest import ADDRESS, BROWSER
+
+LONGEST_WAIT = 30
+
+
+def acting(account: Account, address: str = ADDRESS, user_agent: str = BROWSER) -> Actor:
+    """Somebody who signed in just now."""
+    session, _ = sessions.start(account, address, user_agent)
+    return Actor(account, session, address, user_agent)
+
+
+def at_the_same_instant(*calls: Callable[[], object]) -> list[object]:
+    """What each call returned or raised, all of them begun at once, each in a thread with a connection of its own."""
+    outcomes: list[object] = [None] * len(calls)
+    start = threading.Barrier(len(calls))
+
+    def run(place: int) -> None:
+        with models.database.connection_context():
+            start.wait(LONGEST_WAIT)
+            try:
+                outcomes[place] = calls[place]()
+            except Exception as raised:
+                outcomes[place] = raised
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONGEST_WAIT)
+    assert not any(thread.is_alive() for thread in threads)
+    return outcomes
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch, database: None) -> list[str]:
+    """The SQL that is executed from now on."""
+    executed: list[str] = []
+    real = models.database.obj.execute_sql
+
+    def execute(sql, *arguments, **named):
+        executed.append(sql)
+        return real(sql, *arguments, **named)
+
+    monkeypatch.setattr(models.database.obj, "execute_sql", execute)
+    return executed

@@ -1,0 +1,109 @@
+"""Every letter, filled with what hostile people write."""
+
+import functools
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from jinja2 import Environment, meta
+
+import postern
+from postern.actions import links, mail, notices, outbox, recovery
+from postern.actions.actor import Actor
+from postern.adapters.letters import TemplateLetters
+from postern.models import OutboxItem
+from postern.settings import LANGUAGES, Settings
+from tests.client import TreeReader
+from tests.conftest import environment_of
+
+MESSAGES = Path(postern.__file__).parent / "templates" / "messages"
+NAMES = sorted(path.name for path in MESSAGES.iterdir() if path.is_dir())
+HOSTILE = [
+    "x\r\nBcc: everybody@example.com\r\n\r\nbody",
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7*7 }}{% raw %}${7*7}#{7*7}",
+    "%(secret)s %s %d %%",
+    "\u202egnp.exe",
+    "javascript:alert(1)",
+    "",
+]
+SECRET = "the-secret-token"
+
+
+OURS = {"_", "product_name", "panel", "letter_language"}
+
+
+@functools.cache
+def asked():
+    """Every name that the letters ask for."""
+    source = Environment(extensions=["jinja2.ext.i18n"])
+    source.filters["moment"] = str
+    texts = [file.read_text(encoding="utf-8") for file in MESSAGES.rglob("*.*")]
+    return set().union(*(meta.find_undeclared_variables(source.parse(text)) for text in texts)) - OURS
+
+
+def facts_of(text):
+    """Whatever any letter asks for."""
+    known = {"at": 0, "days": 7, "hours": 3, "minutes": 10, "everywhere": True, "timezone": "Europe/Rome"}
+    return dict.fromkeys(asked(), text) | known | {"link": f"https://account.example.org/links/{SECRET}"}
+
+
+@pytest.fixture
+def writer(tmp_path):
+    return TemplateLetters(Settings.load(environment_of(tmp_path, "sqlite:///unused.db")))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+@pytest.mark.parametrize("name", NAMES)
+def test_what_people_write_stays_text(writer, name, text):
+    facts = facts_of(text)
+    letter = writer.write(name, "", facts)
+    assert letter.subject.isprintable() or "\u202e" in letter.subject
+    assert "49" not in letter.subject + letter.text
+    tree = TreeReader().tree(letter.html)
+    assert not list(tree.iter("script")) + list(tree.iter("img"))
+    assert {link.get("href") for link in tree.iter("a")} <= {facts["link"]}
+    assert "undefined" not in (letter.text + letter.html).lower()
+
+
+@pytest.mark.parametrize("language", ["", *LANGUAGES])
+@pytest.mark.parametrize("name", NAMES)
+def test_no_secret_stands_in_a_subject_and_every_letter_says_something(writer, name, language):
+    facts = facts_of("anna@example.org")
+    letter = writer.write(name, language, facts)
+    assert letter.subject.strip()
+    assert SECRET not in letter.subject
+    assert letter.text.strip()
+    assert (SECRET in letter.text) == (SECRET in letter.html)
+
+
+def test_times_are_told_in_the_recipients_zone(writer):
+    moment = int(datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp())
+    facts = {"login": "anna@example.org", "at": moment, "address": "192.0.2.1", "timezone": "Europe/Rome"}
+    assert re.search(r"\b(14|2):00", writer.write("account_locked", "en", facts).text)
+
+
+def test_a_hostile_browser_writes_no_letter_of_its_own(ports, mailer, anna):
+    notices.password_changed(ports, Actor(address="192.0.2.1", user_agent="x" * 20_000), anna, everywhere=True)
+    outbox.deliver_due(ports)
+    for _, message in mailer.sent:
+        assert "x" * 256 not in message.get_body(("plain",)).get_content()
+
+
+def test_a_letter_has_one_recipient_and_says_that_a_machine_sent_it(ports, settings, mailer, anna, stranger):
+    recovery.lock(ports, stranger, links.find(links.create(anna, links.DISOWN), (links.DISOWN,)))
+    outbox.deliver_due(ports)
+    for recipient, message in mailer.sent:
+        assert message.get_all("To") == [recipient]
+        assert message.get_all("From") == [settings.mail_from]
+        assert message["Auto-Submitted"] == "auto-generated"
+        assert message["Cc"] is message["Bcc"] is None
+
+
+def test_a_recipient_with_a_line_break_reaches_no_header(ports, mailer, database):
+    mail.put(ports, "key", "account_locked", "a@example.org\r\nBcc: b@example.org", "", facts_of("x"), None)
+    outbox.deliver_due(ports)
+    assert mailer.sent == []
+    assert OutboxItem.get().delivered_at is None

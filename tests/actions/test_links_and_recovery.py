@@ -1,0 +1,298 @@
+"""One-time links, and what they are for: getting back in, and keeping somebody else out."""
+
+import pytest
+
+from postern.actions import links, mailboxes, outbox, passwords, recovery, sessions
+from postern.actions import sign_in as ways_in
+from postern.actions.actor import OPERATOR, Actor
+from postern.actions.ports import Connection
+from postern.actions.text import Refused
+from postern.actions.throttle import TooManyAttempts
+from postern.models import Account, AuditEvent, OneTimeLink, OutboxItem, WebSession, database
+from tests.actions.conftest import acting, at_the_same_instant
+from tests.conftest import PASSWORD
+
+NEW = "Other-Garden-8"
+EVERY = tuple(links.LIFETIMES)
+
+
+def link_of(account, purpose):
+    return links.find(links.create(account, purpose), (purpose,))
+
+
+def opens(settings, account, password):
+    return passwords.verify(settings, Account.get_by_id(account.id).password_hash, password)
+
+
+def refusal_in_mail(account):
+    return database.execute_sql(f"SELECT refusal FROM mail_login WHERE login_id = {account.id}").fetchone()[0]
+
+
+def letters(mailer):
+    return [(recipient, message["Subject"]) for recipient, message in mailer.sent]
+
+
+# --- links ---
+
+
+@pytest.mark.parametrize("purpose", EVERY)
+def test_a_link_opens_until_its_time_is_over(anna, clock, purpose):
+    token = links.create(anna, purpose)
+    clock.pass_by(links.LIFETIMES[purpose] - 1)
+    assert links.find(token, (purpose,))
+    clock.pass_by(1)
+    assert links.find(token, (purpose,)) is None
+
+
+def test_a_link_that_expires_while_its_form_is_open_is_not_used(ports, anna, stranger, clock):
+    link = link_of(anna, links.RESET)
+    clock.pass_by(links.LIFETIMES[links.RESET])
+    with pytest.raises(Refused):
+        recovery.set_password(ports, stranger, link, NEW)
+
+
+def test_a_clock_that_is_set_back_revives_no_used_link(anna, clock):
+    token = links.create(anna, links.RESET)
+    links.find(token, (links.RESET,)).use()
+    clock.pass_by(-86400)
+    assert links.find(token, (links.RESET,)) is None
+
+
+@pytest.mark.parametrize("purpose", EVERY)
+def test_a_link_serves_its_own_purpose_only(anna, purpose):
+    token = links.create(anna, purpose)
+    assert links.find(token, tuple(other for other in EVERY if other != purpose)) is None
+
+
+@pytest.mark.parametrize("token", ["", "x", "\0", "\ud800", "' OR 1=1 --", "é" * 5000])
+def test_a_made_up_token_opens_nothing(anna, token):
+    links.create(anna, links.RESET)
+    assert links.find(token, EVERY) is None
+
+
+def test_a_token_is_kept_only_as_its_hash(anna):
+    token = links.create(anna, links.RESET)
+    assert token not in str(list(OneTimeLink.select().dicts()))
+
+
+def test_a_newer_link_replaces_the_older_one_of_the_same_account(anna, boris):
+    older, his = links.create(anna, links.WELCOME), links.create(boris, links.RESET)
+    newer = links.create(anna, links.RESET)
+    assert links.find(older, EVERY) is None
+    assert links.find(newer, EVERY)
+    assert links.find(his, EVERY)
+
+
+def test_links_that_set_a_password_are_void_after_a_change(ports, anna):
+    token = links.create(anna, links.RESET)
+    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    assert links.find(token, EVERY) is None
+
+
+def test_a_link_that_was_open_while_the_password_changed_is_not_used(ports, settings, anna, stranger):
+    link = link_of(anna, links.RESET)
+    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    with pytest.raises(Refused):
+        recovery.set_password(ports, stranger, link, "Third-Garden-9")
+    assert opens(settings, anna, NEW)
+
+
+def test_this_was_not_me_outlives_further_changes(ports, anna, stranger):
+    token = links.create(anna, links.DISOWN)
+    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    passwords.change(ports, acting(anna), NEW, "Third-Garden-9")
+    recovery.lock(ports, stranger, links.find(token, (links.DISOWN,)))
+    assert Account.get_by_id(anna.id).state == Account.LOCKED
+
+
+@pytest.mark.parametrize("purpose", [links.RESET, links.WELCOME, links.RECOVER])
+def test_a_link_is_used_once_however_many_come_at_the_same_instant(ports, settings, anna, stranger, purpose):
+    token = links.create(anna, purpose)
+    found = [links.find(token, (purpose,)) for _ in range(5)]
+    outcomes = at_the_same_instant(
+        *(
+            lambda link=link, n=n: recovery.set_password(ports, stranger, link, f"{n}-Other-Garden")
+            for n, link in enumerate(found)
+        )
+    )
+    won = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, recovery.PasswordSet)]
+    assert len(won) == 1
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 4
+    assert opens(settings, anna, f"{won[0]}-Other-Garden")
+
+
+def test_this_was_not_me_locks_once_however_many_come_at_the_same_instant(ports, anna, stranger):
+    token = links.create(anna, links.DISOWN)
+    found = [links.find(token, (links.DISOWN,)) for _ in range(4)]
+    outcomes = at_the_same_instant(*(lambda link=link: recovery.lock(ports, stranger, link) for link in found))
+    assert outcomes.count(True) == 1
+    assert AuditEvent.select().where(AuditEvent.action == "link:account:locked").count() == 1
+
+
+def test_addresses_are_built_from_the_base_url(settings, anna):
+    for purpose in EVERY:
+        token = links.create(anna, purpose)
+        address = links.address(settings, purpose, token)
+        assert address.startswith(settings.base_url + "/links/")
+        assert address.endswith("/" + token)
+
+
+# --- a new password through a link ---
+
+
+def test_a_new_password_through_a_link_ends_everything(ports, settings, mail_server, anna, stranger):
+    mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
+    acting(anna)
+    sessions.remember_browser(anna, "a browser")
+    done = recovery.set_password(ports, stranger, link_of(anna, links.RESET), NEW)
+    assert done.connections_ended
+    assert opens(settings, anna, NEW)
+    assert mail_server.connected == []
+    assert WebSession.select().count() == 0
+    assert not sessions.is_known_browser(anna, "a browser")
+    assert sessions.is_known_browser(anna, done.browser)
+
+
+@pytest.mark.parametrize("unfit", [None, "", [], "short", "Password1!", "x" * 129, NEW + "\0"])
+def test_a_password_that_is_not_accepted_leaves_the_link_as_it_is(ports, anna, stranger, unfit):
+    link = link_of(anna, links.RESET)
+    with pytest.raises(Refused):
+        recovery.set_password(ports, stranger, link, unfit)
+    assert recovery.set_password(ports, stranger, link, NEW)
+
+
+@pytest.mark.parametrize(("purpose", "notices"), [(links.RESET, 2), (links.RECOVER, 2), (links.WELCOME, 0)])
+def test_the_owner_is_told_unless_it_is_the_first_password(ports, mailer, anna, stranger, purpose, notices):
+    recovery.set_password(ports, stranger, link_of(anna, purpose), NEW)
+    outbox.deliver_due(ports)
+    assert len(mailer.sent) == notices
+
+
+def test_when_the_mail_server_is_down_the_new_password_is_set(ports, settings, mail_server, anna, stranger):
+    mail_server.is_down = True
+    assert not recovery.set_password(ports, stranger, link_of(anna, links.RESET), NEW).connections_ended
+    assert opens(settings, anna, NEW)
+
+
+# --- forgotten ---
+
+
+def test_the_link_goes_to_the_contact_address_only(ports, settings, mailer, anna, stranger):
+    recovery.ask_for_link(ports, stranger, "  Anna@Example.org ")
+    while outbox.deliver_due(ports):
+        pass
+    ((recipient, message),) = mailer.sent
+    assert recipient == anna.contact_email
+    assert f"{settings.base_url}/links/password/" in message.get_body(("plain",)).get_content()
+
+
+def test_asking_does_the_same_for_every_login(ports, people, stranger, statements):
+    people.add("anna")
+    people.add("nocontact", contact_email="")
+    people.add("locked", state=Account.LOCKED)
+    work = set()
+    for name in ("anna", "nobody", "nocontact", "locked"):
+        del statements[:]
+        assert recovery.ask_for_link(ports, stranger, f"{name}@example.org") is None
+        work.add(tuple(statement.split()[0] for statement in statements))
+    assert len(work) == 1
+
+
+@pytest.mark.parametrize("columns", [{"contact_email": ""}, {"state": Account.LOCKED}, {"state": Account.SUSPENDED}])
+def test_who_cannot_be_helped_gets_no_letter(ports, mailer, people, stranger, columns):
+    account = people.add("somebody", **columns)
+    for login in (account.login, "nobody@example.org", "", None, [], "\0", "x" * 9999):
+        recovery.ask_for_link(ports, stranger, login)
+    while outbox.deliver_due(ports):
+        pass
+    assert mailer.sent == []
+    assert OneTimeLink.select().count() == 0
+    assert OutboxItem.open_items().count() == 0
+
+
+def test_there_is_no_second_link_within_three_hours(ports, mailer, anna, stranger, clock):
+    def letters_after(seconds):
+        clock.pass_by(seconds)
+        recovery.ask_for_link(ports, stranger, anna.login)
+        while outbox.deliver_due(ports):
+            pass
+        return len(mailer.sent)
+
+    assert [letters_after(seconds) for seconds in (0, 1, 61, 3600, 7000)] == [1, 1, 1, 1, 1]
+    assert letters_after(3600) == 2
+
+
+def test_asking_for_many_gets_slow(ports, stranger, clock):
+    limit = recovery.REQUESTS_FROM_NETWORK
+    for number in range(limit.free):
+        recovery.ask_for_link(ports, stranger, f"nobody{number}@example.org")
+    with pytest.raises(TooManyAttempts):
+        recovery.ask_for_link(ports, stranger, "another@example.org")
+    recovery.ask_for_link(ports, Actor(address="203.0.113.9"), "another@example.org")
+
+
+def test_asking_changes_nothing_for_the_owner(ports, settings, anna, stranger):
+    recovery.ask_for_link(ports, stranger, anna.login)
+    outbox.deliver_due(ports)
+    assert opens(settings, anna, PASSWORD)
+
+
+# --- This wasn't me ---
+
+
+def test_the_lock_ends_everything_and_tells_everybody(ports, mail_server, mailer, people, anna, stranger):
+    people.add_manager("manager@example.org")
+    people.add_manager("second@example.org", Account.ADMINISTRATOR)
+    people.add_manager("gone@example.org", state=Account.LOCKED)
+    people.add_manager("other@example.net", organisation=None)
+    mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
+    acting(anna)
+    sessions.remember_browser(anna, "a browser")
+    reset = links.create(anna, links.RESET)
+    assert recovery.lock(ports, stranger, link_of(anna, links.DISOWN))
+    assert refusal_in_mail(anna)
+    assert mail_server.connected == []
+    assert WebSession.select().count() == 0
+    assert not sessions.is_known_browser(anna, "a browser")
+    assert links.find(reset, EVERY) is None
+    outbox.deliver_due(ports)
+    told = [anna.login, anna.contact_email, "manager@example.org", "second@example.org"]
+    assert sorted(recipient for recipient, _ in mailer.sent) == sorted(told)
+
+
+def test_an_address_that_begins_like_another_is_told_too(ports, mailer, people, stranger):
+    name = "x" * 64
+    account = people.add(name, contact_email=f"{name}@elsewhere.example.com")
+    recovery.lock(ports, stranger, link_of(account, links.DISOWN))
+    outbox.deliver_due(ports)
+    assert len(mailer.sent) == 2
+
+
+def test_a_locked_account_is_opened_by_nothing_but_the_operators_link(ports, settings, anna, stranger):
+    assert not refusal_in_mail(anna)
+    tokens = [links.create(anna, links.DISOWN), links.create(anna, links.DISOWN), links.create(anna, links.RESET)]
+    recovery.lock(ports, stranger, links.find(tokens[0], EVERY))
+    assert [links.find(token, EVERY) for token in tokens] == [None] * 3
+    recovery.ask_for_link(ports, stranger, anna.login)
+    outbox.deliver_due(ports)
+    assert OneTimeLink.select().where(OneTimeLink.used_at.is_null()).count() == 0
+    with pytest.raises(Refused):
+        ways_in.sign_in(ports, stranger, anna.login, PASSWORD, None)
+    token = mailboxes.make_link(ports, OPERATOR, anna.login).rpartition("/")[2]
+    recovery.set_password(ports, stranger, links.find(token, links.SETS_PASSWORD), NEW)
+    assert ways_in.sign_in(ports, stranger, anna.login, NEW, None)
+    assert refusal_in_mail(anna) is None
+
+
+def test_the_operator_locks_an_account(ports, mail_server, anna):
+    mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
+    acting(anna)
+    assert mailboxes.lock(ports, OPERATOR, " Anna@example.org ")
+    assert refusal_in_mail(anna)
+    assert (mail_server.connected, WebSession.select().count()) == ([], 0)
+
+
+@pytest.mark.parametrize("act", [mailboxes.lock, mailboxes.make_link])
+def test_the_operator_is_told_when_there_is_no_such_account(ports, database, act):
+    with pytest.raises(Refused):
+        act(ports, OPERATOR, "nobody@example.org")

@@ -1,0 +1,239 @@
+"""What the operator sets up."""
+
+import pytest
+
+from postern.actions import links, mailboxes, passwords
+from postern.actions.actor import OPERATOR
+from postern.actions.mailboxes import MEGABYTE, NewMailbox
+from postern.actions.text import Refused
+from postern.models import Account, Mailbox, Organisation, Service, database
+from tests.conftest import PASSWORD
+
+
+def read(text):
+    return mailboxes.read_import(text.splitlines(keepends=True))
+
+
+def problem_lines(text):
+    return [line for line, _ in read(text).problems]
+
+
+def test_a_mailbox_is_ready_for_mail_at_once(ports, settings, people):
+    made = mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("Dora@Example.org ", quota_bytes=5, password=PASSWORD))
+    row = database.execute_sql("SELECT login, mailbox, quota_bytes, password, refusal FROM mail_login").fetchone()
+    assert row == ("dora@example.org", "dora@example.org", 5, "{ARGON2ID}" + made.account.password_hash, None)
+    assert passwords.verify(settings, made.account.password_hash, PASSWORD)
+    assert made.link is None
+
+
+def test_without_a_password_there_is_a_link(ports, settings, people):
+    made = mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org"))
+    assert made.link.startswith(settings.base_url)
+    assert links.find(made.link.rpartition("/")[2], (links.WELCOME,)).account == made.account
+    assert made.account.password_hash is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "dora",
+        "@example.org",
+        "dora@",
+        "dora@nowhere.example",
+        "do ra@example.org",
+        "dora@example.org\nx",
+        "dö@example.org",
+    ]
+    + [
+        "dora@@example.org",
+        "../x@example.org",
+        "a..b@example.org",
+        ".a@example.org",
+        "a.@example.org",
+        "a\0@example.org",
+    ]
+    + ["x" * 65 + "@example.org", "*@example.org", "dora%x@example.org", "anna@example.org", "ANNA@example.org"],
+)
+def test_what_is_no_new_address_here_is_refused(ports, people, anna, address):
+    with pytest.raises(Refused):
+        mailboxes.add_mailbox(ports, OPERATOR, NewMailbox(address))
+    assert Mailbox.select().count() == 1
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"contact_email": "nobody"},
+        {"contact_email": "dora@example.org"},
+        {"contact_email": "a@example.com\r\nBcc: b@example.com"},
+        {"first_name": "x" * 121},
+        {"last_name": "two\nlines"},
+        {"first_name": "\0"},
+        {"language": "zz"},
+        {"password": "short"},
+        {"password": ""},
+        {"password": "Dora-Garden-7"},
+    ],
+)
+def test_what_is_wrong_with_a_mailbox_is_told_and_nothing_is_made(ports, people, columns):
+    with pytest.raises(Refused):
+        mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org", **columns))
+    assert Account.select().count() == 0
+
+
+def test_an_address_that_is_made_anew_finds_no_old_mail(ports, people):
+    def make():
+        return Mailbox.get(
+            Mailbox.account == mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org")).account
+        )
+
+    first = make()
+    first.delete_instance()
+    first.account.delete_instance()
+    assert make().home != first.home
+
+
+def test_the_policy_of_the_service_decides(ports, people):
+    Service.update(password_policy="modern").execute()
+    with pytest.raises(Refused):
+        mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org", password="Vu7!kqzw"))
+    mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org", password="garden wolf paper"))
+
+
+def test_services_of_one_name_are_told_apart_by_their_organisation(database):
+    for organisation in ("One Ltd", "Two Ltd"):
+        mailboxes.add_service(OPERATOR, organisation, "Mail")
+    with pytest.raises(Refused):
+        mailboxes.add_domain(OPERATOR, "example.org", "Mail")
+    added = mailboxes.add_domain(OPERATOR, "Example.ORG.", "Mail", "Two Ltd")
+    assert (added.name, added.service.organisation.name) == ("example.org", "Two Ltd")
+    for again in (
+        lambda: mailboxes.add_domain(OPERATOR, "example.org", "Mail", "One Ltd"),
+        lambda: mailboxes.add_service(OPERATOR, "One Ltd", "Mail"),
+    ):
+        with pytest.raises(Refused):
+            again()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "example", "-a.example", "a b.example", "exämple.org", "x" * 64 + ".example", "a..example"]
+)
+def test_what_is_no_domain_is_refused(people, name):
+    with pytest.raises(Refused):
+        mailboxes.add_domain(OPERATOR, name, "Mail Light")
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 121, "a\nb", "a\0b"])
+def test_what_is_no_name_is_refused(database, name):
+    for organisation, service in ((name, "Mail"), ("Example Ltd", name)):
+        with pytest.raises(Refused):
+            mailboxes.add_service(OPERATOR, organisation, service)
+    assert Organisation.select().count() == 0
+
+
+def test_a_manager_gets_a_link_or_a_password(ports, people):
+    made = mailboxes.add_manager(ports, OPERATOR, "M@Example.org", "Example Ltd", Account.OWNER, first_name="Mara")
+    assert made.link
+    assert (made.account.login, made.account.display_name, made.account.is_manager) == ("m@example.org", "Mara", True)
+    assert (
+        mailboxes.add_manager(ports, OPERATOR, "n@example.org", "Example Ltd", Account.ADMINISTRATOR, PASSWORD).link
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("login", "organisation", "role"),
+    [
+        ("m", "Example Ltd", "owner"),
+        ("m@example.org", "Nobody", "owner"),
+        ("m@example.org", "Example Ltd", "operator"),
+        ("anna@example.org", "Example Ltd", "owner"),
+    ],
+)
+def test_a_manager_that_cannot_be_is_refused(ports, anna, login, organisation, role):
+    with pytest.raises(Refused):
+        mailboxes.add_manager(ports, OPERATOR, login, organisation, role)
+    assert Account.select().count() == 1
+
+
+# --- import ---
+
+HEADER = "address,first_name,last_name,contact_email,quota_mb,language\n"
+
+
+def test_a_file_is_imported_as_a_whole(ports, people):
+    plan = read(
+        HEADER + 'dora@example.org,Dóra,"Nagy, Dr. ""D""",dora@elsewhere.example.com,10,it\r\nEmil@example.org,,,,,\n'
+    )
+    assert plan.problems == []
+    made = mailboxes.apply_import(ports, OPERATOR, plan)
+    assert [each.account.login for each in made] == ["dora@example.org", "emil@example.org"]
+    assert all(links.find(each.link.rpartition("/")[2], (links.WELCOME,)) for each in made)
+    dora = Account.by_login("dora@example.org")
+    assert (dora.display_name, dora.language) == ('Dóra Nagy, Dr. "D"', "it")
+    assert Mailbox.by_address("dora@example.org").quota_bytes == 10 * MEGABYTE
+
+
+def test_columns_stand_in_any_order_and_case(people):
+    plan = read("Last_Name , ADDRESS\nNagy,dora@example.org\n")
+    assert [(new.address, new.last_name) for new in plan.mailboxes] == [("dora@example.org", "Nagy")]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "\n",
+        "name\n",
+        "address,password\n",
+        "address,address\n",
+        "dora@example.org\n",
+        '"address\n',
+        'a"b"c\n',
+        "\0\n",
+        "address;first_name\n",
+    ],
+)
+def test_a_first_line_that_names_no_columns_is_told(people, header):
+    assert problem_lines(header + "dora@example.org,x\n")
+
+
+def test_every_problem_is_told_with_its_line(people, anna):
+    text = (
+        "address,first_name,quota_mb\n"
+        "dora@example.org,Dora,10\n"
+        "no address,x,1\n"
+        "emil@foreign.example,x,1\n"
+        "anna@example.org,x,1\n"
+        "Dora@example.org,again,1\n"
+        "fritz@example.org,x\n"
+        "gina@example.org,x,1,1\n"
+        "hans@example.org,x,-1\n"
+        "ida@example.org,x,1.5\n"
+        "jan@example.org,x,99999999999\n"
+        "kai@example.org,=1+1,1\n"
+    )
+    plan = read(text)
+    assert [line for line, _ in plan.problems] == list(range(3, 12))
+    assert [new.address for new in plan.mailboxes] == ["dora@example.org", "kai@example.org"]
+
+
+@pytest.mark.parametrize("text", ['address\n"dora@example.org\n', 'address\n"dora"x@example.org\n'])
+def test_a_misplaced_quote_is_told(people, text):
+    assert problem_lines(text)
+
+
+def test_with_one_problem_nothing_is_imported(ports, people):
+    plan = read("address\ndora@example.org\nnobody\n")
+    with pytest.raises(Refused):
+        mailboxes.apply_import(ports, OPERATOR, plan)
+    assert Account.select().count() == 0
+
+
+def test_what_was_taken_meanwhile_stops_the_whole_import(ports, people):
+    plan = read("address\ndora@example.org\nemil@example.org\n")
+    people.add("emil")
+    with pytest.raises(Refused):
+        mailboxes.apply_import(ports, OPERATOR, plan)
+    assert Account.select().count() == 1

@@ -1,0 +1,219 @@
+"""What is still to be done in the outside world."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from postern import models, worker
+from postern.actions import connections, housekeeping, links, mail, outbox, passwords
+from postern.actions.ports import Connection, MessageRefused
+from postern.models import OutboxItem
+from tests.actions.conftest import acting, at_the_same_instant
+from tests.conftest import PASSWORD
+
+NEW = "Other-Garden-8"
+FACTS = {"login": "anna@example.org", "at": 0, "address": "192.0.2.1"}
+
+
+@pytest.fixture
+def item(ports, database, clock):
+    """A letter that waits."""
+    mail.put(ports, "a letter", "account_locked", "anna@example.org", "", FACTS, None)
+    return OutboxItem.get()
+
+
+def present(item):
+    return OutboxItem.get_by_id(item.id)
+
+
+def test_what_is_due_is_delivered_once(ports, mailer, item):
+    assert [outbox.deliver_due(ports), outbox.deliver_due(ports)] == [1, 0]
+    assert [recipient for recipient, _ in mailer.sent] == ["anna@example.org"]
+    assert present(item).delivered_at
+
+
+def test_the_same_key_is_put_in_once(ports, item):
+    mail.put(ports, "a letter", "account_locked", "anna@example.org", "", FACTS, None)
+    mail.put(ports, "a letter", "account_locked", "boris@example.org", "", FACTS, None)
+    assert OutboxItem.select().count() == 2
+
+
+def test_a_worker_that_dies_while_delivering_loses_nothing(ports, mailer, item, clock):
+    class Killed(BaseException):
+        pass
+
+    class DyingMailer:
+        def send(self, message, recipient):
+            raise Killed
+
+    with pytest.raises(Killed):
+        outbox.deliver(replace(ports, mailer=DyingMailer()), item)
+    assert outbox.deliver_due(ports) == 0
+    clock.pass_by(outbox.LEASE)
+    assert outbox.deliver_due(ports) == 1
+    assert len(mailer.sent) == 1
+
+
+def test_several_workers_at_the_same_instant_deliver_once(ports, mailer, item):
+    outcomes = at_the_same_instant(*[lambda: outbox.deliver(ports, OutboxItem.get_by_id(item.id))] * 5)
+    assert outcomes.count(True) == 1
+    assert len(mailer.sent) == 1
+
+
+def test_a_letter_that_is_sent_twice_is_the_same_letter(ports, mailer, item):
+    payload = {"letter": "account_locked", "to": "anna@example.org", "language": "", "facts": FACTS}
+    for _ in range(2):
+        mail.send(ports, item, payload)
+    assert len({message["Message-ID"] for _, message in mailer.sent}) == 1
+
+
+def test_failures_are_tried_again_after_growing_pauses(ports, mailer, item, clock):
+    mailer.is_down = True
+    pauses = []
+    for _ in range(14):
+        assert not outbox.deliver(ports, item)
+        pauses.append(present(item).next_try_at - clock.moment)
+        clock.pass_by(pauses[-1])
+    assert pauses == sorted(pauses)
+    assert pauses[0] <= 2
+    assert pauses[-1] == outbox.LONGEST_PAUSE_OTHERWISE
+    assert present(item).last_error
+    mailer.is_down = False
+    assert outbox.deliver_due(ports) == 1
+    assert present(item).delivered_at
+
+
+def test_cutting_connections_is_tried_again_soon_and_never_given_up(ports, mail_server, anna, clock):
+    mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
+    mail_server.is_down = True
+    passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True)
+    for _ in range(30):
+        clock.pass_by(6)
+        outbox.deliver_due(ports)
+    clock.pass_by(30 * outbox.DAY)
+    outbox.deliver_due(ports)
+    waiting = OutboxItem.open_items().where(OutboxItem.kind == "connections")
+    assert [each.next_try_at - clock.moment for each in waiting] == [outbox.LONGEST_PAUSE["connections"]] * 2
+    mail_server.is_down = False
+    clock.pass_by(5)
+    outbox.deliver_due(ports)
+    assert mail_server.connected == []
+
+
+def test_who_connects_while_the_password_changes_is_cut_a_moment_later(ports, mail_server, anna, clock):
+    passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True)
+    mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
+    clock.pass_by(connections.STRAGGLERS_AFTER)
+    outbox.deliver_due(ports)
+    assert mail_server.connected == []
+
+
+def test_a_letter_that_is_refused_for_good_is_given_up(ports, item):
+    class Refusing:
+        def send(self, message, recipient):
+            raise MessageRefused("550 no such user")
+
+    assert not outbox.deliver(replace(ports, mailer=Refusing()), item)
+    given_up = present(item)
+    assert given_up.given_up_at
+    assert given_up.payload == ""
+    assert "550" in given_up.last_error
+    assert outbox.deliver_due(ports) == 0
+
+
+def test_a_letter_that_nobody_takes_is_given_up_after_a_week(ports, mailer, item, clock):
+    mailer.is_down = True
+    clock.pass_by(outbox.MAIL_GIVEN_UP_AFTER)
+    outbox.deliver(ports, item)
+    assert not present(item).given_up_at
+    clock.pass_by(outbox.LONGEST_PAUSE_OTHERWISE)
+    outbox.deliver(ports, item)
+    assert present(item).given_up_at
+
+
+def test_a_surprise_is_no_loss(ports, mailer, item, clock):
+    class Surprising:
+        def send(self, message, recipient):
+            raise KeyError("surprise")
+
+    assert not outbox.deliver(replace(ports, mailer=Surprising()), item)
+    clock.pass_by(outbox.LONGEST_PAUSE_OTHERWISE)
+    assert outbox.deliver_due(ports) == 1
+    assert len(mailer.sent) == 1
+
+
+def test_one_that_fails_does_not_hold_up_the_others(ports, mailer, item):
+    outbox.put(ports, "unheard of", "key", {})
+    mail.put(ports, "another", "account_locked", "boris@example.org", "", FACTS, None)
+    outbox.deliver_due(ports)
+    assert len(mailer.sent) == 2
+
+
+def test_with_another_secret_key_it_is_given_up_and_said_so(ports, settings, item):
+    assert not outbox.deliver(replace(ports, settings=replace(settings, secret_key="k" * 64)), item)
+    assert present(item).given_up_at
+    assert "secret key" in present(item).last_error
+
+
+def everything_stored(settings):
+    """The database as an attacker would read it: every table, and for SQLite every byte of its files."""
+    rows = [str(list(table.select().dicts())) for table in models.TABLES]
+    if settings.database_url.startswith("sqlite:"):
+        file = settings.database_url.removeprefix("sqlite:///")
+        rows += [
+            path.read_bytes().decode("latin-1") for path in map(models.Path, (file, file + "-wal")) if path.exists()
+        ]
+    return rows
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+def test_no_secret_of_a_letter_can_be_read_in_the_database(ports, settings, mailer, anna, monkeypatch, delivered):
+    made = []
+    real = links.new_token
+    monkeypatch.setattr(links, "new_token", lambda: made.append(real()) or made[-1])
+    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    if delivered:
+        outbox.deliver_due(ports)
+        assert made[0] in mailer.sent[0][1].get_body(("plain",)).get_content()
+        assert {item.payload for item in OutboxItem.select()} == {""}
+    assert made
+    stored = everything_stored(settings)
+    assert not [text for text in stored for secret in (*made, PASSWORD, NEW) if secret in text]
+
+
+def test_a_payload_tells_nobodys_login(ports, settings, database, stranger):
+    from postern.actions import recovery
+
+    recovery.ask_for_link(ports, stranger, "somebody-secret@example.org")
+    assert not [text for text in everything_stored(settings) if "somebody-secret" in text]
+
+
+def test_what_is_done_is_cleared_away_in_the_end(ports, item, clock):
+    outbox.deliver_due(ports)
+    clock.pass_by(housekeeping.OUTBOX_KEPT)
+    housekeeping.clear_away()
+    assert OutboxItem.select().count() == 1
+    clock.pass_by(1)
+    housekeeping.clear_away()
+    assert OutboxItem.select().count() == 0
+
+
+def test_what_waits_is_never_cleared_away(ports, item, clock):
+    clock.pass_by(400 * outbox.DAY)
+    housekeeping.clear_away()
+    assert OutboxItem.select().count() == 1
+
+
+def test_the_worker_delivers_until_it_is_told_to_stop(ports, mailer, item):
+    stop = threading.Event()
+    running = threading.Thread(target=worker.run, args=(ports, stop))
+    running.start()
+    delivered = threading.Event()
+    mailer_send = mailer.send
+    mailer.send = lambda *given: (mailer_send(*given), delivered.set())
+    mail.put(ports, "another", "account_locked", "boris@example.org", "", FACTS, None)
+    assert delivered.wait(20)
+    stop.set()
+    running.join(20)
+    assert not running.is_alive()

@@ -1,0 +1,291 @@
+"""The doveadm adapter against a real Dovecot, and against what else may answer, or not, at its address."""
+
+import contextlib
+import dataclasses
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from postern import adapters
+from postern.actions.ports import Connection, MailServerUnavailable
+from postern.adapters.dovecot import DoveadmMailServer
+from tests.mailhost.fixtures import Accounts
+from tests.mailhost.servers import (
+    HOST,
+    BlackHole,
+    Dovecot,
+    free_port,
+    idle,
+    imap_login,
+    mail_settings,
+    pop3_login,
+    wait_until,
+)
+
+ANNA, BORIS = "anna@example.org", "boris@example.org"
+PASSWORD = "Right-Password-1"
+LIMIT = 2.5
+
+
+@pytest.fixture(scope="module")
+def dovecot(tmp_path_factory) -> Iterator[Dovecot]:
+    directory = tmp_path_factory.mktemp("dovecot")
+    accounts = Accounts(url := f"sqlite:///{directory / 'postern.db'}")
+    accounts.add(ANNA, PASSWORD, quota_bytes=1024 * 1024)
+    accounts.add(BORIS, PASSWORD)
+    with Dovecot(mail_settings(url, directory)) as running:
+        yield running
+
+
+@pytest.fixture
+def server(dovecot: Dovecot) -> DoveadmMailServer:
+    return DoveadmMailServer(dovecot.settings.doveadm_url, dovecot.settings.doveadm_key)
+
+
+@pytest.fixture
+def connected(dovecot: Dovecot, server: DoveadmMailServer):
+    """`connected(login)` waits in IDLE from then on; every connection ends with the test."""
+    waiting = []
+
+    def connect(login: str):
+        waiting.append(idle(imap_login(dovecot.port("imap"), login, PASSWORD)))
+        return waiting[-1]
+
+    yield connect
+    for connection in waiting:
+        connection.connection.shutdown()
+    for login in (ANNA, BORIS):
+        server.end_connections(login)
+
+
+def test_who_is_connected_and_how(dovecot, server, connected):
+    assert server.connections(ANNA) == []
+    connected(ANNA), connected(ANNA), connected(BORIS)
+    pop3 = pop3_login(dovecot.port("pop3"), ANNA, PASSWORD)
+    # Dovecot counts a program a moment after it has let it in.
+    wait_until(lambda: sum(each.count for each in server.connections(ANNA)) == 3, "Dovecot counts all three", 5)
+    assert server.connections(ANNA) == [Connection(ANNA, "imap", HOST, 2), Connection(ANNA, "pop3", HOST, 1)]
+    assert server.connections(BORIS) == [Connection(BORIS, "imap", HOST, 1)]
+    pop3.quit()
+
+
+def test_ending_a_logins_connections_leaves_others_alone(server, connected):
+    first, second, boris = connected(ANNA), connected(ANNA), connected(BORIS)
+    server.end_connections(ANNA)
+    assert first.seconds_until_dropped(2) < 2
+    assert second.seconds_until_dropped(2) < 2
+    assert boris.is_open()
+
+
+def test_ending_when_nobody_is_connected_is_success(server):
+    server.end_connections("nobody@example.org")
+    server.end_connections("nobody@example.org", None, HOST)
+
+
+def test_ending_the_connections_from_one_address(server, connected):
+    anna = connected(ANNA)
+    server.end_connections(ANNA, 0, "192.0.2.1")
+    assert anna.is_open()
+    server.end_connections(ANNA, 0, HOST)
+    assert anna.seconds_until_dropped(2) < 2
+
+
+MASKS = ("*", "*@example.org", "????@example.org", "anna@example.or?", HOST, "127.0.0.0/8", "")
+
+
+@pytest.mark.parametrize("login", MASKS)
+def test_a_login_that_doveadm_reads_as_a_mask_ends_nobody(server, connected, login):
+    anna = connected(ANNA)
+    server.end_connections(login)
+    server.end_connections(login, 0, HOST)
+    assert server.connections(login) == []
+    assert server.user(login) is None
+    assert anna.is_open(0.2)
+
+
+@pytest.mark.parametrize("address", ["*", "0.0.0.0/0", "::/0", "everywhere"])
+def test_an_address_that_is_none_ends_nobody(server, connected, address):
+    anna = connected(ANNA)
+    server.end_connections(ANNA, 0, address)
+    assert anna.is_open(0.2)
+
+
+def test_what_dovecots_user_database_says(dovecot, server):
+    anna = server.user(ANNA)
+    assert anna["home"].startswith(f"{dovecot.settings.mail_root}/example.org/")
+    assert anna["quota_rule"] == f"*:bytes={1024 * 1024}"
+    assert server.user("nobody@example.org") is None
+
+
+def test_the_version(server):
+    assert server.version() == "2.3"
+
+
+# --- the sessions of devices ---
+
+
+def test_a_device_is_listed_and_ended_in_one_request_each(dovecot):
+    """What Dovecot 2.3 does with it is tested in tests/mailhost."""
+    with answering(200, json.dumps([["doveadmResponse", [], "postern"]] * 2), asked := []) as url:
+        server = DoveadmMailServer(url, "key")
+        server.connections(ANNA)
+        server.end_connections(ANNA, None)
+    listing, ending = asked
+    assert [parameters["mask"] for _, parameters, _ in listing] == [[ANNA], [f"{ANNA}/d*"]]
+    assert [parameters["mask"] for _, parameters, _ in ending] == [[ANNA], [f"{ANNA}/d*"]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameters"),
+    [
+        ((0,), {"mask": [f"{ANNA}/d0"], "passdbField": "user_device"}),
+        ((17,), {"mask": [f"{ANNA}/d17"], "passdbField": "user_device"}),
+        ((17, "192.0.2.1"), {"mask": [f"{ANNA}/d17", "192.0.2.1"], "passdbField": "user_device"}),
+        ((None,), {"mask": [ANNA]}),
+        ((None, "192.0.2.1"), {"mask": [ANNA, "192.0.2.1"]}),
+    ],
+)
+def test_2_4_is_told_by_a_field_whose_sessions_to_end(dovecot, arguments, parameters):
+    with answering(200, json.dumps([["doveadmResponse", [], "postern"]]), asked := []) as url:
+        settings = dataclasses.replace(dovecot.settings, doveadm_url=url, dovecot_version="2.4")
+        adapters.build(settings).mail_server.end_connections(ANNA, *arguments)
+    assert asked == [[["kick", parameters, "postern"]]]
+
+
+def test_2_4_lists_the_device_in_a_field():
+    def row(username: str, device: str, address: str = "192.0.2.1") -> dict:
+        return {"username": username, "service": "imap", "pid": "7", "ip": address, "user_device": device}
+
+    rows = [
+        row(ANNA, f"{ANNA}/d17"),
+        row(ANNA, f"{ANNA}/d0"),
+        row(ANNA, f"{ANNA}/d17"),
+        row(ANNA, f"{ANNA}/d17", "192.0.2.2"),
+        row(BORIS, f"{BORIS}/d3"),
+        row(ANNA, ""),
+    ]
+    with answering(200, json.dumps([["doveadmResponse", rows, "postern"]])) as url:
+        assert DoveadmMailServer(url, "key", "2.4").connections(ANNA) == [
+            Connection(ANNA, "imap", "192.0.2.1", 1, 0),
+            Connection(ANNA, "imap", "192.0.2.1", 2, 17),
+            Connection(ANNA, "imap", "192.0.2.2", 1, 17),
+        ]
+
+
+# --- when it does not answer ---
+
+
+def every_question(server: DoveadmMailServer):
+    return (
+        lambda: server.connections(ANNA),
+        lambda: server.end_connections(ANNA),
+        lambda: server.end_connections(ANNA, 0, HOST),
+        lambda: server.user(ANNA),
+        server.version,
+    )
+
+
+def assert_unavailable(server: DoveadmMailServer, sentence: str) -> None:
+    for question in every_question(server):
+        started = time.monotonic()
+        with pytest.raises(MailServerUnavailable, match=sentence):
+            question()
+        assert time.monotonic() - started < LIMIT
+
+
+def test_a_wrong_key(dovecot):
+    assert_unavailable(DoveadmMailServer(dovecot.settings.doveadm_url, "wrong"), "refuses the key")
+
+
+def test_a_stopped_dovecot_and_its_return(dovecot, server, connected):
+    dovecot.stop()
+    try:
+        assert_unavailable(server, "cannot be reached")
+    finally:
+        dovecot.start()
+    anna = connected(ANNA)
+    server.end_connections(ANNA)
+    assert anna.seconds_until_dropped(2) < 2
+
+
+def test_a_listener_that_never_answers():
+    with BlackHole() as hole:
+        assert_unavailable(DoveadmMailServer(f"http://{HOST}:{hole.port}", "key"), "did not answer in time")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "sentence"),
+    [
+        (200, "", "is not Dovecot"),
+        (200, "<html>", "is not Dovecot"),
+        (200, "null", "is not Dovecot"),
+        (200, "[]", None),
+        (200, '[["doveadmResponse", "text", "postern"]]', None),
+        (200, '[["doveadmResponse", [{}], "another tag"]]', None),
+        (200, '[["error", {"type": "exitCode", "exitCode": 75}, "postern"]]', None),
+        (500, "[]", "status 500"),
+        (302, "[]", "status 302"),
+    ],
+)
+def test_an_answer_that_is_none_is_not_taken_for_success(status, body, sentence):
+    with answering(status, body) as url:
+        server = DoveadmMailServer(url, "key")
+        for question in (lambda: server.connections(ANNA), lambda: server.user(ANNA)):
+            with pytest.raises(MailServerUnavailable, match=sentence):
+                question()
+
+
+def test_the_error_of_a_command_is_told():
+    failed = json.dumps([["error", {"type": "exitCode", "exitCode": 75}, "postern"]])
+    with answering(200, failed) as url, pytest.raises(MailServerUnavailable, match="could not do “kick”: exitCode 75"):
+        DoveadmMailServer(url, "key").end_connections(ANNA)
+
+
+def test_the_key_follows_no_redirect_and_no_proxy(monkeypatch):
+    asked = []
+    with answering(200, "[]", asked) as elsewhere:
+        monkeypatch.setenv("http_proxy", elsewhere)
+        monkeypatch.setenv("no_proxy", "")
+        with answering(307, "[]", location=elsewhere + "/doveadm/v1") as url, pytest.raises(MailServerUnavailable):
+            DoveadmMailServer(url, "key").end_connections(ANNA)
+    assert asked == []
+
+
+def test_an_address_that_is_wrong():
+    for url in (f"http://{HOST}:{free_port()}", "http://nowhere.invalid:1", "ftp://x", "http://a b"):
+        with pytest.raises(MailServerUnavailable):
+            DoveadmMailServer(url, "key").end_connections(ANNA)
+
+
+@contextlib.contextmanager
+def answering(status: int, body: str, asked: list | None = None, location: str = "") -> Iterator[str]:
+    """An HTTP server that answers everything alike; what it was asked is added to `asked`."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            question = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            if asked is not None:
+                asked.append(json.loads(question))
+            self.do_GET()
+
+        def do_GET(self):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            if location:
+                self.send_header("Location", location)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer((HOST, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            yield f"http://{HOST}:{server.server_port}"
+        finally:
+            server.shutdown()

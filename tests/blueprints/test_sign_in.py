@@ -1,0 +1,251 @@
+"""Signing in and out."""
+
+import pytest
+
+from postern.models import Account, WebSession
+from tests.blueprints.conftest import NEW, WRONG, change_form
+from tests.conftest import PASSWORD
+
+
+def test_in_and_out(client, anna):
+    page = client.sign_in(anna.login, PASSWORD)
+    assert page.path == "/account/password"
+    page = page.press("Sign out")
+    assert page.title == "Sign in"
+    assert page.flashes
+    assert client.open("/account/password").title == "Sign in"
+    assert WebSession.select().count() == 0
+
+
+def test_after_signing_in_it_goes_on_to_the_page_that_was_asked_for(client, anna):
+    page = client.open("/account/activity?before=99")
+    assert page.title == "Sign in"
+    page = page.fill({"E-mail address": anna.login, "Password": PASSWORD}).press("Sign in")
+    assert page.address == "/account/activity?before=99"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "//evil.example",
+        "///evil.example",
+        "////evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\\/evil.example",
+        "https://evil.example",
+        "https:evil.example",
+        "HTTPS:/evil.example",
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "//[evil",
+        "http://[",
+        "evil.example",
+        "@evil.example",
+        "/\t/evil.example",
+        "\t//evil.example",
+        " //evil.example",
+        "/%0d%0aLocation:%20//evil.example",
+        "/\r\nLocation: //evil.example",
+        "/／evil.example",
+        "／／evil.example",
+        "/\u2028/evil.example",
+        "//evil.example\\@127.0.0.1:8123",
+        "/.//evil.example/..//",
+        "?next=//evil.example",
+        "",
+        "\x00",
+    ],
+)
+def test_it_never_goes_on_to_another_site(client, anna, elsewhere):
+    page = client.request("GET", "/sign-in", None)
+    content = page.fill({"E-mail address": anna.login, "Password": PASSWORD}).content_of("Sign in")
+    answer = client._client.post(
+        "/sign-in", query_string={"next": elsewhere}, data=dict(content), base_url="http://127.0.0.1:8123"
+    )
+    assert answer.status_code == 303
+    onward = answer.headers["Location"]
+    assert onward.startswith("/")
+    assert onward[1:2] not in ("/", "\\")
+    assert onward.isascii()
+    assert not set(onward) & set("\r\n\t\0\\")
+
+
+@pytest.mark.parametrize(
+    "posted", ["/sign-out", "/account/sessions/1/end", "/account/sessions/programs/end", "/account/password"]
+)
+def test_after_a_form_that_was_too_late_it_goes_on_to_a_page(client, anna, posted):
+    page = client.post(posted, {})
+    assert page.title == "Sign in"
+    assert page.flashes
+    assert page.fill({"E-mail address": anna.login, "Password": PASSWORD}).press("Sign in").status == 200
+
+
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [
+        ("anna@example.org", WRONG),
+        ("nobody@example.org", PASSWORD),
+        ("locked@example.org", PASSWORD),
+        ("' OR 1=1 --", WRONG),
+    ],
+)
+def test_every_failure_says_the_same_and_keeps_the_login(client, people, login, password):
+    people.add("anna")
+    people.add("locked", state=Account.LOCKED)
+    page = client.sign_in(login, password)
+    assert page.status == 422
+    assert page.value("E-mail address") == login
+    assert page.value("Password") == ""
+    told = client.sign_in("another@example.org", WRONG)
+    assert page.error_of("Password") == told.error_of("Password") != ""
+
+
+@pytest.mark.parametrize("label", ["E-mail address", "Password"])
+@pytest.mark.parametrize("value", ["", "x" * 2000])
+def test_what_is_empty_or_too_long_is_said_beside_its_field(client, anna, label, value):
+    page = (
+        client.open("/sign-in")
+        .fill({"E-mail address": anna.login, "Password": PASSWORD} | {label: value})
+        .press("Sign in")
+    )
+    assert page.status == 422
+    assert page.error_of(label)
+
+
+def test_too_many_guesses_are_told_when_to_come_back(client, anna):
+    pages = [client.sign_in(anna.login, WRONG) for _ in range(6)]
+    assert pages[5].error_of("Password") != pages[4].error_of("Password")
+
+
+def test_who_is_signed_in_is_sent_on(signed_in):
+    assert signed_in.open("/sign-in?next=/account/sessions").path == "/account/sessions"
+    assert signed_in.open("/").path == "/account/password"
+
+
+def test_a_session_is_never_one_that_was_there_before(client, anna, new_client):
+    client.set_cookie("postern-session", "planted")
+    client.open("/sign-in")
+    before = client.cookies()
+    client.sign_in(anna.login, PASSWORD)
+    assert client.cookie("postern-session") not in ("planted", None)
+    assert client.cookie("postern-visitor") != before.get("postern-visitor")
+    other = new_client()
+    other.set_cookie("postern-session", "planted")
+    assert other.open("/account/password").title == "Sign in"
+
+
+def test_signing_in_again_makes_another_session(new_client, anna):
+    tokens = set()
+    client = new_client()
+    for _ in range(2):
+        client.sign_in(anna.login, PASSWORD)
+        tokens.add(client.cookie("postern-session"))
+        client.open("/account/password").press("Sign out")
+    assert len(tokens) == 2
+
+
+def test_a_cookie_from_before_the_change_opens_nothing(signed_in, new_client):
+    stolen = new_client()
+    stolen.set_cookie("postern-session", signed_in.cookie("postern-session"))
+    page = stolen.open("/account/password")
+    assert page.title == "Password"
+    done = change_form(signed_in.open("/account/password")).press("Update password and log me out from everywhere")
+    assert done.title == "Sign in"
+    assert stolen.open("/account/password").title == "Sign in"
+    late = change_form(page, NEW, "Third-Garden-9").press("Change")
+    assert late.title == "Sign in"
+    assert late.flashes
+
+
+def test_a_cookie_from_before_signing_out_opens_nothing(signed_in, new_client):
+    token = signed_in.cookie("postern-session")
+    signed_in.open("/account/password").press("Sign out")
+    client = new_client()
+    client.set_cookie("postern-session", token)
+    assert client.open("/account/password").title == "Sign in"
+
+
+def test_an_idle_session_is_over(signed_in, clock):
+    clock.pass_by(15 * 60)
+    assert signed_in.open("/account/sessions").title == "Sign in"
+
+
+@pytest.mark.parametrize("name", ["postern-session", "postern-visitor", "postern-browser"])
+@pytest.mark.parametrize("value", ["", "x", "é", "a" * 3000, "eyJhIjoxfQ.x.y", "%00", "' OR 1=1 --"])
+def test_a_made_up_cookie_is_nobodys(new_client, anna, name, value):
+    client = new_client()
+    client.set_cookie(name, value)
+    assert client.open("/account/password").title == "Sign in"
+    client.set_cookie(name, value)
+    assert client.sign_in(anna.login, PASSWORD).title == "Password"
+
+
+# --- the password once more ---
+
+
+def test_what_is_dangerous_asks_for_the_password_again_after_five_minutes(signed_in, clock, new_client, anna):
+    new_client().sign_in(anna.login, PASSWORD)
+    clock.pass_by(301)
+    page = signed_in.open("/account/sessions").follow("End all others")
+    assert page.path == "/confirm-password"
+    assert page.fill({"Current password": WRONG}).press("Continue").error_of("Current password")
+    page = page.fill({"Current password": PASSWORD}).press("Continue")
+    assert page.path == "/account/sessions/others"
+    assert WebSession.select().count() == 2
+    assert page.press("End all others").flashes
+    assert WebSession.select().count() == 1
+
+
+def test_a_dangerous_form_itself_asks_too(signed_in, clock, new_client, anna):
+    new_client().sign_in(anna.login, PASSWORD)
+    page = signed_in.open("/account/sessions/others")
+    clock.pass_by(301)
+    assert page.press("End all others").path == "/confirm-password"
+    assert WebSession.select().count() == 2
+
+
+def test_guessing_the_password_once_more_stops(signed_in, clock):
+    clock.pass_by(301)
+    page = signed_in.open("/confirm-password")
+    told = [page.fill({"Current password": WRONG}).press("Continue").error_of("Current password") for _ in range(6)]
+    assert len(set(told)) == 2
+
+
+# --- a password of one's own first ---
+
+
+def test_who_must_change_the_password_can_do_only_that(client, people):
+    account = people.add("fresh", must_change_password=True)
+    page = client.sign_in(account.login, PASSWORD)
+    assert page.path == "/account/password"
+    for address in ("/account/sessions", "/account/activity", "/account/preferences", "/account/sessions/others"):
+        assert client.open(address).path == "/account/password"
+    page = change_form(client.open("/account/password")).press("Change")
+    assert page.flashes
+    assert client.open("/account/sessions").title == "Sessions"
+
+
+# --- forgotten ---
+
+
+def test_known_and_unknown_are_shown_the_same(client, anna, ports):
+    pages = []
+    for login in (anna.login, "avis@else.org"):
+        page = (
+            client.open("/sign-in")
+            .follow("Forgot your password?")
+            .fill({"E-mail address": login})
+            .press("Send the link")
+        )
+        pages.append((page.status, page.title, page.text))
+    assert pages[0] == pages[1]
+    assert anna.contact_email not in pages[0][2]
+
+
+def test_asking_too_often_is_told_in_a_sentence(client, anna):
+    for _ in range(11):
+        page = client.open("/forgotten-password").fill({"E-mail address": anna.login}).press("Send the link")
+    assert page.status == 429
+    assert int(page.headers["Retry-After"]) > 0
+    assert page.text

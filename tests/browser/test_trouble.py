@@ -1,0 +1,100 @@
+"""What goes wrong in a person's browser: lost connections, second tabs, impatience."""
+
+import re
+
+from playwright.sync_api import expect
+
+from .people import EVERYWHERE, current_field, enter, fill_in, is_signed_out, new_field, press, says, sign_in
+
+
+def test_a_connection_lost_during_the_change_keeps_what_was_typed(context, signed_in, panel, person):
+    fill_in(signed_in, person.password, person.new_password)
+    context.set_offline(True)
+    press(signed_in, "Change")
+    says(signed_in, "error")
+    expect(current_field(signed_in)).to_have_value(person.password)
+    expect(new_field(signed_in)).to_have_value(person.new_password)
+    assert panel.events(person, "web:password:changed") == 0
+    context.set_offline(False)
+    press(signed_in, "Change")
+    says(signed_in)
+
+
+def test_a_connection_lost_before_the_dialog_opens(context, signed_in, person):
+    fill_in(signed_in, person.password, person.new_password)
+    context.set_offline(True)
+    press(signed_in, EVERYWHERE)
+    says(signed_in, "error")
+    expect(new_field(signed_in)).to_have_value(person.new_password)
+    context.set_offline(False)
+    press(signed_in, EVERYWHERE)
+    expect(signed_in.get_by_role("dialog")).to_be_visible()
+
+
+def test_a_connection_lost_in_the_dialog_is_said_there(context, signed_in, person):
+    fill_in(signed_in, person.password, person.new_password)
+    press(signed_in, EVERYWHERE)
+    expect(signed_in.get_by_role("dialog")).to_be_visible()
+    context.set_offline(True)
+    press(signed_in, "Yes, update it and log me out")
+    expect(signed_in.get_by_role("dialog").locator(".flash.error")).to_be_visible()
+    signed_in.keyboard.press("Escape")
+    expect(new_field(signed_in)).to_have_value(person.new_password)
+
+
+def test_a_double_click_makes_one_change(any_page, panel, person):
+    sign_in(any_page, person)
+    fill_in(any_page, person.password, person.new_password)
+    any_page.get_by_role("button", name="Change", exact=True).dblclick()
+    any_page.locator("#flashes .success, #current_password-error").first.wait_for()
+    assert panel.events(person, "web:password:changed") == 1
+    any_page.context.clear_cookies()
+    any_page.goto("/sign-in")
+    enter(any_page, person.login, person.new_password)
+    any_page.wait_for_url("**/account/password")
+
+
+def test_a_second_tab_after_a_change(any_page, panel, person):
+    sign_in(any_page, person)
+    second = any_page.context.new_page()
+    second.goto("/account/password")
+    fill_in(any_page, person.password, person.new_password)
+    press(any_page, "Change")
+    says(any_page)
+    fill_in(second, person.password, "Third-Secret-3")
+    press(second, "Change")
+    expect(current_field(second)).to_have_attribute("aria-invalid", "true")
+    assert panel.events(person, "web:password:changed") == 1
+
+
+def test_a_second_tab_after_logging_out_everywhere(any_page, panel, person):
+    sign_in(any_page, person)
+    second = any_page.context.new_page()
+    second.goto("/account/password")
+    panel.end_sessions(person)
+    fill_in(second, person.password, person.new_password)
+    press(second, "Change")
+    second.wait_for_load_state()
+    assert is_signed_out(any_page)
+    assert panel.events(person, "web:password:changed") == 0
+    enter_again = second.get_by_role("heading", name="Sign in").or_(second.locator("#flashes .flash"))
+    expect(enter_again.first).to_be_visible()
+
+
+def test_a_session_that_ended_is_noticed_while_typing(signed_in, panel, person):
+    panel.end_sessions(person)
+    new_field(signed_in).press_sequentially("abc")
+    signed_in.wait_for_url(re.compile("/sign-in"))
+
+
+def test_a_mail_server_that_does_not_answer_delays_nothing_but_the_cut(any_page, person, mail_server):
+    sign_in(any_page, person)
+    mail_server.connect(person.login)
+    mail_server.is_down = True
+    fill_in(any_page, person.password, person.new_password)
+    press(any_page, EVERYWHERE)
+    if any_page.has_script:
+        press(any_page, "Yes, update it and log me out")
+    any_page.wait_for_url("**/sign-in")
+    says(any_page, "success")
+    says(any_page, "warning")

@@ -1,0 +1,195 @@
+"""What the tests share: an installation of its own for each test, on SQLite and again on MariaDB."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from jinja2.bccache import Bucket, BytecodeCache
+
+from postern import app as composition
+from postern import models
+from postern.actions import passwords
+from postern.actions.actor import Actor
+from postern.actions.ports import Ports
+from postern.adapters.letters import TemplateLetters
+from postern.adapters.memory import MemoryMailer, MemoryMailServer, NoBreachedPasswords
+from postern.models import Account, Domain, Mailbox, Organisation, Service
+from postern.settings import Settings
+from tests.client import Client
+
+pytest_plugins = ["tests.mailhost.fixtures"]
+
+PASSWORD = "Correct-Horse-7"
+ADDRESS, BROWSER = "192.0.2.1", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+
+
+class Clock:
+    """In place of the module `time` where Postern tells the time."""
+
+    def __init__(self, started_at: int):
+        self.moment = started_at
+
+    def time(self) -> int:
+        return self.moment
+
+    def pass_by(self, seconds: int) -> None:
+        self.moment += seconds
+
+
+class CompiledTemplates(BytecodeCache):
+    """Keeps compiled templates in memory, for all the apps of a run: each would compile them anew otherwise."""
+
+    def __init__(self):
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+COMPILED_TEMPLATES = CompiledTemplates()
+
+
+class People:
+    """Accounts for a test, each with `PASSWORD` unless said otherwise."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self.organisation = Organisation.create(name="Example Ltd")
+        self.service = Service.create(organisation=self.organisation, name="Mail Light")
+        self.domain = Domain.create(service=self.service, name="example.org")
+
+    def add(self, name: str, password: str | None = PASSWORD, **columns: object) -> Account:
+        """Somebody with a mailbox `name`@example.org."""
+        address = f"{name}@{self.domain.name}"
+        columns.setdefault("contact_email", f"{name}@elsewhere.example.com")
+        account = self._account(address, password, **columns)
+        Mailbox.create(domain=self.domain, account=account, address=address, home=f"example.org/{name}")
+        return account
+
+    def add_manager(self, login: str = "manager@example.org", role: str = Account.OWNER, **columns: object) -> Account:
+        return self._account(login, PASSWORD, role=role, **columns)
+
+    def _account(self, login: str, password: str | None, **columns: object) -> Account:
+        hashed = password and passwords.hash_password(self._settings, password)
+        columns.setdefault("organisation", self.organisation)
+        return Account.create(login=login, password_hash=hashed, **columns)
+
+
+def environment_of(instance: Path, database_url: str, **changes: str) -> dict[str, str]:
+    """The settings' environment variables for a quick installation that is complete and safe."""
+    return {
+        "POSTERN_INSTANCE": str(instance),
+        "POSTERN_DATABASE_URL": database_url,
+        "POSTERN_BASE_URL": "http://127.0.0.1:8123",
+        "POSTERN_DOVEADM_URL": "http://127.0.0.1:1",
+        "POSTERN_MAIL_FROM": "postern@example.org",
+        "POSTERN_ARGON2_MEMORY": "7168",
+        "POSTERN_ARGON2_TIME": "1",
+    } | changes
+
+
+@pytest.fixture
+def environment(tmp_path: Path, module_database_url: str) -> dict[str, str]:
+    return environment_of(tmp_path / "instance", module_database_url)
+
+
+@pytest.fixture
+def settings(environment: dict[str, str]) -> Settings:
+    return Settings.load(environment)
+
+
+@pytest.fixture
+def database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The migrated database, empty before and after the test; a module's tests share its tables."""
+    # Nothing in these tests outlives the machine's power.
+    monkeypatch.setitem(models.SQLITE_PRAGMAS, "synchronous", "off")
+    models.open_database(settings.database_url)
+    models.database.connect()
+    models.router().run()
+    yield
+    # A test may have closed it, or put another one in its place.
+    opened = models.open_database(settings.database_url)
+    with opened.connection_context():
+        for table in reversed(models.TABLES):
+            table.delete().execute()
+
+
+@pytest.fixture
+def mail_server() -> MemoryMailServer:
+    return MemoryMailServer()
+
+
+@pytest.fixture
+def mailer() -> MemoryMailer:
+    return MemoryMailer()
+
+
+@pytest.fixture
+def ports(settings: Settings, database: None, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:
+    """Real letters; a mail server and a mailer in memory."""
+    return ports_of(settings, mail_server, mailer)
+
+
+def ports_of(settings: Settings, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:
+    return Ports(settings, mail_server, mailer, TemplateLetters(settings), NoBreachedPasswords())
+
+
+@pytest.fixture
+def people(database: None, settings: Settings) -> People:
+    return People(settings)
+
+
+@pytest.fixture
+def anna(people: People) -> Account:
+    return people.add("anna", first_name="Anna", last_name="Keller")
+
+
+@pytest.fixture
+def boris(people: People) -> Account:
+    return people.add("boris")
+
+
+@pytest.fixture
+def manager(people: People) -> Account:
+    return people.add_manager()
+
+
+@pytest.fixture
+def stranger() -> Actor:
+    """Nobody, from somewhere."""
+    return Actor(address=ADDRESS, user_agent=BROWSER)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Postern's clock, which stands still until the test moves it."""
+    clock = Clock(models.now())
+    monkeypatch.setattr(models, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def app(database: None, settings: Settings, ports: Ports) -> Flask:
+    return app_of(settings, ports)
+
+
+def app_of(settings: Settings, ports: Ports) -> Flask:
+    app = composition.create_app(settings, ports)
+    app.jinja_env.bytecode_cache = COMPILED_TEMPLATES
+    return app
+
+
+@pytest.fixture
+def new_client(app: Flask, settings: Settings) -> Callable[..., Client]:
+    """`new_client()` is another browser."""
+    return lambda **named: Client(app, settings.base_url, **named)
+
+
+@pytest.fixture
+def client(new_client: Callable[..., Client]) -> Client:
+    return new_client()

@@ -1,0 +1,35 @@
+"""A database server that is stopped and started anew while people use the panel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from postern.models import Account
+from tests.client import Client
+from tests.conftest import PASSWORD, environment_of
+from tests.faults.test_database import assert_said, change_password
+from tests.mailhost.servers import MariaDB
+
+
+@pytest.fixture
+def server() -> Iterator[MariaDB]:
+    """A server of the test's own, because it is stopped."""
+    with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture
+def environment(tmp_path: Path, server: MariaDB) -> dict[str, str]:
+    return environment_of(tmp_path / "instance", server.create_database())
+
+
+def test_a_server_that_is_down_is_said_and_its_return_is_not_noticed(client: Client, anna: Account, server: MariaDB):
+    client.sign_in(anna.login, PASSWORD)
+    server.stop()
+    assert_said(client.open("/account/password"))
+    server.start()
+    assert change_password(client).status == 200
+    server.stop()
+    server.start()
+    assert client.open("/account/password").status == 200

@@ -1,0 +1,287 @@
+"""The operator's commands: errors are sentences and exit codes, never tracebacks."""
+
+import os
+import stat
+
+import pytest
+
+from postern import adapters, models
+from postern.actions import links, passwords
+from postern.actions.ports import MailServerUnavailable
+from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, WebSession
+from postern.settings import Settings
+from tests.actions.conftest import acting
+from tests.conftest import PASSWORD, app_of, environment_of, ports_of
+
+
+@pytest.fixture
+def run(app):
+    """Run a command; its exit code and all that it said."""
+
+    def run(*words, given=None):
+        result = app.test_cli_runner().invoke(args=list(words), input=given)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert "Traceback" not in result.output
+        return result.exit_code, result.output
+
+    return run
+
+
+def succeed(outcome):
+    code, said = outcome
+    assert code == 0, said
+    return said
+
+
+def fail(outcome):
+    code, said = outcome
+    assert code != 0
+    assert said.strip()
+    return said
+
+
+def test_an_installation_from_the_first_command_to_the_first_mailbox(run, settings):
+    succeed(run("db", "upgrade"))
+    succeed(run("service", "add", "Mail Light", "--organisation", "Example Ltd", "--policy", "either"))
+    succeed(run("domain", "add", "Example.org", "--service", "Mail Light"))
+    said = succeed(
+        run("mailbox", "add", "anna@example.org", "--first-name", "Anna", "--contact", "a@example.com", "--quota", "10")
+    )
+    token = said.strip().rpartition("/")[2]
+    assert links.find(token, (links.WELCOME,)).account.display_name == "Anna"
+    assert f"{settings.base_url}/links/" in said
+    succeed(run("mailbox", "add", "boris@example.org", "--password-stdin", given=PASSWORD + "\n"))
+    boris = Account.by_login("boris@example.org")
+    assert passwords.verify(settings, boris.password_hash, PASSWORD)
+    said = succeed(run("manager", "add", "m@example.org", "--organisation", "Example Ltd", "--role", "administrator"))
+    assert "/links/" in said
+    assert Account.by_login("m@example.org").role == Account.ADMINISTRATOR
+    assert (Service.get().password_policy, Domain.get().name, Mailbox.select().count()) == ("either", "example.org", 2)
+    assert AuditEvent.select().where(AuditEvent.action.startswith("operator:")).count() == 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("service", "add", "Mail", "--organisation", "Example Ltd", "--policy", "none"),
+        ("service", "add", "Mail Light", "--organisation", "Example Ltd"),
+        ("service", "add", "", "--organisation", "Example Ltd"),
+        ("domain", "add", "no domain", "--service", "Mail Light"),
+        ("domain", "add", "example.org", "--service", "Mail Light"),
+        ("domain", "add", "example.net", "--service", "None"),
+        ("mailbox", "add", "nobody"),
+        ("mailbox", "add", "anna@foreign.example"),
+        ("mailbox", "add", "anna@example.org"),
+        ("mailbox", "add", "dora@example.org", "--quota", "-1"),
+        ("mailbox", "add", "dora@example.org", "--contact", "x"),
+        ("mailbox", "import", "/nonexistent.csv"),
+        ("mailbox", "import", "/"),
+        ("manager", "add", "m@example.org", "--organisation", "None"),
+        ("manager", "add", "m@example.org", "--organisation", "Example Ltd", "--role", "operator"),
+        ("account", "link", "nobody@example.org"),
+        ("account", "lock", "nobody@example.org"),
+        ("demo",),
+        ("dovecot", "config", "--dovecot-version", "1.0"),
+        ("dovecot", "config", "--output", "/proc/postern"),
+        ("nonsense",),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_done_is_said(run, anna, words):
+    before = (Account.select().count(), Domain.select().count(), Service.select().count())
+    fail(run(*words))
+    assert (Account.select().count(), Domain.select().count(), Service.select().count()) == before
+
+
+@pytest.mark.parametrize("given", ["", "\n", "short\n", "Dora-Garden-7\n", "Vu7!kq\0zw\n"])
+def test_a_password_that_is_not_accepted_makes_no_mailbox(run, people, given):
+    fail(run("mailbox", "add", "dora@example.org", "--password-stdin", given=given))
+    assert Account.select().count() == 0
+
+
+def test_a_password_is_never_repeated(run, people):
+    for given in (PASSWORD, "dora-Garden-7-secret"):
+        assert given not in run("mailbox", "add", "dora@example.org", "--password-stdin", given=given + "\n")[1]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfaddress,first_name\r\ndora@example.org,D\xc3\xb3ra\r\nemil@example.org,\r\n",
+        b'address,first_name\n"dora@example.org","D\xc3\xb3ra"\nemil@example.org,E\n',
+    ],
+    ids=["byte order mark", "quotes"],
+)
+def test_a_file_of_mailboxes_is_imported(run, people, tmp_path, content):
+    (tmp_path / "in.csv").write_bytes(content)
+    succeed(run("mailbox", "import", str(tmp_path / "in.csv"), "--dry-run"))
+    assert Account.select().count() == 0
+    said = succeed(run("mailbox", "import", str(tmp_path / "in.csv")))
+    rows = [line.split("\t") for line in said.splitlines()]
+    assert [login for login, _ in rows] == ["dora@example.org", "emil@example.org"]
+    assert all(links.find(link.rpartition("/")[2], (links.WELCOME,)) for _, link in rows)
+    assert Account.by_login("dora@example.org").first_name == "Dóra"
+    fail(run("mailbox", "import", str(tmp_path / "in.csv")))
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b"address\nnobody\ndora@example.org\n", b'"address\n', b'address\n"x', b"\0\0"]
+)
+def test_a_file_with_problems_imports_nothing(run, people, tmp_path, content):
+    (tmp_path / "in.csv").write_bytes(content)
+    fail(run("mailbox", "import", str(tmp_path / "in.csv")))
+    assert Account.select().count() == 0
+
+
+def test_locking_and_opening_again(run, anna, mail_server):
+    acting(anna)
+    succeed(run("account", "lock", anna.login))
+    assert Account.get_by_id(anna.id).state == Account.LOCKED
+    assert WebSession.select().count() == 0
+    token = succeed(run("account", "link", anna.login)).strip().rpartition("/")[2]
+    assert links.find(token, (links.RECOVER,))
+    mail_server.is_down = True
+    succeed(run("account", "lock", anna.login))
+    assert OutboxItem.open_items().exists()
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_dovecots_configuration_is_written_with_its_secrets_hidden(environment, anna, tmp_path, version):
+    mysql = {"POSTERN_DOVECOT_MYSQL_USER": "dovecot", "POSTERN_DOVECOT_MYSQL_PASSWORD": "x" * 20}
+    base = {
+        "POSTERN_MAIL_USER": "nobody",
+        "POSTERN_MAIL_LISTEN": "127.0.0.1",
+        "POSTERN_MAIL_ROOT": str(tmp_path / "mail"),
+    }
+    settings = Settings.load(environment | mysql | base)
+    app = app_of(settings, adapters.build(settings))
+    output = tmp_path / "dovecot"
+    result = app.test_cli_runner().invoke(
+        args=["dovecot", "config", "--dovecot-version", version, "--output", str(output)]
+    )
+    assert result.exit_code == 0, result.output
+    assert settings.doveadm_key not in result.output
+    secret = [file for file in output.iterdir() if settings.doveadm_key in file.read_text()]
+    assert secret
+    assert all(stat.S_IMODE(file.stat().st_mode) & 0o077 == 0 for file in secret)
+
+
+def test_without_the_database_it_is_said(tmp_path, mail_server, mailer):
+    settings = Settings.load(environment_of(tmp_path / "i", "mysql://nobody:hunter2@127.0.0.1:1/none"))
+    app = app_of(settings, ports_of(settings, mail_server, mailer))
+    for words in (
+        ["db", "upgrade"],
+        ["mailbox", "add", "a@example.org"],
+        ["account", "link", "a@example.org"],
+        ["doctor"],
+    ):
+        result = app.test_cli_runner().invoke(args=words)
+        assert result.exit_code == 1
+        assert isinstance(result.exception, SystemExit)
+        assert "hunter2" not in result.output
+
+
+def test_on_a_database_that_is_not_migrated_it_is_said(tmp_path, mail_server, mailer):
+    settings = Settings.load(environment_of(tmp_path / "i", f"sqlite:///{tmp_path / 'new.db'}"))
+    app = app_of(settings, ports_of(settings, mail_server, mailer))
+    result = app.test_cli_runner().invoke(args=["mailbox", "add", "a@example.org"])
+    assert result.exit_code == 1
+    assert "flask db upgrade" in result.output
+    assert app.test_cli_runner().invoke(args=["db", "upgrade"]).exit_code == 0
+    assert "up to date" in app.test_cli_runner().invoke(args=["db", "upgrade"]).output
+
+
+# --- doctor ---
+
+
+class AskedMailServer:
+    """A mail server that knows what a test tells it."""
+
+    def __init__(self, home=""):
+        self._home = home
+
+    def connections(self, login):
+        return []
+
+    def user(self, address):
+        return {"home": self._home} if self._home else None
+
+
+class SilentMailServer:
+    def connections(self, login):
+        raise MailServerUnavailable("Dovecot did not answer.")
+
+    user = connections
+
+
+def findings_of(settings, mail_server, mailer):
+    app = app_of(settings, ports_of(settings, mail_server, mailer))
+    result = app.test_cli_runner().invoke(args=["doctor"])
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    mend = [line for line in result.output.splitlines() if line.startswith("MEND")]
+    assert result.exit_code == (1 if mend else 0)
+    return mend
+
+
+@pytest.fixture
+def examine(settings, people, mailer):
+    people.add("anna")
+    return lambda mail_server, settings=settings: findings_of(settings, mail_server, mailer)
+
+
+def test_all_is_well(examine):
+    assert examine(AskedMailServer("/var/vmail/example.org/anna")) == []
+
+
+def test_a_mail_server_that_does_not_answer(examine):
+    assert len(examine(SilentMailServer())) == 1
+
+
+@pytest.mark.parametrize("home", ["", "/var/vmail/example.org/another"])
+def test_a_mail_server_that_reads_another_database(examine, home):
+    assert len(examine(AskedMailServer(home))) == 1
+
+
+def test_an_item_that_waits_for_long(examine):
+    item = OutboxItem.create(kind="mail", key="k", payload="", created_at=models.now() - 601)
+    assert len(examine(AskedMailServer("/example.org/anna"))) == 1
+    OutboxItem.update(delivered_at=models.now()).where(OutboxItem.id == item.id).execute()
+    assert examine(AskedMailServer("/example.org/anna")) == []
+
+
+@pytest.mark.parametrize("name", ["secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt"])
+def test_secrets_that_others_may_read(examine, settings, name):
+    file = settings.instance / name
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, 0o600)
+    os.close(descriptor)
+    file.chmod(0o644)
+    (mend,) = examine(AskedMailServer("/example.org/anna"))
+    assert f"chmod 600 {file}" in mend
+
+
+def test_missing_migrations(tmp_path, mailer):
+    settings = Settings.load(environment_of(tmp_path / "i", f"sqlite:///{tmp_path / 'new.db'}"))
+    (mend,) = findings_of(settings, AskedMailServer(), mailer)
+    assert "flask db upgrade" in mend
+
+
+# --- demo ---
+
+
+def test_the_demo_makes_its_accounts_once_and_keeps_them_to_itself(tmp_path):
+    url = f"sqlite:///{tmp_path / 'demo.db'}"
+    settings = Settings.load(
+        environment_of(tmp_path / "demo", url, POSTERN_DEMO="yes", POSTERN_DOVEADM_URL="", POSTERN_SMTP_URL="")
+    )
+    app = app_of(settings, adapters.build(settings))
+    for _ in range(2):
+        result = app.test_cli_runner().invoke(args=["demo"])
+        assert result.exit_code == 0, result.output
+    kept = settings.instance / "demo-accounts.txt"
+    accounts = dict(line.split("\t") for line in kept.read_text().splitlines())
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert len(accounts) == 7
+    assert len(set(accounts.values())) == 7
+    for login, password in accounts.items():
+        assert login in result.output
+        assert passwords.verify(settings, Account.by_login(login).password_hash, password)

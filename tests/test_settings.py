@@ -1,0 +1,193 @@
+"""Settings: what is missing, misspelt or unsafe is refused at the start, all at once, in sentences."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from postern.settings import MAIL_PORTS, PREFIX, Settings, SettingsError, is_loopback_host
+from tests.conftest import environment_of
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def environment(tmp_path):
+    return environment_of(tmp_path / "instance", f"sqlite:///{tmp_path / 'postern.db'}")
+
+
+def findings(environment):
+    try:
+        Settings.load(environment)
+    except SettingsError as error:
+        return str(error).splitlines()
+    return []
+
+
+def test_a_complete_installation_starts(environment):
+    settings = Settings.load(environment)
+    assert (settings.argon2_memory, settings.is_loopback, settings.is_https) == (7168, True, False)
+    assert settings.mail_ports == MAIL_PORTS
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BASE_URL", "http://account.example.org"),
+        ("BASE_URL", "account.example.org"),
+        ("BASE_URL", "https://"),
+        ("BASE_URL", "https://["),
+        ("BASE_URL", "https://account.example.org:port"),
+        ("BASE_URL", "ftp://account.example.org"),
+        ("BASE_URL", "http://127.0.0.1.evil.example"),
+        ("DATABASE_URL", "postgres://x"),
+        ("DATABASE_URL", "postern.db"),
+        ("SECRET_KEY", "short"),
+        ("SMTP_URL", "demo:"),
+        ("SMTP_URL", "http://127.0.0.1"),
+        ("SMTP_URL", "smtp://host:port"),
+        ("DOVEADM_URL", ""),
+        ("DOVEADM_URL", "127.0.0.1:8080"),
+        ("CROSS_SITE", "yes"),
+        ("CROSS_SITE", "perhaps"),
+        ("DEMO", "si"),
+        ("WEBMAIL_ORIGINS", "https://mail.example.org/path"),
+        ("WEBMAIL_ORIGINS", "mail.example.org"),
+        ("WEBMAIL_ORIGINS", "*"),
+        ("WEBMAIL_ORIGINS", "https://mail.example.org;script-src"),
+        ("WEBMAIL_ORIGINS", "javascript://mail.example.org"),
+        ("ARGON2_MEMORY", "1024"),
+        ("ARGON2_MEMORY", "999999999"),
+        ("ARGON2_MEMORY", "64 MiB"),
+        ("ARGON2_TIME", "0"),
+        ("ARGON2_PARALLELISM", "-1"),
+        ("PROXIES", "-1"),
+        ("PROXIES", "all"),
+        ("TLS_KEY", "/key.pem"),
+        ("TLS_CERTIFICATE", "/certificate.pem"),
+        ("PASSWORD_BLOCKLIST", "/nonexistent/list"),
+        ("MAIL_PORTS", "imap=99999"),
+        ("MAIL_PORTS", "gopher=70"),
+        ("MAIL_PORTS", "imap"),
+        ("DEFAULT_LANGUAGE", "zz"),
+        ("DEFAULT_TIMEZONE", "Mars/Base"),
+        ("SECRET_KEI", "misspelt"),
+    ],
+)
+def test_what_is_unsafe_or_impossible_is_refused(environment, name, value):
+    told = findings(environment | {PREFIX + name: value})
+    assert len(told) == 1
+    assert PREFIX + name in told[0]
+
+
+def test_a_demo_is_shown_on_this_machine_only(environment):
+    assert findings(environment | {"POSTERN_DEMO": "yes", "POSTERN_BASE_URL": "https://account.example.org"})
+
+
+def test_a_demo_needs_neither_mail_server_nor_smtp(environment):
+    demo = environment | {"POSTERN_DEMO": "yes", "POSTERN_DOVEADM_URL": ""}
+    settings = Settings.load(demo)
+    assert (settings.has_mail_server, settings.keeps_mail) == (False, True)
+
+
+def test_everything_that_is_wrong_is_told_at_once(environment):
+    assert len(findings(environment | {"POSTERN_PROXIES": "x", "POSTERN_DEMO": "x", "POSTERN_NONSENSE": "x"})) == 3
+    assert len(findings(environment | {"POSTERN_BASE_URL": "x", "POSTERN_SMTP_URL": "x"})) == 2
+
+
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(
+        ["BASE_URL", "DATABASE_URL", "SMTP_URL", "DOVEADM_URL", "WEBMAIL_ORIGINS", "MAIL_PORTS", "PROXIES"]
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30)
+    | st.from_regex(r"(https?|smtp)://[\[\]:@/a1]{1,8}"),
+)
+def test_whatever_is_set_is_taken_or_refused_in_sentences(environment, name, value):
+    assert all(findings(environment | {PREFIX + name: value}) or [True])
+
+
+def test_a_file_sets_what_the_environment_does_not(environment):
+    settings = Settings.load(environment)
+    file = settings.instance / "postern.toml"
+    file.write_text(
+        'product_name = "Door"\nproxies = 2\ndefault_language = "it"\nwebmail_origins = ["https://a.example.org", "https://b.example.org"]\n'
+        "pwned_passwords = true\n[mail_ports]\nimap = 1143\n"
+    )
+    file.chmod(0o600)
+    settings = Settings.load(environment | {"POSTERN_PROXIES": "1"})
+    assert (settings.product_name, settings.proxies, settings.default_language) == ("Door", 1, "it")
+    assert settings.webmail_origins == ("https://a.example.org", "https://b.example.org")
+    assert settings.pwned_passwords
+    assert settings.mail_ports["imap"] == 1143
+
+
+@pytest.mark.parametrize("content", ["nonsense", 'secret_kei = "x"\n', b"\xff\xfe", "[table\n"])
+def test_a_file_that_cannot_be_understood_is_refused(environment, content):
+    file = Settings.load(environment).instance / "postern.toml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    file.chmod(0o600)
+    assert findings(environment)
+
+
+@pytest.mark.parametrize("name", ["secret.key", "doveadm.key", "postern.toml"])
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o666])
+def test_secrets_that_others_may_read_or_change_are_refused(environment, name, mode):
+    file = Settings.load(environment).instance / name
+    if not file.exists():
+        file.write_text("proxies = 0\n")
+    file.chmod(mode)
+    (told,) = findings(environment)
+    assert f"chmod 600 {file}" in told
+
+
+def test_secrets_are_made_once_and_for_the_owner_only(environment):
+    first, second = Settings.load(environment), Settings.load(environment)
+    assert (first.secret_key, first.doveadm_key) == (second.secret_key, second.doveadm_key)
+    assert len(first.secret_key) >= 64
+    assert first.secret_key != first.doveadm_key
+    assert stat.S_IMODE(first.instance.stat().st_mode) == 0o700
+    for name in ("secret.key", "doveadm.key"):
+        assert stat.S_IMODE((first.instance / name).stat().st_mode) == 0o600
+    assert sorted(path.name for path in first.instance.iterdir()) == ["doveadm.key", "secret.key"]
+
+
+def test_an_instance_directory_that_cannot_be_is_refused(environment, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert findings(environment | {"POSTERN_INSTANCE": str(tmp_path / "file" / "below")})
+
+
+def test_settings_never_print_their_secrets(environment):
+    settings = Settings.load(environment)
+    assert settings.secret_key not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("a.localhost", True),
+        ("127.0.0.9", True),
+        ("::1", True),
+        ("localhost.example.org", False),
+        ("", False),
+        ("0.0.0.0", False),
+        ("192.0.2.1", False),
+    ],
+)
+def test_only_this_machine_is_loopback(host, loopback):
+    assert is_loopback_host(host) == loopback
+
+
+def test_the_web_server_says_in_sentences_why_it_does_not_start(tmp_path):
+    environment = {"POSTERN_INSTANCE": str(tmp_path / "instance"), "POSTERN_DATABASE_URL": "x", "POSTERN_BASE_URL": "y"}
+    started = subprocess.run([sys.executable, "wsgi.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert started.returncode == 1
+    assert "POSTERN_DATABASE_URL" in started.stderr
+    assert "POSTERN_BASE_URL" in started.stderr
+    assert "Traceback" not in started.stderr

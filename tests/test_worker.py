@@ -1,0 +1,69 @@
+"""The worker as a process: it delivers, rides out trouble, and stops when it is told to."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from peewee import OperationalError
+
+from postern import models, worker
+from postern.actions import housekeeping, outbox
+from postern.models import OutboxItem
+from tests.conftest import environment_of
+
+ROOT = Path(__file__).parent.parent
+DEADLINE = 30
+
+
+def wait_until(condition, what):
+    give_up_at = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < give_up_at, f"{what} within {DEADLINE} s"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_delivers_and_stops_when_it_is_told_to(ports, people, tmp_path, settings, end):
+    outbox.put(ports, "forgotten", "key", {"login": "nobody@example.org", "address": ""})
+    models.database.close()
+    environment = environment_of(settings.instance, settings.database_url) | {"PATH": os.environ["PATH"]}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_until(lambda: OutboxItem.get().delivered_at, "the item is delivered")
+        process.send_signal(end)
+        _, errors = process.communicate(timeout=DEADLINE)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+
+
+def test_trouble_with_the_database_is_waited_out(ports, people, monkeypatch):
+    outcomes = [OperationalError("gone away"), OperationalError("still away")]
+    stop, recovered = threading.Event(), threading.Event()
+
+    def clear_away():
+        if outcomes:
+            raise outcomes.pop()
+        recovered.set()
+
+    monkeypatch.setattr(housekeeping, "clear_away", clear_away)
+    monkeypatch.setattr(worker, "AFTER_TROUBLE", 0.01)
+    running = threading.Thread(target=worker.run, args=(ports, stop))
+    running.start()
+    assert recovered.wait(DEADLINE)
+    stop.set()
+    running.join(DEADLINE)
+    assert not running.is_alive()
