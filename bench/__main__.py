@@ -1,0 +1,58 @@
+"""Measure everything and print a table. A missed aim is printed as such: it is a finding, not a failure."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import devices, page, server
+from bench.measure import Ratio
+
+
+@dataclass(frozen=True)
+class Line:
+    """One result: what was measured, how much it may be at most or at least, how much it is, and what is behind it."""
+
+    what: str
+    aim: float
+    result: float
+    detail: str = ""
+    at_least: bool = False
+
+    def __str__(self) -> str:
+        is_met = self.result >= self.aim if self.at_least else self.result <= self.aim
+        verdict = "met" if is_met else "MISSED"
+        return f"{self.what:<64} {self.aim:>6g} {self.result:>7.2f}  {verdict:<7} {self.detail}".rstrip()
+
+
+def main() -> None:
+    print(f"{'':<64} {'aim':>6} {'result':>7}")
+    for line in lines():
+        print(line, flush=True)
+
+
+def lines() -> Iterator[Line]:
+    change, shown = "change of password / argon2 verify + hash", "password page / bare Flask route"
+    yield ratio(f"{change}, in process", 1.2, server.change_in_process)
+    yield ratio(f"{change}, uWSGI", 1.2, server.change_through_uwsgi)
+    yield ratio(f"{change}, doveadm", 1.2, server.change_everywhere_with_dovecot)
+    yield ratio(f"{shown}, in process", 4, server.page_in_process)
+    yield ratio(f"{shown}, uWSGI", 4, server.page_through_uwsgi)
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
+        load = page.cold_load(Path(directory))
+        speeds = devices.speeds(Path(directory))
+    yield Line("cold load of the password page, requests", 8, len(load.requests))
+    yield Line("cold load of the password page, KB on the wire", 80, load.bytes / 1000)
+    logins = "IMAP logins/s with a device password"
+    yield Line(f"{logins} / with a passwd-file", 0.8, speeds.over_passwd_file, str(speeds), at_least=True)
+    yield Line(f"{logins}, 50 devices / 1 device", 0.95, speeds.fifty_over_one, str(speeds), at_least=True)
+
+
+def ratio(what: str, aim: float, measure: Callable[[Path], Ratio]) -> Line:
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
+        result = measure(Path(directory))
+    return Line(what, aim, result.value, f"{result.subject * 1000:.2f} ms / {result.base * 1000:.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
