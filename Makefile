@@ -23,4 +23,12 @@ bench: ## Speed, as ratios to a base measured in the same run
 check: ## Style of code and templates
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/djlint --check --lint --quiet postern/templates
+	@.venv/bin/djlint --lint --quiet postern/templates
+
+dist: ## A tarball that needs no Node: dist/postern-VERSION.tar.gz
+	@scripts/setup run
+	@scripts/dist
+
+translations: ## Bring the catalogues of the languages up to date with the sentences
+	@scripts/setup run
+	@scripts/translations
