@@ -10,7 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 from postern import mail_server_config, worker
-from postern.actions import demo, mailboxes
+from postern.actions import demo, mailboxes, recovery
 from postern.actions.actor import OPERATOR
 from postern.actions.mailboxes import MEGABYTE, NewMailbox
 from postern.actions.policy import POLICIES
@@ -178,7 +178,7 @@ def make_link(login):
 @in_sentences
 def lock(login):
     """Lock the account LOGIN: end everything, and let nobody in until “account link” is used."""
-    ended = mailboxes.lock(ports(), OPERATOR, login)
+    ended = recovery.lock_by_operator(ports(), OPERATOR, mailboxes.account_named(login))
     click.echo(
         f"{login} is locked."
         if ended

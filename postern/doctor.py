@@ -1,5 +1,6 @@
 """Examine an installation: what is wrong, and how to mend it."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from peewee import PeeweeException
 from postern.actions.ports import MailServerUnavailable, Ports
 from postern.blueprints.web.assets import missing_vendor_files
 from postern.models import Mailbox, OutboxItem, now, pending_migrations, sqlite_file
-from postern.settings import Settings, is_open_to_others
+from postern.settings import Settings, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
 
@@ -40,6 +41,9 @@ def examine(ports: Ports) -> Iterator[Finding]:
 def _settings(settings: Settings) -> Iterator[Finding]:
     problems = settings.findings()
     yield Finding("settings", not problems, " ".join(problems) or "The settings are complete and safe.")
+    unknown = ", ".join(unknown_variables(os.environ))
+    if unknown:
+        yield Finding("environment", False, f"There is no such setting: {unknown}. Correct the name, or take it away.")
     https = settings.is_https or settings.is_loopback
     yield Finding(
         "base URL",

@@ -292,7 +292,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 def _texts(environment: Mapping[str, str], instance: Path, findings: list[str]) -> dict[str, str]:
-    """The settings as text by field name, the environment before the file; unknown names are findings."""
+    """The settings as text by field name, the environment before the file; names unknown in the file are findings."""
     known = {entry.name for entry in fields(Settings)}
     texts: dict[str, str] = {}
     file = instance / "postern.toml"
@@ -310,11 +310,14 @@ def _texts(environment: Mapping[str, str], instance: Path, findings: list[str]) 
             findings.append(f"{file} may be read by others on this machine: chmod 600 {file}")
     for variable, value in environment.items():
         if variable.startswith(PREFIX) and value:
-            name = variable.removeprefix(PREFIX).lower()
-            if name not in known:
-                findings.append(f"{variable} is set, but there is no such setting.")
-            texts[name] = value
+            texts[variable.removeprefix(PREFIX).lower()] = value
     return texts
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables that look like settings and are none: perhaps misspelt, perhaps another program's. The doctor asks."""
+    known = {PREFIX + entry.name.upper() for entry in fields(Settings)}
+    return sorted(variable for variable in environment if variable.startswith(PREFIX) and variable not in known)
 
 
 def _as_text(value: object) -> str:

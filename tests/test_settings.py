@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from postern.settings import MAIL_PORTS, PREFIX, Settings, SettingsError, is_loopback_host
+from postern.settings import MAIL_PORTS, PREFIX, Settings, SettingsError, is_loopback_host, unknown_variables
 from tests.conftest import environment_of
 
 ROOT = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ def test_a_demo_needs_neither_mail_server_nor_smtp(environment):
 
 
 def test_everything_that_is_wrong_is_told_at_once(environment):
-    assert len(findings(environment | {"POSTERN_PROXIES": "x", "POSTERN_DEMO": "x", "POSTERN_NONSENSE": "x"})) == 3
+    assert len(findings(environment | {"POSTERN_PROXIES": "x", "POSTERN_DEMO": "x"})) == 2
     assert len(findings(environment | {"POSTERN_BASE_URL": "x", "POSTERN_SMTP_URL": "x"})) == 2
 
 
@@ -191,3 +191,9 @@ def test_the_web_server_says_in_sentences_why_it_does_not_start(tmp_path):
     assert "POSTERN_DATABASE_URL" in started.stderr
     assert "POSTERN_BASE_URL" in started.stderr
     assert "Traceback" not in started.stderr
+
+
+def test_what_only_looks_like_a_setting_does_not_stop_the_start(environment):
+    strange = environment | {"POSTERN_NONSENSE": "x"}
+    assert findings(strange) == []
+    assert unknown_variables(strange) == ["POSTERN_NONSENSE"]

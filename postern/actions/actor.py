@@ -22,4 +22,4 @@ class Actor:
 
 
 # The operator at the command line, who needs no account to act.
-OPERATOR = Actor(address="", user_agent="command line")
+OPERATOR = Actor()

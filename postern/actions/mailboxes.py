@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from postern.actions import audit, connections, links, passwords, policy, sessions
+from postern.actions import audit, links, passwords, policy
 from postern.actions.actor import Actor
 from postern.actions.names import canonical_address, canonical_contact, canonical_domain, checked_name
 from postern.actions.ports import Ports
@@ -159,36 +159,23 @@ def add_manager(
     return Made(manager, None if password else _link(ports, manager, links.WELCOME))
 
 
+def make_link(ports: Ports, actor: Actor, login: str) -> str:
+    """A one-time link by which the owner of an account sets a new password; a locked account opens again with it."""
+    return _make_link(ports, actor, account_named(login))
+
+
 @transactional
-def _release(ports: Ports, actor: Actor, account: Account) -> str:
+def _make_link(ports: Ports, actor: Actor, account: Account) -> str:
     audit.record(actor, "operator:account:link-made", account)
     return _link(ports, account, links.RESET if account.state == Account.ACTIVE else links.RECOVER)
 
 
-def make_link(ports: Ports, actor: Actor, login: str) -> str:
-    """A one-time link by which the owner of an account sets a new password; a locked account opens again with it."""
+def account_named(login: str) -> Account:
+    """The account with this login; raises `Refused` when there is none."""
     account = Account.by_login(login.strip().lower())
     if account is None:
         raise Refused(N_("There is no account %(login)s."), login=login)
-    return _release(ports, actor, account)
-
-
-def lock(ports: Ports, actor: Actor, login: str) -> bool:
-    """Lock an account: nobody signs in, in the panel or by a mail program. False while connections are still open."""
-    account = Account.by_login(login.strip().lower())
-    if account is None:
-        raise Refused(N_("There is no account %(login)s."), login=login)
-    return connections.end_now(ports, _lock(ports, actor, account))
-
-
-@transactional
-def _lock(ports: Ports, actor: Actor, account: Account):
-    account.state = Account.LOCKED
-    account.save(only=[Account.state])
-    sessions.end_all(account)
-    links.revoke(account, links.SETS_PASSWORD)
-    audit.record(actor, "operator:account:locked", account)
-    return connections.put_end(ports, account, connections.ALL)
+    return account
 
 
 def read_import(lines: Iterable[str]) -> Import:
@@ -217,7 +204,7 @@ def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
     try:
         new = checked(_from_row(row))
         if new.address in seen:
-            raise Refused(N_("%(address)s stands in the file twice."), address=new.address)
+            raise Refused(N_("%(address)s appears in the file twice."), address=new.address)
         _refuse_taken(new.address)
     except Refused as problem:
         plan.problems.append((line, problem))

@@ -16,7 +16,7 @@ def canonical_address(address: str) -> str:
     """A mailbox address as it is stored; raises `Refused` for what is none (ASCII only: Dovecot's logins are)."""
     local_part, at, domain = address.strip().lower().rpartition("@")
     if not at or len(local_part) > LONGEST_LOCAL_PART or not LOCAL_PART.fullmatch(local_part) or ".." in local_part:
-        raise Refused(N_("“%(address)s” is no e-mail address."), "address", address=address)
+        raise Refused(N_("“%(address)s” is not a valid e-mail address."), "address", address=address)
     return f"{local_part}@{canonical_domain(domain)}"
 
 
@@ -25,7 +25,7 @@ def canonical_domain(name: str) -> str:
     name = name.strip().lower().removesuffix(".")
     labels = name.split(".")
     if len(name) > LONGEST_DOMAIN or len(labels) < 2 or not all(DOMAIN_LABEL.fullmatch(label) for label in labels):
-        raise Refused(N_("“%(domain)s” is no domain name."), "domain", domain=name)
+        raise Refused(N_("“%(domain)s” is not a valid domain name."), "domain", domain=name)
     return name
 
 
@@ -34,7 +34,7 @@ def canonical_contact(address: str) -> str:
     try:
         return validate_email(address, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        raise Refused(N_("“%(address)s” is no e-mail address."), "contact_email", address=address) from None
+        raise Refused(N_("“%(address)s” is not a valid e-mail address."), "contact_email", address=address) from None
 
 
 def checked_name(name: str, field: str) -> str:
@@ -43,5 +43,5 @@ def checked_name(name: str, field: str) -> str:
     if not name or len(name) > LONGEST_NAME:
         raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
     if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        raise Refused(N_("A name stands on one line, without control characters."), field)
+        raise Refused(N_("A name must be on one line, without control characters."), field)
     return name

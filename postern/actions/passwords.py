@@ -119,7 +119,7 @@ def change(
 def refuse_breached(ports: Ports, password: str) -> None:
     """Raises `Refused` when the password is known from a breach; asks only where the host switched that on."""
     if ports.breaches.contain(password):
-        raise Refused(N_("This password stands in a collection of stolen passwords. Choose another."), "new_password")
+        raise Refused(N_("This password is in a collection of stolen passwords. Choose another."), "new_password")
 
 
 @transactional

@@ -168,8 +168,9 @@ def _known_words(account: Account) -> list[str]:
 
 
 def _names_in(domain: str) -> list[str]:
-    """Of `mail.example.co.uk`: `mail.example.co` and `example`, its longest part."""
-    return [domain.rpartition(".")[0], max(domain.split("."), key=len)]
+    """Of `mail.example.co.uk`: `mail.example.co`, and `example`, the longest part of that."""
+    name = domain.rpartition(".")[0]
+    return [name, max(name.split("."), key=len)]
 
 
 @functools.cache

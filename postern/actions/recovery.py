@@ -102,19 +102,33 @@ def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
 
 
 @transactional
-def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink):
+def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
     account = Account.get_by_id(link.account_id)
     if not links.use(link, account):
         raise link_is_void()
+    notices.account_locked(ports, actor, account)
+    return _lock(ports, actor, account, "link:account:locked")
+
+
+def lock_by_operator(ports: Ports, actor: Actor, account: Account) -> bool:
+    """Lock an account at the operator's word, as “This wasn't me” does; False while connections are open."""
+    return connections.end_now(ports, _commit_operators_lock(ports, actor, account))
+
+
+@transactional
+def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> OutboxItem | None:
+    return _lock(ports, actor, account, "operator:account:locked")
+
+
+def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> OutboxItem | None:
     account.state = Account.LOCKED
     account.save(only=[Account.state])
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
-    audit.record(actor, "link:account:locked", account)
+    audit.record(actor, event, account)
     # Whoever knew the password may have handed devices out to themselves: none outlives the lock.
     devices.end_all(ports, actor, account)
-    notices.account_locked(ports, actor, account)
     return connections.put_end(ports, account, connections.ALL)
 
 

@@ -287,12 +287,11 @@ def test_a_locked_account_is_opened_by_nothing_but_the_operators_link(ports, set
 def test_the_operator_locks_an_account(ports, mail_server, anna):
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     acting(anna)
-    assert mailboxes.lock(ports, OPERATOR, " Anna@example.org ")
+    assert recovery.lock_by_operator(ports, OPERATOR, mailboxes.account_named(" Anna@example.org "))
     assert refusal_in_mail(anna)
     assert (mail_server.connected, WebSession.select().count()) == ([], 0)
 
 
-@pytest.mark.parametrize("act", [mailboxes.lock, mailboxes.make_link])
-def test_the_operator_is_told_when_there_is_no_such_account(ports, database, act):
+def test_the_operator_is_told_when_there_is_no_such_account(ports, database):
     with pytest.raises(Refused):
-        act(ports, OPERATOR, "nobody@example.org")
+        mailboxes.make_link(ports, OPERATOR, "nobody@example.org")

@@ -86,7 +86,7 @@ def withdraw(invitation_id: int):
     if invitations.withdraw(guards.actor(), _own(invitation_id)):
         flash(_("The invitation is withdrawn. Its link opens nothing any more."), "success")
     else:
-        flash(_("The invitation was accepted a moment ago. The device stands in the list."), "warning")
+        flash(_("The invitation was accepted a moment ago. The device is in the list."), "warning")
     return hx.redirect(url_for("devices.list_devices"))
 
 
