@@ -21,8 +21,8 @@ def row(page, text):
 def test_one_browser_is_ended(any_page, phone, person):
     sign_in(any_page, person, "/account/sessions")
     expect(row(any_page, "This browser")).to_have_count(1)
-    row(any_page, "Safari on iPhone").get_by_role("button", name="End").click()
-    expect(row(any_page, "Safari on iPhone")).to_have_count(0)
+    row(any_page, "Safari, iPhone").get_by_role("button", name="End").click()
+    expect(row(any_page, "Safari, iPhone")).to_have_count(0)
     assert is_signed_out(phone)
     assert not is_signed_out(any_page)
 
@@ -65,7 +65,7 @@ def test_all_others_are_ended_at_once_when_the_password_is_fresh(any_page, phone
     sign_in(any_page, person, "/account/sessions")
     any_page.get_by_role("link", name="End all others").click()
     question = any_page.get_by_role("dialog") if any_page.has_script else any_page.get_by_role("main")
-    expect(question).to_contain_text("Safari on iPhone")
+    expect(question).to_contain_text("Safari, iPhone")
     press(any_page, "End all others")
     says(any_page)
     assert panel.sessions(person) == 1
