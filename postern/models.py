@@ -4,9 +4,11 @@ Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 onl
 by the migrations, not here: they are a contract with the mail server, and these tables may change behind them.
 """
 
+import contextlib
 import functools
 import json
 import logging
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -55,6 +57,18 @@ def now() -> int:
     return int(time.time())
 
 
+class PrivateSqliteDatabase(SqliteDatabase):
+    """An SQLite database whose file is made, where there is none, so that only its owner may read it; SQLite gives the
+    file's companions the same mode. Whatever stands in the way is told by SQLite itself."""
+
+    def _connect(self):
+        with contextlib.suppress(OSError):
+            # Only where there is none: to close a file that SQLite has open in this process drops all its locks on it,
+            # and the next program that closes the database throws away what others are still writing.
+            os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        return super()._connect()
+
+
 def open_database(url: str):
     """Point every model at the database of this URL (`sqlite:////path/file.db`, `mysql://user:password@host/name`)."""
     opened = _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
@@ -63,9 +77,7 @@ def open_database(url: str):
 
 
 def _sqlite(url: str) -> SqliteDatabase:
-    file = sqlite_file(url)
-    _make_private(file)
-    return SqliteDatabase(str(file), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
+    return PrivateSqliteDatabase(str(sqlite_file(url)), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
 
 
 def _mysql(url: str) -> MySQLDatabase:
@@ -89,13 +101,6 @@ def _mysql(url: str) -> MySQLDatabase:
 def sqlite_file(url: str) -> Path:
     """The file of an SQLite URL: three slashes before a relative path, four before an absolute one."""
     return Path(unquote(urlsplit(url).path[1:]))
-
-
-def _make_private(file: Path) -> None:
-    """Make the database file, where there is none, so that only its owner may read it; SQLite gives its companions the
-    same mode. A directory that is missing is told by SQLite itself."""
-    if file.parent.is_dir():
-        file.touch(mode=0o600)
 
 
 def release_connection() -> None:

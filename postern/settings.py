@@ -100,7 +100,6 @@ class Settings:
     proxies: int = setting(_number, 0)
     cross_site: bool = setting(_switch, False)
     webmail_origins: tuple[str, ...] = setting(_words, ())
-    webmail_url: str = setting(_url)
     product_name: str = setting(_text, "Postern")
     default_language: str = setting(_text, "en")
     default_timezone: str = setting(_text, "UTC")

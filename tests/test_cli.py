@@ -197,14 +197,17 @@ def test_on_a_database_that_is_not_migrated_it_is_said(tmp_path, mail_server, ma
 class AskedMailServer:
     """A mail server that knows what a test tells it."""
 
-    def __init__(self, home=""):
-        self._home = home
+    def __init__(self, home="", version="2.3"):
+        self._home, self._version = home, version
 
     def connections(self, login):
         return []
 
     def user(self, address):
         return {"home": self._home} if self._home else None
+
+    def version(self):
+        return self._version
 
 
 class SilentMailServer:
@@ -240,6 +243,10 @@ def test_a_mail_server_that_does_not_answer(examine):
 @pytest.mark.parametrize("home", ["", "/var/vmail/example.org/another"])
 def test_a_mail_server_that_reads_another_database(examine, home):
     assert len(examine(AskedMailServer(home))) == 1
+
+
+def test_a_mail_server_of_another_version_than_the_settings_say(examine):
+    assert len(examine(AskedMailServer("/var/vmail/example.org/anna", version="2.4"))) == 1
 
 
 def test_an_item_that_waits_for_long(examine):

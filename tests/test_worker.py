@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,10 @@ from postern import models, worker
 from postern.actions import housekeeping, outbox
 from postern.models import OutboxItem
 from tests.conftest import environment_of
+from tests.mailhost.servers import wait_until
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 30
-
-
-def wait_until(condition, what):
-    give_up_at = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < give_up_at, f"{what} within {DEADLINE} s"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])

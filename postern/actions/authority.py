@@ -9,7 +9,12 @@ def may_act_on(actor: Account, target: Account) -> bool:
     """Whether `actor` outranks `target` and both belong together; nobody outranks themselves."""
     if actor.state != Account.ACTIVE or RANK[actor.role] <= RANK[target.role]:
         return False
-    return actor.role == Account.OPERATOR or actor.organisation_id == target.organisation_id is not None
+    return actor.role == Account.OPERATOR or belong_together(actor, target)
+
+
+def belong_together(one: Account, other: Account) -> bool:
+    """Whether both are of the same organisation."""
+    return one.organisation_id == other.organisation_id is not None
 
 
 def managers_for(account: Account) -> list[Account]:

@@ -19,6 +19,11 @@ class Connected:
     programs: list[Connection]
     unknown: bool = False
 
+    @property
+    def by_own_password(self) -> list[Connection]:
+        """Those that use the account's own password, and not a device's."""
+        return [program for program in self.programs if not program.device_id]
+
 
 def of(ports: Ports, account: Account) -> Connected:
     """What is connected under this account's login."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from peewee import JOIN
 
-from postern.actions import audit, connections, device_passwords, notices, throttle
+from postern.actions import audit, authority, connections, device_passwords, links, notices, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.names import checked_name
 from postern.actions.ports import Ports
@@ -18,6 +18,7 @@ from postern.models import (
     LastLogin,
     Mailbox,
     OneTimeLink,
+    OutboxItem,
     now,
     transactional,
 )
@@ -142,7 +143,7 @@ def make(ports: Ports, actor: Actor, account: Account, wanted: Wanted, request_i
 def _make(
     ports: Ports, actor: Actor, account: Account, wanted: Wanted, user: Account | None, request_id: str
 ) -> Made | None:
-    lock(account)
+    lock(actor, account)
     if Device.get_or_none(Device.request_id == request_id):
         return None
     made = make_checked(actor, account, actor.account, wanted, user, request_id)
@@ -150,12 +151,15 @@ def _make(
     return made
 
 
-def lock(account: Account) -> None:
+def lock(actor: Actor, account: Account) -> None:
     """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
-    the last free place; raises `Refused` when the account was locked or suspended a moment ago."""
+    the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
+    ended: who waited behind "log me out from everywhere" gets no device any more."""
     Account.update(state=Account.state).where(Account.id == account.id).execute()
     if Account.get_by_id(account.id).state != Account.ACTIVE:
         raise Refused(N_("This account is locked or suspended."))
+    if actor.session is not None and not sessions.exists(actor.session):
+        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
 
 
 def make_checked(
@@ -201,7 +205,8 @@ def change_password(ports: Ports, actor: Actor, device: Device) -> tuple[Made, b
 
 
 @transactional
-def _change_password(ports: Ports, actor: Actor, device: Device):
+def _change_password(ports: Ports, actor: Actor, device: Device) -> tuple[Made, OutboxItem | None]:
+    lock(actor, device.account)
     password = device_passwords.new_password()
     device.selector, device.verifier, device.password_at = password.selector, password.verifier(), now()
     if not device.save(only=[Device.selector, Device.verifier, Device.password_at]):
@@ -227,7 +232,7 @@ def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
 
 
 @transactional
-def _disconnect(ports: Ports, actor: Actor, device: Device):
+def _disconnect(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
     if not forget(device):
         return None
     audit.record(actor, "web:device:disconnected", device.account, device=device.name)
@@ -240,11 +245,11 @@ def disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[bool]:
 
 
 @transactional
-def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list:
+def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
     return end_all(ports, actor, account)
 
 
-def end_all(ports: Ports, actor: Actor, account: Account) -> list:
+def end_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
     """Forget every device and withdraw every invitation, within the caller's transaction; the outbox items that cut the
     devices' connections."""
     DeviceInvitation.update(withdrawn_at=now()).where(
@@ -264,9 +269,8 @@ def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
 
 
 @transactional
-def _disown(ports: Ports, actor: Actor, link: OneTimeLink):
-    if not link.use():
-        raise Refused(N_("This link has been used, replaced by a newer one, or has expired."))
+def _disown(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
+    links.use(link)
     device = disowned(link)
     if device is None or not forget(device):
         return None
@@ -288,7 +292,7 @@ def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> boo
 
 
 @transactional
-def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool):
+def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> OutboxItem | None:
     mailbox.device_passwords_only = required
     mailbox.save(only=[Mailbox.device_passwords_only])
     audit.record(actor, "web:devices:required" if required else "web:devices:not-required", mailbox.account)
@@ -337,6 +341,6 @@ def _user(account: Account, login: str) -> Account | None:
     if not login.strip():
         return None
     user = Account.by_login(login.strip().lower())
-    if user is None or user.organisation_id is None or user.organisation_id != account.organisation_id:
+    if user is None or not authority.belong_together(user, account):
         raise Refused(N_("There is no user with this address in your organisation."), "user")
     return user

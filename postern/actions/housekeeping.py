@@ -1,17 +1,18 @@
 """What the worker clears away: rows that can no longer matter."""
 
 from postern.actions import sessions
-from postern.models import Attempts, AuditEvent, KnownBrowser, OneTimeLink, OutboxItem, WebSession, now
+from postern.models import Attempts, AuditEvent, KnownBrowser, LastLogin, OneTimeLink, OutboxItem, WebSession, now
 
 DAY = 24 * 3600
 OUTBOX_KEPT = 30 * DAY
 LINKS_KEPT = 30 * DAY
 ATTEMPTS_KEPT = 2 * DAY
 STRAY_GUESSES_KEPT = 30 * DAY
+LAST_LOGINS_KEPT = 400 * DAY
 
 
 def clear_away() -> None:
-    """Delete ended sessions, old links, delivered outbox items and forgotten attempts."""
+    """Delete ended sessions, old links, delivered outbox items, forgotten attempts and last logins of long ago."""
     moment = now()
     longest = sessions.PERSON
     WebSession.delete().where(
@@ -23,5 +24,10 @@ def clear_away() -> None:
         (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
     ).execute()
     # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
-    AuditEvent.delete().where(AuditEvent.account_login == "", AuditEvent.at < moment - STRAY_GUESSES_KEPT).execute()
+    AuditEvent.delete().where(
+        AuditEvent.action == "web:session:refused",
+        AuditEvent.account_login == "",
+        AuditEvent.at < moment - STRAY_GUESSES_KEPT,
+    ).execute()
+    LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()

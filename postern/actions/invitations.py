@@ -68,7 +68,7 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
 
 @transactional
 def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: str, mailed: bool) -> Invited:
-    devices.lock(account)
+    devices.lock(actor, account)
     devices.refuse_too_many(account)
     if DeviceInvitation.pending(account).count() >= MOST_PENDING:
         raise Refused(
@@ -98,6 +98,7 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email:
 @transactional
 def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: bool) -> Invited:
     """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`."""
+    devices.lock(actor, invitation.account)
     if not _is_open(DeviceInvitation.get_by_id(invitation.id)):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
     invited = _renew(ports, invitation)
@@ -117,14 +118,8 @@ def recipient(invitation: DeviceInvitation) -> str:
 
 
 def open_by(actor: Actor, token: str) -> DeviceInvitation | None:
-    """The invitation that somebody opens, if it can still be accepted. Who comes with wrong links is slowed down and
-    stopped: raises `throttle.TooManyAttempts`."""
-    guesses = [links.WRONG_LINKS.on(throttle.network_of(actor.address))]
-    throttle.refuse_waiting(guesses)
-    invitation = find(token)
-    if invitation is None:
-        throttle.attempt(guesses)
-    return invitation
+    """The invitation that somebody opens, if it can still be accepted; raises `throttle.TooManyAttempts`."""
+    return links.unless_guessed(actor, lambda: find(token))
 
 
 def find(token: str) -> DeviceInvitation | None:
@@ -202,7 +197,7 @@ def accept(ports: Ports, actor: Actor, invitation: DeviceInvitation, proved: boo
 
 @transactional
 def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
-    devices.lock(invitation.account)
+    devices.lock(actor, invitation.account)
     present = DeviceInvitation.get_by_id(invitation.id)
     if present.token_hash != invitation.token_hash or not _is_open(present) or not present.accept():
         raise Refused(N_("This invitation has been used or withdrawn, or has expired."))
@@ -240,11 +235,7 @@ def _may_invite(inviter: Account, account: Account) -> bool:
 
 def _belongs_to(user: Account | None, account: Account) -> bool:
     """Whether the user is there, may sign in, and is of the account's organisation."""
-    return (
-        user is not None
-        and user.state == Account.ACTIVE
-        and user.organisation_id == account.organisation_id is not None
-    )
+    return user is not None and user.state == Account.ACTIVE and authority.belong_together(user, account)
 
 
 def _user(account: Account, email: str) -> Account | None:

@@ -3,11 +3,17 @@
 Reading a link (GET, HEAD) neither uses nor reveals anything: mail scanners do that. The page behind it has a button.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from postern.actions import throttle
 from postern.actions.actor import Actor
+from postern.actions.text import N_, Refused
 from postern.actions.tokens import digest, new_token
 from postern.models import Account, OneTimeLink, now
 from postern.settings import Settings
+
+Found = TypeVar("Found")
 
 HOUR, DAY = 3600, 24 * 3600
 WRONG_LINKS = throttle.Limit("wrong links from network", free=30, ceiling=100, window=900)
@@ -41,14 +47,20 @@ def create(account: Account, purpose: str, subject_id: int | None = None) -> str
 
 
 def open_by(actor: Actor, token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
-    """The link that somebody opens, if it can still be used for one of these purposes. Who comes with wrong ones is
-    slowed down and stopped: raises `throttle.TooManyAttempts`."""
+    """The link that somebody opens, if it can still be used for one of these purposes; raises
+    `throttle.TooManyAttempts`."""
+    return unless_guessed(actor, lambda: find(token, purposes))
+
+
+def unless_guessed(actor: Actor, find_link: Callable[[], Found | None]) -> Found | None:
+    """What `find_link` finds. Who comes with links that lead to nothing is slowed down and stopped: raises
+    `throttle.TooManyAttempts`."""
     guesses = [WRONG_LINKS.on(throttle.network_of(actor.address))]
     throttle.refuse_waiting(guesses)
-    link = find(token, purposes)
-    if link is None:
+    found = find_link()
+    if found is None:
         throttle.attempt(guesses)
-    return link
+    return found
 
 
 def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
@@ -64,10 +76,18 @@ def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
     return link if link.bound_to == _state(link.account, link.purpose) else None
 
 
-def use(link: OneTimeLink, account: Account) -> bool:
-    """Use a link up that was found before, within the caller's transaction, which has read the account anew; False when
-    it was used meanwhile, or the account is no longer as the link was made for it."""
-    return link.bound_to == _state(account, link.purpose) and link.use()
+def use(link: OneTimeLink) -> Account:
+    """Use a link up that was found before, within the caller's transaction; its account as it is now. Raises `Refused`
+    when it was used meanwhile, or the account is no longer as the link was made for it."""
+    account = Account.get_by_id(link.account_id)
+    if link.bound_to != _state(account, link.purpose) or not link.use():
+        raise void()
+    return account
+
+
+def void() -> Refused:
+    """The refusal of a link that can no longer be used."""
+    return Refused(N_("This link has been used, replaced by a newer one, or has expired."))
 
 
 def open_link(account: Account, purpose: str) -> OneTimeLink | None:

@@ -51,8 +51,7 @@ class Import:
 def add_service(actor: Actor, organisation: str, name: str, password_policy: str = "classic") -> Service:
     """A mail service for an organisation, which is made too when there is none of this name."""
     organisation, name = checked_name(organisation, "organisation"), checked_name(name, "name")
-    if password_policy not in policy.POLICIES:
-        raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
+    _refuse_unknown_policy(password_policy)
     owner, _ = Organisation.get_or_create(name=organisation)
     if Service.get_or_none(Service.organisation == owner, Service.name == name):
         raise Refused(N_("%(organisation)s has a service “%(name)s” already."), organisation=organisation, name=name)
@@ -86,6 +85,7 @@ def change_service(
     """
     service = find_service(name, organisation)
     if password_policy is not None:
+        _refuse_unknown_policy(password_policy)
         service.password_policy = password_policy
     if device_passwords_only is not None:
         service.device_passwords_only = device_passwords_only
@@ -96,6 +96,7 @@ def change_service(
 
 
 def find_service(name: str, organisation: str | None = None) -> Service:
+    """The service of this name; raises `Refused` when there is none, or several and no organisation is named."""
     query = Service.select(Service, Organisation).join(Organisation).where(Service.name == name)
     if organisation:
         query = query.where(Organisation.name == organisation)
@@ -254,11 +255,17 @@ def checked(new: NewMailbox) -> NewMailbox:
 
 
 def domain_of(address: str) -> Domain:
+    """The domain that an address in stored form belongs to; raises `Refused` when it is not served here."""
     name = address.rpartition("@")[2]
     domain = Domain.get_or_none(Domain.name == name)
     if domain is None:
         raise Refused(N_("There is no domain %(domain)s here; add it to a service first."), "address", domain=name)
     return domain
+
+
+def _refuse_unknown_policy(name: str) -> None:
+    if name not in policy.POLICIES:
+        raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
 
 
 def _refuse_taken(address: str) -> None:

@@ -9,6 +9,7 @@ from postern.actions.text import N_, Refused
 
 LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
 DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
 
 
@@ -42,6 +43,7 @@ def checked_name(name: str, field: str) -> str:
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > LONGEST_NAME:
         raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+    # What turns the direction of text around could make a name read as another one, and the sentence around it too.
+    if any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or each in TURNS_TEXT for each in name):
         raise Refused(N_("A name must be on one line, without control characters."), field)
     return name

@@ -20,7 +20,8 @@ LEASE = 60
 # The process that writes an item for immediate delivery has it to itself for so long.
 HEAD_START = 5
 DAY = 24 * 3600
-MAIL_GIVEN_UP_AFTER = 7 * DAY
+# Letters of last week help nobody; connections are cut however late it is.
+GIVEN_UP_AFTER = 7 * DAY
 # Connections are cut apart from all else: who waits for that does not wait for letters.
 CONNECTIONS, OTHERS = ("connections",), ("mail", "forgotten")
 LONGEST_PAUSE = {"connections": 5}
@@ -110,7 +111,7 @@ def _give_up(item: OutboxItem, why: str) -> None:
 
 
 def _try_later(item: OutboxItem, why: str) -> None:
-    if item.kind == "mail" and now() > item.created_at + MAIL_GIVEN_UP_AFTER:
+    if item.kind not in CONNECTIONS and now() > item.created_at + GIVEN_UP_AFTER:
         _give_up(item, why)
         return
     pause = min(2**item.attempts, LONGEST_PAUSE.get(item.kind, LONGEST_PAUSE_OTHERWISE))

@@ -9,7 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from postern.actions import audit, connections, devices, notices, policy, sessions, throttle
 from postern.actions.actor import Actor
-from postern.actions.ports import Ports
+from postern.actions.ports import Connection, Ports
 from postern.actions.text import N_, Refused
 from postern.models import Account, Device, OutboxItem, transactional
 from postern.settings import Settings
@@ -23,7 +23,7 @@ class Consequences:
     """What ends when the person logs out from everywhere."""
 
     browsers: int
-    programs: list
+    programs: list[Connection]
     programs_unknown: bool
     devices: list[Device]
 
@@ -37,6 +37,7 @@ class Change:
 
 
 def hasher(settings: Settings) -> PasswordHasher:
+    """The hasher of the settings' cost."""
     return _hasher(settings.argon2_time, settings.argon2_memory, settings.argon2_parallelism)
 
 
@@ -75,7 +76,8 @@ def confirm(ports: Ports, actor: Actor, password: object) -> None:
 
 def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counter]:
     """The same, but the counters that counted the guess are left for the caller to forgive."""
-    guesses = [CONFIRMATIONS.on(actor.session.id)]
+    # Not its number, which SQLite gives to another session when this one has ended.
+    guesses = [CONFIRMATIONS.on(actor.session.token_hash)]
     throttle.attempt(guesses)
     if not verify(ports.settings, actor.account.password_hash, password):
         raise Refused(N_("This is not your current password."), "current_password")
@@ -85,9 +87,8 @@ def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counte
 def consequences(ports: Ports, actor: Actor) -> Consequences:
     """What logging out from everywhere would end now."""
     connected = connections.of(ports, actor.account)
-    own = [program for program in connected.programs if not program.device_id]
     browsers, devices_known = len(sessions.living(actor.account)), list(actor.account.devices)
-    return Consequences(browsers, own, connected.unknown, devices_known)
+    return Consequences(browsers, connected.by_own_password, connected.unknown, devices_known)
 
 
 def change(

@@ -18,7 +18,6 @@ from postern.actions import (
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.actions.sign_in import canonical_login
-from postern.actions.text import N_, Refused
 from postern.actions.throttle import Limit
 from postern.actions.tokens import digest
 from postern.models import Account, OneTimeLink, OutboxItem, now, transactional
@@ -82,9 +81,9 @@ def set_password(ports: Ports, actor: Actor, link: OneTimeLink, new: object, bro
 
 @transactional
 def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: str, browser: str | None):
-    account = Account.get_by_id(link.account_id)
-    if not links.use(link, account) or not account.replace_password(account.password_hash, new_hash):
-        raise link_is_void()
+    account = links.use(link)
+    if not account.replace_password(account.password_hash, new_hash):
+        raise links.void()
     if link.purpose == links.RECOVER:
         account.state = Account.ACTIVE
         account.save(only=[Account.state])
@@ -103,9 +102,7 @@ def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
 
 @transactional
 def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
-    account = Account.get_by_id(link.account_id)
-    if not links.use(link, account):
-        raise link_is_void()
+    account = links.use(link)
     notices.account_locked(ports, actor, account)
     return _lock(ports, actor, account, "link:account:locked")
 
@@ -130,7 +127,3 @@ def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> OutboxIte
     # Whoever knew the password may have handed devices out to themselves: none outlives the lock.
     devices.end_all(ports, actor, account)
     return connections.put_end(ports, account, connections.ALL)
-
-
-def link_is_void() -> Refused:
-    return Refused(N_("This link has been used, replaced by a newer one, or has expired."))

@@ -6,7 +6,7 @@ from postern.actions import audit, connections
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.ports import Ports
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, KnownBrowser, WebSession, now, transactional
+from postern.models import Account, KnownBrowser, OutboxItem, WebSession, now, transactional
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 # A password that was given so lately need not be given again for a dangerous action.
@@ -29,6 +29,7 @@ MANAGER = Lifetime(idle=10 * MINUTE, absolute=1 * HOUR)
 
 
 def lifetime_of(account: Account) -> Lifetime:
+    """How long this account's sessions last: managers' are shorter, for more depends on them."""
     return MANAGER if account.is_manager else PERSON
 
 
@@ -61,6 +62,11 @@ def find(token: str) -> WebSession | None:
     return session if session and is_alive(session, session.account) else None
 
 
+def exists(session: WebSession) -> bool:
+    """Whether nobody has ended the session; SQLite may give its number to a later one."""
+    return WebSession.select().where(WebSession.id == session.id, WebSession.token_hash == session.token_hash).exists()
+
+
 def seen(session: WebSession, address: str) -> None:
     """Note that the session is in use, from this address."""
     moment = now()
@@ -69,6 +75,7 @@ def seen(session: WebSession, address: str) -> None:
 
 
 def password_is_recent(session: WebSession) -> bool:
+    """Whether the password was given in this session within the last five minutes."""
     return now() < session.password_at + RECENT_PASSWORD
 
 
@@ -108,7 +115,7 @@ def end_others(ports: Ports, actor: Actor) -> bool:
 
 
 @transactional
-def _end_others(ports: Ports, actor: Actor):
+def _end_others(ports: Ports, actor: Actor) -> OutboxItem | None:
     ended = end_all(actor.account, keep=actor.session)
     audit.record(actor, "web:sessions:ended-others", browsers=ended)
     return connections.put_end(ports, actor.account, connections.ALL)
@@ -121,7 +128,7 @@ def end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> boo
 
 
 @transactional
-def _end_program(ports: Ports, actor: Actor, device_id: int, address: str):
+def _end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> OutboxItem | None:
     audit.record(actor, "web:connections:ended", from_address=address)
     return connections.put_end(ports, actor.account, device_id, address)
 

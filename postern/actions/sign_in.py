@@ -80,6 +80,7 @@ def _refuse_if_changed(account: Account) -> None:
 
 
 def wrong() -> Refused:
+    """The one refusal of every sign-in that fails."""
     return Refused(N_("The address or the password is wrong, or the account is locked or suspended."), "password")
 
 

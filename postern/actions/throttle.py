@@ -24,6 +24,7 @@ class Limit:
     longest_wait: int = 60
 
     def on(self, *subject: object) -> "Counter":
+        """The counter of this limit for one subject."""
         return Counter(self, digest("\0".join([self.name, *map(str, subject)])))
 
 
@@ -104,7 +105,9 @@ def _count(counter: Counter, row: Attempts, moment: int) -> None:
 def network_of(address: str) -> str:
     """The network that an address belongs to, as far as one party usually holds it: IPv4 /24, IPv6 /56."""
     try:
-        version = ip_address(address).version
+        parsed = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network(f"{address}/{24 if version == 4 else 56}", strict=False))
+    # A listener for both kinds sees IPv4 inside IPv6 (::ffff:192.0.2.1): the whole IPv4 world would be one network.
+    single = getattr(parsed, "ipv4_mapped", None) or parsed
+    return str(ip_network(f"{single}/{24 if single.version == 4 else 56}", strict=False))

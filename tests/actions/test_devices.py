@@ -103,6 +103,22 @@ def test_the_same_form_sent_twice_at_the_same_instant_makes_one_device(ports, ac
     assert anna.devices.count() == 1
 
 
+def test_who_waited_behind_log_me_out_from_everywhere_gets_no_device(ports, actor, make, anna):
+    """A request that was let in while its session lived, and had to wait for the change to be written."""
+    kept = make("Kept").device
+    owner = acting(Account.get_by_id(anna.id), "192.0.2.99")
+    passwords.change(ports, owner, PASSWORD, "Other-Garden-8", everywhere=True)
+    for late in (
+        lambda: make("Late"),
+        lambda: devices.change_password(ports, actor, kept),
+        lambda: invitations.invite(ports, actor, anna, PHONE, "eve@elsewhere.example.com", False),
+    ):
+        with pytest.raises(Refused):
+            late()
+    assert [device.name for device in Device.select()] == ["Kept"]
+    assert not invitations.pending(anna)
+
+
 def test_anothers_form_of_the_same_number_is_another_form(ports, actor, anna, boris):
     assert devices.make(ports, actor, anna, PHONE, "same") is not None
     assert devices.make(ports, acting(boris), boris, PHONE, "same") is not None

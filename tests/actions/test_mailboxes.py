@@ -124,7 +124,7 @@ def test_what_is_no_domain_is_refused(people, name):
         mailboxes.add_domain(OPERATOR, name, "Mail Light")
 
 
-@pytest.mark.parametrize("name", ["", " ", "x" * 121, "a\nb", "a\0b"])
+@pytest.mark.parametrize("name", ["", " ", "x" * 121, "a\nb", "a\0b", "gpj.\u202eexe", "a\u2067b"])
 def test_what_is_no_name_is_refused(database, name):
     for organisation, service in ((name, "Mail"), ("Example Ltd", name)):
         with pytest.raises(Refused):

@@ -124,7 +124,7 @@ def test_a_letter_that_is_refused_for_good_is_given_up(ports, item):
 
 def test_a_letter_that_nobody_takes_is_given_up_after_a_week(ports, mailer, item, clock):
     mailer.is_down = True
-    clock.pass_by(outbox.MAIL_GIVEN_UP_AFTER)
+    clock.pass_by(outbox.GIVEN_UP_AFTER)
     outbox.deliver(ports, item)
     assert not present(item).given_up_at
     clock.pass_by(outbox.LONGEST_PAUSE_OTHERWISE)

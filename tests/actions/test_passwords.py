@@ -209,6 +209,16 @@ def test_guessing_the_current_password_gets_slow_and_then_stops(ports, anna, clo
     assert outcomes.count("judged") <= 2 * limit.ceiling
 
 
+def test_guesses_in_a_session_that_ended_are_not_counted_against_the_next(ports, anna, boris, clock):
+    """SQLite gives the number of the last row, once it is deleted, to the next one."""
+    guesser = acting(anna)
+    for _ in range(passwords.CONFIRMATIONS.free):
+        with pytest.raises(Refused):
+            passwords.change(ports, guesser, "wrong", NEW)
+    sessions.sign_out(guesser)
+    passwords.change(ports, acting(boris), PASSWORD, NEW)
+
+
 @pytest.mark.parametrize(("time_cost", "memory_cost"), [(1, 1024), (2, 9000), (1, 8192)])
 def test_a_hash_of_another_cost_is_good_and_renewed_at_sign_in(
     ports, settings, stranger, people, time_cost, memory_cost

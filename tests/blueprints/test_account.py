@@ -243,6 +243,16 @@ def test_ending_the_programs_of_no_address_is_refused(signed_in, mail_server, an
     for address in ("", "*", "198.51.100.0/24", "x" * 9999, "\0"):
         signed_in.post("/account/sessions/programs/end", {"csrf_token": token, "address": address})
     assert len(mail_server.connected) == 1
+    assert not [event for event in AuditEvent.of(anna) if len(event.details.get("from_address", "")) > 45]
+
+
+@pytest.mark.parametrize("number", ["-1", "2147483648", "9" * 5000, "d1"])
+def test_ending_the_programs_of_a_device_that_cannot_be_is_refused(signed_in, mail_server, anna, number):
+    mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
+    token = dict(signed_in.open("/account/password").content_of("Change"))["csrf_token"]
+    content = {"csrf_token": token, "address": "198.51.100.7", "device_id": number}
+    assert signed_in.post("/account/sessions/programs/end", content).status == 400
+    assert len(mail_server.connected) == 1
 
 
 @pytest.mark.parametrize("agent", ["<script>alert(1)</script>", "x" * 9000, "{{7*7}}%s", "\u202eé", ""])

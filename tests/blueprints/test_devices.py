@@ -341,10 +341,10 @@ def test_the_switch_tells_who_uses_the_own_password(signed_in, device, mail_serv
     assert "203.0.113.5" in page.text
     assert "203.0.113.99" not in page.text
     page.press("Ask for a device password")
-    assert anna.mailbox.device_passwords_only
+    assert Mailbox.by_address(anna.login).device_passwords_only
     assert [each.device_id for each in mail_server.connected] == [device.id]
     signed_in.open("/devices/requirement").press("Allow my own password")
-    assert not anna.mailbox.device_passwords_only
+    assert not Mailbox.by_address(anna.login).device_passwords_only
 
 
 def test_what_the_service_demands_cannot_be_switched_off(signed_in):

@@ -319,7 +319,8 @@ def test_outgoing_mail_is_shown_in_the_demo_only(client, tmp_path, database):
     )
     settings = Settings.load(environment)
     ports = adapters.build(settings)
-    demo = Client(app_of(settings, ports), settings.base_url)
+    app = app_of(settings, ports)
+    demo = Client(app, settings.base_url, "127.0.0.1")
     models.router().run()
     message = composition.adapters.smtp.EmailMessage()
     message["Subject"], message["To"] = "<b>Hello</b>", "anna@example.org"
@@ -328,6 +329,7 @@ def test_outgoing_mail_is_shown_in_the_demo_only(client, tmp_path, database):
     page = demo.open("/outbox")
     assert "<b>Hello</b>" in page.text
     assert page.links["http://127.0.0.1/x"]
+    assert Client(app, settings.base_url, "192.0.2.1").request("GET", "/outbox").status == 404
     with_server = dataclasses.replace(settings, smtp_url="smtp://127.0.0.1:1")
     assert (
         Client(app_of(with_server, adapters.build(with_server)), settings.base_url).request("GET", "/outbox").status

@@ -71,6 +71,13 @@ def test_it_never_goes_on_to_another_site(client, anna, elsewhere):
     assert not set(onward) & set("\r\n\t\0\\")
 
 
+@pytest.mark.parametrize("current", ["http://[", "http://[::1", "//", "", "x" * 5000])
+def test_whatever_page_htmx_says_is_open_a_stranger_is_sent_to_sign_in(client, current):
+    answer = client.request("GET", "/account/password", HX_Request="true", HX_Current_URL=current)
+    assert answer.status == 204
+    assert answer.headers["HX-Redirect"].startswith("/sign-in")
+
+
 @pytest.mark.parametrize(
     "posted", ["/sign-out", "/account/sessions/1/end", "/account/sessions/programs/end", "/account/password"]
 )
@@ -143,6 +150,19 @@ def test_signing_in_again_makes_another_session(new_client, anna):
         tokens.add(client.cookie("postern-session"))
         client.open("/account/password").press("Sign out")
     assert len(tokens) == 2
+
+
+def test_signing_in_over_a_session_ends_it(client, anna, new_client):
+    before = client.open("/sign-in")
+    filled = before.fill({"E-mail address": anna.login, "Password": PASSWORD})
+    filled.press("Sign in")
+    replaced = new_client()
+    replaced.set_cookie("postern-session", client.cookie("postern-session"))
+    page = replaced.open("/account/password")
+    token = dict(page.content_of("Change"))["csrf_token"]
+    replaced.post("/sign-in", {"csrf_token": token, "login": anna.login, "password": PASSWORD})
+    assert replaced.open("/account/password").title == "Password"
+    assert client.open("/account/password").title == "Sign in"
 
 
 def test_a_cookie_from_before_the_change_opens_nothing(signed_in, new_client):

@@ -1,7 +1,6 @@
 """The real panel as it is deployed: uWSGI with its worker, on a free loopback port, with a database of its own."""
 
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
+
+from tests.mailhost.servers import free_port
 
 from .mail_server import MailServer
 from .webmail import Webmail
@@ -137,12 +138,6 @@ def until(holds, limit: float = 15):
             return result
         time.sleep(0.05)
     raise TimeoutError(f"not within {limit} s: {holds}")
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
 
 
 def _environment_without_settings() -> dict[str, str]:

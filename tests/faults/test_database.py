@@ -16,9 +16,10 @@ from typing import Self
 
 import pytest
 
+from postern import models
 from postern.actions import passwords
 from postern.actions.ports import Ports
-from postern.models import Account, AuditEvent, OneTimeLink, OutboxItem, database
+from postern.models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem, database
 from postern.settings import Settings
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of
@@ -203,6 +204,34 @@ def test_a_worker_killed_after_it_delivered_sends_at_most_one_duplicate(
     assert recipients_when_delivered(mail_sink) == sorted([anna.login, anna.contact_email])
     identities = [received.message["Message-ID"] for received in mail_sink.messages]
     assert identities.count(taken.message["Message-ID"]) == 1
+
+
+def test_what_was_written_stays_when_another_program_closes_the_database(settings: Settings, database: None):
+    """As when an operator reads it with `sqlite3` while Postern serves. A further connection of this process comes
+    before, because SQLite's locks are those of the whole process."""
+    file = settings.database_url.removeprefix("sqlite:///")
+    in_another_thread(lambda: Account.select().count())
+    in_another_program(file)
+    Organisation.create(name="Written afterwards")
+    assert "Written afterwards" in in_another_program(file)
+
+
+def in_another_thread(read: Callable[[], object]) -> None:
+    def run() -> None:
+        with models.database.connection_context():
+            read()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def in_another_program(file: str) -> str:
+    """The organisations as another process reads them, which then closes the database."""
+    program = (
+        "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT name FROM organisation').fetchall())"
+    )
+    return subprocess.run([sys.executable, "-c", program, file], check=True, capture_output=True, text=True).stdout
 
 
 def is_leased() -> bool:

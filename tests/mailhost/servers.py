@@ -294,10 +294,6 @@ class Dovecot:
             self._process = None
             wait_until(lambda: not is_listening(self.port("imap")), "Dovecot's listeners are closed")
 
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
     def doveadm(self, *arguments: str) -> str:
         """The output of one `doveadm` command."""
         command = _as_root(_program("doveadm"), "-c", str(self.conf), *arguments)

@@ -5,10 +5,13 @@ from zoneinfo import available_timezones
 
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, IntegerField, PasswordField, SelectField, StringField
-from wtforms.validators import EqualTo, Optional
+from wtforms.validators import EqualTo, NumberRange, Optional
 
 from postern.blueprints.web.forms import PanelForm, longest, required
 from postern.settings import LANGUAGES
+
+# What a database can hold as an id.
+LARGEST_ID = 2**31 - 1
 
 
 class PasswordForm(PanelForm):
@@ -29,8 +32,8 @@ class CheckForm(PanelForm):
 class EndForm(PanelForm):
     """Only a button, for a browser or for the mail programs at an address."""
 
-    device_id = IntegerField(validators=[Optional()])
-    address = StringField(validators=[longest(45)])
+    device_id = IntegerField(validators=[Optional(), NumberRange(0, LARGEST_ID)])
+    address = StringField(validators=[required(), longest(45)])
 
 
 class PreferencesForm(PanelForm):

@@ -98,7 +98,13 @@ def _password_page(form: PasswordForm, status: int = 200):
 @blueprint.get("/sessions")
 @guards.signed_in
 def list_sessions():
-    return _sessions_page()
+    account = current_user.account
+    return hx.render(
+        "account/sessions.html",
+        devices={device.id: device for device in account.devices},
+        has_mailbox=account.mailbox is not None,
+        **_in_use(),
+    )
 
 
 @blueprint.post("/sessions/<int:session_id>/end")
@@ -117,7 +123,9 @@ def end_session(session_id: int):
 @guards.signed_in
 def end_program():
     form = EndForm()
-    device_id, address = form.device_id.data or 0, form.address.data or abort(400)
+    if not form.validate():
+        abort(400)
+    device_id, address = form.device_id.data or 0, form.address.data
     ended = sessions.end_program(guards.ports(), guards.actor(), device_id, address)
     return _ended(ended, _("The mail programs at this address are disconnected."))
 
@@ -125,7 +133,7 @@ def end_program():
 @blueprint.get("/sessions/others")
 @guards.recent_password
 def confirm_end_others():
-    return hx.render("account/end_others.html", form=EndForm(), **_in_use())
+    return hx.render("account/end_others.html", **_in_use())
 
 
 @blueprint.post("/sessions/others")
@@ -144,18 +152,13 @@ def _own_session(session_id: int):
     return next((each for each in sessions.living(current_user.account) if each.id == session_id), None) or abort(404)
 
 
-def _sessions_page():
-    return hx.render("account/sessions.html", form=EndForm(), **_in_use())
-
-
 def _in_use() -> dict:
+    """The browsers that are signed in, and the mail programs that are connected."""
     return {
         "browsers": sessions.living(current_user.account),
         "connected": connections.of(guards.ports(), current_user.account),
         "this": current_user.record,
         "browser_name": browser_name,
-        "devices": {device.id: device for device in current_user.account.devices},
-        "has_mailbox": current_user.account.mailbox is not None,
     }
 
 

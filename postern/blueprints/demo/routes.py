@@ -1,8 +1,9 @@
 """The demo's outgoing mail, to be read here because it is sent nowhere."""
 
-from flask import Blueprint, abort
+from flask import Blueprint, abort, request
 
 from postern.blueprints.web import guards, hx
+from postern.settings import is_loopback_host
 
 blueprint = Blueprint("demo", __name__)
 
@@ -11,7 +12,8 @@ blueprint = Blueprint("demo", __name__)
 @guards.public
 def outbox():
     ports = guards.ports()
-    if not ports.settings.keeps_mail:
+    # The demo may be served to the network, its mail may not: links to set passwords stand in it.
+    if not ports.settings.keeps_mail or not is_loopback_host(request.remote_addr or ""):
         abort(404)
     return hx.render("demo/outbox.html", messages=ports.mailer.messages(), text_of=text_of)
 

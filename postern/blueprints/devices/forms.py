@@ -35,7 +35,3 @@ class RenameForm(PanelForm):
 
 class RequirementForm(PanelForm):
     required = BooleanField()
-
-
-class ConfirmForm(PanelForm):
-    """Only a button."""

@@ -11,7 +11,7 @@ from postern.actions.text import Refused
 from postern.blueprints.web import device_forms, guards, hx, words
 from postern.models import Device, Mailbox, now
 
-from .forms import ConfirmForm, NewDeviceForm, RenameForm, RequirementForm
+from .forms import NewDeviceForm, RenameForm, RequirementForm
 
 blueprint = Blueprint("devices", __name__, url_prefix="/devices")
 
@@ -32,6 +32,7 @@ def list_devices():
         invitations=invitations.pending(current_user.account),
         recipient=invitations.recipient,
         protocol_words=device_forms.protocol_words,
+        can_have_profile=device_forms.can_have_profile,
     )
 
 
@@ -77,7 +78,7 @@ def waiting(device_id: int):
 @blueprint.get(f"{DEVICE}/password")
 @guards.recent_password
 def password(device_id: int):
-    return hx.render("devices/password.html", device=_own(device_id), form=ConfirmForm())
+    return hx.render("devices/password.html", device=_own(device_id))
 
 
 @blueprint.post(f"{DEVICE}/password")
@@ -89,7 +90,7 @@ def change_password(device_id: int):
 @blueprint.get(f"{DEVICE}/profile")
 @guards.recent_password
 def profile(device_id: int):
-    return hx.render("devices/profile.html", device=_with_profile(device_id), form=ConfirmForm())
+    return hx.render("devices/profile.html", device=_with_profile(device_id))
 
 
 @blueprint.post(f"{DEVICE}/profile")
@@ -124,7 +125,7 @@ def rename(device_id: int):
 @blueprint.get(f"{DEVICE}/disconnection")
 @guards.recent_password
 def disconnection(device_id: int):
-    return hx.render("devices/disconnection.html", device=_own(device_id), form=ConfirmForm())
+    return hx.render("devices/disconnection.html", device=_own(device_id))
 
 
 @blueprint.post(f"{DEVICE}/disconnection")
@@ -145,7 +146,6 @@ def disconnection_of_all():
         devices=list(current_user.account.devices.order_by(Device.id.desc())),
         invitations=invitations.pending(current_user.account),
         recipient=invitations.recipient,
-        form=ConfirmForm(),
     )
 
 
@@ -162,14 +162,12 @@ def disconnect_all():
 @guards.recent_password
 def requirement():
     connected = connections.of(guards.ports(), current_user.account)
-    own = [program for program in connected.programs if not program.device_id]
     return hx.render(
         "devices/requirement.html",
         mailbox=_mailbox(),
-        programs=own,
+        programs=connected.by_own_password,
         unknown=connected.unknown,
         has_webmail=bool(guards.ports().settings.webmail_hosts),
-        form=RequirementForm(),
     )
 
 

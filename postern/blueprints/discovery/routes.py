@@ -6,12 +6,12 @@ Every answer depends on the domain alone, so that nobody learns which mailboxes 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
+from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from postern.actions import mail_programs, set_up
 from postern.actions.names import canonical_address, canonical_domain
 from postern.actions.text import Refused
-from postern.blueprints.web import guards
+from postern.blueprints.web import device_forms, guards
 from postern.models import Domain, now
 
 from .autodiscover_request import RESPONSE_SCHEMA, BadRequest, read
@@ -104,10 +104,8 @@ def outlook_json(address: str = ""):
 def apple():
     """A configuration profile without a password, which the device asks for."""
     address = _address(_asked("emailaddress")) or abort(404)
-    answer = make_response(set_up.apple_profile_of_address(guards.ports().settings, address) or abort(404))
-    answer.mimetype = "application/x-apple-aspen-config"
-    answer.headers["Content-Disposition"] = 'attachment; filename="mail.mobileconfig"'
-    return _cached(answer)
+    profile = set_up.apple_profile_of_address(guards.ports().settings, address) or abort(404)
+    return _cached(device_forms.apple_download(profile, "mail"))
 
 
 def _asked(name: str) -> str:

@@ -31,7 +31,3 @@ class CodeForm(PanelForm):
 
 class ProgramForm(PanelForm):
     program = RadioField(_l("What do you set up?"), choices=choices(PROGRAMS), default=APPLE)
-
-
-class ConfirmForm(PanelForm):
-    """Only a button."""

@@ -13,7 +13,7 @@ from postern.blueprints.web import device_forms, guards, hx, words
 from postern.blueprints.web.errors import wait_sentence
 from postern.models import DeviceInvitation, now
 
-from .forms import CodeForm, ConfirmForm, ProgramForm
+from .forms import CodeForm, ProgramForm
 
 blueprint = Blueprint("set_up", __name__, url_prefix="/set-up")
 
@@ -125,5 +125,4 @@ def _page(found: DeviceInvitation, token: str, form: CodeForm | None = None, sta
         masked=words.masked(invitations.recipient(found)),
         way_back=url_for(".invitation", token=token),
         form=form or CodeForm(formdata=None),
-        send_form=ConfirmForm(formdata=None),
     )

@@ -9,7 +9,7 @@ from postern.actions.text import Refused
 from postern.blueprints.web import guards, hx
 from postern.models import DeviceInvitation
 
-from .forms import ConfirmForm, InvitationForm, ResendForm
+from .forms import InvitationForm, ResendForm
 
 blueprint = Blueprint("invitations", __name__, url_prefix="/devices/invitations")
 
@@ -76,7 +76,6 @@ def withdrawal(invitation_id: int):
         "invitations/withdrawal.html",
         invitation=invitation,
         recipient=invitations.recipient(invitation),
-        form=ConfirmForm(),
     )
 
 

@@ -13,7 +13,3 @@ class NewPasswordForm(PanelForm):
         _l("Confirm new password"),
         [required(), longest(), EqualTo("new_password", _l("The two passwords are not the same."))],
     )
-
-
-class LockForm(PanelForm):
-    """Only a button."""

@@ -8,7 +8,7 @@ from postern.actions import devices, links, recovery
 from postern.actions.text import Refused
 from postern.blueprints.web import guards, hx, words
 
-from .forms import LockForm, NewPasswordForm
+from .forms import NewPasswordForm
 
 blueprint = Blueprint("links", __name__, url_prefix="/links")
 
@@ -50,7 +50,7 @@ def check_password(token: str):
 @guards.public
 def not_me(token: str):
     link = _find(token, (links.DISOWN,))
-    return hx.render("links/not_me.html", link=link, token=token, form=LockForm())
+    return hx.render("links/not_me.html", link=link)
 
 
 @blueprint.post("/not-me/<token>")
@@ -70,7 +70,7 @@ def lock(token: str):
 @guards.public
 def not_my_device(token: str):
     link = _find(token, (links.DISOWN_DEVICE,))
-    return hx.render("links/not_my_device.html", link=link, device=devices.disowned(link), form=LockForm())
+    return hx.render("links/not_my_device.html", link=link, device=devices.disowned(link))
 
 
 @blueprint.post("/not-my-device/<token>")

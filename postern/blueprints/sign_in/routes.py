@@ -38,6 +38,8 @@ def enter():
         except TooManyAttempts as refusal:
             form.password.errors = [wait_sentence(refusal)]
         else:
+            if current_user.is_authenticated:
+                sessions.sign_out(guards.actor())
             session.start(signed_in.session, signed_in.token, signed_in.browser)
             return hx.redirect(guards.safe_return(request.args.get("next")))
     return hx.render("sign_in/sign_in.html", 422, form=form)

@@ -24,14 +24,9 @@ MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "app.js": "text/javascript;
 
 
 @cache
-def stylesheet(accent: str = "") -> tuple[str, str]:
-    """Text and content hash; `accent` is the host's colour as #rrggbb."""
-    parts = [_read(f"css/{name}.css") for name in STYLES]
-    if accent:
-        if not re.fullmatch(r"#[0-9a-fA-F]{6}", accent):
-            raise ValueError(f"The accent colour must look like #0b6e6e, not {accent!r}.")
-        parts.append(f":root {{ --accent: {accent}; }}")
-    return _with_hash(_squeeze("\n".join(parts)))
+def stylesheet() -> tuple[str, str]:
+    """Text and content hash."""
+    return _with_hash(_squeeze("\n".join(_read(f"css/{name}.css") for name in STYLES)))
 
 
 @cache
@@ -42,9 +37,9 @@ def script() -> tuple[str, str]:
     return _with_hash("\n".join([*vendor, f'(() => {{\n"use strict";\n{own}}})();\n']))
 
 
-def asset(name: str, accent: str = "") -> tuple[str, str]:
+def asset(name: str) -> tuple[str, str]:
     """Text and hash of "app.css" or "app.js"; KeyError for any other name."""
-    return {"app.css": lambda: stylesheet(accent), "app.js": script}[name]()
+    return {"app.css": stylesheet, "app.js": script}[name]()
 
 
 @cache
@@ -53,13 +48,14 @@ def compressed(name: str) -> bytes:
     return gzip.compress(asset(name)[0].encode())
 
 
-def hashed_name(name: str, accent: str = "") -> str:
+def hashed_name(name: str) -> str:
     """ "app.css" -> "app.0123456789abcdef.css", an address that can be kept for ever."""
     stem, suffix = name.rsplit(".", 1)
-    return f"{stem}.{asset(name, accent)[1]}.{suffix}"
+    return f"{stem}.{asset(name)[1]}.{suffix}"
 
 
 def missing_vendor_files() -> list[str]:
+    """The names of the third-party files that scripts/vendor has not installed."""
     return [name for name in VENDOR if not (STATIC / "vendor" / name).is_file()]
 
 

@@ -96,8 +96,13 @@ def profile_of(made: Made) -> Response:
     device = made.device
     account = device.account
     content = set_up.apple_profile(guards.ports().settings, account, device.name, made.password, device.protocols)
-    disposition = f'attachment; filename="{account.login}.mobileconfig"'
-    return Response(content, content_type=APPLE_PROFILE, headers={"Content-Disposition": disposition})
+    return apple_download(content, account.login)
+
+
+def apple_download(profile: bytes, name: str) -> Response:
+    """An Apple configuration profile as the file `name`.mobileconfig."""
+    disposition = f'attachment; filename="{name}.mobileconfig"'
+    return Response(profile, content_type=APPLE_PROFILE, headers={"Content-Disposition": disposition})
 
 
 def _end_of(day: date | None) -> int | None:

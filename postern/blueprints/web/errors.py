@@ -4,7 +4,7 @@ from flask import Flask, current_app, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from peewee import InterfaceError, OperationalError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException
 
 from postern.actions.throttle import TooManyAttempts
 from postern.models import database
@@ -44,8 +44,6 @@ def _http_error(error: HTTPException):
         413: _("This is more than a form can take."),
         500: _("Something went wrong on our side. Nothing more is known here; the operator finds it in the log."),
     }
-    if isinstance(error, InternalServerError):
-        error.code = 500
     return _page(error.code, sentences.get(error.code, _("This request was not understood.")))
 
 

@@ -148,7 +148,13 @@ def _to_sign_in():
 def _way_back() -> str:
     """Where to return to: the page that is open in the browser, or the one at this address, if there is any."""
     if request.htmx:
-        current = urlsplit(request.headers.get("HX-Current-URL", ""))
-        return safe_return(current.path)
+        return safe_return(_path_of(request.headers.get("HX-Current-URL", "")))
     readable = "GET" in current_app.create_url_adapter(request).allowed_methods()
     return request.full_path.rstrip("?") if readable else url_for("home")
+
+
+def _path_of(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""

@@ -21,7 +21,7 @@ def csp_nonce() -> str:
 
 def init_app(app: Flask, settings: Settings) -> None:
     frame_ancestors = list(settings.webmail_origins)
-    own_host = urlsplit(settings.base_url).netloc.lower()
+    own_host = urlsplit(settings.base_url).hostname
 
     @app.after_request
     def secure(response: Response) -> Response:
@@ -31,10 +31,11 @@ def init_app(app: Flask, settings: Settings) -> None:
         headers["Referrer-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers.setdefault("Cache-Control", "no-store")
         if not frame_ancestors:
             headers["X-Frame-Options"] = "DENY"
         # Mail programs ask for their settings under the mail domains' own names, which are not Postern's to bind.
-        if settings.is_https and request.headers.get("Host", "").lower() == own_host:
+        if settings.is_https and urlsplit(request.host_url).hostname == own_host:
             headers["Strict-Transport-Security"] = f"max-age={YEAR}; includeSubDomains"
         return response

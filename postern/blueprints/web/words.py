@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flask import current_app, flash, request
+from flask import flash, request
 from flask_babel import format_datetime, format_timedelta, get_locale, gettext
 from flask_login import current_user
 
@@ -11,6 +11,8 @@ from postern.actions import policy
 from postern.actions.text import Refused
 from postern.models import Account
 from postern.settings import LANGUAGES
+
+from . import guards
 
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
 
@@ -20,21 +22,19 @@ def choose_language() -> str:
     chosen = current_user.account.language if current_user.is_authenticated else ""
     if chosen in LANGUAGES:
         return chosen
-    return request.accept_languages.best_match(LANGUAGES) or current_app.extensions["ports"].settings.default_language
+    return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
 
 
 def choose_timezone() -> str:
     """The account's zone, or the host's."""
     chosen = current_user.account.timezone if current_user.is_authenticated else ""
-    return chosen or current_app.extensions["ports"].settings.default_timezone
+    return chosen or guards.ports().settings.default_timezone
 
 
 def translated(message) -> str:
     """An action's message (`sentence` and `facts`, which may hold further messages) in the person's language."""
-    facts = {
-        name: translated(fact) if hasattr(fact, "sentence") else fact for name, fact in (message.facts or {}).items()
-    }
-    return gettext(message.sentence, **facts) if facts else gettext(message.sentence)
+    facts = {name: translated(fact) if hasattr(fact, "sentence") else fact for name, fact in message.facts.items()}
+    return gettext(message.sentence, **facts)
 
 
 def moment(seconds: int) -> datetime:
@@ -56,6 +56,7 @@ def exact_time(at: datetime) -> str:
 
 
 def language() -> str:
+    """The language of this answer, as in `lang`."""
     return str(get_locale())
 
 
@@ -65,8 +66,7 @@ def checklist(account: Account, typed: str) -> dict:
     strength = policy.strength(account, password)
     return {
         "rules": [
-            {"text": gettext(rule.sentence, **rule.facts) if rule.facts else gettext(rule.sentence), "met": rule.met}
-            for rule in policy.rules(account.password_policy, password)
+            {"text": translated(rule), "met": rule.met} for rule in policy.rules(account.password_policy, password)
         ],
         "strength": strength
         and {
