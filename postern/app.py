@@ -37,8 +37,6 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         WTF_CSRF_TIME_LIMIT=None,
         # The guards compare origins themselves, with the configured address and not with a header that proxies change.
         WTF_CSRF_SSL_STRICT=False,
-        # The forms bring their own, translated sentences; Flask-WTF would read its catalogue from disk at each request.
-        WTF_I18N_ENABLED=False,
         BABEL_TRANSLATION_DIRECTORIES=str(words.TRANSLATIONS),
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_DEFAULT_TIMEZONE=settings.default_timezone,

@@ -1,6 +1,7 @@
 """The demo's mailer: keeps mail in the instance directory, where /outbox shows it."""
 
 import mailbox
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -18,6 +19,6 @@ class DemoMailer:
     def messages(self) -> list[EmailMessage]:
         """What was sent, the newest first."""
         return [
-            mailbox.email.message_from_bytes(self._maildir.get_bytes(key), policy=default)
+            message_from_bytes(self._maildir.get_bytes(key), policy=default)
             for key in sorted(self._maildir.keys(), reverse=True)
         ]
