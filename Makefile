@@ -21,6 +21,7 @@ bench: ## Speed, as ratios to a base measured in the same run
 	@.venv/bin/python -m bench
 
 check: ## Style of code and templates
+	@scripts/setup test
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/djlint --lint --quiet postern/templates
