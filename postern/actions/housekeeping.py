@@ -1,7 +1,17 @@
 """What the worker clears away: rows that can no longer matter."""
 
 from postern.actions import sessions
-from postern.models import Attempts, AuditEvent, KnownBrowser, LastLogin, OneTimeLink, OutboxItem, WebSession, now
+from postern.models import (
+    Attempts,
+    AuditEvent,
+    DeviceInvitation,
+    KnownBrowser,
+    LastLogin,
+    OneTimeLink,
+    OutboxItem,
+    WebSession,
+    now,
+)
 
 DAY = 24 * 3600
 OUTBOX_KEPT = 30 * DAY
@@ -12,7 +22,7 @@ LAST_LOGINS_KEPT = 400 * DAY
 
 
 def clear_away() -> None:
-    """Delete ended sessions, old links, delivered outbox items, forgotten attempts and last logins of long ago."""
+    """Delete ended sessions and the rows of links, invitations, deliveries, attempts and logins of long ago."""
     moment = now()
     longest = sessions.PERSON
     WebSession.delete().where(
@@ -20,6 +30,7 @@ def clear_away() -> None:
     ).execute()
     KnownBrowser.delete().where(KnownBrowser.seen_at < moment - sessions.BROWSER_REMEMBERED).execute()
     OneTimeLink.delete().where(OneTimeLink.expires_at < moment - LINKS_KEPT).execute()
+    DeviceInvitation.delete().where(DeviceInvitation.expires_at < moment - LINKS_KEPT).execute()
     OutboxItem.delete().where(
         (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
     ).execute()

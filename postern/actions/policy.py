@@ -30,6 +30,12 @@ MOST_DISGUISES = 2
 SHORTEST_PERSONAL = 4
 
 POLICIES = ("classic", "either", "modern")
+# The same for password managers, in the language of the `passwordrules` attribute (Apple's, also read by others).
+PASSWORD_RULES = {
+    "classic": "minlength: 8; maxlength: 128; required: upper; required: lower; required: digit; required: [-_.!@#];",
+    "either": "minlength: 15; maxlength: 128;",
+    "modern": "minlength: 15; maxlength: 128;",
+}
 OPAQUE_STRING = get_profile("OpaqueString")
 
 

@@ -7,7 +7,17 @@ from cryptography.fernet import InvalidToken
 
 from postern.actions import audit, authority, encryption, housekeeping, preferences
 from postern.actions.actor import Actor
-from postern.models import Account, Attempts, AuditEvent, KnownBrowser, OneTimeLink, Organisation, WebSession, now
+from postern.models import (
+    Account,
+    Attempts,
+    AuditEvent,
+    KnownBrowser,
+    LastLogin,
+    OneTimeLink,
+    Organisation,
+    WebSession,
+    now,
+)
 from tests.actions.conftest import acting
 
 ROLES = (Account.PERSON, Account.ADMINISTRATOR, Account.OWNER, Account.OPERATOR)
@@ -98,11 +108,16 @@ def test_only_what_can_no_longer_matter_is_cleared_away(anna):
         KnownBrowser.create(account=anna, token_hash=f"{age}", seen_at=then)
         OneTimeLink.create(account=anna, purpose="reset", token_hash=f"{age}", bound_to="", expires_at=then)
         Attempts.create(key=f"{age}", first_at=then, last_at=then)
-        AuditEvent.create(action="test:thing:done", account=anna, at=then)
+        LastLogin.create(login_id=anna.id, device_id=0, service="imap", ip=f"{age}", last_access=then - 1)
+        AuditEvent.create(action="web:session:refused", at=then)
+        AuditEvent.create(action="web:session:refused", account=anna, account_login=anna.login, at=then)
+        AuditEvent.create(action="operator:service:added", at=then)
     housekeeping.clear_away()
-    assert [table.select().count() for table in (WebSession, KnownBrowser, OneTimeLink, Attempts, AuditEvent)] == [
-        1
-    ] * 5
+    tables = (WebSession, KnownBrowser, OneTimeLink, Attempts, LastLogin)
+    assert [table.select().count() for table in tables] == [1] * len(tables)
+    kept = AuditEvent.select().order_by(AuditEvent.id)
+    of_long_ago = [(event.action, event.account_login) for event in kept.where(AuditEvent.at < moment)]
+    assert of_long_ago == [("web:session:refused", anna.login), ("operator:service:added", "")]
 
 
 def test_only_the_same_key_and_purpose_open_what_was_sealed():

@@ -347,3 +347,11 @@ def test_pages_tell_nobody_else_what_was_changed(signed_in, anna, boris, new_cli
     his = new_client()
     his.sign_in(boris.login, PASSWORD)
     assert anna.login not in his.open("/account/activity").text
+
+
+@pytest.mark.parametrize(("policy", "length"), [("classic", "8"), ("either", "15"), ("modern", "15")])
+def test_password_managers_are_told_the_policy_of_the_service(signed_in, people, policy, length):
+    people.service.password_policy = policy
+    people.service.save()
+    (field,) = signed_in.open("/account/password").tree.findall(".//input[@name='new_password']")
+    assert field.get("passwordrules").startswith(f"minlength: {length};")

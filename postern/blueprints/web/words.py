@@ -61,10 +61,12 @@ def language() -> str:
 
 
 def checklist(account: Account, typed: str) -> dict:
-    """What the live checklist shows for what was typed: the policy's rules and the strength."""
+    """What the live checklist shows for what was typed, the policy's rules and the strength; and the same rules for
+    password managers."""
     password = "" if not typed else _as_far_as_sendable(typed)
     strength = policy.strength(account, password)
     return {
+        "password_rules": policy.PASSWORD_RULES[account.password_policy],
         "rules": [
             {"text": translated(rule), "met": rule.met} for rule in policy.rules(account.password_policy, password)
         ],
