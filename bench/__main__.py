@@ -40,6 +40,7 @@ def lines() -> Iterator[Line]:
     yield ratio(f"{shown}, uWSGI", 4, server.page_through_uwsgi)
     with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
         load = page.cold_load(Path(directory))
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
         speeds = devices.speeds(Path(directory))
     yield Line("cold load of the password page, requests", 8, len(load.requests))
     yield Line("cold load of the password page, KB on the wire", 80, load.bytes / 1000)
