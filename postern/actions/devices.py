@@ -250,8 +250,13 @@ def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[Outbox
 
 
 def end_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    """Forget every device and withdraw every invitation, within the caller's transaction; the outbox items that cut the
-    devices' connections."""
+    """`forget_all`, and the outbox items that cut the devices' connections."""
+    return [connections.put_end(ports, account, device.id) for device in forget_all(actor, account)]
+
+
+def forget_all(actor: Actor, account: Account) -> list[Device]:
+    """Forget every device and withdraw every invitation, within the caller's transaction; the devices that there were:
+    their connections are the caller's to cut."""
     DeviceInvitation.update(withdrawn_at=now()).where(
         DeviceInvitation.id.in_([invitation.id for invitation in DeviceInvitation.pending(account)])
     ).execute()
@@ -260,7 +265,7 @@ def end_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | N
         forget(device)
     if devices:
         audit.record(actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
-    return [connections.put_end(ports, account, device.id) for device in devices]
+    return devices
 
 
 def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:

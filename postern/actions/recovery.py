@@ -125,5 +125,5 @@ def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> OutboxIte
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
     audit.record(actor, event, account)
     # Whoever knew the password may have handed devices out to themselves: none outlives the lock.
-    devices.end_all(ports, actor, account)
+    devices.forget_all(actor, account)
     return connections.put_end(ports, account, connections.ALL)
