@@ -10,7 +10,7 @@ run: ## Serve the demo on http://127.0.0.1:8000 (HOST, PORT and POSTERN_* settin
 
 test: ## Every test, with real servers on loopback ports
 	@scripts/setup test
-	@.venv/bin/pytest -m "not long"
+	@.venv/bin/pytest --numprocesses 2 --dist loadfile -m "not long"
 
 test-long: ## The tests at full size
 	@scripts/setup test

@@ -9,6 +9,7 @@ from postern import adapters, cli
 from postern.actions.encryption import derived_key
 from postern.actions.ports import Ports
 from postern.blueprints.account.routes import blueprint as account
+from postern.blueprints.collaborations.routes import blueprint as collaborations
 from postern.blueprints.demo.routes import blueprint as demo
 from postern.blueprints.devices.routes import blueprint as devices
 from postern.blueprints.discovery.routes import blueprint as discovery
@@ -57,7 +58,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     templates.init_app(app, settings)
 
     app.add_url_rule("/", "home", home)
-    for blueprint in (panel, sign_in, account, devices, invitations, set_up, links, demo, discovery):
+    for blueprint in (panel, sign_in, account, collaborations, devices, invitations, set_up, links, demo, discovery):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

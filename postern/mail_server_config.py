@@ -49,6 +49,10 @@ RIGHTS = {
     "last_login": "SELECT, INSERT, UPDATE",
 }
 
+# The sums in the views' `protocols`: Postfix asks for "smtp", and ManageSieve is called "sieve" at its login.
+PROTOCOL_BITS = {"imap": 1, "pop3": 2, "submission": 4, "smtp": 4, "sieve": 8}
+OTHER_PROTOCOLS = 16
+
 # Stands for "this is no device password" where its selector is expected: as long as one, and none of its alphabet.
 NO_SELECTOR = "--------"
 # The selector is taken of a password that has exactly the shape of a device password (actions/device_passwords.py).
@@ -195,11 +199,18 @@ def _queries(settings: Settings, version: str, database: Database) -> dict[str, 
         # 2.3: a limit of 0 bytes means none
         "quota_rule": _concatenation(database, "'*:bytes='", "quota_bytes"),
         "quota_size": f"CASE WHEN quota_bytes = 0 THEN 'unlimited' ELSE {size} END",
-        "session_name": _concatenation(database, "mailbox", "'/d'", "device_id"),
+        "device_session_name": _concatenation(database, "session_name", "'/d'", "device_id"),
         "address_of_session": f"substr('{login}/', 1, instr('{login}/', '/') - 1)",
+        "protocol_bit": _protocol_bit(VARIABLES[version]["protocol"]),
         "now": "unixepoch()" if database.kind == "sqlite" else "UNIX_TIMESTAMP()",
         "is_webmail": _is_webmail(settings, VARIABLES[version]["peer"]),
     }
+
+
+def _protocol_bit(protocol: str) -> str:
+    """What the protocol counts in the views' sums."""
+    cases = " ".join(f"WHEN '{name}' THEN {bit}" for name, bit in PROTOCOL_BITS.items())
+    return f"CASE '{protocol}' {cases} ELSE {OTHER_PROTOCOLS} END"
 
 
 def _concatenation(database: Database, *parts: str) -> str:

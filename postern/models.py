@@ -167,6 +167,8 @@ class Service(Table):
     state = CharField(16, default=ACTIVE)
     # Own passwords open the webmail only; every other mail program needs a device password.
     device_passwords_only = BooleanField(default=False)
+    # How many collaborators a mailbox may have.
+    most_collaborators = IntegerField(default=50)
     created_at = BigIntegerField(default=now)
 
     class Meta:
@@ -183,8 +185,11 @@ class Account(Table):
     """Whoever can sign in."""
 
     OPERATOR, OWNER, ADMINISTRATOR, PERSON = "operator", "owner", "administrator", "person"
+    COLLABORATOR = "collaborator"
     MANAGERS = (OPERATOR, OWNER, ADMINISTRATOR)
     ACTIVE, LOCKED, SUSPENDED = "active", "locked", "suspended"
+    # Only collaborators: invited and without a password yet; and never to come back.
+    PENDING, DISABLED = "pending", "disabled"
 
     login = CharField(254, unique=True)
     role = CharField(16, default=PERSON)
@@ -210,10 +215,41 @@ class Account(Table):
 
     @functools.cached_property
     def mailbox(self) -> "Mailbox | None":
-        """The mailbox that this account opens in its own right, as it was when first asked for; managers have none."""
-        return (
-            Mailbox.select(Mailbox, Domain, Service).join(Domain).join(Service).where(Mailbox.account == self).first()
-        )
+        """The mailbox that this account opens, its own or the one it shares as a collaborator, as it was when first
+        asked for; managers have none."""
+        opened = Mailbox.id == self.collaboration.mailbox_id if self.collaboration else Mailbox.account == self
+        return Mailbox.select(Mailbox, Domain, Service).join(Domain).join(Service).where(opened).first()
+
+    @functools.cached_property
+    def collaboration(self) -> "Collaboration | None":
+        """What this account may do in somebody else's mailbox, as it was when first asked for; None for all others."""
+        return Collaboration.get_or_none(Collaboration.account == self) if self.is_collaborator else None
+
+    @property
+    def address(self) -> str:
+        """The e-mail address that it writes from."""
+        return self.mailbox.address if self.is_collaborator else self.login
+
+    @property
+    def session_name(self) -> str:
+        """What the mail server calls the sessions of this account's own password; its devices' begin with it."""
+        return f"{self.mailbox.address}/c{self.collaboration.id}" if self.is_collaborator else self.login
+
+    @property
+    def is_collaborator(self) -> bool:
+        return self.role == self.COLLABORATOR
+
+    @property
+    def owns_mailbox(self) -> bool:
+        """Whether the mailbox that it opens is its own."""
+        return self.mailbox is not None and not self.is_collaborator
+
+    @property
+    def may_enter(self) -> bool:
+        """Whether it may sign in at all: a collaborator only as long as the mailbox's owner may."""
+        if self.state != self.ACTIVE:
+            return False
+        return not self.is_collaborator or self.mailbox is not None and self.mailbox.account.state == self.ACTIVE
 
     @property
     def password_policy(self) -> str:
@@ -259,6 +295,33 @@ class Mailbox(Table):
     @classmethod
     def by_address(cls, address: str) -> "Mailbox | None":
         return cls.get_or_none(cls.address == address)
+
+
+class Collaboration(Table):
+    """An account that opens a mailbox which is not its own, and what it may do there."""
+
+    READ, WRITE, SEND, IMAP, POP3, SETTINGS = 1, 2, 4, 8, 16, 32
+    MAIL_PROGRAMS = IMAP | POP3
+
+    account = ForeignKeyField(Account, unique=True, on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox, backref="collaborations", on_delete="CASCADE")
+    permissions = IntegerField(default=READ)
+    created_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="collaborations_made")
+    created_by_login = CharField(254)
+    created_at = BigIntegerField(default=now)
+    # Until when the link to set a password that was sent last can be used.
+    link_expires_at = BigIntegerField(default=ANCIENT)
+
+    def may(self, permission: int) -> bool:
+        return bool(self.permissions & permission)
+
+    @classmethod
+    def mailbox_id_for(cls, account_id: int) -> int | None:
+        """The mailbox that this account opens, its own or a shared one, found by one query whoever it is."""
+        shared = cls.select(cls.mailbox).where(cls.account == account_id)
+        own = Mailbox.select(Mailbox.id).where(Mailbox.account == account_id)
+        found = list(shared.union_all(own).tuples())
+        return found[0][0] if found else None
 
 
 class WebSession(Table):
@@ -319,6 +382,8 @@ class AuditEvent(Table):
     account = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="events")
     account_login = CharField(254, default="")
     organisation = ForeignKeyField(Organisation, null=True, on_delete="SET NULL")
+    # The mailbox that the account opens: its owner sees what its collaborators did, also when they are gone.
+    mailbox = ForeignKeyField(Mailbox, null=True, on_delete="SET NULL")
     address = CharField(45, default="")
     user_agent = CharField(255, default="")
     details = JSONText(default=dict)
@@ -328,9 +393,10 @@ class AuditEvent(Table):
 
     @classmethod
     def of(cls, account: Account, before: int | None = None):
-        """What happened to an account, the newest first; `before` continues below the event of this id."""
-        own = cls.account == account
-        return cls.select().where(own & (cls.id < before) if before else own).order_by(cls.id.desc())
+        """What happened to an account, and for the owner of a mailbox to its collaborators as well, the newest first;
+        `before` continues below the event of this id."""
+        seen = cls.mailbox == account.mailbox if account.owns_mailbox else cls.account == account
+        return cls.select().where(seen & (cls.id < before) if before else seen).order_by(cls.id.desc())
 
 
 class OutboxItem(Table):
@@ -393,6 +459,8 @@ class Device(Table):
     expires_at = BigIntegerField(null=True)
     created_at = BigIntegerField(default=now)
     password_at = BigIntegerField(default=now)
+    # Who was shown its password, or had it sent to somebody: when a collaborator goes, what they know goes with them.
+    password_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="device_passwords_known")
     # The form that it was made by: a form that is sent twice makes one device.
     request_id = FixedCharField(64, unique=True)
 
@@ -491,6 +559,7 @@ TABLES = (
     Domain,
     Account,
     Mailbox,
+    Collaboration,
     WebSession,
     KnownBrowser,
     OneTimeLink,

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from peewee import PeeweeException
 
-from postern.actions import devices, housekeeping, outbox, recovery  # noqa: F401 (recovery declares what it delivers)
+from postern.actions import (
+    collaborations,
+    devices,
+    housekeeping,
+    outbox,
+    recovery,  # noqa: F401 (it declares what it delivers)
+)
 from postern.actions.ports import Ports
 from postern.models import database
 
@@ -31,6 +37,7 @@ DUTIES = (
     Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CONNECTIONS)),
     Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
     Duty("new networks", 5, devices.NetworkWatch().look),
+    Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 

@@ -14,7 +14,7 @@ from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
 from postern.adapters.memory import MemoryMailer, MemoryMailServer, NoBreachedPasswords
-from postern.models import Account, Domain, Mailbox, Organisation, Service
+from postern.models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from postern.settings import Settings
 from tests.client import Client
 
@@ -69,6 +69,24 @@ class People:
         columns.setdefault("contact_email", f"{name}@elsewhere.example.com")
         account = self._account(address, password, **columns)
         Mailbox.create(domain=self.domain, account=account, address=address, home=f"example.org/{name}")
+        return account
+
+    def add_collaborator(
+        self, owner: Account, user_name: str = "carla", permissions: int = Collaboration.READ, **columns: object
+    ) -> Account:
+        """Somebody who opens the owner's mailbox as `user_name`/address; active and with `PASSWORD` unless said
+        otherwise."""
+        login = f"{user_name}/{owner.mailbox.address}"
+        columns = {"first_name": user_name.title(), "last_name": "Rossi", "password": PASSWORD} | columns
+        columns.setdefault("contact_email", f"{user_name}@elsewhere.example.com")
+        account = self._account(login, columns.pop("password"), role=Account.COLLABORATOR, **columns)
+        Collaboration.create(
+            account=account,
+            mailbox=owner.mailbox,
+            permissions=permissions,
+            created_by=owner,
+            created_by_login=owner.login,
+        )
         return account
 
     def add_manager(self, login: str = "manager@example.org", role: str = Account.OWNER, **columns: object) -> Account:

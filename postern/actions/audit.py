@@ -1,7 +1,7 @@
 """The audit trail: every security event, written in the transaction of what it tells."""
 
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
-from postern.models import Account, AuditEvent
+from postern.models import Account, AuditEvent, Collaboration
 
 
 def record(actor: Actor, action: str, account: Account | None = None, **details: object) -> AuditEvent:
@@ -17,6 +17,8 @@ def record(actor: Actor, action: str, account: Account | None = None, **details:
         account=concerned,
         account_login=concerned.login if concerned else "",
         organisation=_organisation_id(concerned),
+        # Asked for nobody as well: a sign-in that fails costs the same for known and unknown logins.
+        mailbox=Collaboration.mailbox_id_for(concerned.id if concerned else 0),
         address=actor.address,
         user_agent=actor.user_agent[:USER_AGENT_LENGTH],
         details=details,

@@ -26,11 +26,11 @@ class Connected:
 
 
 def of(ports: Ports, account: Account) -> Connected:
-    """What is connected under this account's login."""
+    """What is connected by this account's password and those of its devices."""
     if account.mailbox is None:
         return Connected([])
     try:
-        return Connected(ports.mail_server.connections(account.login))
+        return Connected(ports.mail_server.connections(account.session_name))
     except MailServerUnavailable:
         return Connected([], unknown=True)
 
@@ -41,7 +41,7 @@ def put_end(ports: Ports, account: Account, device_id: int | None = 0, address: 
     commit."""
     if account.mailbox is None:
         return None
-    payload = {"login": account.login, "device_id": device_id, "address": address}
+    payload = {"login": account.session_name, "device_id": device_id, "address": address}
     key = f"connections:{account.id}:{new_token()}"
     outbox.put(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER)
     outbox.put(ports, "connections", key, payload, account, head_start=True)
@@ -51,6 +51,12 @@ def put_end(ports: Ports, account: Account, device_id: int | None = 0, address: 
 def end_now(ports: Ports, item: OutboxItem | None) -> bool:
     """Cut at once; False when the mail server did not answer and the outbox will go on trying."""
     return item is None or outbox.deliver(ports, item)
+
+
+def all_ended(ports: Ports, items: list[OutboxItem | None]) -> bool:
+    """Cut them all at once; False when the outbox will go on trying for some."""
+    ended = [end_now(ports, item) for item in items]
+    return all(ended)
 
 
 @outbox.handles("connections")

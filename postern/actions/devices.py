@@ -1,10 +1,21 @@
 """Devices: a password of its own for each mail program, to be handed out and taken back one by one."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from peewee import JOIN
 
-from postern.actions import audit, authority, connections, device_passwords, links, notices, sessions, throttle
+from postern.actions import (
+    audit,
+    authority,
+    connections,
+    device_passwords,
+    links,
+    notices,
+    permissions,
+    sessions,
+    throttle,
+)
 from postern.actions.actor import Actor
 from postern.actions.names import checked_name
 from postern.actions.ports import Ports
@@ -117,8 +128,22 @@ def first_login(device: Device) -> LastLogin | None:
     return LastLogin.of_device(device).where(LastLogin.last_access > device.password_at).first()
 
 
-def checked(account: Account, wanted: Wanted) -> tuple[Wanted, Account | None]:
+def protocols_for(account: Account) -> int:
+    """What a device that this account hands out may do, as a sum; 0 when it may have none at all."""
+    return permissions.device_protocols(permissions.of(account))
+
+
+def looked_after(account: Account) -> list[Account]:
+    """The accounts whose devices this one sees and manages: its own, where it may have any, and for a collaborator who
+    keeps the mailbox's settings those of its owner."""
+    own = [account] if protocols_for(account) else []
+    keeps = account.is_collaborator and authority.may_keep_mailbox(account)
+    return [*own, account.mailbox.account] if keeps else own
+
+
+def checked(actor: Actor, account: Account, wanted: Wanted) -> tuple[Wanted, Account | None]:
     """What is wanted with its name in stored form, and the account it is for; raises `Refused` with the field."""
+    refuse_beyond(actor.account, account, wanted.protocols)
     user = _user(account, wanted.user)
     if wanted.icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
@@ -130,12 +155,20 @@ def checked(account: Account, wanted: Wanted) -> tuple[Wanted, Account | None]:
     return Wanted(name, wanted.icon, wanted.protocols, wanted.user, wanted.expires_at), user
 
 
+def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
+    """Raises `Refused` when a device of this account could do more than the account may, or than whoever hands it out
+    may do now: a manager of the account hands out whatever its owner could."""
+    hands = account if authority.may_act_on(by, account) else by
+    if protocols & ~(protocols_for(account) & protocols_for(hands)):
+        raise Refused(N_("You may hand out only what you may do yourself in mail programs."), "protocols")
+
+
 def make(ports: Ports, actor: Actor, account: Account, wanted: Wanted, request_id: str) -> Made | None:
     """A new device for the account's mailbox; None when this very form made one already.
 
     Raises `Refused` with the field that is wrong.
     """
-    wanted, user = checked(account, wanted)
+    wanted, user = checked(actor, account, wanted)
     return _make(ports, actor, account, wanted, user, digest(f"{account.id}:{request_id}"))
 
 
@@ -160,6 +193,8 @@ def lock(actor: Actor, account: Account) -> None:
         raise Refused(N_("This account is locked or suspended."))
     if actor.session is not None and not sessions.exists(actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
+    if actor.account is not None and permissions.have_changed(actor.account):
+        raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
 
 
 def make_checked(
@@ -181,6 +216,7 @@ def make_checked(
         verifier=password.verifier(),
         expires_at=wanted.expires_at,
         request_id=request_id,
+        password_by=created_by,
     )
     _know_network(device, actor.address)
     audit.record(actor, "web:device:made", account, device=device.name)
@@ -197,19 +233,23 @@ def refuse_too_many(account: Account) -> None:
         )
 
 
-def change_password(ports: Ports, actor: Actor, device: Device) -> tuple[Made, bool]:
+def change_password(ports: Ports, actor: Actor, device: Device, by: Account | None = None) -> tuple[Made, bool]:
     """A new password for the same device; the old one and its open connections are cut at once. The second value is
-    False while the mail server has not answered."""
-    made, item = _change_password(ports, actor, device)
+    False while the mail server has not answered. `by`: whose invitation the acting person accepted. Raises
+    `Refused`."""
+    by = by or actor.account
+    refuse_beyond(by, device.account, device.protocols)
+    made, item = _change_password(ports, actor, device, by)
     return made, connections.end_now(ports, item)
 
 
 @transactional
-def _change_password(ports: Ports, actor: Actor, device: Device) -> tuple[Made, OutboxItem | None]:
+def _change_password(ports: Ports, actor: Actor, device: Device, by: Account) -> tuple[Made, OutboxItem | None]:
     lock(actor, device.account)
     password = device_passwords.new_password()
-    device.selector, device.verifier, device.password_at = password.selector, password.verifier(), now()
-    if not device.save(only=[Device.selector, Device.verifier, Device.password_at]):
+    device.selector, device.verifier = password.selector, password.verifier()
+    device.password_at, device.password_by = now(), by
+    if not device.save(only=[Device.selector, Device.verifier, Device.password_at, Device.password_by]):
         raise Refused(N_("This device was disconnected a moment ago."))
     audit.record(actor, "web:device:password-changed", device.account, device=device.name)
     notices.device_password_changed(ports, actor, device)
@@ -217,13 +257,14 @@ def _change_password(ports: Ports, actor: Actor, device: Device) -> tuple[Made, 
 
 
 @transactional
-def rename(actor: Actor, device: Device, name: str, icon: str) -> None:
+def rename(ports: Ports, actor: Actor, device: Device, name: str, icon: str) -> None:
     """Another name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
     old, device.name, device.icon = device.name, checked_name(name, "name"), icon
     device.save(only=[Device.name, Device.icon])
     audit.record(actor, "web:device:renamed", device.account, device=device.name, before=old)
+    notices.done_by_another(ports, actor, device.account, "web:device:renamed", [old, device.name])
 
 
 def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
@@ -235,7 +276,7 @@ def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
 def _disconnect(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
     if not forget(device):
         return None
-    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    _tell_disconnected(ports, actor, device)
     return connections.put_end(ports, device.account, device.id)
 
 
@@ -246,6 +287,8 @@ def disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[bool]:
 
 @transactional
 def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    names = [device.name for device in account.devices]
+    notices.done_by_another(ports, actor, account, "web:devices:disconnected", names)
     return end_all(ports, actor, account)
 
 
@@ -266,6 +309,41 @@ def forget_all(actor: Actor, account: Account) -> list[Device]:
     if devices:
         audit.record(actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
     return devices
+
+
+def handed_out_by(account: Account) -> list[Device]:
+    """The devices of a mailbox's owner whose passwords this collaborator handed out, and may know."""
+    return list(Device.select().where(Device.password_by == account, Device.account != account))
+
+
+def forget_known_to(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    """Take back every device password that the account may know, within the caller's transaction: its own, whose
+    connections are the caller's to cut, and those that it handed out for a mailbox's owner; the outbox items that cut
+    the latter's."""
+    forget_all(actor, account)
+    DeviceInvitation.update(withdrawn_at=now()).where(
+        DeviceInvitation.invited_by == account,
+        DeviceInvitation.accepted_at.is_null(),
+        DeviceInvitation.withdrawn_at.is_null(),
+    ).execute()
+    return forget_these(ports, actor, handed_out_by(account))
+
+
+def forget_these(ports: Ports, actor: Actor, taken: Iterable[Device]) -> list[OutboxItem | None]:
+    """Take these devices' passwords back, within the caller's transaction; the outbox items that cut their
+    connections."""
+    return [_forget_and_cut(ports, actor, device) for device in taken]
+
+
+def _forget_and_cut(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
+    forget(device)
+    _tell_disconnected(ports, actor, device)
+    return connections.put_end(ports, device.account, device.id)
+
+
+def _tell_disconnected(ports: Ports, actor: Actor, device: Device) -> None:
+    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    notices.done_by_another(ports, actor, device.account, "web:device:disconnected", [device.name])
 
 
 def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
@@ -300,7 +378,9 @@ def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> boo
 def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> OutboxItem | None:
     mailbox.device_passwords_only = required
     mailbox.save(only=[Mailbox.device_passwords_only])
-    audit.record(actor, "web:devices:required" if required else "web:devices:not-required", mailbox.account)
+    action = "web:devices:required" if required else "web:devices:not-required"
+    audit.record(actor, action, mailbox.account)
+    notices.done_by_another(ports, actor, mailbox.account, action)
     return connections.put_end(ports, mailbox.account) if required else None
 
 

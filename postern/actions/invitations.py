@@ -58,7 +58,7 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`.
     """
-    wanted, _ = devices.checked(account, wanted)
+    wanted, _ = devices.checked(actor, account, wanted)
     try:
         recipient = canonical_contact(email)
     except Refused as refusal:
@@ -220,17 +220,21 @@ def _is_open(invitation: DeviceInvitation) -> bool:
         and invitation.withdrawn_at is None
         and moment < invitation.expires_at
         and (invitation.device_expires_at is None or moment < invitation.device_expires_at)
-        and invitation.account.state == Account.ACTIVE
-        and invitation.account.mailboxes.exists()
-        and _may_invite(invitation.invited_by, invitation.account)
+        and invitation.account.may_enter
+        and invitation.account.mailbox is not None
+        and _may_invite(invitation)
         and (bool(invitation.email) or _belongs_to(invitation.user, invitation.account))
     )
 
 
-def _may_invite(inviter: Account, account: Account) -> bool:
-    """Whether the inviter may hand out devices of this account's mailbox: its owner, or who looks after it."""
-    is_owner = inviter.id == account.id and inviter.state == Account.ACTIVE
-    return is_owner or authority.may_act_on(inviter, account)
+def _may_invite(invitation: DeviceInvitation) -> bool:
+    """Whether the inviter may still hand out such a device of this account: the account itself, a collaborator who
+    keeps the mailbox's settings, or who looks after it."""
+    inviter, account = invitation.invited_by, invitation.account
+    if authority.may_act_on(inviter, account):
+        return True
+    beyond = invitation.protocols & ~devices.protocols_for(inviter)
+    return inviter.may_enter and not beyond and account in devices.looked_after(inviter)
 
 
 def _belongs_to(user: Account | None, account: Account) -> bool:

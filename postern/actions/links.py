@@ -20,6 +20,9 @@ WRONG_LINKS = throttle.Limit("wrong links from network", free=30, ceiling=100, w
 
 RESET, WELCOME, RECOVER, DISOWN, DISOWN_DEVICE = "reset", "welcome", "recover", "disown", "disown-device"
 SETS_PASSWORD = (RESET, WELCOME, RECOVER)
+# They were sent on purpose to somebody whose account is locked, suspended or new. One that was suspended later is in
+# another state than the link was made for.
+OPENS_ACCOUNT = (WELCOME, RECOVER)
 LIFETIMES = {RESET: 3 * HOUR, WELCOME: 7 * DAY, RECOVER: 1 * DAY, DISOWN: 7 * DAY, DISOWN_DEVICE: 7 * DAY}
 PATHS = {
     RESET: "password",

@@ -18,8 +18,10 @@ def put(
 
 
 def addresses_of(account: Account) -> list[str]:
-    """Where an account's notices go: its mailbox (a manager's login is an address too) and its contact address."""
-    return list(dict.fromkeys(filter(None, [account.login, account.contact_email])))
+    """Where an account's notices go: its mailbox (a manager's login is an address too) and its contact address. What a
+    collaborator signs in with is no address."""
+    own = [] if account.is_collaborator else [account.login]
+    return list(dict.fromkeys(filter(None, [*own, account.contact_email])))
 
 
 @outbox.handles("mail")

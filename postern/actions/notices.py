@@ -1,17 +1,21 @@
 """Letters about what happened to an account, with a way to say "This wasn't me"."""
 
-from postern.actions import authority, links, mail
+from collections.abc import Sequence
+
+from postern.actions import authority, links, mail, permissions
 from postern.actions.actor import Actor
+from postern.actions.events import SENTENCES
+from postern.actions.permissions import WORDS as PERMISSION_WORDS
 from postern.actions.ports import Ports
 from postern.actions.tokens import new_token
 from postern.actions.user_agents import browser_name
-from postern.models import Account, Device, now
+from postern.models import Account, Collaboration, Device, now
 
 
 def password_changed(ports: Ports, actor: Actor, account: Account, everywhere: bool) -> None:
     """Tell mailbox and contact address that the password was changed."""
     token = links.create(account, links.DISOWN)
-    facts = {"everywhere": everywhere, **_with_way_out(ports, links.DISOWN, token)}
+    facts = {"everywhere": everywhere, **_way_in(ports, links.DISOWN, token)}
     _tell(ports, actor, account, "password_changed", facts)
 
 
@@ -30,6 +34,41 @@ def device_in_new_network(ports: Ports, device: Device, address: str, protocol: 
     _tell_of_device(ports, Actor(address=address, user_agent=protocol.upper()), device, "device_in_new_network")
 
 
+def done_by_another(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str] = ()) -> None:
+    """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom. Nobody
+    is told of what they did themselves."""
+    if actor.account is None or actor.account.id == account.id:
+        return
+    facts = {"by": actor.login, "what": SENTENCES[action], "names": list(names)}
+    _tell(ports, actor, account, "done_by_another", facts)
+
+
+def collaboration_invited(ports: Ports, collaboration: Collaboration, token: str) -> None:
+    """Tell a collaborator that they were let in, and how to set a password."""
+    _write_to_collaborator(ports, collaboration, "collaboration_invitation", **_way_in(ports, links.WELCOME, token))
+
+
+def collaboration_reset(ports: Ports, collaboration: Collaboration, token: str, devices: Sequence[str] = ()) -> None:
+    """Tell a collaborator that the password is void, how to set another, and which devices stopped."""
+    facts = _way_in(ports, links.RECOVER, token)
+    _write_to_collaborator(ports, collaboration, "collaboration_reset", devices=list(devices), **facts)
+
+
+def collaboration_confirmed(ports: Ports, account: Account) -> None:
+    """Tell a collaborator whose password is set how to get in."""
+    _write_to_collaborator(ports, account.collaboration, "collaboration_confirmed")
+
+
+def collaboration_permissions(ports: Ports, collaboration: Collaboration, devices: Sequence[str] = ()) -> None:
+    """Tell a collaborator what they may do from now on, and which devices stopped."""
+    _write_to_collaborator(ports, collaboration, "collaboration_permissions", devices=list(devices))
+
+
+def collaboration_ended(ports: Ports, collaboration: Collaboration) -> None:
+    """Tell a collaborator that they have no access any more."""
+    _write_to_collaborator(ports, collaboration, "collaboration_ended")
+
+
 def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
     """Tell the account's own addresses and its managers that somebody said "This wasn't me"."""
     facts = {"login": account.login, "at": now(), "address": actor.address}
@@ -44,16 +83,31 @@ def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
                 mail.put(ports, key, "account_locked_manager", address, manager.language, facts, manager)
 
 
-def _tell_of_device(ports: Ports, actor: Actor, device: Device, letter: str, **more: object) -> None:
-    token = links.create(device.account, links.DISOWN_DEVICE, device.id)
-    facts = {"device": device.name, "by": actor.login, **more, **_with_way_out(ports, links.DISOWN_DEVICE, token)}
-    _tell(ports, actor, device.account, letter, facts)
+def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: str, **more: object) -> None:
+    account, mailbox = collaboration.account, collaboration.mailbox
+    facts = {
+        "login": account.login,
+        "name": account.display_name,
+        "mailbox": mailbox.address,
+        "owner": mailbox.account.display_name,
+        "permissions": [PERMISSION_WORDS[each] for each in permissions.EACH if collaboration.may(each)],
+        "uses_mail_programs": collaboration.may(permissions.MAIL_PROGRAMS),
+        **more,
+    }
+    key = f"{letter}:{account.id}:{new_token()}"
+    mail.put(ports, key, letter, account.contact_email, account.language, facts, account)
 
 
-def _with_way_out(ports: Ports, purpose: str, token: str) -> dict:
-    """The facts of a "This wasn't me" link."""
+def _way_in(ports: Ports, purpose: str, token: str) -> dict:
+    """The facts of a link: its address, and for how many days it is good."""
     days = links.LIFETIMES[purpose] // links.DAY
     return {"link": links.address(ports.settings, purpose, token), "days": days}
+
+
+def _tell_of_device(ports: Ports, actor: Actor, device: Device, letter: str, **more: object) -> None:
+    token = links.create(device.account, links.DISOWN_DEVICE, device.id)
+    facts = {"device": device.name, "by": actor.login, **more, **_way_in(ports, links.DISOWN_DEVICE, token)}
+    _tell(ports, actor, device.account, letter, facts)
 
 
 def _tell(ports: Ports, actor: Actor, account: Account, letter: str, facts: dict) -> None:

@@ -13,7 +13,10 @@ from postern.settings import Settings
 
 @dataclass(frozen=True)
 class Connection:
-    """Mail programs connected now under one login and password, from one address, by one protocol."""
+    """Mail programs connected now under one login and password, from one address, by one protocol.
+
+    `user` is the account's name for the mail server (`Account.session_name`).
+    """
 
     user: str
     protocol: str
@@ -36,7 +39,10 @@ class MessageRefused(Exception):
 
 
 class MailServer(Protocol):
-    """What Postern asks of Dovecot. Every method raises `MailServerUnavailable`, at the latest after 2 seconds."""
+    """What Postern asks of Dovecot. Every method raises `MailServerUnavailable`, at the latest after 2 seconds.
+
+    A login is the mail server's name for an account: the address of a mailbox, or `address/c4` for a collaborator.
+    """
 
     def connections(self, login: str) -> list[Connection]:
         """The mail programs connected now under this login."""

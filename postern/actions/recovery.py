@@ -1,9 +1,11 @@
 """Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
 
+import hmac
 from dataclasses import dataclass
 
 from postern.actions import (
     audit,
+    collaborations,
     connections,
     devices,
     links,
@@ -16,12 +18,18 @@ from postern.actions import (
     throttle,
 )
 from postern.actions.actor import Actor
+from postern.actions.encryption import derived_key
 from postern.actions.ports import Ports
 from postern.actions.sign_in import canonical_login
 from postern.actions.throttle import Limit
 from postern.actions.tokens import digest
 from postern.models import Account, OneTimeLink, OutboxItem, now, transactional
 
+# What made-up addresses begin and end with, the commoner the more often.
+FIRST_LETTERS, ENDINGS = (
+    "aaabbccddeeffgghijjkllmmmnooppqrrssstttuvwxyz",
+    ("com", "com", "com", "org", "net", "it", "ru"),
+)
 REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
 
 
@@ -34,10 +42,27 @@ def ask_for_link(ports: Ports, actor: Actor, login: str) -> None:
     outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
 
 
+def masked_contact(ports: Ports, login: str) -> str:
+    """Where such a link goes, `a•••@e•••.org`: the account's contact address. For every login that has none it is made
+    up, always the same for the same login, so that nobody learns which of them exist."""
+    login = canonical_login(login)
+    account = Account.by_login(login)
+    key = derived_key(ports.settings.secret_key, "masked addresses")
+    made_up = hmac.new(key, login.encode("utf-8", "surrogatepass"), "sha256").digest()
+    if account is None or not account.contact_email:
+        return f"{_letter(made_up[0])}•••@{_letter(made_up[1])}•••.{ENDINGS[made_up[2] % len(ENDINGS)]}"
+    local_part, _, domain = account.contact_email.rpartition("@")
+    return f"{local_part[:1]}•••@{domain[:1]}•••.{domain.rpartition('.')[2]}"
+
+
+def _letter(byte: int) -> str:
+    return FIRST_LETTERS[byte % len(FIRST_LETTERS)]
+
+
 @outbox.handles("forgotten")
 def _write_to_owner(ports: Ports, item: OutboxItem, payload: dict) -> None:
     account = Account.by_login(payload["login"])
-    if account is not None and account.state == Account.ACTIVE and account.contact_email:
+    if account is not None and account.may_enter and account.contact_email:
         _put_reset_link(ports, account, payload["address"])
 
 
@@ -84,24 +109,27 @@ def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: st
     account = links.use(link)
     if not account.replace_password(account.password_hash, new_hash):
         raise links.void()
-    if link.purpose == links.RECOVER:
+    is_invited = account.state == Account.PENDING
+    if link.purpose in links.OPENS_ACCOUNT:
         account.state = Account.ACTIVE
         account.save(only=[Account.state])
     sessions.end_all(account)
     sessions.forget_browsers(account)
     audit.record(actor, f"link:password:{link.purpose}", account)
-    if link.purpose != links.WELCOME:
+    if is_invited:
+        notices.collaboration_confirmed(ports, account)
+    elif link.purpose != links.WELCOME:
         notices.password_changed(ports, actor, account, everywhere=True)
     return sessions.remember_browser(account, browser), connections.put_end(ports, account)
 
 
 def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
     """Lock the account after “This wasn't me”, end everything, tell the managers; False while connections are open."""
-    return connections.end_now(ports, _commit_lock(ports, actor, link))
+    return connections.all_ended(ports, _commit_lock(ports, actor, link))
 
 
 @transactional
-def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
+def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> list[OutboxItem | None]:
     account = links.use(link)
     notices.account_locked(ports, actor, account)
     return _lock(ports, actor, account, "link:account:locked")
@@ -109,21 +137,23 @@ def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | 
 
 def lock_by_operator(ports: Ports, actor: Actor, account: Account) -> bool:
     """Lock an account at the operator's word, as “This wasn't me” does; False while connections are open."""
-    return connections.end_now(ports, _commit_operators_lock(ports, actor, account))
+    return connections.all_ended(ports, _commit_operators_lock(ports, actor, account))
 
 
 @transactional
-def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> OutboxItem | None:
+def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
     return _lock(ports, actor, account, "operator:account:locked")
 
 
-def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> OutboxItem | None:
+def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> list[OutboxItem | None]:
     account.state = Account.LOCKED
     account.save(only=[Account.state])
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
     audit.record(actor, event, account)
-    # Whoever knew the password may have handed devices out to themselves: none outlives the lock.
-    devices.forget_all(actor, account)
-    return connections.put_end(ports, account, connections.ALL)
+    # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
+    # lock.
+    cuts = devices.forget_known_to(ports, actor, account)
+    cuts += collaborations.suspend_all(ports, actor, account)
+    return [connections.put_end(ports, account, connections.ALL), *cuts]

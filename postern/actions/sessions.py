@@ -37,7 +37,7 @@ def is_alive(session: WebSession, account: Account) -> bool:
     """Whether this account's session still counts: not too old, not left idle, and the account may sign in."""
     lifetime, moment = lifetime_of(account), now()
     return (
-        account.state == Account.ACTIVE
+        account.may_enter
         and moment < session.seen_at + lifetime.idle
         and moment < session.created_at + lifetime.absolute
     )

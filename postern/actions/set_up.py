@@ -56,7 +56,7 @@ def thunderbird_payload(settings: Settings, account: Account, password: str, ser
         outgoing_server = [SMTP, closed.host, closed.port, SECURITY[closed.security], NO_AUTHENTICATION, ""]
     else:
         outgoing_server = [SMTP, *_access(sending), password]
-    identity = [account.login, one_line(account.display_name)[:LONGEST_SHOWN_NAME].rstrip()]
+    identity = [account.address, one_line(account.display_name)[:LONGEST_SHOWN_NAME].rstrip()]
     return [FORMAT_VERSION, ONLY_CODE, incoming_server, [[outgoing_server, identity]]]
 
 
@@ -71,12 +71,12 @@ def apple_profile(
     The keys are those of Apple's reference for `com.apple.mail.managed`: mdm/profiles/com.apple.mail.managed.yaml in
     github.com/apple/device-management, and developer.apple.com/documentation/devicemanagement/mail.
     """
-    return _profile(settings, account.login, account.display_name, device_name, password, protocols)
+    return _profile(settings, account.login, account.address, account.display_name, device_name, password, protocols)
 
 
 def apple_profile_of_address(settings: Settings, address: str) -> bytes:
     """The same for an address of which nothing else is known, or shall be told: the device asks for the password."""
-    return _profile(settings, address, "", address, None, mail_programs.ALL_PROTOCOLS)
+    return _profile(settings, address, address, "", address, None, mail_programs.ALL_PROTOCOLS)
 
 
 def one_line(text: str) -> str:
@@ -98,13 +98,13 @@ def _outgoing_that_refuses(settings: Settings) -> Server:
 
 
 def _profile(
-    settings: Settings, address: str, person: str, device_name: str, password: str | None, protocols: int
+    settings: Settings, login: str, address: str, person: str, device_name: str, password: str | None, protocols: int
 ) -> bytes:
-    servers = mail_programs.recommended(settings, address, protocols)
+    servers = mail_programs.recommended(settings, login, protocols)
     if mail_programs.incoming(servers) is None:
         return b""
     person, device_name = one_line(person), one_line(device_name)
-    identity = uuid.uuid5(NAMESPACE, "\n".join((settings.base_url, address, device_name)))
+    identity = uuid.uuid5(NAMESPACE, "\n".join((settings.base_url, login, device_name)))
     payload = {
         "PayloadType": "com.apple.mail.managed",
         "PayloadVersion": 1,

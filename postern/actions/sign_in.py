@@ -46,7 +46,7 @@ def sign_in(ports: Ports, actor: Actor, login: object, password: object, browser
     counters = _counters(login, account, actor.address, browser)
     throttle.attempt(counters)
     right = passwords.verify(ports.settings, account.password_hash if account else None, password)
-    if not right or account.state != Account.ACTIVE:
+    if not right or not account.may_enter:
         _note_failure(actor, account)
         raise wrong()
     passwords.renew_hash(ports.settings, account, password)

@@ -3,13 +3,14 @@
 One POST brings one or more commands, such as `[["kick", {"mask": ["anna@example.org"]}, "tag"]]`; each is answered by
 `doveadmResponse` with the result or by `error` with doveadm's exit code (sysexits.h).
 
-How one device's sessions are told from the others: on 2.3 they have names of their own (`anna@example.org/d17`), on 2.4
-every session carries such a name in the field `user_device`, with the number 0 for the own password. The generated
-configuration sees to that.
+How sessions are told apart: on 2.3 those of a collaborator or a device have names of their own (`anna@example.org/c4`,
+`anna@example.org/d17`, `anna@example.org/c4/d18`), on 2.4 every session has the mailbox's name and carries such a name
+in the field `user_device`, with the number 0 for an own password. The generated configuration sees to that.
 """
 
 import base64
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
@@ -33,11 +34,13 @@ class Sessions23:
         """The masks that together find every session of a login."""
         return [{"mask": [login]}, {"mask": [f"{login}/d*"]}]
 
-    def ended(self, login: str, device_id: int | None) -> list[dict]:
-        """The masks of one password's sessions, or of all."""
-        if device_id is None:
-            return self.listed(login)
-        return [{"mask": [_session_name(login, device_id) if device_id else login]}]
+    def ended(self, login: str, device_id: int) -> dict:
+        """The mask of one password's sessions."""
+        return {"mask": [_session_name(login, device_id) if device_id else login]}
+
+    def all_ended(self, login: str, connected: Callable[[str], list[Connection]]) -> list[dict]:
+        """The masks of every session of a login."""
+        return self.listed(login)
 
     def device_id(self, row: dict, login: str) -> int | None:
         """Whose session this is: a device's, the own password's (0), or another login's (None)."""
@@ -46,18 +49,20 @@ class Sessions23:
 
 
 class Sessions24:
-    """Sessions of Dovecot 2.4, which all have the login's name, and the device's in a field."""
+    """Sessions of Dovecot 2.4, which all have the mailbox's name, and the name of their own in a field."""
 
     def listed(self, login: str) -> list[dict]:
-        return [{"mask": [login]}]
+        return [{"mask": [_mailbox_of(login)]}]
 
-    def ended(self, login: str, device_id: int | None) -> list[dict]:
-        if device_id is None:
-            return self.listed(login)
-        return [{"mask": [_session_name(login, device_id)], "passdbField": "user_device"}]
+    def ended(self, login: str, device_id: int) -> dict:
+        return {"mask": [_session_name(login, device_id)], "passdbField": "user_device"}
+
+    def all_ended(self, login: str, connected: Callable[[str], list[Connection]]) -> list[dict]:
+        # By the mailbox's name its collaborators would be cut as well.
+        return [self.ended(login, device_id) for device_id in sorted({each.device_id for each in connected(login)})]
 
     def device_id(self, row: dict, login: str) -> int | None:
-        return _device_id(row.get("user_device"), login) if row.get("username") == login else None
+        return _device_id(row.get("user_device"), login) if row.get("username") == _mailbox_of(login) else None
 
 
 class DoveadmMailServer:
@@ -87,7 +92,10 @@ class DoveadmMailServer:
         address only those that come from there. Nobody being connected is success."""
         if not _can_be_connected(login) or (address and not _is_address(address)):
             return
-        masks = self._sessions.ended(login, device_id)
+        if device_id is None:
+            masks = self._sessions.all_ended(login, self.connections)
+        else:
+            masks = [self._sessions.ended(login, device_id)]
         from_there = [{**mask, "mask": [*mask["mask"], address]} for mask in masks] if address else masks
         self._ask("kick", from_there, accepting=NOBODY_CONNECTED)
 
@@ -113,6 +121,8 @@ class DoveadmMailServer:
     def _ask(self, command: str, questions: list[dict], accepting: int | None = None) -> list:
         """The results of one command for each of these parameters, all in one request; None for one that ended with the
         exit code that is acceptable."""
+        if not questions:
+            return []
         answers = self._request("POST", json=[[command, question, "postern"] for question in questions])
         if not isinstance(answers, list) or len(answers) != len(questions):
             raise self._not_understood()
@@ -171,6 +181,10 @@ def _can_be_connected(login: str) -> bool:
     connects from there. No login has such a name: Dovecot's `auth_username_chars` refuses the wildcards.
     """
     return bool(login) and "*" not in login and "?" not in login and not _is_network(login)
+
+
+def _mailbox_of(login: str) -> str:
+    return login.partition("/")[0]
 
 
 def _session_name(login: str, device_id: int) -> str:

@@ -40,9 +40,9 @@ class TemplateLetters:
                 trim_blocks=True,
                 lstrip_blocks=True,
             )
-            environment.install_gettext_translations(
-                Translations.load(HERE / "translations", [language]), newstyle=True
-            )
+            translations = Translations.load(HERE / "translations", [language])
+            environment.install_gettext_translations(translations, newstyle=True)
+            environment.filters["translate"] = translations.gettext
             environment.globals |= {
                 "product_name": self._settings.product_name,
                 "panel": self._settings.base_url,

@@ -249,7 +249,7 @@ def test_all_devices_are_disconnected_with_their_invitations(ports, actor, make,
 
 def test_renaming_leaves_the_password(ports, actor, make):
     phone = make()
-    devices.rename(actor, phone.device, "Old phone", "tablet")
+    devices.rename(ports, actor, phone.device, "Old phone", "tablet")
     stored = Device.get_by_id(phone.device.id)
     assert (stored.name, stored.icon) == ("Old phone", "tablet")
     assert opens(phone.device, phone.password)

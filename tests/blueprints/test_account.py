@@ -269,8 +269,8 @@ def test_a_hostile_browsers_name_is_text(new_client, anna, agent):
 
 
 def test_one_sees_ones_own_events_only(signed_in, anna, boris):
-    AuditEvent.create(action="test:thing:own", account=anna)
-    AuditEvent.create(action="test:thing:foreign", account=boris)
+    AuditEvent.create(action="test:thing:own", account=anna, mailbox=anna.mailbox)
+    AuditEvent.create(action="test:thing:foreign", account=boris, mailbox=boris.mailbox)
     page = signed_in.open("/account/activity")
     assert "test:thing:own" in page.text
     assert "test:thing:foreign" not in page.text
@@ -278,7 +278,7 @@ def test_one_sees_ones_own_events_only(signed_in, anna, boris):
 
 def test_older_events_are_on_further_pages(signed_in, anna):
     for number in range(70):
-        AuditEvent.create(action=f"test:number:{number}-", account=anna)
+        AuditEvent.create(action=f"test:number:{number}-", account=anna, mailbox=anna.mailbox)
     page, seen = signed_in.open("/account/activity"), ""
     while "Older" in page.links:
         seen += page.text

@@ -583,10 +583,21 @@ def imap_accepts(port: int, user: str | bytes, password: str | bytes, **named: s
     try:
         imap_login(port, user, password, **named).logout()
     except imaplib.IMAP4.error as error:
-        if "AUTHENTICATIONFAILED" not in str(error):
+        if not any(code in str(error) for code in ("AUTHENTICATIONFAILED", "CONTACTADMIN")):
             raise
         return False
     return True
+
+
+class Pop3From(poplib.POP3):
+    """A client at another address of this machine."""
+
+    def __init__(self, port: int, source: str):
+        self._source = source
+        super().__init__(HOST, port, timeout=CLIENT_SECONDS)
+
+    def _create_socket(self, timeout: float) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout, source_address=(self._source, 0))
 
 
 def pop3_login(port: int, user: str, password: str) -> poplib.POP3:

@@ -1,186 +1,71 @@
 """Device passwords for real: Dovecot and Postfix judge what Postern's own actions made, on SQLite and on MariaDB."""
 
-import base64
 import contextlib
-import dataclasses
 import imaplib
 import itertools
 import poplib
 import smtplib
-import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from postern.actions import devices
-from postern.actions.actor import Actor
 from postern.actions.devices import Made, Wanted
-from postern.actions.ports import Ports
-from postern.adapters.dovecot import DoveadmMailServer
-from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryMailer, NoBreachedPasswords
 from postern.models import Account, Device, LastLogin, now
-from tests.mailhost.fixtures import DOVECOT_ACCOUNT, Accounts, grant
-from tests.mailhost.servers import (
-    HOST,
-    REFUSE_QUICKLY,
-    Dovecot,
-    Idle,
-    MailSink,
-    Postfix,
-    free_port,
-    idle,
-    imap_accepts,
-    imap_login,
-    mail_settings,
-    pop3_login,
-    wait_until,
-)
+from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
+from tests.mailhost.servers import HOST, Idle, pop3_login, wait_until
 
-OWN_PASSWORD = "Right-Password-1"
-WEBMAIL, ELSEWHERE = "127.0.0.2", "127.0.0.3"
 EVERYTHING = Device.IMAP | Device.POP3 | Device.SENDING
 MEGABYTE = 1024 * 1024
 
 numbers = itertools.count(1)
 
 
-class Person:
+class Person(Login):
     """Somebody with a mailbox and devices."""
-
-    def __init__(self, host: "MailHost", address: str):
-        self._host, self.address = host, address
-
-    @property
-    def account(self) -> Account:
-        return Account.by_login(self.address)
-
-    @property
-    def actor(self) -> Actor:
-        return Actor(account=self.account, address="192.0.2.1")
 
     def make(self, protocols: int = EVERYTHING, expires_at: int | None = None) -> Made:
         """A new device, made as the panel makes it."""
         number = next(numbers)
         wanted = Wanted(f"Device {number}", "smartphone", protocols, expires_at=expires_at)
-        with self._host.accounts.connected():
-            return devices.make(self._host.ports, self.actor, self.account, wanted, f"form {number}")
+        with self.host.accounts.connected():
+            return devices.make(self.host.ports, self.actor, self.account, wanted, f"form {number}")
 
     def change(self, made: Made) -> Made:
-        with self._host.accounts.connected():
-            return devices.change_password(self._host.ports, self.actor, made.device)[0]
+        with self.host.accounts.connected():
+            return devices.change_password(self.host.ports, self.actor, made.device)[0]
 
     def disconnect(self, made: Made) -> None:
-        with self._host.accounts.connected():
-            assert devices.disconnect(self._host.ports, self.actor, made.device)
+        with self.host.accounts.connected():
+            assert devices.disconnect(self.host.ports, self.actor, made.device)
 
     def require_devices(self) -> None:
-        with self._host.accounts.connected():
-            assert devices.require(self._host.ports, self.actor, self.account.mailbox, True)
+        with self.host.accounts.connected():
+            assert devices.require(self.host.ports, self.actor, self.account.mailbox, True)
 
     def set_state(self, state: str) -> None:
-        self._host.accounts.set_state(self.address, state)
+        self.host.accounts.set_state(self.address, state)
 
     def last_logins(self) -> set[tuple[int, str, str]]:
         """Device, protocol and address of each."""
-        with self._host.accounts.connected():
+        with self.host.accounts.connected():
             rows = list(LastLogin.select().where(LastLogin.login_id == self.account.id))
         assert all(abs(row.last_access - now()) < 60 for row in rows)
         return {(row.device_id, row.service, row.ip) for row in rows}
 
-    def imap(self, password: str | bytes, **named: str) -> imaplib.IMAP4:
-        return imap_login(self._host.port("imap"), self.address, password, **named)
-
-    def opens_imap(self, password: str | bytes, **named: str) -> bool:
-        return imap_accepts(self._host.port("imap"), self.address, password, **named)
-
-    def opens_pop3(self, password: str) -> bool:
-        try:
-            pop3_login(self._host.port("pop3"), self.address, password).quit()
-        except poplib.error_proto:
-            return False
-        return True
-
-    def opens_submission(self, password: str) -> bool:
-        return self._opens_smtp(self._host.port("submission"), password)
-
-    def opens_postfix(self, password: str) -> bool:
-        return self._opens_smtp(self._host.postfix.port, password)
-
-    def opens_sieve(self, password: str, source: str = HOST) -> bool:
-        with socket.create_connection((HOST, self._host.port("sieve")), 10, source_address=(source, 0)) as connection:
-            stream = connection.makefile("rwb")
-            answers = (line.split()[0] for line in stream)
-            assert b"OK" in answers
-            stream.write(b'AUTHENTICATE "PLAIN" "%s"\r\n' % plain(self.address, password))
-            stream.flush()
-            return next(answers) == b"OK"
-
-    def _opens_smtp(self, port: int, password: str) -> bool:
-        with smtplib.SMTP(HOST, port, timeout=10) as smtp:
-            smtp.ehlo()
-            return smtp.docmd("AUTH PLAIN", plain(self.address, password).decode())[0] == 235
-
-    def waits_in_idle(self, password: str) -> Idle:
-        return idle(self.imap(password))
-
-
-@dataclasses.dataclass
-class MailHost:
-    dovecot: Dovecot
-    postfix: Postfix
-    relay: MailSink
-    accounts: Accounts
-    ports: Ports
-
-    def port(self, name: str) -> int:
-        return self.dovecot.port(name)
-
-    def add(self, quota_bytes: int = 0) -> Person:
-        address = f"person{next(numbers)}@example.org"
-        self.accounts.add(address, OWN_PASSWORD, quota_bytes=quota_bytes)
-        return Person(self, address)
-
 
 @pytest.fixture(scope="module")
-def host(request, module_database_url, tmp_path_factory) -> Iterator[MailHost]:
-    """On MariaDB, Dovecot reads and writes with the account that `grants` makes."""
-    accounts = Accounts(module_database_url)
-    with MailSink() as relay:
-        settings = mail_settings(
-            module_database_url,
-            tmp_path_factory.mktemp("instance"),
-            mail_from="postern@example.org",
-            submission_relay=f"{HOST}:{relay.port}",
-            postfix_sasl_socket=f"{HOST}:{free_port()}",
-            webmail_hosts=(WEBMAIL, "127.16.0.0/14", "127.0.4.32/29", "2001:db8::/126"),
-            **DOVECOT_ACCOUNT,
-        )
-        if module_database_url.startswith("mysql:"):
-            grant(request.getfixturevalue("mariadb_server"), settings)
-        ports = Ports(
-            settings,
-            DoveadmMailServer(settings.doveadm_url, settings.doveadm_key),
-            MemoryMailer(),
-            TemplateLetters(settings),
-            NoBreachedPasswords(),
-        )
-        with (
-            Dovecot(settings, REFUSE_QUICKLY) as dovecot,
-            Postfix(f"inet:{settings.postfix_sasl_socket}", relay.port) as postfix,
-        ):
-            yield MailHost(dovecot, postfix, relay, accounts, ports)
+def host(mail_host: MailHost) -> MailHost:
+    return mail_host
 
 
 @pytest.fixture
 def person(host: MailHost) -> Person:
-    return host.add()
+    return new_person(host)
 
 
-def plain(address: str, password: str) -> bytes:
-    """The secret of SASL PLAIN (RFC 4616)."""
-    return base64.b64encode(f"\0{address}\0{password}".encode())
+def new_person(host: MailHost, **named: int) -> Person:
+    return Person(host, host.add(**named))
 
 
 def at_once(function, *arguments) -> list:
@@ -217,7 +102,7 @@ def test_fifty_devices_on_one_mailbox(host: MailHost, person: Person):
 
 
 def test_a_device_opens_its_mailbox_by_every_protocol_but_sieve(host: MailHost):
-    person = host.add(quota_bytes=5 * MEGABYTE)
+    person = new_person(host, quota_bytes=5 * MEGABYTE)
     password = person.make().password
     with smtplib.LMTP(HOST, host.port("lmtp"), timeout=10) as lmtp:
         lmtp.sendmail("far@example.net", [person.address], b"Subject: waiting\r\n\r\nHello\r\n")
@@ -295,7 +180,7 @@ def test_a_selector_opens_nothing_with_the_verifier_of_another_device(person: Pe
 
 
 def test_a_device_does_not_open_another_mailbox(host: MailHost, person: Person):
-    stranger = host.add()
+    stranger = new_person(host)
     password = person.make().password
     assert not any(at_once(lambda opens: opens(password), (stranger.opens_imap, stranger.opens_postfix)))
     assert person.opens_imap(password)

@@ -31,7 +31,7 @@ from postern import mail_server_config
 from postern.adapters.dovecot import DoveadmMailServer
 from postern.mail_server_config import ConfigurationError
 from postern.settings import DOVECOT_VERSIONS
-from tests.mailhost.fixtures import DOVECOT_ACCOUNT, Accounts, grant
+from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from tests.mailhost.servers import (
     HOST,
     IS_ROOT,

@@ -5,15 +5,24 @@ from flask_babel import gettext as _
 from flask_babel import refresh
 from flask_login import current_user
 
-from postern.actions import connections, passphrase, passwords, preferences, sessions
+from postern.actions import (
+    connections,
+    devices,
+    mail_programs,
+    passphrase,
+    passwords,
+    permissions,
+    preferences,
+    sessions,
+)
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.user_agents import browser_name
 from postern.blueprints.web import guards, hx, words
+from postern.blueprints.web.audit_words import sentence
 from postern.blueprints.web.errors import wait_sentence
 from postern.models import AuditEvent
 
-from .events import sentence
 from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
@@ -182,6 +191,21 @@ def _event_id(text: str) -> int:
     if not text.isdecimal() or len(text) > 18:
         raise ValueError(text)
     return int(text)
+
+
+@blueprint.get("/permissions")
+@guards.signed_in
+def show_permissions():
+    """What a collaborator may do in the mailbox that they share."""
+    account, settings = current_user.account, guards.ports().settings
+    collaboration = account.collaboration or abort(404)
+    return hx.render(
+        "account/permissions.html",
+        mailbox=account.mailbox,
+        collaboration=collaboration,
+        permission_values=permissions,
+        servers=mail_programs.recommended(settings, account.login, devices.protocols_for(account)),
+    )
 
 
 @blueprint.get("/preferences")

@@ -6,10 +6,10 @@ from flask import Blueprint, Response, abort, flash, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from postern.actions import connections, devices, invitations
+from postern.actions import authority, connections, devices, invitations
 from postern.actions.text import Refused
 from postern.blueprints.web import device_forms, guards, hx, words
-from postern.models import Device, Mailbox, now
+from postern.models import Account, Device, Mailbox, now
 
 from .forms import NewDeviceForm, RenameForm, RequirementForm
 
@@ -23,37 +23,45 @@ DEVICE = "/<int(max=2147483647):device_id>"
 @blueprint.get("/")
 @guards.signed_in
 def list_devices():
-    connected = connections.of(guards.ports(), current_user.account)
+    accounts = devices.looked_after(current_user.account) or abort(404)
     return hx.render(
         "devices/list.html",
-        mailbox=_mailbox(),
-        rows=devices.rows(current_user.account, connected),
-        connected=connected,
-        invitations=invitations.pending(current_user.account),
+        mailbox=current_user.account.mailbox,
+        keeps_mailbox=authority.may_keep_mailbox(current_user.account),
+        lists=[_list_of(account) for account in accounts],
         recipient=invitations.recipient,
         protocol_words=device_forms.protocol_words,
         can_have_profile=device_forms.can_have_profile,
     )
 
 
+def _list_of(account: Account) -> dict:
+    """One account's devices and pending invitations; `of` is what tells the mailbox's from one's own in an address."""
+    connected = connections.of(guards.ports(), account)
+    return {
+        "account": account,
+        "of": None if account.id == current_user.account.id else device_forms.MAILBOX,
+        "rows": devices.rows(account, connected),
+        "unknown": connected.unknown,
+        "invitations": invitations.pending(account),
+    }
+
+
 @blueprint.get("/new")
 @guards.recent_password
 def new():
-    _mailbox()
     return _new_page(NewDeviceForm(request_id=secrets.token_urlsafe(32)))
 
 
 @blueprint.post("/")
 @guards.recent_password
 def create():
-    _mailbox()
-    form = NewDeviceForm()
+    account, form = device_forms.acted_for(), NewDeviceForm()
     if not form.validate():
         return _new_page(form, 422)
     try:
-        made = devices.make(
-            guards.ports(), guards.actor(), current_user.account, form.wanted(form.login), form.request_id.data
-        )
+        wanted = form.wanted(form.login)
+        made = devices.make(guards.ports(), guards.actor(), account, wanted, form.request_id.data)
     except Refused as refusal:
         form.refuse(refusal, "name")
         return _new_page(form, 422)
@@ -84,7 +92,8 @@ def password(device_id: int):
 @blueprint.post(f"{DEVICE}/password")
 @guards.recent_password
 def change_password(device_id: int):
-    return _handover_page(_new_password(_own(device_id)))
+    made = _new_password(_own(device_id))
+    return _handover_page(made) if made else hx.redirect(url_for(".list_devices"))
 
 
 @blueprint.get(f"{DEVICE}/profile")
@@ -97,7 +106,8 @@ def profile(device_id: int):
 @guards.recent_password
 def download_profile(device_id: int):
     """A profile carries a password of its own: so none is stored, and none travels through a form."""
-    return device_forms.profile_of(_new_password(_with_profile(device_id)))
+    made = _new_password(_with_profile(device_id))
+    return device_forms.profile_of(made) if made else hx.redirect(url_for(".list_devices"))
 
 
 @blueprint.get(f"{DEVICE}/name")
@@ -114,7 +124,7 @@ def rename(device_id: int):
     if not form.validate():
         return _name_page(device, form, 422)
     try:
-        devices.rename(guards.actor(), device, form.name.data, form.icon.data)
+        devices.rename(guards.ports(), guards.actor(), device, form.name.data, form.icon.data)
     except Refused as refusal:
         form.refuse(refusal, "name")
         return _name_page(device, form, 422)
@@ -141,18 +151,20 @@ def disconnect(device_id: int):
 @blueprint.get("/disconnection")
 @guards.recent_password
 def disconnection_of_all():
+    account = device_forms.acted_for()
     return hx.render(
         "devices/disconnection_of_all.html",
-        devices=list(current_user.account.devices.order_by(Device.id.desc())),
-        invitations=invitations.pending(current_user.account),
+        devices=list(account.devices.order_by(Device.id.desc())),
+        invitations=invitations.pending(account),
         recipient=invitations.recipient,
+        of=request.args.get("of"),
     )
 
 
 @blueprint.post("/disconnection")
 @guards.recent_password
 def disconnect_all():
-    ended = devices.disconnect_all(guards.ports(), guards.actor(), current_user.account)
+    ended = devices.disconnect_all(guards.ports(), guards.actor(), device_forms.acted_for())
     flash(_("All devices are disconnected. Their passwords open nothing any more."), "success")
     words.flash_pending(all(ended))
     return hx.redirect(url_for(".list_devices"))
@@ -161,10 +173,11 @@ def disconnect_all():
 @blueprint.get("/requirement")
 @guards.recent_password
 def requirement():
-    connected = connections.of(guards.ports(), current_user.account)
+    mailbox = _mailbox()
+    connected = connections.of(guards.ports(), mailbox.account)
     return hx.render(
         "devices/requirement.html",
-        mailbox=_mailbox(),
+        mailbox=mailbox,
         programs=connected.by_own_password,
         unknown=connected.unknown,
         has_webmail=bool(guards.ports().settings.webmail_hosts),
@@ -185,12 +198,15 @@ def require():
 
 
 def _mailbox() -> Mailbox:
-    """The signed-in account's mailbox: whoever has none has no devices."""
-    return current_user.account.mailbox or abort(404)
+    """The mailbox whose settings the signed-in account keeps."""
+    account = current_user.account
+    return account.mailbox if authority.may_keep_mailbox(account) else abort(404)
 
 
 def _own(device_id: int) -> Device:
-    return current_user.account.devices.where(Device.id == device_id).first() or abort(404)
+    """A device of one of the accounts that the signed-in one looks after."""
+    accounts = devices.looked_after(current_user.account)
+    return Device.get_or_none(Device.id == device_id, Device.account.in_(accounts)) or abort(404)
 
 
 def _with_profile(device_id: int) -> Device:
@@ -198,17 +214,21 @@ def _with_profile(device_id: int) -> Device:
     return device if device_forms.can_have_profile(device) else abort(404)
 
 
-def _new_password(device: Device) -> devices.Made:
+def _new_password(device: Device) -> devices.Made | None:
+    """A new password for the device; None when that was refused, which the next page says."""
     try:
         made, ended = devices.change_password(guards.ports(), guards.actor(), device)
-    except Refused:
-        abort(404)
+    except Refused as refusal:
+        flash(words.translated(refusal), "error")
+        return None
     words.flash_pending(ended)
     return made
 
 
 def _new_page(form: NewDeviceForm, status: int = 200):
-    return hx.render("devices/new.html", status, form=form)
+    account = device_forms.acted_for()
+    device_forms.offer_protocols(form, account)
+    return hx.render("devices/new.html", status, form=form, acted_for=account, of=request.args.get("of"))
 
 
 def _name_page(device: Device, form: RenameForm, status: int = 200):

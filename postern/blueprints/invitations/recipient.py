@@ -81,7 +81,7 @@ def profile(token: str):
     if accepted is None or not device_forms.can_have_profile(accepted.device):
         abort(410)
     try:
-        made, _ended = devices.change_password(guards.ports(), guards.actor(), accepted.device)
+        made, _ended = devices.change_password(guards.ports(), guards.actor(), accepted.device, by=accepted.invited_by)
     except Refused:
         abort(410)
     return device_forms.profile_of(made)

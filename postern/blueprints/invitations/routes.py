@@ -1,12 +1,12 @@
 """Invitations as their inviter sees them: made, sent again, withdrawn."""
 
-from flask import Blueprint, abort, flash, url_for
+from flask import Blueprint, abort, flash, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from postern.actions import invitations
+from postern.actions import devices, invitations
 from postern.actions.text import Refused
-from postern.blueprints.web import guards, hx
+from postern.blueprints.web import device_forms, guards, hx
 from postern.models import DeviceInvitation
 
 from .forms import InvitationForm, ResendForm
@@ -26,22 +26,20 @@ def list_invitations():
 @blueprint.get("/new")
 @guards.recent_password
 def new():
-    _refuse_without_mailbox()
     return _new_page(InvitationForm())
 
 
 @blueprint.post("/")
 @guards.recent_password
 def create():
-    _refuse_without_mailbox()
-    form = InvitationForm()
+    account, form = device_forms.acted_for(), InvitationForm()
     if not form.validate():
         return _new_page(form, 422)
     try:
         invited = invitations.invite(
             guards.ports(),
             guards.actor(),
-            current_user.account,
+            account,
             form.wanted(),
             form.email.data,
             form.mailed.data,
@@ -89,18 +87,17 @@ def withdraw(invitation_id: int):
     return hx.redirect(url_for("devices.list_devices"))
 
 
-def _refuse_without_mailbox() -> None:
-    if current_user.account.mailbox is None:
-        abort(404)
-
-
 def _own(invitation_id: int) -> DeviceInvitation:
-    own = DeviceInvitation.pending(current_user.account).where(DeviceInvitation.id == invitation_id)
-    return own.first() or abort(404)
+    """An invitation of one of the accounts whose devices the signed-in one looks after."""
+    accounts = devices.looked_after(current_user.account)
+    pending = (DeviceInvitation.pending(account).where(DeviceInvitation.id == invitation_id) for account in accounts)
+    return next((found for query in pending if (found := query.first())), None) or abort(404)
 
 
 def _new_page(form: InvitationForm, status: int = 200):
-    return hx.render("invitations/new.html", status, form=form)
+    account = device_forms.acted_for()
+    device_forms.offer_protocols(form, account)
+    return hx.render("invitations/new.html", status, form=form, of=request.args.get("of"))
 
 
 def _letter_page(invitation: DeviceInvitation, form: ResendForm):

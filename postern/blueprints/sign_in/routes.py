@@ -8,7 +8,7 @@ from postern.actions import passwords, recovery, sessions
 from postern.actions import sign_in as ways_in
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
-from postern.blueprints.web import guards, hx, words
+from postern.blueprints.web import guards, hx
 from postern.blueprints.web.errors import wait_sentence
 
 from .forms import ConfirmForm, ForgottenForm, SignInForm
@@ -73,7 +73,7 @@ def send_link():
     if not form.validate():
         return hx.render("sign_in/forgotten.html", 422, form=form)
     recovery.ask_for_link(guards.ports(), guards.actor(), form.login.data)
-    return hx.render("sign_in/link_sent.html", masked=words.masked(form.login.data))
+    return hx.render("sign_in/link_sent.html", masked=recovery.masked_contact(guards.ports(), form.login.data))
 
 
 @blueprint.get("/confirm-password")

@@ -5,17 +5,18 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from operator import or_
 
-from flask import Response
+from flask import Response, abort, request
 from flask_babel import lazy_gettext as _l
 from flask_babel import to_utc
+from flask_login import current_user
 from wtforms import DateField, RadioField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional, ValidationError
 from wtforms.widgets import CheckboxInput
 
-from postern.actions import mail_programs, set_up
+from postern.actions import devices, mail_programs, set_up
 from postern.actions.devices import ICONS, LONGEST_LIFE, Made, Wanted
-from postern.models import Device
+from postern.models import Account, Device
 
 from . import guards
 from .forms import PanelForm, longest, required
@@ -31,6 +32,7 @@ ICON_WORDS = {
 }
 PROTOCOL_WORDS = {Device.IMAP: _l("IMAP"), Device.POP3: _l("POP3"), Device.SENDING: _l("Sending (SMTP)")}
 APPLE_PROFILE = "application/x-apple-aspen-config"
+MAILBOX = "mailbox"
 USUAL_PROTOCOLS = [Device.IMAP, Device.SENDING]
 
 
@@ -68,6 +70,20 @@ class DeviceForm(PanelForm):
         return Wanted(self.name.data, self.icon.data, protocols, user, _end_of(self.expires_at.data))
 
 
+def acted_for() -> Account:
+    """Whose devices a page is about: the signed-in account's own or, with `of=mailbox` in the address, those of the
+    mailbox's owner, for a collaborator who keeps its settings. Whoever may have none finds nothing here."""
+    own = request.args.get("of") != MAILBOX
+    found = (each for each in devices.looked_after(current_user.account) if (each.id == current_user.account.id) == own)
+    return next(found, None) or abort(404)
+
+
+def offer_protocols(form: PanelForm, account: Account) -> None:
+    """Offer only what a device of this account may do in the hands of the signed-in one."""
+    allowed = devices.protocols_for(account) & devices.protocols_for(current_user.account)
+    form.protocols.choices = choices({each: word for each, word in PROTOCOL_WORDS.items() if each & allowed})
+
+
 def protocol_words(protocols: int) -> list[str]:
     """The protocols of a device in words."""
     return [str(word) for protocol, word in PROTOCOL_WORDS.items() if protocols & protocol]
@@ -96,7 +112,7 @@ def profile_of(made: Made) -> Response:
     device = made.device
     account = device.account
     content = set_up.apple_profile(guards.ports().settings, account, device.name, made.password, device.protocols)
-    return apple_download(content, account.login)
+    return apple_download(content, account.login.replace("/", "-"))
 
 
 def apple_download(profile: bytes, name: str) -> Response:

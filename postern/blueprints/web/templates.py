@@ -6,6 +6,8 @@ from flask import Flask, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from postern.actions import authority
+from postern.actions.devices import looked_after
 from postern.models import Account
 from postern.settings import Settings
 
@@ -45,10 +47,14 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def navigation(account: Account) -> list[Section]:
     """The sections that the signed-in account can open."""
-    devices = [("devices.list_devices", _("Devices"), "smartphone")] if account.mailbox else []
+    devices = [("devices.list_devices", _("Devices"), "smartphone")]
+    collaborations = [("collaborations.list_collaborations", _("Collaborations"), "users")]
+    own_permissions = [("account.show_permissions", _("My permissions"), "list-checks")]
     sections = (
+        *(own_permissions if account.is_collaborator else []),
         ("account.password", _("Password"), "key-round"),
-        *devices,
+        *(devices if looked_after(account) else []),
+        *(collaborations if authority.may_keep_mailbox(account) else []),
         ("account.list_sessions", _("Sessions"), "monitor-smartphone"),
         ("account.activity", _("Activity"), "history"),
         ("account.show_preferences", _("Preferences"), "settings-2"),

@@ -51,6 +51,17 @@ function fill(button, password) {
   for (const element of button.closest(".field").querySelectorAll("[data-suggested]")) element.hidden = false;
 }
 
+// A proposal's button puts its value into the field; without this script it sends it.
+document.addEventListener("click", event => {
+  const proposal = event.target.closest("[data-fill]");
+  if (!proposal) return;
+  event.preventDefault();
+  const input = document.querySelector(proposal.dataset.fill);
+  input.value = proposal.value;
+  input.dispatchEvent(new Event("input", {bubbles: true}));
+  input.focus();
+});
+
 document.addEventListener("click", event => {
   const button = event.target.closest("[data-reveal], [data-copy], [data-suggest]");
   if (!button) return;

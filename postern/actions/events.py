@@ -1,9 +1,6 @@
 """The audit trail's actions in words."""
 
-from flask_babel import gettext as _
-
 from postern.actions.text import N_
-from postern.models import AuditEvent
 
 SENTENCES = {
     "web:session:started": N_("Signed in"),
@@ -36,10 +33,12 @@ SENTENCES = {
     "operator:manager:added": N_("The account was created"),
     "operator:account:locked": N_("The account was locked by the operator"),
     "operator:account:link-made": N_("The operator made a link to set a new password"),
+    "mail:session:started": N_("Signed in to the mailbox"),
+    "web:collaboration:made": N_("A collaborator was added"),
+    "web:collaboration:link-sent": N_("The e-mail to set the password was sent again"),
+    "web:collaboration:permissions-changed": N_("The permissions of a collaborator were changed"),
+    "web:collaboration:reset": N_("The password of a collaborator was reset"),
+    "web:collaboration:disabled": N_("A collaborator was disabled"),
+    "web:collaboration:removed": N_("A collaborator was removed"),
+    "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
 }
-
-
-def sentence(event: AuditEvent) -> str:
-    """What happened, for the person it happened to."""
-    known = SENTENCES.get(event.action)
-    return _(known) if known else event.action

@@ -1,0 +1,1 @@
+"""Collaborators of a mailbox: the list, a new one, and what its menu offers."""

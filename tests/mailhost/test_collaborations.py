@@ -1,0 +1,373 @@
+"""Collaborators for real: Dovecot and Postfix hold them to their permissions, on SQLite and on MariaDB."""
+
+import contextlib
+import imaplib
+import itertools
+import poplib
+import smtplib
+
+import pytest
+
+from postern.actions import collaborations, devices, permissions
+from postern.actions.devices import Wanted
+from postern.actions.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
+from postern.models import Account, Collaboration, Device, Service
+from tests.mailhost.accounts import CHEAP
+from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
+from tests.mailhost.servers import HOST, Idle, wait_until
+
+PASSWORD = "Collaborator-1"
+READING, WRITING, FETCHING, SENDING = (
+    {"read"},
+    {"read", "flag", "append", "copy", "create", "delete", "expunge"},
+    {"fetch by POP3", "delete by POP3"},
+    {"submission", "postfix"},
+)
+
+# What each set of permissions opens from anywhere, and what besides from the webmail's host.
+TABLE = {
+    READ: (set(), READING),
+    READ | WRITE: (set(), WRITING),
+    READ | WRITE | SEND: (set(), WRITING | SENDING),
+    READ | WRITE | SEND | IMAP: (WRITING | SENDING, WRITING | SENDING),
+    READ | WRITE | SEND | POP3: (FETCHING | SENDING, FETCHING | SENDING | WRITING),
+    READ | WRITE | SEND | IMAP | POP3: (WRITING | FETCHING | SENDING, WRITING | FETCHING | SENDING),
+}
+# Managing settings is the panel's business: the mail server knows nothing of it.
+TABLE |= {granted | SETTINGS: opened for granted, opened in TABLE.items()}
+
+numbers = itertools.count(1)
+
+
+class Collaborator(Login):
+    """Somebody who opens another's mailbox, written straight into the tables."""
+
+    def __init__(self, host: MailHost, owner: Login, granted: int, password: str | None = PASSWORD):
+        super().__init__(host, f"c{next(numbers)}/{owner.address}")
+        self.owner = owner
+        with host.accounts.connected():
+            account = Account.create(
+                login=self.address,
+                role=Account.COLLABORATOR,
+                contact_email="far@example.net",
+                password_hash=password and CHEAP.hash(password),
+            )
+            mailbox = owner.account.mailbox
+            Collaboration.create(account=account, mailbox=mailbox, permissions=granted, created_by_login=owner.address)
+
+    @property
+    def collaboration(self) -> Collaboration:
+        return self.account.collaboration
+
+    def act(self, action, *arguments) -> object:
+        """What the owner does to them in the panel."""
+        with self.host.accounts.connected():
+            return action(self.host.ports, self.owner.actor, self.collaboration, *arguments)
+
+    def add_device(self, protocols: int) -> str:
+        with self.host.accounts.connected():
+            account = self.account
+            wanted = Wanted("Phone", "smartphone", protocols)
+            return devices.make(self.host.ports, self.actor, account, wanted, f"{self.address}").password
+
+    def openings(self, password: str, source: str = HOST) -> set[str]:
+        """The protocols that let this password in."""
+        ways = ("imap", "pop3", "submission", "postfix", "sieve")
+        return {way for way in ways if getattr(self, f"opens_{way}")(password, source=source)}
+
+
+@pytest.fixture(scope="module")
+def host(mail_host: MailHost) -> MailHost:
+    return mail_host
+
+
+@pytest.fixture
+def owner(host: MailHost) -> Login:
+    return Login(host, host.add())
+
+
+def deliver(host: MailHost, address: str) -> str:
+    """A message by LMTP; its subject."""
+    subject = f"message {next(numbers)}"
+    with smtplib.LMTP(HOST, host.port("lmtp"), timeout=10) as lmtp:
+        lmtp.sendmail("far@example.net", [address], f"Subject: {subject}\r\n\r\nHello\r\n".encode())
+    return subject
+
+
+class Mailbox:
+    """What the owner sees."""
+
+    def __init__(self, owner: Login):
+        self.imap = owner.imap(OWN_PASSWORD)
+
+    def count(self, folder: str = "INBOX") -> int:
+        answer, [count] = self.imap.select(folder)
+        return int(count) if answer == "OK" else 0
+
+    def flagged(self) -> int:
+        self.imap.select("INBOX")
+        return len(self.imap.search(None, "FLAGGED")[1][0].split())
+
+    def has_folder(self, name: str) -> bool:
+        return bool(self.imap.list('""', name)[1][0])
+
+
+def tried_by_imap(collaborator: Collaborator, source: str) -> set[str]:
+    """What a session can bring about, each looked at through the owner's eyes: Dovecot answers OK to a STORE that it
+    does not carry out."""
+    try:
+        imap = collaborator.imap(PASSWORD, source=source)
+    except imaplib.IMAP4.error:
+        return set()
+    seen, done = Mailbox(collaborator.owner), set()
+    folder, doomed = f"Folder{next(numbers)}", f"Doomed{next(numbers)}"
+    subject = deliver(collaborator.host, collaborator.owner.address)
+    before, copies = seen.count(), seen.count("Trash")
+    seen.imap.create(doomed)
+
+    try:
+        imap.select("INBOX")
+    except imaplib.IMAP4.readonly:
+        # What imaplib would refuse to send from now on is what has to be tried.
+        imap.is_readonly = True
+    newest = str(before)
+    if subject.encode() in imap.fetch(newest, "(BODY.PEEK[HEADER])")[1][0][1]:
+        done.add("read")
+    imap.store(newest, "+FLAGS", r"(\Flagged)")
+    if seen.flagged():
+        done.add("flag")
+    imap.copy(newest, "Trash")
+    if seen.count("Trash") > copies:
+        done.add("copy")
+    imap.append("INBOX", None, None, b"Subject: appended\r\n\r\nHello\r\n")
+    if seen.count() > before:
+        done.add("append")
+    imap.create(folder)
+    if seen.has_folder(folder):
+        done.add("create")
+    imap.delete(doomed)
+    if not seen.has_folder(doomed):
+        done.add("delete")
+    present = seen.count()
+    imap.store(newest, "+FLAGS", r"(\Deleted)")
+    imap.expunge()
+    if seen.count() < present:
+        done.add("expunge")
+    imap.logout()
+    seen.imap.logout()
+    return done
+
+
+def tried_by_pop3(collaborator: Collaborator, source: str) -> set[str]:
+    deliver(collaborator.host, collaborator.owner.address)
+    try:
+        pop3 = collaborator.pop3(PASSWORD, source)
+    except poplib.error_proto:
+        return set()
+    before = pop3.stat()[0]
+    pop3.retr(before)
+    pop3.dele(before)
+    pop3.quit()
+    seen = Mailbox(collaborator.owner)
+    deleted = {"delete by POP3"} if seen.count() < before else set()
+    seen.imap.logout()
+    return {"fetch by POP3"} | deleted
+
+
+def tried_by_sending(collaborator: Collaborator, source: str) -> set[str]:
+    host, done = collaborator.host, set()
+    for listener, port in (("submission", host.port("submission")), ("postfix", host.postfix.port)):
+        subject = f"sent {next(numbers)}"
+        with smtplib.SMTP(HOST, port, timeout=10, source_address=(source, 0)) as smtp:
+            try:
+                smtp.login(collaborator.address, PASSWORD)
+                message = f"Subject: {subject}\r\n\r\nHello\r\n".encode()
+                smtp.sendmail(collaborator.owner.address, ["far@example.net"], message)
+            except (smtplib.SMTPAuthenticationError, smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused):
+                continue
+        wait_until(lambda subject=subject: _is_sent(host, subject), "the mail is sent", 10)
+        done.add(listener)
+    return done
+
+
+def _is_sent(host: MailHost, subject: str) -> bool:
+    return subject in [each.message["Subject"] for each in host.relay.messages]
+
+
+@pytest.mark.parametrize("granted", TABLE, ids=lambda granted: "-".join(_words(granted)))
+def test_each_permission_opens_what_it_says_and_nothing_more(host: MailHost, owner: Login, granted: int):
+    assert permissions.completed(granted) == granted
+    collaborator = Collaborator(host, owner, granted)
+    for source, expected in zip((HOST, WEBMAIL), TABLE[granted], strict=True):
+        tried = (tried_by_imap, tried_by_pop3, tried_by_sending)
+        assert set().union(*(each(collaborator, source) for each in tried)) == expected, source
+        # Filters could send mail on: they are the owner's alone.
+        assert not collaborator.opens_sieve(PASSWORD, source=source)
+
+
+def _words(granted: int) -> list[str]:
+    names = {READ: "read", WRITE: "write", SEND: "send", IMAP: "imap", POP3: "pop3", SETTINGS: "settings"}
+    return [name for permission, name in names.items() if granted & permission]
+
+
+def test_somebody_who_only_says_to_be_the_webmail_is_refused(host: MailHost, owner: Login):
+    reader = Collaborator(host, owner, READ)
+    with pytest.raises(imaplib.IMAP4.error, match="webmail only"):
+        reader.imap(PASSWORD, source=ELSEWHERE, originating_ip=WEBMAIL)
+    assert reader.opens_imap(PASSWORD, source=WEBMAIL, originating_ip="198.51.100.7")
+
+
+def test_nobody_gives_themselves_more_rights_in_the_mailbox(host: MailHost, owner: Login):
+    reader = Collaborator(host, owner, READ)
+    imap = reader.imap(PASSWORD, source=WEBMAIL)
+    assert "ACL" not in imap.capabilities
+    with pytest.raises(imaplib.IMAP4.error):
+        imap.setacl("INBOX", reader.address, "lrwstipekxa")
+
+
+def test_the_owner_is_held_to_nothing(host: MailHost, owner: Login):
+    Collaborator(host, owner, READ)
+    imap, subject = owner.imap(OWN_PASSWORD), deliver(host, owner.address)
+    assert imap.select("INBOX") == ("OK", [b"1"])
+    assert subject.encode() in imap.fetch("1", "(RFC822)")[1][0][1]
+    imap.store("1", "+FLAGS", r"(\Deleted)")
+    imap.expunge()
+    assert imap.select("INBOX") == ("OK", [b"0"])
+    assert imap.create("Projects")[0] == imap.delete("Projects")[0] == "OK"
+
+
+def test_passwords_do_not_open_the_logins_of_others(host: MailHost, owner: Login):
+    collaborator, other = Collaborator(host, owner, READ | WRITE | SEND | IMAP), Login(host, host.add())
+    assert not owner.opens_imap(PASSWORD)
+    assert not collaborator.opens_imap(OWN_PASSWORD)
+    stranger = Login(host, collaborator.address.replace(owner.address, other.address))
+    assert not stranger.opens_imap(PASSWORD)
+
+
+# --- who has no access ---
+
+ALL = READ | WRITE | SEND | IMAP | POP3
+
+
+@pytest.mark.parametrize("state", [Account.PENDING, Account.SUSPENDED, Account.DISABLED, Account.LOCKED])
+def test_in_every_other_state_nothing_is_opened(host: MailHost, owner: Login, state: str):
+    collaborator = Collaborator(host, owner, ALL)
+    password = collaborator.add_device(Device.IMAP | Device.POP3 | Device.SENDING)
+    assert collaborator.openings(PASSWORD) == {"imap", "pop3", "submission", "postfix"}
+    host.accounts.set_state(collaborator.address, state)
+    for each, source in itertools.product((PASSWORD, password), (HOST, WEBMAIL)):
+        assert not collaborator.openings(each, source)
+
+
+@pytest.mark.parametrize("state", [Account.SUSPENDED, Account.LOCKED])
+def test_while_the_owner_is_shut_out_so_are_the_collaborators(host: MailHost, owner: Login, state: str):
+    collaborator = Collaborator(host, owner, ALL)
+    host.accounts.set_state(owner.address, state)
+    assert not collaborator.openings(PASSWORD, WEBMAIL)
+    host.accounts.set_state(owner.address, Account.ACTIVE)
+    assert collaborator.opens_imap(PASSWORD)
+
+
+def test_a_suspended_service_shuts_them_out(host: MailHost, owner: Login):
+    collaborator = Collaborator(host, owner, ALL)
+    try:
+        _set_service_state(host, Service.SUSPENDED)
+        assert not collaborator.openings(PASSWORD, WEBMAIL)
+    finally:
+        _set_service_state(host, Service.ACTIVE)
+    assert collaborator.opens_imap(PASSWORD)
+
+
+def _set_service_state(host: MailHost, state: str) -> None:
+    with host.accounts.connected():
+        Service.update(state=state).execute()
+
+
+def test_who_was_invited_and_has_no_password_opens_nothing(host: MailHost, owner: Login):
+    invited = Collaborator(host, owner, ALL, password=None)
+    assert not any(invited.openings(password, WEBMAIL) for password in ("", "None", PASSWORD))
+
+
+def test_where_mail_programs_need_a_device_password_collaborators_need_one_too(host: MailHost, owner: Login):
+    collaborator = Collaborator(host, owner, ALL)
+    with host.accounts.connected():
+        assert devices.require(host.ports, owner.actor, owner.account.mailbox, True)
+    assert not collaborator.openings(PASSWORD)
+    assert collaborator.opens_imap(PASSWORD, source=WEBMAIL)
+    assert collaborator.opens_imap(collaborator.add_device(Device.IMAP))
+
+
+# --- devices of collaborators ---
+
+
+def test_a_collaborators_device_opens_the_mailbox_within_their_permissions(host: MailHost, owner: Login):
+    collaborator = Collaborator(host, owner, READ | WRITE | SEND | IMAP)
+    password, subject = collaborator.add_device(Device.IMAP | Device.SENDING), deliver(host, owner.address)
+    imap = collaborator.imap(password, source=ELSEWHERE)
+    imap.select("INBOX")
+    assert subject.encode() in imap.fetch("1", "(RFC822)")[1][0][1]
+    assert collaborator.openings(password) == {"imap", "submission", "postfix"}
+    assert not owner.opens_imap(password)
+    # A device that is left over when the permission goes would be of no use either.
+    with host.accounts.connected():
+        Collaboration.update(permissions=READ).where(Collaboration.id == collaborator.collaboration.id).execute()
+    assert not collaborator.openings(password)
+
+
+# --- in the middle of a session ---
+
+
+def test_a_suspension_cuts_what_is_connected_and_leaves_others_alone(host: MailHost, owner: Login):
+    collaborator, colleague = Collaborator(host, owner, ALL), Collaborator(host, owner, ALL)
+    password = collaborator.add_device(Device.IMAP)
+    own = [collaborator.waits_in_idle(PASSWORD), collaborator.waits_in_idle(password)]
+    others = [owner.waits_in_idle(OWN_PASSWORD), colleague.waits_in_idle(PASSWORD)]
+    smtp = smtplib.SMTP(HOST, host.port("submission"), timeout=10)
+    smtp.login(collaborator.address, PASSWORD)
+    smtp.mail(owner.address)
+
+    assert collaborator.act(collaborations.reset)
+    assert all(each.seconds_until_dropped(2) < 2 for each in own)
+    with contextlib.suppress(smtplib.SMTPServerDisconnected):
+        assert smtp.rcpt("far@example.net")[0] == 421
+    assert all(map(Idle.is_open, others))
+    assert not collaborator.openings(PASSWORD) | collaborator.openings(password)
+
+
+@pytest.mark.parametrize("action", [collaborations.disable, collaborations.reset], ids=lambda each: each.__name__)
+def test_postfix_lets_nobody_in_anew(host: MailHost, owner: Login, action):
+    """A session that Postfix let in before goes on until it ends: nobody can end it from outside."""
+    collaborator = Collaborator(host, owner, READ | WRITE | SEND | IMAP)
+    assert collaborator.opens_postfix(PASSWORD)
+    assert collaborator.act(action)
+    assert not collaborator.opens_postfix(PASSWORD)
+
+
+def test_other_permissions_are_in_force_at_once(host: MailHost, owner: Login):
+    collaborator = Collaborator(host, owner, READ | WRITE | SEND | IMAP)
+    waiting = collaborator.waits_in_idle(PASSWORD)
+    assert collaborator.act(collaborations.change_permissions, READ)
+    assert waiting.seconds_until_dropped(2) < 2
+    assert not collaborator.openings(PASSWORD)
+    assert tried_by_imap(collaborator, WEBMAIL) == READING
+
+
+def test_the_panel_knows_what_a_collaborator_has_connected(host: MailHost, owner: Login):
+    collaborator = Collaborator(host, owner, ALL)
+    waiting = [collaborator.waits_in_idle(PASSWORD), owner.waits_in_idle(OWN_PASSWORD)]
+    connections = host.ports.mail_server.connections
+    with host.accounts.connected():
+        names = [each.account.session_name for each in (collaborator, owner)]
+    wait_until(lambda: all(connections(name) for name in names), "Dovecot counts both", 5)
+    for name, each in zip(names, waiting, strict=True):
+        assert [(found.protocol, found.address, found.count) for found in connections(name)] == [("imap", HOST, 1)]
+        host.ports.mail_server.end_connections(name, None)
+        assert each.seconds_until_dropped(2) < 2
+
+
+def test_nothing_of_a_password_is_logged(host: MailHost, owner: Login):
+    collaborator = Collaborator(host, owner, ALL)
+    collaborator.openings(PASSWORD)
+    collaborator.openings("wrong-Password-9")
+    assert PASSWORD not in host.dovecot.log + host.postfix.log
+    assert "wrong-Password-9" not in host.dovecot.log + host.postfix.log
