@@ -94,12 +94,14 @@ def add_service(name, organisation, policy):
     default=None,
     help="Whether mail programs need a device password, or may use the mailbox's own.",
 )
+@click.option("--most-collaborators", type=click.IntRange(0, 1000), help="How many collaborators a mailbox may have.")
 @in_sentences
-def change_service(name, organisation, policy, device_passwords):
+def change_service(name, organisation, policy, device_passwords, most_collaborators):
     """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
-    service = mailboxes.change_service(OPERATOR, name, organisation, policy, device_passwords)
+    service = mailboxes.change_service(OPERATOR, name, organisation, policy, device_passwords, most_collaborators)
     opens = "device passwords only" if service.device_passwords_only else "device passwords and own passwords"
     click.echo(f"“{name}” has the policy {service.password_policy}; mail programs may use {opens}.")
+    click.echo(f"A mailbox may have {service.most_collaborators} collaborators.")
 
 
 @domain.command("add")

@@ -150,7 +150,8 @@ class Page:
         """Press the button with these words; the page that it leads to."""
         form, button = self._button(text)
         assert form.get("method", "get") == "post"
-        return self.client.post(urljoin(self.address, button.get("formaction") or form.get("action", "")), self._content(form, button), **headers)
+        action = button.get("formaction") or form.get("action", "")
+        return self.client.post(urljoin(self.address, action), self._content(form, button), **headers)
 
     def follow(self, text: str) -> "Page":
         """Follow the link with these words."""

@@ -78,8 +78,10 @@ def change_service(
     organisation: str | None = None,
     password_policy: str | None = None,
     device_passwords_only: bool | None = None,
+    most_collaborators: int | None = None,
 ) -> Service:
-    """Another password policy for a service, or "Mail programs need a device password" switched; None leaves as it is.
+    """Another password policy for a service, "Mail programs need a device password" switched, or another number of
+    collaborators that a mailbox may have; None leaves as it is.
 
     Mail programs that are connected by an own password stay until they connect anew.
     """
@@ -89,8 +91,14 @@ def change_service(
         service.password_policy = password_policy
     if device_passwords_only is not None:
         service.device_passwords_only = device_passwords_only
-    service.save(only=[Service.password_policy, Service.device_passwords_only])
-    settings = {"policy": service.password_policy, "device_passwords_only": service.device_passwords_only}
+    if most_collaborators is not None:
+        service.most_collaborators = most_collaborators
+    service.save(only=[Service.password_policy, Service.device_passwords_only, Service.most_collaborators])
+    settings = {
+        "policy": service.password_policy,
+        "device_passwords_only": service.device_passwords_only,
+        "most_collaborators": service.most_collaborators,
+    }
     audit.record(actor, "operator:service:changed", service=name, **settings)
     return service
 

@@ -36,26 +36,30 @@ class Person:
 class Panel:
     """A running panel, which `webmail` alone may show in a frame."""
 
-    def __init__(self, directory: Path, mail_server: MailServer, webmail: Webmail):
+    def __init__(self, directory: Path, mail_server: MailServer, webmail: Webmail, **settings: str):
         self.mail_server = mail_server
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._directory = directory
         self._people_made = 0
         self._spare: list[str] = []
-        self._environment = _environment_without_settings() | {
-            "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
-            "HOST": "127.0.0.1",
-            "PORT": str(self.port),
-            "POSTERN_INSTANCE": str(directory),
-            "POSTERN_BASE_URL": self.url,
-            "POSTERN_WEBMAIL_ORIGINS": webmail.origin,
-            "POSTERN_DEMO": "yes",
-            "POSTERN_DEMO_PASSWORD": PASSWORD,
-            "POSTERN_DOVEADM_URL": mail_server.url,
-            "POSTERN_ARGON2_MEMORY": "7168",
-            "POSTERN_ARGON2_TIME": "1",
-        }
+        self._environment = (
+            _environment_without_settings()
+            | {
+                "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
+                "HOST": "127.0.0.1",
+                "PORT": str(self.port),
+                "POSTERN_INSTANCE": str(directory),
+                "POSTERN_BASE_URL": self.url,
+                "POSTERN_WEBMAIL_ORIGINS": webmail.origin,
+                "POSTERN_DEMO": "yes",
+                "POSTERN_DEMO_PASSWORD": PASSWORD,
+                "POSTERN_DOVEADM_URL": mail_server.url,
+                "POSTERN_ARGON2_MEMORY": "7168",
+                "POSTERN_ARGON2_TIME": "1",
+            }
+            | settings
+        )
 
     def __enter__(self) -> "Panel":
         self.flask("demo")

@@ -350,6 +350,16 @@ smtpd_error_sleep_time = 0
 smtpd_peername_lookup = no
 """
 
+LOCAL_DOMAIN = "example.net"
+# Of a setting that stands twice Postfix takes the last.
+DELIVERY_CF = """
+smtpd_sasl_auth_enable = no
+mynetworks = 127.0.0.0/8
+smtpd_relay_restrictions = permit_mynetworks, reject
+virtual_mailbox_domains = example.net
+virtual_transport = lmtp:inet:{host}:{lmtp}
+"""
+
 MASTER_CF = """
 {host}:{port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
@@ -361,6 +371,7 @@ trace unix - - n - 0 bounce
 verify unix - - n - 1 verify
 proxymap unix - - n - - proxymap
 smtp unix - - n - - smtp
+lmtp unix - - n - - lmtp
 error unix - - n - - error
 retry unix - - n - - error
 anvil unix - - n - 1 anvil
@@ -372,9 +383,12 @@ postlog unix-dgram n - n - 1 postlogd
 
 class Postfix:
     """Debian's Postfix with a configuration, a queue and a port of its own. It asks `sasl_path` (Dovecot) about every
-    login, lets nobody send without one, and hands what it accepted to the relay."""
+    login, lets nobody send without one, and hands what it accepted to the relay.
 
-    def __init__(self, sasl_path: str, relay_port: int):
+    With `lmtp_port`, programs on this machine send without a login, and mail for `LOCAL_DOMAIN` goes there.
+    """
+
+    def __init__(self, sasl_path: str, relay_port: int, lmtp_port: int = 0):
         self.port = free_port()
         self.directory = _directory("postfix")
         self.conf = self.directory / "conf"
@@ -384,7 +398,9 @@ class Postfix:
             "port": self.port,
             "relay": relay_port,
             "sasl": sasl_path,
+            "lmtp": lmtp_port,
         }
+        self._delivers = bool(lmtp_port)
 
     def __enter__(self) -> Self:
         try:
@@ -410,7 +426,8 @@ class Postfix:
     def _prepare(self) -> None:
         for name in ("conf", "queue", "data"):
             (self.directory / name).mkdir()
-        (self.conf / "main.cf").write_text(MAIN_CF.format(**self._places))
+        main_cf = MAIN_CF + (DELIVERY_CF if self._delivers else "")
+        (self.conf / "main.cf").write_text(main_cf.format(**self._places))
         (self.conf / "master.cf").write_text(MASTER_CF.format(**self._places))
         subprocess.run(_as_root("chown", "-R", "root", str(self.directory)), check=True)
         subprocess.run(_as_root("chown", "postfix", str(self.directory / "data")), check=True)
