@@ -393,9 +393,14 @@ class AuditEvent(Table):
 
     @classmethod
     def of(cls, account: Account, before: int | None = None):
-        """What happened to an account, and for the owner of a mailbox to its collaborators as well, the newest first;
-        `before` continues below the event of this id."""
-        seen = cls.mailbox == account.mailbox if account.owns_mailbox else cls.account == account
+        """What an account may see, the newest first: what happened to itself; the owner of a mailbox also what happened
+        to its collaborators, and a manager what happened in the organisation. `before` continues below the event of
+        this id."""
+        seen = cls.account == account
+        if account.owns_mailbox:
+            seen = cls.mailbox == account.mailbox
+        elif account.is_manager and account.organisation_id:
+            seen = cls.organisation == account.organisation_id
         return cls.select().where(seen & (cls.id < before) if before else seen).order_by(cls.id.desc())
 
 

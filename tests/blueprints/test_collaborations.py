@@ -3,7 +3,7 @@
 import pytest
 
 from postern.actions import collaborations, links, permissions
-from postern.models import Account, Collaboration, OneTimeLink
+from postern.models import Account, Collaboration, OneTimeLink, Organisation
 from tests.conftest import PASSWORD
 
 READ, WRITE, SETTINGS = permissions.READ, permissions.WRITE, permissions.SETTINGS
@@ -145,6 +145,17 @@ def test_the_owner_sees_what_collaborators_do_and_they_only_their_own(browser, k
     browser.open("/collaborations/new")
     first_step(browser).press("Create account")
     assert "lia/anna@example.org" not in keeper.open("/account/activity").text
+
+
+def test_a_manager_sees_what_happens_in_the_organisations_mailboxes(new_client, people, anna, manager, keeper):
+    stranger = people.add_manager("other@example.net", organisation=Organisation.create(name="Other Ltd"))
+    seen = {}
+    for account in (manager, stranger):
+        browser = new_client()
+        browser.sign_in(account.login, PASSWORD)
+        seen[account.login] = browser.open("/account/activity").text
+    assert "keeper/anna@example.org" in seen[manager.login]
+    assert "keeper/anna@example.org" not in seen[stranger.login]
 
 
 def test_a_thousand_collaborators_on_one_page(browser, people, anna):
