@@ -101,6 +101,16 @@ def test_nobody_gives_more_than_they_have_by_hand(keeper, people, anna):
     assert {each.permissions for each in Collaboration.select()} == {READ, READ | SETTINGS}
 
 
+def test_what_somebody_has_already_is_offered_to_stay(keeper, people, anna):
+    writer = people.add_collaborator(anna, "writer", READ | WRITE)
+    page = keeper.open(f"/collaborations/{number_of(writer)}/permissions").tick("Manage settings")
+    content = dict(page.content_of("Save permissions"))
+    reply = send(keeper, "/collaborations/implied", **content)
+    assert reply.tree.find(f".//input[@id='permission-{WRITE}']").get("disabled") is None
+    page.press("Save permissions")
+    assert Collaboration.get(Collaboration.account == writer).permissions == READ | WRITE | SETTINGS
+
+
 def test_without_the_permission_the_pages_are_not_there(new_client, people, anna):
     reader = people.add_collaborator(anna, "reader", permissions.ALL & ~SETTINGS)
     other = people.add_collaborator(anna, "other")

@@ -68,7 +68,8 @@ def check_user_name():
 def implied():
     """The permissions as they are after a choice, with all that it brings."""
     _mailbox()
-    return render_template("collaborations/_permissions.html", **_choices(PermissionsForm().chosen))
+    kept = request.form.get("kept", 0, type=int)
+    return render_template("collaborations/_permissions.html", **_choices(PermissionsForm().chosen, kept))
 
 
 @blueprint.post("/")
@@ -246,6 +247,7 @@ def _permissions_page(collaboration: Collaboration, form: PermissionsForm, grant
         form=form,
         collaboration=collaboration,
         person=collaboration.account,
+        kept=collaboration.permissions,
         **_choices(granted, kept=collaboration.permissions),
     )
 
