@@ -3,6 +3,8 @@
 @guards.public              anybody
 @guards.signed_in           whoever is signed in
 @guards.recent_password     … and gave the password in the last five minutes in this session
+@guards.manager             whoever manages mail services; nobody else learns that there is such a page
+@guards.manager_recently    … and gave the password in the last five minutes in this session
 """
 
 from collections.abc import Callable
@@ -39,6 +41,7 @@ class Access:
 
     signed_in: bool
     recent_password: bool = False
+    manager: bool = False
 
 
 def _declares(access: Access) -> Callable:
@@ -52,6 +55,8 @@ def _declares(access: Access) -> Callable:
 public = _declares(Access(signed_in=False))
 signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
+manager = _declares(Access(signed_in=True, manager=True))
+manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
 
 
 class SignedIn(UserMixin):
@@ -134,6 +139,8 @@ def _admit():
     if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
         flash(_("Choose a password of your own first."), "warning")
         return hx.redirect(url_for("account.password"))
+    if access.manager and not current_user.account.is_manager:
+        abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
         return hx.redirect(url_for("sign_in.confirm", next=_way_back()))
     return None
