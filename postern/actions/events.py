@@ -41,4 +41,8 @@ SENTENCES = {
     "web:collaboration:disabled": N_("A collaborator was disabled"),
     "web:collaboration:removed": N_("A collaborator was removed"),
     "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
+    "web:access:ended": N_("Everything that opened the mailbox was ended, and the account suspended"),
+    "web:users:imported": N_("Users were added from a file"),
+    "web:users:exported": N_("The list of users was downloaded"),
+    "web:activity:exported": N_("The activity was downloaded"),
 }
