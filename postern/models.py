@@ -389,19 +389,29 @@ class AuditEvent(Table):
     details = JSONText(default=dict)
 
     class Meta:
-        indexes = ((("account", "at"), False), (("organisation", "at"), False))
+        # Each way to look through a long trail has an index, which ends with the number: the order of the page.
+        indexes = (
+            (("account", "at"), False),
+            (("organisation", "at"), False),
+            (("organisation", "action"), False),
+            (("action",), False),
+            (("actor_login",), False),
+            (("account_login",), False),
+        )
 
     @classmethod
     def of(cls, account: Account, before: int | None = None):
         """What an account may see, the newest first: what happened to itself; the owner of a mailbox also what happened
-        to its collaborators, and a manager what happened in the organisation. `before` continues below the event of
-        this id."""
-        seen = cls.account == account
+        to its collaborators, a manager what happened in the organisation, and the operator everything. `before`
+        continues below the event of this id."""
+        events = cls.select().order_by(cls.id.desc())
         if account.owns_mailbox:
-            seen = cls.mailbox == account.mailbox
+            events = events.where(cls.mailbox == account.mailbox)
         elif account.is_manager and account.organisation_id:
-            seen = cls.organisation == account.organisation_id
-        return cls.select().where(seen & (cls.id < before) if before else seen).order_by(cls.id.desc())
+            events = events.where(cls.organisation == account.organisation_id)
+        elif account.role != Account.OPERATOR:
+            events = events.where(cls.account == account)
+        return events.where(cls.id < before) if before else events
 
 
 class OutboxItem(Table):
@@ -558,6 +568,65 @@ class Attempts(Table):
     last_at = BigIntegerField(default=now)
 
 
+class UserImport(Table):
+    """A file of users for a service: read, checked line by line, then made all at once or not at all."""
+
+    # Its lines are still being written down; being looked at; looked at; to be made; made, and people are being told.
+    READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
+        "reading", "checking", "checked", "wanted", "finishing", "done",
+    )  # fmt: skip
+    IN_HAND = (CHECKING, WANTED, FINISHING)
+
+    service = ForeignKeyField(Service, backref="imports", on_delete="CASCADE")
+    made_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="imports_made")
+    made_by_login = CharField(254)
+    file_name = CharField(120, default="")
+    # Whether the users are sent a link to set their password.
+    invites = BooleanField(default=True)
+    state = CharField(16, default=READING)
+    line_count = IntegerField(default=0)
+    # How many lines the present step is done with, of those that it has to do.
+    done_count = IntegerField(default=0)
+    problem_count = IntegerField(default=0)
+    invited_count = IntegerField(default=0)
+    leased_until = BigIntegerField(default=ANCIENT)
+    created_at = BigIntegerField(default=now)
+    made_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "leased_until"), False),)
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether somebody or the worker is at it."""
+        return self.state in (self.READING, *self.IN_HAND)
+
+
+class UserImportLine(Table):
+    """A line of such a file: as it was read, and once it was looked at what is to be made of it or what is wrong."""
+
+    user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
+    line = IntegerField()
+    content = JSONText()
+    # What is wrong, as a sentence and its facts.
+    problem = JSONText(null=True)
+    # What is to be made, in the columns that it is made in: one statement makes all of them.
+    address = CharField(254, null=True)
+    first_name = CharField(120, default="")
+    last_name = CharField(120, default="")
+    contact_email = CharField(254, default="")
+    language = CharField(8, default="")
+    quota_bytes = BigIntegerField(default=0)
+    domain_id = IntegerField(null=True)
+    home = CharField(300, default="")
+    sort_name = CharField(320, default="")
+    revision = IntegerField(default=0)
+    is_finished = BooleanField(default=False)
+
+    class Meta:
+        indexes = ((("user_import", "line"), True), (("user_import", "address"), False))
+
+
 TABLES = (
     Organisation,
     Service,
@@ -575,6 +644,8 @@ TABLES = (
     DeviceNetwork,
     DeviceInvitation,
     Attempts,
+    UserImport,
+    UserImportLine,
 )
 
 

@@ -43,6 +43,4 @@ SENTENCES = {
     "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
     "web:access:ended": N_("Everything that opened the mailbox was ended, and the account suspended"),
     "web:users:imported": N_("Users were added from a file"),
-    "web:users:exported": N_("The list of users was downloaded"),
-    "web:activity:exported": N_("The activity was downloaded"),
 }
