@@ -55,7 +55,7 @@ class PreferencesForm(PanelForm):
 
 def sensible(form: PanelForm, field: DateField) -> None:
     """Refuse days so far away that the calendar ends before anybody computes with them."""
-    if not 1970 <= field.data.year < 3000:
+    if field.data and not 1970 <= field.data.year < 3000:
         raise ValidationError(field.gettext("Not a valid date value."))
 
 
