@@ -118,6 +118,12 @@ class Settings:
     smtp_url: str = setting(_url, "smtp://127.0.0.1:25")
     mail_from: str = setting(_text)
 
+    # text messages and archives
+    sms_url: str = setting(_text)
+    phone_region: str = setting(_text)
+    phone_allow: tuple[str, ...] = setting(_words, ())
+    archive_fonts: Path = setting(Path, Path("/usr/share/fonts/truetype/dejavu"))
+
     # the mail server
     mail_host: str = setting(_text)
     submission_host: str = setting(_text)
@@ -186,6 +192,16 @@ class Settings:
     def keeps_mail(self) -> bool:
         """A demo without an SMTP server keeps its mail in the instance directory, to be read at /outbox."""
         return self.smtp_url == "demo:"
+
+    @property
+    def has_sms(self) -> bool:
+        """Whether there is a gateway for text messages; what needs one says so where there is none."""
+        return bool(self.sms_url)
+
+    @property
+    def keeps_sms(self) -> bool:
+        """A demo keeps its text messages beside its mail, to be read at /outbox."""
+        return self.sms_url == "demo:"
 
     def findings(self) -> list[str]:
         """What is unsafe or impossible, a sentence each; empty when all is well."""

@@ -13,7 +13,7 @@ from postern.actions import passwords
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryMailer, MemoryMailServer, NoBreachedPasswords
+from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
 from postern.models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from postern.settings import Settings
 from tests.client import Client
@@ -154,7 +154,8 @@ def ports(settings: Settings, database: None, mail_server: MemoryMailServer, mai
 
 
 def ports_of(settings: Settings, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:
-    return Ports(settings, mail_server, mailer, TemplateLetters(settings), NoBreachedPasswords())
+    letters, breaches = TemplateLetters(settings), NoBreachedPasswords()
+    return Ports(settings, mail_server, mailer, letters, breaches, MemoryArchiver(), MemorySms())
 
 
 @pytest.fixture

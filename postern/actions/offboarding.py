@@ -145,8 +145,9 @@ def _end(ports: Ports, actor: Actor, mailbox: Mailbox, seen: Access) -> tuple[Au
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
-    account.state, account.password_hash, account.contact_email = Account.SUSPENDED, None, ""
-    account.save(only=[Account.state, Account.password_hash, Account.contact_email])
+    account.password_hash, account.contact_email = None, ""
+    account.save(only=[Account.password_hash, Account.contact_email])
+    account.put_into_state(Account.SUSPENDED)
     event = audit.record(actor, ENDED, account, **facts)
     return event, [connections.put_end(ports, account, connections.ALL), *cuts]
 

@@ -1,9 +1,9 @@
-"""The outside world as the actions see it: what a mail server, a mailer and a letter-writer must be able to do.
+"""The outside world as the actions see it: what a mail server, a mailer, an SMS gateway … must be able to do.
 
 The adapters implement these; `postern.adapters.build` wires them and tests pass in-memory twins.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
@@ -89,6 +89,55 @@ class LetterWriter(Protocol):
 
 
 @dataclass(frozen=True)
+class ArchiveEntry:
+    """A file in an archive. Its name can be read without the password: it must tell nothing."""
+
+    name: str
+    content: bytes
+
+
+class ArchiveImpossible(Exception):
+    """This kind of archive cannot be made on this host. The text is a sentence for the operator."""
+
+
+class Archiver(Protocol):
+    """Makes encrypted archives. A password protects only as much as it is hard to guess: 100 random bits or more."""
+
+    def zip(self, entries: Sequence[ArchiveEntry], password: str) -> bytes:
+        """A ZIP archive of these files in this order, encrypted with AES-256."""
+
+    def pdf(self, title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]], password: str) -> bytes:
+        """A PDF document, encrypted with AES-256: a title, then sections with a heading and lines of label and value.
+
+        Raises `ArchiveImpossible` where `makes_pdf` says so.
+        """
+
+    def makes_pdf(self) -> bool:
+        """Whether this host can make PDF documents: they need fonts."""
+
+
+class SmsUnavailable(Exception):
+    """The message was not accepted; sending it again later may succeed. The text is a sentence for the operator."""
+
+
+class SmsRefused(Exception):
+    """The message was refused for good; sending it again cannot succeed. The text is a sentence for the operator."""
+
+
+class SmsSender(Protocol):
+    """What Postern asks of an SMS gateway."""
+
+    def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
+        """Hand one message over; raises `SmsUnavailable` or `SmsRefused`.
+
+        `to` is in the form of `phone_numbers.canonical`. `key` names the message for a gateway that sends none twice.
+        The gateway reports the delivery by a GET of `report_url`, with `state` added to its query: 1 delivered,
+        2 failed, 4 waiting, 8 accepted by the network, 16 refused by it (Kannel's numbers). The address must hold no
+        percent sign. A gateway may report nothing, or several times.
+        """
+
+
+@dataclass(frozen=True)
 class Ports:
     """Everything outside that an action may reach."""
 
@@ -97,3 +146,5 @@ class Ports:
     mailer: Mailer
     letters: LetterWriter
     breaches: BreachedPasswords
+    archiver: Archiver
+    sms: SmsSender
