@@ -637,6 +637,7 @@ class UserImport(Table):
     READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
         "reading", "checking", "checked", "wanted", "finishing", "done",
     )  # fmt: skip
+    # What the worker goes on with.
     IN_HAND = (CHECKING, WANTED, FINISHING)
 
     service = ForeignKeyField(Service, backref="imports", on_delete="CASCADE")
@@ -647,10 +648,15 @@ class UserImport(Table):
     invites = BooleanField(default=True)
     state = CharField(16, default=READING)
     line_count = IntegerField(default=0)
-    # How many lines the present step is done with, of those that it has to do.
+    # How many lines the present step is done with.
     done_count = IntegerField(default=0)
     problem_count = IntegerField(default=0)
+    # What is wrong with the file as a whole, as a sentence and its facts.
+    problem = JSONText(null=True)
     invited_count = IntegerField(default=0)
+    # Who wants it made, from where.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
     leased_until = BigIntegerField(default=ANCIENT)
     created_at = BigIntegerField(default=now)
     made_at = BigIntegerField(null=True)
@@ -660,20 +666,37 @@ class UserImport(Table):
 
     @property
     def is_in_hand(self) -> bool:
-        """Whether somebody or the worker is at it."""
+        """Whether something is being done about it now."""
         return self.state in (self.READING, *self.IN_HAND)
+
+    @property
+    def can_be_made(self) -> bool:
+        return self.state == self.CHECKED and not self.problem_count and self.problem is None
+
+    def lease(self, seconds: int) -> bool:
+        """Take it for so many seconds; True for exactly one caller."""
+        moment = now()
+        free = (UserImport.id == self.id) & (UserImport.leased_until <= moment)
+        return bool(UserImport.update(leased_until=moment + seconds).where(free).execute())
+
+
+class UserImportPart(Table):
+    """Some lines of such a file as they were read; deleted when they were looked at."""
+
+    user_import = ForeignKeyField(UserImport, backref="parts", on_delete="CASCADE")
+    content = JSONText()
 
 
 class UserImportLine(Table):
-    """A line of such a file: as it was read, and once it was looked at what is to be made of it or what is wrong."""
+    """A line of such a file that was looked at: what is to be made of it, or what is wrong. It is deleted when its user
+    is made and told."""
 
     user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
     line = IntegerField()
-    content = JSONText()
     # What is wrong, as a sentence and its facts.
     problem = JSONText(null=True)
     # What is to be made, in the columns that it is made in: one statement makes all of them.
-    address = CharField(254, null=True)
+    address = CharField(254)
     first_name = CharField(120, default="")
     last_name = CharField(120, default="")
     contact_email = CharField(254, default="")
@@ -683,7 +706,6 @@ class UserImportLine(Table):
     home = CharField(300, default="")
     sort_name = CharField(320, default="")
     revision = IntegerField(default=0)
-    is_finished = BooleanField(default=False)
 
     class Meta:
         indexes = ((("user_import", "line"), True), (("user_import", "address"), False))
@@ -708,8 +730,24 @@ TABLES = (
     Attempts,
     AccountWord,
     UserImport,
+    UserImportPart,
     UserImportLine,
 )
+
+
+def insert_all(table: type[Table], rows: list[dict]) -> None:
+    """Insert many rows, which all have the same columns, by one statement that is written once: for thousands, where
+    Peewee would take longest to write it."""
+    if not rows:
+        return
+    fields = [getattr(table, name) for name in rows[0]]
+    names = ", ".join(field.column_name for field in fields)
+    marks = ", ".join([database.obj.param] * len(fields))
+    values = [[field.db_value(row[field.name]) for field in fields] for row in rows]
+    database.cursor().executemany(
+        f"INSERT INTO {table._meta.table_name} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own columns
+        values,
+    )
 
 
 def is_mysql() -> bool:

@@ -43,4 +43,5 @@ SENTENCES = {
     "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
     "web:access:ended": N_("Everything that opened the mailbox was ended, and the account suspended"),
     "web:users:imported": N_("Users were added from a file"),
+    "web:user:added": N_("The mailbox was created"),
 }

@@ -22,7 +22,10 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
         line_count = pw.IntegerField(default=0)
         done_count = pw.IntegerField(default=0)
         problem_count = pw.IntegerField(default=0)
+        problem = pw.TextField(null=True)
         invited_count = pw.IntegerField(default=0)
+        address = pw.CharField(max_length=45, default="")
+        user_agent = pw.CharField(max_length=255, default="")
         leased_until = pw.BigIntegerField(default=0)
         created_at = pw.BigIntegerField()
         made_at = pw.BigIntegerField(null=True)
@@ -32,13 +35,21 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
             indexes = [(("state", "leased_until"), False)]
 
     @migrator.create_model
+    class UserImportPart(pw.Model):
+        id = pw.AutoField()
+        user_import = pw.ForeignKeyField(migrator.orm["user_import"], on_delete="CASCADE")
+        content = pw.TextField()
+
+        class Meta:
+            table_name = "user_import_part"
+
+    @migrator.create_model
     class UserImportLine(pw.Model):
         id = pw.AutoField()
         user_import = pw.ForeignKeyField(migrator.orm["user_import"], on_delete="CASCADE", index=False)
         line = pw.IntegerField()
-        content = pw.TextField()
         problem = pw.TextField(null=True)
-        address = pw.CharField(max_length=254, null=True)
+        address = pw.CharField(max_length=254)
         first_name = pw.CharField(max_length=120, default="")
         last_name = pw.CharField(max_length=120, default="")
         contact_email = pw.CharField(max_length=254, default="")
@@ -48,7 +59,6 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
         home = pw.CharField(max_length=300, default="")
         sort_name = pw.CharField(max_length=320, default="")
         revision = pw.IntegerField(default=0)
-        is_finished = pw.BooleanField(default=False)
 
         class Meta:
             table_name = "user_import_line"
