@@ -1,12 +1,11 @@
 """Draws a document of sections with labels and values, as PDF; not encrypted yet."""
 
-import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from fpdf import FPDF, XPos, YPos
-from fpdf.enums import MethodReturnValue, WrapMode
+from fpdf.enums import MethodReturnValue
 
 Line = tuple[str, str]
 Section = tuple[str, Sequence[Line]]
