@@ -44,4 +44,10 @@ SENTENCES = {
     "web:access:ended": N_("Everything that opened the mailbox was ended, and the account suspended"),
     "web:users:imported": N_("Users were added from a file"),
     "web:user:added": N_("The mailbox was created"),
+    "web:user:changed": N_("Name, quota, contact e-mail or phone were changed"),
+    "web:user:password-set": N_("A new password was set"),
+    "web:user:link-sent": N_("A link to set the password was sent to the contact address"),
+    "web:user:suspended": N_("The account was suspended"),
+    "web:user:resumed": N_("The account may be used again"),
+    "web:user:removed": N_("The mailbox was removed"),
 }

@@ -21,7 +21,6 @@ from postern.actions import (
 from postern.actions.actor import Actor
 from postern.actions.connections import Connected
 from postern.actions.ports import Ports
-from postern.actions.text import N_, Refused
 from postern.models import (
     Account,
     AuditEvent,
@@ -157,10 +156,7 @@ def _held(actor: Actor, mailbox: Mailbox) -> Account:
     acting person may not act on it, or was signed out meanwhile."""
     Account.update(state=Account.state).where(Account.id == mailbox.account_id).execute()
     account = Account.get_by_id(mailbox.account_id)
-    if not authority.may_act_on(Account.get_by_id(actor.account.id), account):
-        raise Refused(N_("You may not do this."))
-    if actor.session is not None and not sessions.exists(actor.session):
-        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
+    authority.refuse_unless_may_act(actor, account)
     return account
 
 
