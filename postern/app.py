@@ -16,6 +16,7 @@ from postern.blueprints.discovery.routes import blueprint as discovery
 from postern.blueprints.invitations.recipient import blueprint as set_up
 from postern.blueprints.invitations.routes import blueprint as invitations
 from postern.blueprints.links.routes import blueprint as links
+from postern.blueprints.offboarding.routes import blueprint as offboarding
 from postern.blueprints.panel.routes import home, panel
 from postern.blueprints.services.routes import blueprint as services
 from postern.blueprints.sign_in.routes import blueprint as sign_in
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         demo,
         discovery,
         services,
+        offboarding,
     ):
         app.register_blueprint(blueprint)
     cli.init_app(app)
