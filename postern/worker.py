@@ -12,6 +12,7 @@ from postern.actions import (
     collaborations,
     devices,
     housekeeping,
+    imports,
     outbox,
     recovery,  # noqa: F401 (it declares what it delivers)
 )
@@ -38,6 +39,7 @@ DUTIES = (
     Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
+    Duty("users from files", 1, imports.work),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 

@@ -19,7 +19,7 @@ STYLES = (
     "offboarding",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
-SCRIPTS = ("page", "dialog", "requests", "password")
+SCRIPTS = ("page", "dialog", "requests", "password", "files")
 
 MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8"}
 
