@@ -14,6 +14,7 @@ from postern.actions import (
     housekeeping,
     outbox,
     recovery,  # noqa: F401 (it declares what it delivers)
+    storage,
 )
 from postern.actions.ports import Ports
 from postern.models import database
@@ -38,6 +39,7 @@ DUTIES = (
     Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
+    Duty("storage", 1, storage.StorageCount().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 
