@@ -15,6 +15,7 @@ from postern.actions import (
     imports,
     outbox,
     recovery,  # noqa: F401 (it declares what it delivers)
+    storage,
 )
 from postern.actions.ports import Ports
 from postern.models import database
@@ -40,6 +41,7 @@ DUTIES = (
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
     Duty("users from files", 1, imports.work),
+    Duty("storage", 1, storage.StorageCount().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 
