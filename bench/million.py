@@ -316,7 +316,7 @@ SCENARIOS: dict[str, Callable[[Panel], Request]] = {
     "search, rare": lambda panel: users(panel, text="zyxwv q"),
     "search, common prefix": lambda panel: users(panel, text="an"),
     "search, one letter": lambda panel: users(panel, text="m"),
-    "search, whole name": lambda panel: users(panel, text="anna rora"),
+    "search, a whole word": lambda panel: users(panel, text="anna"),
     "search, found by nobody": lambda panel: users(panel, text="qqqq"),
     "search within a domain": lambda panel: users(panel, text="ma", domain=domain_of(panel)),
     "service, general facts": lambda panel: lambda: panel.get(f"/services/{panel.service.id}"),
