@@ -141,6 +141,7 @@ class Kannel:
         self._wait_for("(online")
 
     def stop_network(self) -> None:
+        """Kannel queues what it gets meanwhile; when it tries again, after `start_network`, is its own affair."""
         if self._network:
             _end(self._network)
             self._network = None
@@ -168,6 +169,14 @@ class Kannel:
         wait_until(lambda: len(self.arrived()) >= count, f"{count} text messages arrive", seconds)
         return self.arrived()
 
+    def status(self) -> str:
+        """What bearerbox says about itself; nothing while it does not answer."""
+        address = f"http://{HOST}:{self._ports['admin']}/status.txt?password={self._admin_password}"
+        try:
+            return requests.get(address, timeout=5).text
+        except requests.RequestException:
+            return ""
+
     def written(self) -> str:
         """All that Kannel wrote: its logs, and whatever else there is but its configuration and the phones."""
         files = [file for file in self.directory.iterdir() if file.name not in ("kannel.conf", "fakesmsc.out")]
@@ -186,14 +195,7 @@ class Kannel:
             )
 
     def _wait_for(self, words: str) -> None:
-        wait_until(lambda: words in self._status(), f"bearerbox says “{words}”")
-
-    def _status(self) -> str:
-        address = f"http://{HOST}:{self._ports['admin']}/status.txt?password={self._admin_password}"
-        try:
-            return requests.get(address, timeout=5).text
-        except requests.RequestException:
-            return ""
+        wait_until(lambda: words in self.status(), f"bearerbox says “{words}”")
 
 
 def _end(process: subprocess.Popen) -> None:
