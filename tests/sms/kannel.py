@@ -24,22 +24,8 @@ QUIET = ("-v", "4")
 # message its header and kind, and the data. A text with several lines makes several lines that begin otherwise.
 GOT = re.compile(rb"Got message \d+: <(.*)>$", re.MULTILINE)
 ARRIVED = re.compile(rb"(.+) (\+?[0-9]+) (?:udh (?P<header>\S+) )?(?P<kind>text|data|ucs-2) (?P<data>.*)")
-# The lines that docs/operating.md tells the operator to write, so that no log and no file has a message's text.
-CONFIGURATION = """
-group = core
-admin-port = {admin}
-admin-interface = "{host}"
-admin-password = {admin_password}
-admin-allow-ip = "{host}"
-smsbox-port = {smsbox}
-smsbox-interface = "{host}"
-box-allow-ip = "{host}"
-log-file = "{directory}/bearerbox.log"
-log-level = 2
-access-log = "{directory}/access.log"
-access-log-format = "%t %l [SMSC:%i] [ACT:%A] [from:%p] [to:%P] [flags:%m:%c:%d] [msg:%L]"
-dlr-storage = internal
-sms-resend-freq = 1
+SHIPPED = Path(__file__).parents[2] / "integrations" / "kannel" / "postern.conf"
+PHONE_NETWORK = """black-list-regex = "^{refused}$"
 
 group = smsc
 smsc = fake
@@ -47,23 +33,6 @@ smsc-id = fake
 port = {smsc}
 our-host = "{host}"
 connect-allow-ip = "{host}"
-
-group = smsbox
-bearerbox-host = "{host}"
-bearerbox-port = {smsbox}
-sendsms-port = {sendsms}
-sendsms-interface = "{host}"
-global-sender = 13013
-log-file = "{directory}/smsbox.log"
-log-level = 2
-mo-recode = false
-
-group = sendsms-user
-username = {user}
-password = "{password}"
-max-messages = 10
-concatenation = true
-black-list-regex = "^{refused}$"
 """
 
 
@@ -183,10 +152,22 @@ class Kannel:
         return "\n".join(file.read_text(errors="replace") for file in files)
 
     def _write_configuration(self) -> None:
-        values = {"host": HOST, "directory": self.directory, "user": self.user, "password": self.password}
-        values["refused"] = self.refused_number.replace("+", "[+]")
-        text = CONFIGURATION.format(admin_password=self._admin_password, **values, **self._ports)
-        self._configuration.write_text(text)
+        """The shipped one with ports, passwords and a directory of our own, and the fake phone network."""
+        text = SHIPPED.read_text().replace("/var/log/kannel", str(self.directory))
+        for shipped, own in (
+            ("13000", self._ports["admin"]),
+            ("13001", self._ports["smsbox"]),
+            ("sendsms-port = 13013", f"sendsms-port = {self.port}"),
+            ("choose-a-password", self._admin_password),
+            ("choose-another-one", f'"{self.password}"'),
+        ):
+            assert shipped in text
+            text = text.replace(shipped, str(own))
+        refused = self.refused_number.replace("+", "[+]")
+        # An empty line ends a group: the first line of ours still belongs to Postern's login.
+        self._configuration.write_text(
+            text + PHONE_NETWORK.format(refused=refused, smsc=self._ports["smsc"], host=HOST)
+        )
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen:
         with (self.directory / f"{Path(program).name}.out").open("ab") as out:
