@@ -2,6 +2,8 @@
 
 import json
 import logging
+import ssl
+import subprocess
 import threading
 import time
 import traceback
@@ -36,8 +38,9 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def gateway(request) -> Iterator[Gateway]:
     gateway = Gateway()
+    speaks_tls = hasattr(request, "param")
 
     class Handler(BaseHTTPRequestHandler):
         def take(self):
@@ -55,8 +58,13 @@ def gateway() -> Iterator[Gateway]:
             pass
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
+    if speaks_tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*request.getfixturevalue("certificate"))
+        # Each visitor's own thread shakes hands, not the one that listens.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-    gateway.url = f"http://{HOST}:{server.server_port}/v1/messages/"
+    gateway.url = f"{'https' if speaks_tls else 'http'}://{HOST}:{server.server_port}/v1/messages/"
     yield gateway
     server.shutdown()
     server.server_close()
@@ -174,6 +182,35 @@ def test_somebody_listens_and_says_nothing(sender_of, monkeypatch):
         with pytest.raises(SmsUnavailable, match="in time"):
             sender_of(f"http://{HOST}:{hole.port}/").send(NUMBER, "hello", KEY)
         assert time.monotonic() - began < 3
+
+
+@pytest.fixture
+def certificate(tmp_path) -> tuple[str, str]:
+    """One for this machine, from an authority that nobody knows, and its key."""
+    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-subj", "/CN=gateway", "-addext", f"subjectAltName=IP:{HOST}", "-days", "2"]
+        + ["-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+@pytest.mark.parametrize("gateway", ["TLS"], indirect=True)
+def test_a_certificate_is_trusted_if_the_host_trusts_it(sender_of, gateway, certificate, monkeypatch):
+    sms = sender_of(gateway.url)
+    for attempt in (sms.check, lambda: sms.send(NUMBER, "hello", KEY)):
+        with pytest.raises(SmsUnavailable, match="cannot be reached"):
+            attempt()
+    assert gateway.came == []
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+    sms.check()
+    sms.send(NUMBER, "hello", KEY)
+    assert len(gateway.came) == 1
+    with pytest.raises(SmsUnavailable, match="cannot be reached"):
+        sender_of(gateway.url.replace(HOST, "localhost")).send(NUMBER, "hello", KEY)
 
 
 def test_looking_whether_it_is_there_sends_nothing(sender_of, gateway):
