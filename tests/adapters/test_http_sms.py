@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import ssl
 import subprocess
 import threading
@@ -10,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from postern import adapters
 from postern.actions.ports import SmsRefused, SmsSender, SmsUnavailable
 from postern.settings import Settings
+from postern.sms_settings import SmsBody, headers_of
 from tests.conftest import environment_of
 from tests.mailhost.servers import HOST, BlackHole, free_port
 
@@ -260,6 +263,21 @@ def findings_of(tmp_path, **changes: str) -> list[str]:
 )
 def test_what_is_right_is_taken(tmp_path, changes):
     assert findings_of(tmp_path, **changes) == []
+
+
+def test_the_guides_example_is_taken(tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(sms_url.*?)```", guide, re.DOTALL)
+    environment = environment_of(tmp_path / "instance", f"sqlite:///{tmp_path / 'postern.db'}")
+    file = Settings.load(environment).instance / "postern.toml"
+    file.touch(0o600)
+    file.write_text(example)
+    settings = Settings.load(environment)
+    assert headers_of(settings.sms_headers) == {"Authorization": "Bearer choose-your-key"}
+    facts = {"to": NUMBER, "from": settings.sms_from, "text": HOSTILE, "key": KEY}
+    filled = json.loads(SmsBody(settings.sms_body).filled(facts))
+    assert filled == {"to": NUMBER, "from": "Example", "text": HOSTILE, "reference": KEY}
+    assert re.search(settings.sms_success, '{"status": "queued"}')
 
 
 @pytest.mark.parametrize(
