@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -15,8 +16,9 @@ from urllib.parse import quote, unquote_to_bytes
 
 import requests
 
-from tests.mailhost.servers import HOST, STOP_SECONDS, _directory, _program, free_port, is_listening, wait_until
+from tests.mailhost.servers import HOST, STOP_SECONDS, free_port, is_listening, wait_until
 
+BEARERBOX, SMSBOX = "/usr/sbin/bearerbox", "/usr/sbin/smsbox"
 FAKE_SMSC = "/usr/lib/kannel/test/fakesmsc"
 # On its standard output Kannel says everything, texts included, unless it is told not to.
 QUIET = ("-v", "4")
@@ -60,7 +62,7 @@ class Kannel:
     refused_number = "+3906000000"
 
     def __init__(self):
-        self.directory = _directory("kannel")
+        self.directory = Path(tempfile.mkdtemp(prefix="postern-kannel-"))
         self.user, self.password = "postern", f"ke:y@{secrets.token_hex(8)}"
         self._admin_password = secrets.token_hex(8)
         self._configuration = self.directory / "kannel.conf"
@@ -91,9 +93,9 @@ class Kannel:
 
     def start(self) -> None:
         self._write_configuration()
-        self._boxes.append(self._run(_program("bearerbox"), *QUIET, str(self._configuration)))
+        self._boxes.append(self._run(BEARERBOX, *QUIET, str(self._configuration)))
         self.start_network()
-        self._boxes.append(self._run(_program("smsbox"), *QUIET, str(self._configuration)))
+        self._boxes.append(self._run(SMSBOX, *QUIET, str(self._configuration)))
         # Its port opens before it knows its users, and a message before it has reached bearerbox makes it die.
         self._wait_for("smsbox:")
 
