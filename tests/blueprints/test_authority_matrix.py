@@ -5,6 +5,7 @@ an address names are Anna's: her mailbox, her device, her collaborator … in a 
 
     +  the view answers, be it that the form is wrong      >  the way in: the sign-in page
     0  there is no such thing for them (404)               x  they may not (403)
+    -  nothing at all (204): the page asked on its own, and whoever is signed out learns it from the next thing they do
 """
 
 from collections.abc import Iterator
@@ -38,12 +39,15 @@ MANAGED, MANAGERS = "+++0000> +000000>", "+++0000> +++0000>"
 HERS, KEPT = "000+000> 0000000>", "000++00> 0000000>"
 # Whoever sees to a mailbox, each to their own; and collaborators, about themselves.
 KEEPERS, COLLABORATORS = "000++0+> 000++0+>", "0000++0> 0000++0>"
+# The same, where a page asks on its own.
+SIGNED_IN_ALONE, MANAGED_ALONE = "+++++++- +++++++-", "+++0000- +000000-"
+KEPT_ALONE, KEEPERS_ALONE = "000++00- 0000000-", "000++0+- 000++0+-"
 
 # Of each route the roles in the order above: in Anna's organisation, and of another.
 MATRIX = {
     "account.activity GET": SIGNED_IN,
     "account.change_password POST": SIGNED_IN,
-    "account.check_password POST": SIGNED_IN,
+    "account.check_password POST": SIGNED_IN_ALONE,
     "account.confirm_end_others GET": SIGNED_IN,
     "account.end_others POST": SIGNED_IN,
     "account.end_program POST": SIGNED_IN,
@@ -55,17 +59,17 @@ MATRIX = {
     "account.save_preferences POST": SIGNED_IN,
     "account.show_permissions GET": COLLABORATORS,
     "account.show_preferences GET": SIGNED_IN,
-    "account.suggest_password POST": SIGNED_IN,
+    "account.suggest_password POST": SIGNED_IN_ALONE,
     "collaborations.change_permissions POST": KEPT,
     "collaborations.check_person POST": KEEPERS,
-    "collaborations.check_user_name POST": KEEPERS,
+    "collaborations.check_user_name POST": KEEPERS_ALONE,
     "collaborations.confirm_disabling GET": KEPT,
     "collaborations.confirm_removal GET": KEPT,
     "collaborations.confirm_reset GET": KEPT,
     "collaborations.create POST": KEEPERS,
     "collaborations.details GET": KEPT,
     "collaborations.disable POST": KEPT,
-    "collaborations.implied POST": KEEPERS,
+    "collaborations.implied POST": KEEPERS_ALONE,
     "collaborations.list_collaborations GET": KEEPERS,
     "collaborations.new GET": KEEPERS,
     "collaborations.remove POST": KEPT,
@@ -89,7 +93,7 @@ MATRIX = {
     "devices.rename POST": KEPT,
     "devices.require POST": KEEPERS,
     "devices.requirement GET": KEEPERS,
-    "devices.waiting GET": KEPT,
+    "devices.waiting GET": KEPT_ALONE,
     "discovery.apple GET": SWITCHED_OFF,
     "discovery.outlook POST": PUBLIC,
     "discovery.outlook_json GET": SWITCHED_OFF,
@@ -112,6 +116,7 @@ MATRIX = {
     "offboarding.confirm GET": MANAGED,
     "offboarding.end POST": MANAGED,
     "offboarding.show_access GET": MANAGED,
+    "offboarding.show_pending GET": MANAGED_ALONE,
     "offboarding.show_report GET": MANAGED,
     "panel.asset GET": SWITCHED_OFF,
     "panel.health GET": PUBLIC,
@@ -153,6 +158,7 @@ MATRIX = {
     "user_imports.make POST": MANAGED,
     "user_imports.new_import GET": MANAGED,
     "user_imports.show_import GET": MANAGED,
+    "user_imports.show_progress GET": MANAGED_ALONE,
 }
 
 
@@ -250,6 +256,8 @@ def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
     assert answer.status_code < 500, f"{method} {address}: {answer.status_code}"
     if answer.status_code in (303, 302) and answer.headers["Location"].startswith("/sign-in?next="):
         return ">"
+    if answer.status_code == 204 and token is None:
+        return "-"
     return {404: "0", 403: "x"}.get(answer.status_code, "+")
 
 
