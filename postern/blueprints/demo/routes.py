@@ -1,6 +1,6 @@
 """The demo's outgoing mail and text messages, to be read here because they are sent nowhere."""
 
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 
 from flask import Blueprint, abort, request
 
@@ -25,7 +25,13 @@ def kept_messages() -> list:
     ports = guards.ports()
     letters = ports.mailer.messages() if ports.settings.keeps_mail else []
     texts = ports.sms.messages() if ports.settings.keeps_sms else []
-    return sorted(letters + texts, key=lambda message: parsedate_to_datetime(message["Date"]), reverse=True)
+    return sorted(letters + texts, key=sent_at, reverse=True)
+
+
+def sent_at(message) -> int:
+    """When the message was sent, as it says itself, in seconds since the epoch; 0 for one that does not say."""
+    moment = parsedate_tz(message["Date"] or "")
+    return mktime_tz(moment) if moment else 0
 
 
 def text_of(message) -> str:
