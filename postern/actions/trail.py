@@ -42,6 +42,16 @@ def events(account: Account, wanted: Filter = EVERYTHING, before: int | None = N
     return found
 
 
+def page(
+    account: Account, wanted: Filter = EVERYTHING, before: int | None = None, length: int = 30
+) -> list[AuditEvent]:
+    """So many of these events. Their numbers are found first, by an index alone: asked for whole rows, MariaDB begins
+    at the newest event of an organisation however far back the page is."""
+    found = events(account, wanted, before).select(AuditEvent.id).limit(length)
+    numbers = [number for (number,) in found.tuples()]
+    return list(AuditEvent.select().where(AuditEvent.id.in_(numbers)).order_by(AuditEvent.id.desc()))
+
+
 def _conditions(wanted: Filter) -> Iterator:
     if wanted.action:
         yield AuditEvent.action == wanted.action
@@ -76,7 +86,7 @@ def whole(account: Account, wanted: Filter = EVERYTHING) -> Iterator[AuditEvent]
     """The same from the first page to the last. It is read piece by piece, so that a long trail neither stands in
     memory nor keeps the database busy for whoever saves it slowly."""
     before = None
-    while piece := list(events(account, wanted, before).limit(READ_AT_A_TIME)):
+    while piece := page(account, wanted, before, READ_AT_A_TIME):
         yield from piece
         before = piece[-1].id
 

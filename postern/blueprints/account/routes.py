@@ -178,8 +178,8 @@ def activity():
     form = TrailForm(request.args)
     if not form.validate():
         return _activity_page(form, [], 422)
-    events = trail.events(current_user.account, form.wanted, before=request.args.get("before", type=_event_id))
-    return _activity_page(form, list(events.limit(EVENTS_A_PAGE + 1)))
+    before = request.args.get("before", type=_event_id)
+    return _activity_page(form, trail.page(current_user.account, form.wanted, before, EVENTS_A_PAGE + 1))
 
 
 @blueprint.get("/activity.csv")
