@@ -558,6 +558,114 @@ class Attempts(Table):
     last_at = BigIntegerField(default=now)
 
 
+class LongText(TextField):
+    """Text that may be longer than the 64 KB which MySQL's TEXT holds."""
+
+    field_type = "LONGTEXT"
+
+
+class PasswordChange(Table):
+    """New passwords, or links to set them, for several mailboxes of a domain at once: what was asked for, and how far
+    it got."""
+
+    PASSWORDS, LINKS = "passwords", "links"
+    ZIP, PDF = "zip", "pdf"
+    # A draft is what the preview shows. The worker prepares everything, sends archive and key, and only then changes.
+    DRAFT, PREPARING, SENDING, CHANGING = "draft", "preparing", "sending", "changing"
+    DONE, CANCELLED, STOPPED = "done", "cancelled", "stopped"
+    OPEN, OVER = (PREPARING, SENDING, CHANGING), (DONE, CANCELLED, STOPPED)
+
+    service = ForeignKeyField(Service, backref="password_changes", on_delete="CASCADE")
+    domain = ForeignKeyField(Domain, backref="password_changes", on_delete="CASCADE")
+    manager = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="password_changes")
+    manager_login = CharField(254)
+    # From where the manager asked for it: what the worker does is written down as theirs.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    kind = CharField(16)
+    archive_format = CharField(8)
+    phone = CharField(32)
+    full_name = CharField(120)
+    email = CharField(254)
+    language = CharField(8, default="")
+    must_change = BooleanField(default=False)
+    everywhere = BooleanField(default=False)
+    devices_too = BooleanField(default=False)
+    state = CharField(16, default=DRAFT)
+    # Why it ended early: a sentence for people, in English.
+    reason = CharField(255, default="")
+    created_at = BigIntegerField(default=now)
+    started_at = BigIntegerField(null=True)
+    archived_at = BigIntegerField(null=True)
+    finished_at = BigIntegerField(null=True)
+    erased_at = BigIntegerField(null=True)
+    # How often each was asked to be sent, and what became of the last one.
+    mails = IntegerField(default=0)
+    mail_sent_at = BigIntegerField(null=True)
+    messages = IntegerField(default=0)
+    message_sent_at = BigIntegerField(null=True)
+    message_delivered_at = BigIntegerField(null=True)
+    message_failed_at = BigIntegerField(null=True)
+    leased_until = BigIntegerField(default=ANCIENT)
+    leased_by = CharField(32, default="")
+
+    class Meta:
+        indexes = ((("service", "state"), False), (("state", "leased_until"), False))
+
+    def lease(self, worker: str, seconds: int) -> bool:
+        """Take it for so many seconds, or keep it; True for one worker at a time."""
+        moment = now()
+        mine = (PasswordChange.leased_by == worker) | (PasswordChange.leased_until <= moment)
+        this_one = (PasswordChange.id == self.id) & PasswordChange.state.in_(self.OPEN)
+        PasswordChange.update(leased_by=worker, leased_until=moment + seconds).where(this_one, mine).execute()
+        # Asked afterwards, because MySQL counts a row that is left as it was for none.
+        return PasswordChange.select().where(this_one, PasswordChange.leased_by == worker).exists()
+
+    def proceed(self, before: str, after: str, **columns: object) -> bool:
+        """From one state to another; True for exactly one caller, however many try at the same moment."""
+        moved = (
+            PasswordChange.update(state=after, **columns)
+            .where(PasswordChange.id == self.id, PasswordChange.state == before)
+            .execute()
+        )
+        if moved:
+            self.state = after
+        return bool(moved)
+
+
+class PasswordChangeItem(Table):
+    """One mailbox of such a change."""
+
+    WAITING, PREPARED, CHANGED, SKIPPED = "waiting", "prepared", "changed", "skipped"
+
+    change = ForeignKeyField(PasswordChange, backref="items", on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox, null=True, on_delete="SET NULL", backref="password_changes")
+    address = CharField(254)
+    # The mailbox's number as long as the change is open: so no mailbox is in two of them.
+    open_mailbox = BigIntegerField(null=True, unique=True)
+    state = CharField(16, default=WAITING)
+    # Why it was skipped: a sentence for people, in English.
+    reason = CharField(255, default="")
+    in_archive = BooleanField(default=False)
+    # The new password or the link's token, encrypted, until it stands in the archive.
+    secret = TextField(default="")
+    # What replaces what: hashes of passwords, or the hash of a link's token.
+    new_hash = CharField(255, null=True)
+    old_hash = CharField(255, null=True)
+    changed_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("change", "state"), False),)
+
+
+class CredentialsArchive(Table):
+    """The archive of a password change and its key, both encrypted, as long as they can still be sent."""
+
+    change = ForeignKeyField(PasswordChange, unique=True, on_delete="CASCADE")
+    content = LongText()
+    key = TextField()
+
+
 TABLES = (
     Organisation,
     Service,
@@ -575,6 +683,9 @@ TABLES = (
     DeviceNetwork,
     DeviceInvitation,
     Attempts,
+    PasswordChange,
+    PasswordChangeItem,
+    CredentialsArchive,
 )
 
 

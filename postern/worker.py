@@ -13,6 +13,7 @@ from postern.actions import (
     devices,
     housekeeping,
     outbox,
+    password_change_run,
     recovery,  # noqa: F401 (it declares what it delivers)
 )
 from postern.actions.ports import Ports
@@ -36,6 +37,9 @@ class Duty:
 DUTIES = (
     Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CONNECTIONS)),
     Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
+    Duty("credentials", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CREDENTIALS)),
+    Duty("text messages", 0.5, lambda ports: outbox.deliver_due(ports, outbox.MESSAGES)),
+    Duty("password changes", 1, password_change_run.Runner().work),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),

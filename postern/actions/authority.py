@@ -19,6 +19,11 @@ def may_act_on(actor: Account, target: Account) -> bool:
     return actor.role == Account.OPERATOR or belong_together(actor, target)
 
 
+def roles_below(account: Account) -> list[str]:
+    """The roles that the account's own outranks."""
+    return [role for role, rank in RANK.items() if rank < RANK[account.role]]
+
+
 def belong_together(one: Account, other: Account) -> bool:
     """Whether both are of the same organisation."""
     return one.organisation_id == other.organisation_id is not None

@@ -1,6 +1,6 @@
 """What the worker clears away: rows that can no longer matter."""
 
-from postern.actions import sessions
+from postern.actions import password_changes, sessions
 from postern.models import (
     Attempts,
     AuditEvent,
@@ -40,5 +40,6 @@ def clear_away() -> None:
         AuditEvent.account_login == "",
         AuditEvent.at < moment - STRAY_GUESSES_KEPT,
     ).execute()
+    password_changes.clear_away()
     LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()

@@ -4,7 +4,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 
 from postern.actions import outbox
-from postern.actions.ports import Ports
+from postern.actions.ports import Letter, Ports
 from postern.actions.tokens import digest
 from postern.models import Account, OutboxItem
 
@@ -28,10 +28,15 @@ def addresses_of(account: Account) -> list[str]:
 def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     """Write the letter in its recipient's language and hand it to the mailer."""
     letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])
+    ports.mailer.send(composed(ports, item, letter, payload["to"]), payload["to"])
+
+
+def composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str) -> EmailMessage:
+    """The letter as a message that this item sends."""
     message = EmailMessage()
     message["Subject"] = letter.subject
     message["From"] = ports.settings.mail_from
-    message["To"] = payload["to"]
+    message["To"] = recipient
     message["Date"] = formatdate(item.created_at)
     # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
     domain = ports.settings.mail_from.rpartition("@")[2]
@@ -39,7 +44,7 @@ def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
-    ports.mailer.send(message, payload["to"])
+    return message
 
 
 def _message_id(item: OutboxItem, domain: str) -> str:

@@ -83,6 +83,22 @@ def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
                 mail.put(ports, key, "account_locked_manager", address, manager.language, facts, manager)
 
 
+def password_issued(ports: Ports, actor: Actor, account: Account, link: bool) -> None:
+    """Tell an account, at its contact address, that whoever looks after it has a new password for it, or a link to set
+    one: the mailbox itself may be closed to its owner until then."""
+    if not account.contact_email or account.contact_email == account.login:
+        return
+    facts = {
+        "login": account.login,
+        "by": actor.login,
+        "link": link,
+        "at": now(),
+        "timezone": account.timezone,
+    }
+    key = f"password_issued:{account.id}:{new_token()}"
+    mail.put(ports, key, "password_issued", account.contact_email, account.language, facts, account)
+
+
 def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: str, **more: object) -> None:
     account, mailbox = collaboration.account, collaboration.mailbox
     facts = {

@@ -87,6 +87,9 @@ class LetterWriter(Protocol):
     def write(self, name: str, language: str, facts: Mapping[str, object]) -> Letter:
         """The letter called `name`, filled with `facts`. Facts are data, never template source."""
 
+    def part(self, name: str, part: str, language: str, facts: Mapping[str, object]) -> str:
+        """One part of a message alone, such as its `sms.txt`."""
+
 
 @dataclass(frozen=True)
 class ArchiveEntry:
