@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from peewee import PeeweeException
 
-from postern.actions.ports import MailServerUnavailable, Ports
+from postern.actions.ports import MailServerUnavailable, Ports, SmsUnavailable
 from postern.blueprints.web.assets import missing_vendor_files
 from postern.models import Mailbox, OutboxItem, now, pending_migrations, sqlite_file
 from postern.settings import Settings, is_open_to_others, unknown_variables
@@ -32,6 +32,8 @@ def examine(ports: Ports) -> Iterator[Finding]:
     if all(finding.well for finding in database):
         yield from _mail_server(ports)
         yield from _outbox()
+    yield from _sms(ports)
+    yield _archives(ports)
     if missing := missing_vendor_files():
         yield Finding(
             "scripts", False, f"Missing: {', '.join(missing)}. Run scripts/vendor; pages work without, but plainly."
@@ -127,3 +129,24 @@ def _outbox() -> Iterator[Finding]:
         return
     reason = oldest.last_error or "Nobody tried: is “flask worker” running?"
     yield Finding("outbox", False, f"{late.count()} item(s) wait for more than ten minutes. The oldest: {reason}")
+
+
+def _sms(ports: Ports) -> Iterator[Finding]:
+    if not ports.settings.has_sms:
+        yield Finding("SMS", True, "There is no SMS gateway: POSTERN_SMS_URL is not set.")
+        return
+    try:
+        ports.sms.check()
+    except SmsUnavailable as trouble:
+        yield Finding("SMS", False, f"{trouble} Check the gateway and POSTERN_SMS_URL.")
+        return
+    yield Finding("SMS", True, "The SMS gateway answers.")
+
+
+def _archives(ports: Ports) -> Finding:
+    mend = (
+        f"PDF archives need the DejaVu fonts, and {ports.settings.archive_fonts} does not have them: install"
+        " fonts-dejavu-core, or set POSTERN_ARCHIVE_FONTS. ZIP archives work without."
+    )
+    well = ports.archiver.makes_pdf()
+    return Finding("archives", well, "Archives can be made as ZIP and as PDF." if well else mend)

@@ -136,8 +136,11 @@ class SmsSender(Protocol):
         `to` is in the form of `phone_numbers.canonical`. `key` names the message for a gateway that sends none twice.
         The gateway reports the delivery by a GET of `report_url`, with `state` added to its query: 1 delivered,
         2 failed, 4 waiting, 8 accepted by the network, 16 refused by it (Kannel's numbers). The address must hold no
-        percent sign. A gateway may report nothing, or several times.
+        percent sign. A gateway may report nothing, or several times, and in any order.
         """
+
+    def check(self) -> None:
+        """Whether it would take a message, as far as that can be told without sending one; raises `SmsUnavailable`."""
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from postern.actions.ports import Ports
 from postern.adapters.archive import EncryptedArchives
-from postern.adapters.demo_mail import DemoMailer
+from postern.adapters.demo_mail import DemoMailer, DemoSms
 from postern.adapters.dovecot import DoveadmMailServer
 from postern.adapters.letters import TemplateLetters
 from postern.adapters.memory import MemoryMailServer, NoBreachedPasswords, NoSms
 from postern.adapters.pwned import PwnedPasswords
+from postern.adapters.sms import HttpSms, KannelSms
 from postern.adapters.smtp import SmtpMailer
 from postern.settings import Settings
 
@@ -37,4 +38,8 @@ def _mailer(settings: Settings):
 
 
 def _sms(settings: Settings):
-    return NoSms()
+    if settings.keeps_sms:
+        return DemoSms(settings.instance / "demo-sms")
+    if not settings.has_sms:
+        return NoSms()
+    return KannelSms(settings) if settings.sms_url.startswith("kannel") else HttpSms(settings)

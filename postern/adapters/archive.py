@@ -1,4 +1,4 @@
-"""Encrypted archives: ZIP (WinZip's AE-2, AES-256) and PDF (ISO 32000-2, revision 6, AES-256). All is made in memory."""
+"""Encrypted archives, made in memory: ZIP (WinZip's AE-2, AES-256) and PDF (ISO 32000-2, revision 6, AES-256)."""
 
 import io
 import re
@@ -43,7 +43,7 @@ class EncryptedArchives:
         return encrypted.getvalue()
 
     def makes_pdf(self) -> bool:
-        return all((self._fonts / name).is_file() for name in FONTS.values())
+        return all((self._fonts / name).is_file() for name in FONTS)
 
 
 def _check_names(names: list[str]) -> None:

@@ -127,9 +127,16 @@ class MemorySms:
             raise SmsRefused("The SMS gateway refuses this number.")
         self.sent.append(Sms(to, text, key, report_url))
 
+    def check(self) -> None:
+        if self.is_down:
+            raise SmsUnavailable("The SMS gateway is down.")
+
 
 class NoSms:
     """The gateway where the host has none. Who asks the settings first never gets here."""
 
     def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
+        self.check()
+
+    def check(self) -> None:
         raise SmsUnavailable("There is no SMS gateway: set POSTERN_SMS_URL.")

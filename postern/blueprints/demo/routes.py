@@ -1,4 +1,6 @@
-"""The demo's outgoing mail, to be read here because it is sent nowhere."""
+"""The demo's outgoing mail and text messages, to be read here because they are sent nowhere."""
+
+from email.utils import parsedate_to_datetime
 
 from flask import Blueprint, abort, request
 
@@ -11,11 +13,19 @@ blueprint = Blueprint("demo", __name__)
 @blueprint.get("/outbox")
 @guards.public
 def outbox():
-    ports = guards.ports()
+    settings = guards.ports().settings
     # The demo may be served to the network, its mail may not: links to set passwords stand in it.
-    if not ports.settings.keeps_mail or not is_loopback_host(request.remote_addr or ""):
+    if not (settings.keeps_mail or settings.keeps_sms) or not is_loopback_host(request.remote_addr or ""):
         abort(404)
-    return hx.render("demo/outbox.html", messages=ports.mailer.messages(), text_of=text_of)
+    return hx.render("demo/outbox.html", messages=kept_messages(), text_of=text_of)
+
+
+def kept_messages() -> list:
+    """Letters and text messages, the newest first."""
+    ports = guards.ports()
+    letters = ports.mailer.messages() if ports.settings.keeps_mail else []
+    texts = ports.sms.messages() if ports.settings.keeps_sms else []
+    return sorted(letters + texts, key=lambda message: parsedate_to_datetime(message["Date"]), reverse=True)
 
 
 def text_of(message) -> str:
