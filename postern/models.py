@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -169,16 +170,34 @@ class Service(Table):
     device_passwords_only = BooleanField(default=False)
     # How many collaborators a mailbox may have.
     most_collaborators = IntegerField(default=50)
+    # What was ordered, 0 for no limit; and what of it is given to mailboxes, counted where they are made and changed.
+    most_mailboxes = IntegerField(default=0)
+    quota_bytes = BigIntegerField(default=0)
+    mailboxes_made = IntegerField(default=0)
+    quota_given_bytes = BigIntegerField(default=0)
+    # What the mailboxes held together when Dovecot was asked last, and when that was; NULL for not yet.
+    used_bytes = BigIntegerField(default=0)
+    used_at = BigIntegerField(null=True)
     created_at = BigIntegerField(default=now)
 
     class Meta:
         indexes = ((("organisation", "name"), True),)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many mailboxes as were ordered."""
+        return 0 < self.most_mailboxes <= self.mailboxes_made
 
 
 class Domain(Table):
     service = ForeignKeyField(Service, backref="domains", on_delete="RESTRICT")
     name = CharField(253, unique=True)
     created_at = BigIntegerField(default=now)
+
+
+def first_revision() -> int:
+    """Where an account's revisions begin: a form about a removed one must not fit whoever got its number."""
+    return secrets.randbelow(2**30)
 
 
 class Account(Table):
@@ -197,13 +216,30 @@ class Account(Table):
     first_name = CharField(120, default="")
     last_name = CharField(120, default="")
     contact_email = CharField(254, default="")
+    # In E.164, such as +393331234567.
+    phone = CharField(16, default="")
     language = CharField(8, default="")
     timezone = CharField(64, default="")
     password_hash = CharField(255, null=True)
     password_changed_at = BigIntegerField(null=True)
     must_change_password = BooleanField(default=False)
     state = CharField(16, default=ACTIVE)
+    # Counts what managers change, so that none of two who save at once overwrites the other unknowingly.
+    revision = IntegerField(default=first_revision)
+    # Of whoever owns a mailbox: where it is, which never changes, and the key that puts the list in the order of names
+    # (`actions.directory`). Each order of the list is an index of its own.
+    service = ForeignKeyField(Service, null=True, on_delete="RESTRICT", index=False, backref="+")
+    domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
+    sort_name = CharField(320, default="")
     created_at = BigIntegerField(default=now)
+
+    class Meta:
+        indexes = (
+            (("service", "state", "login"), False),
+            (("service", "state", "sort_name"), False),
+            (("domain", "state", "login"), False),
+            (("domain", "state", "sort_name"), False),
+        )
 
     @property
     def is_manager(self) -> bool:
@@ -279,6 +315,12 @@ class Account(Table):
         if replaced:
             self.password_hash, self.password_changed_at, self.must_change_password = new_hash, changed_at, False
         return bool(replaced)
+
+    def put_into_state(self, state: str) -> None:
+        """Active, locked, suspended … from now on, also where the list of users looks for it."""
+        self.state = state
+        Account.update(state=state, revision=Account.revision + 1).where(Account.id == self.id).execute()
+        AccountWord.update(state=state).where(AccountWord.account == self).execute()
 
 
 class Mailbox(Table):
@@ -558,6 +600,26 @@ class Attempts(Table):
     last_at = BigIntegerField(default=now)
 
 
+class AccountWord(Table):
+    """A word by which a mailbox's owner is found, with all that follows it: `keller anna`, `keller@example.org`.
+
+    Written by `actions.directory` alone. Place and state stand here too, so that one index finds what a search is for.
+    """
+
+    account = ForeignKeyField(Account, on_delete="CASCADE", index=False, backref="words")
+    word = CharField(64)
+    service_id = IntegerField()
+    domain_id = IntegerField()
+    state = CharField(16)
+
+    class Meta:
+        primary_key = CompositeKey("account", "word")
+        indexes = (
+            (("service_id", "state", "word", "account"), False),
+            (("domain_id", "state", "word", "account"), False),
+        )
+
+
 class LongText(TextField):
     """Text that may be longer than the 64 KB which MySQL's TEXT holds."""
 
@@ -683,6 +745,7 @@ TABLES = (
     DeviceNetwork,
     DeviceInvitation,
     Attempts,
+    AccountWord,
     PasswordChange,
     PasswordChangeItem,
     CredentialsArchive,

@@ -358,8 +358,9 @@ def _refuse_beyond(actor: Actor, granted: int) -> None:
 
 def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[OutboxItem | None]:
     """Void everything that opens the mailbox for this account; the outbox items that cut its connections."""
-    account.state, account.password_hash = new_state, None
-    account.save(only=[Account.state, Account.password_hash])
+    account.password_hash = None
+    account.save(only=[Account.password_hash])
+    account.put_into_state(new_state)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))

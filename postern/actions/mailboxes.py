@@ -6,15 +6,16 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from postern.actions import audit, links, passwords, policy
+from postern.actions import audit, directory, links, passwords, policy, services
 from postern.actions.actor import Actor
 from postern.actions.names import canonical_address, canonical_contact, canonical_domain, checked_name
 from postern.actions.ports import Ports
+from postern.actions.sizes import MEGABYTE
 from postern.actions.text import N_, Refused
 from postern.models import Account, Domain, Mailbox, Organisation, Service, transactional
 from postern.settings import LANGUAGES
 
-MEGABYTE = 1024 * 1024
+SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
 
 
@@ -29,6 +30,8 @@ class NewMailbox:
     quota_bytes: int = 0
     language: str = ""
     password: str | None = None
+    phone: str = ""
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,14 @@ def change_service(
     password_policy: str | None = None,
     device_passwords_only: bool | None = None,
     most_collaborators: int | None = None,
+    most_mailboxes: int | None = None,
+    quota_bytes: int | None = None,
 ) -> Service:
-    """Another password policy for a service, "Mail programs need a device password" switched, or another number of
-    collaborators that a mailbox may have; None leaves as it is.
+    """Another password policy for a service, "Mail programs need a device password" switched, another number of
+    collaborators that a mailbox may have, of mailboxes or of bytes in all (0 for no limit); None leaves as it is.
 
-    Mail programs that are connected by an own password stay until they connect anew.
+    Mail programs that are connected by an own password stay until they connect anew. What is given away already stays
+    given where a limit is lower.
     """
     service = find_service(name, organisation)
     if password_policy is not None:
@@ -93,12 +99,12 @@ def change_service(
         service.device_passwords_only = device_passwords_only
     if most_collaborators is not None:
         service.most_collaborators = most_collaborators
-    service.save(only=[Service.password_policy, Service.device_passwords_only, Service.most_collaborators])
-    settings = {
-        "policy": service.password_policy,
-        "device_passwords_only": service.device_passwords_only,
-        "most_collaborators": service.most_collaborators,
-    }
+    if most_mailboxes is not None:
+        service.most_mailboxes = most_mailboxes
+    if quota_bytes is not None:
+        service.quota_bytes = quota_bytes
+    service.save(only=[getattr(Service, name) for name in SERVICE_RULES])
+    settings = {name.removeprefix("password_"): getattr(service, name) for name in SERVICE_RULES}
     audit.record(actor, "operator:service:changed", service=name, **settings)
     return service
 
@@ -126,17 +132,31 @@ def add_mailbox(ports: Ports, actor: Actor, new: NewMailbox) -> Made:
 
 @transactional
 def _make_mailbox(ports: Ports, actor: Actor, new: NewMailbox, password_hash: str | None) -> Made:
-    _refuse_taken(new.address)
+    account = create(new, password_hash)
+    audit.record(actor, "operator:mailbox:added", account)
+    return Made(account, None if password_hash else _link(ports, account, links.WELCOME))
+
+
+def create(new: NewMailbox, password_hash: str | None) -> Account:
+    """A mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the address
+    is taken, or the service has no place for it."""
     domain = domain_of(new.address)
-    account = Account.create(
+    services.count_in(domain.service_id, new.quota_bytes)
+    refuse_taken(new.address)
+    account = Account(
         login=new.address,
         organisation=domain.service.organisation_id,
         first_name=new.first_name,
         last_name=new.last_name,
         contact_email=new.contact_email,
+        phone=new.phone,
         language=new.language,
         password_hash=password_hash,
+        must_change_password=new.must_change_password,
     )
+    directory.place(account, domain)
+    account.save(force_insert=True)
+    directory.enter(account)
     Mailbox.create(
         domain=domain,
         account=account,
@@ -144,21 +164,23 @@ def _make_mailbox(ports: Ports, actor: Actor, new: NewMailbox, password_hash: st
         home=_fresh_home(new.address),
         quota_bytes=new.quota_bytes,
     )
-    audit.record(actor, "operator:mailbox:added", account)
-    return Made(account, None if password_hash else _link(ports, account, links.WELCOME))
+    return account
 
 
 @transactional
 def add_manager(
-    ports: Ports, actor: Actor, login: str, organisation: str, role: str, password: str | None = None, **names: str
+    ports: Ports,
+    actor: Actor,
+    login: str,
+    organisation: str | None,
+    role: str,
+    password: str | None = None,
+    **names: str,
 ) -> Made:
-    """Somebody who looks after an organisation: its owner or an administrator. The login is an e-mail address."""
+    """Somebody who looks after an organisation, its owner or an administrator, or an operator, who belongs to none. The
+    login is an e-mail address."""
     login = canonical_address(login)
-    if role not in (Account.OWNER, Account.ADMINISTRATOR):
-        raise Refused(N_("The role must be owner or administrator."))
-    employer = Organisation.get_or_none(Organisation.name == organisation)
-    if employer is None:
-        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation)
+    employer = _employer(role, organisation)
     if Account.by_login(login):
         raise Refused(N_("There is an account %(login)s already."), login=login)
     manager = Account(login=login, role=role, organisation=employer, **_names(names))
@@ -166,6 +188,18 @@ def add_manager(
     manager.save(force_insert=True)
     audit.record(actor, "operator:manager:added", manager, role=role)
     return Made(manager, None if password else _link(ports, manager, links.WELCOME))
+
+
+def _employer(role: str, organisation: str | None) -> Organisation | None:
+    """The organisation that a manager of this role looks after; raises `Refused`."""
+    if role == Account.OPERATOR and not organisation:
+        return None
+    if role not in (Account.OWNER, Account.ADMINISTRATOR):
+        raise Refused(N_("The role must be owner, administrator, or operator without an organisation."))
+    employer = Organisation.get_or_none(Organisation.name == organisation)
+    if employer is None:
+        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation or "")
+    return employer
 
 
 def make_link(ports: Ports, actor: Actor, login: str) -> str:
@@ -214,7 +248,7 @@ def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
         new = checked(_from_row(row))
         if new.address in seen:
             raise Refused(N_("%(address)s appears in the file twice."), address=new.address)
-        _refuse_taken(new.address)
+        refuse_taken(new.address)
     except Refused as problem:
         plan.problems.append((line, problem))
     else:
@@ -258,6 +292,8 @@ def checked(new: NewMailbox) -> NewMailbox:
         quota_bytes=new.quota_bytes,
         language=new.language,
         password=new.password,
+        phone=new.phone,
+        must_change_password=new.must_change_password,
         **names,
     )
 
@@ -276,7 +312,8 @@ def _refuse_unknown_policy(name: str) -> None:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
 
 
-def _refuse_taken(address: str) -> None:
+def refuse_taken(address: str) -> None:
+    """Raises `Refused` when somebody signs in with this address already."""
     if Mailbox.by_address(address) or Account.by_login(address):
         raise Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
 

@@ -304,9 +304,7 @@ def _skip(item: PasswordChangeItem, reason: str) -> None:
     ).where(PasswordChangeItem.id == item.id).execute()
 
 
-def _replace(
-    ports: Ports, actor: Actor, change: PasswordChange, item: PasswordChangeItem, account: Account
-) -> bool:
+def _replace(ports: Ports, actor: Actor, change: PasswordChange, item: PasswordChangeItem, account: Account) -> bool:
     """Put the new password into force, or the link; False when somebody was quicker."""
     is_link = change.kind == PasswordChange.LINKS
     if is_link:

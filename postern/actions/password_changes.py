@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from peewee import IntegrityError, Value, fn
 
-from postern.actions import audit, authority, credentials, passwords, phone_numbers, services, throttle
+from postern.actions import audit, authority, credentials, directory, passwords, phone_numbers, services, throttle
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.names import canonical_contact, checked_name
 from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
 from postern.models import (
     Account,
+    AccountWord,
     Domain,
     Mailbox,
     PasswordChange,
@@ -92,22 +93,26 @@ def choosable(account: Account, domain: Domain):
         Mailbox.select(Mailbox, Account)
         .join(Account, on=Mailbox.account)
         .where(
-            Mailbox.domain == domain,
+            Account.domain == domain,
             Account.state == Account.ACTIVE,
             Account.role.in_(authority.roles_below(account)),
         )
-        .order_by(Mailbox.address)
+        .order_by(Account.login)
     )
 
 
 def search(account: Account, domain: Domain, typed: str):
-    """Those of them whose address or owner's name holds what was typed."""
-    found = choosable(account, domain)
-    for word in typed.split()[:5]:
-        found = found.where(
-            Mailbox.address.contains(word) | Account.first_name.contains(word) | Account.last_name.contains(word)
-        )
-    return found
+    """Those of them whose address or owner's name has a word that begins with what was typed."""
+    sought = directory.searched(typed)
+    if not sought:
+        return choosable(account, domain)
+    words = AccountWord.select(AccountWord.account).where(
+        AccountWord.domain_id == domain.id,
+        AccountWord.state == Account.ACTIVE,
+        AccountWord.word >= sought,
+        AccountWord.word < f"{sought}\x7f",
+    )
+    return choosable(account, domain).where(Account.id.in_(words))
 
 
 def of(account: Account, service: Service):

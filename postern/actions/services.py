@@ -1,6 +1,8 @@
-"""Mail services as those see them who look after them."""
+"""Mail services as those see them who look after them: what was ordered, and what of it is given away."""
 
-from postern.models import Account, Organisation, Service
+from postern.actions.sizes import Size
+from postern.actions.text import N_, Refused
+from postern.models import Account, Domain, Mailbox, Organisation, Service
 
 
 def looked_after(account: Account):
@@ -19,3 +21,64 @@ def looked_after(account: Account):
 def find(account: Account, service_id: int) -> Service | None:
     """The service of this number, if the account manages it."""
     return looked_after(account).where(Service.id == service_id).first()
+
+
+def domains(service: Service):
+    """The service's domains by name."""
+    return Domain.select().where(Domain.service == service).order_by(Domain.name)
+
+
+def count_in(service_id: int, quota_bytes: int) -> None:
+    """Count one mailbox more, within the caller's transaction, which holds the service's row from here on. Raises
+    `Refused` when that is more than was ordered."""
+    service = _count(service_id, 1, quota_bytes)
+    if service.most_mailboxes and service.mailboxes_made > service.most_mailboxes:
+        raise Refused(
+            N_("This service has %(count)s mailboxes, which is all that was ordered."),
+            "address",
+            count=service.most_mailboxes,
+        )
+    _refuse_too_much(service, quota_bytes)
+
+
+def count_out(service_id: int, quota_bytes: int) -> None:
+    """Count one mailbox less, which had this quota, within the caller's transaction."""
+    _count(service_id, -1, -quota_bytes)
+
+
+def change_quota(mailbox: Mailbox, quota_bytes: int) -> None:
+    """Another quota for a mailbox, within the caller's transaction, which holds the owner's row; raises `Refused` when
+    the service has not so much left."""
+    service = _count(mailbox.domain.service_id, 0, quota_bytes - mailbox.quota_bytes)
+    if quota_bytes > mailbox.quota_bytes or not quota_bytes:
+        _refuse_too_much(service, quota_bytes)
+    mailbox.quota_bytes = quota_bytes
+    mailbox.save(only=[Mailbox.quota_bytes])
+
+
+def _count(service_id: int, mailboxes: int, quota_bytes: int) -> Service:
+    """The service with its counters as they are now. Nobody else changes them until the transaction ends."""
+    Service.update(
+        mailboxes_made=Service.mailboxes_made + mailboxes,
+        quota_given_bytes=Service.quota_given_bytes + quota_bytes,
+    ).where(Service.id == service_id).execute()
+    return Service.get_by_id(service_id)
+
+
+def _refuse_too_much(service: Service, quota_bytes: int) -> None:
+    if not service.quota_bytes:
+        return
+    if not quota_bytes:
+        raise Refused(
+            N_("This service has %(total)s in all, so that each mailbox needs a quota."),
+            "quota",
+            total=Size(service.quota_bytes),
+        )
+    over = service.quota_given_bytes - service.quota_bytes
+    if over > 0:
+        raise Refused(
+            N_("That is more than is left of the service's %(total)s: at most %(most)s can be given to this mailbox."),
+            "quota",
+            total=Size(service.quota_bytes),
+            most=Size(max(0, quota_bytes - over)),
+        )
