@@ -9,7 +9,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 
 from postern import app as composition
 from postern import models
-from postern.actions import passwords
+from postern.actions import directory, passwords
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
@@ -68,6 +68,9 @@ class People:
         address = f"{name}@{self.domain.name}"
         columns.setdefault("contact_email", f"{name}@elsewhere.example.com")
         account = self._account(address, password, **columns)
+        directory.place(account, self.domain)
+        account.save()
+        directory.enter(account)
         Mailbox.create(domain=self.domain, account=account, address=address, home=f"example.org/{name}")
         return account
 

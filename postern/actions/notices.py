@@ -83,7 +83,7 @@ def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
                 mail.put(ports, key, "account_locked_manager", address, manager.language, facts, manager)
 
 
-def password_issued(ports: Ports, actor: Actor, account: Account, link: bool) -> None:
+def password_issued(ports: Ports, actor: Actor, account: Account, is_link: bool) -> None:
     """Tell an account, at its contact address, that whoever looks after it has a new password for it, or a link to set
     one: the mailbox itself may be closed to its owner until then."""
     if not account.contact_email or account.contact_email == account.login:
@@ -91,7 +91,7 @@ def password_issued(ports: Ports, actor: Actor, account: Account, link: bool) ->
     facts = {
         "login": account.login,
         "by": actor.login,
-        "link": link,
+        "is_link": is_link,
         "at": now(),
         "timezone": account.timezone,
     }

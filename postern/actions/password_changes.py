@@ -31,6 +31,7 @@ from postern.settings import LANGUAGES
 
 # As many as fit into a letter that mail servers take: Postfix by default takes ten million bytes.
 MOST_MAILBOXES = 5000
+LARGEST_ID = 2**31 - 1
 HOUR, DAY = 3600, 24 * 3600
 STARTED_A_DAY = throttle.Limit("password changes of a service", free=50, ceiling=50, window=DAY)
 SENT_AGAIN = throttle.Limit("credentials sent again", free=3, ceiling=10, window=DAY)
@@ -210,7 +211,7 @@ def _chosen(account: Account, domain: Domain, choice: Choice):
     if not choice.everyone:
         ids = set(choice.mailbox_ids)
         _refuse_too_many(len(ids))
-        found = found.where(Mailbox.id.in_(ids))
+        found = found.where(Mailbox.id.in_([each for each in ids if 0 < each <= LARGEST_ID]))
         if found.count() < len(ids):
             _refuse_others(domain, ids, found)
     count = found.count()
@@ -228,8 +229,8 @@ def _refuse_too_many(count: int) -> None:
 
 def _refuse_others(domain: Domain, ids: set[int], found) -> None:
     """Name the first mailbox of the domain that may not be chosen; say nothing about those of others."""
-    allowed = {mailbox.id for mailbox in found}
-    barred = Mailbox.select().where(Mailbox.domain == domain, Mailbox.id.in_(ids - allowed)).first()
+    others = {each for each in ids if 0 < each <= LARGEST_ID} - {mailbox.id for mailbox in found}
+    barred = Mailbox.select().where(Mailbox.domain == domain, Mailbox.id.in_(others)).first()
     if barred is None:
         raise Refused(N_("Some of these are no mailboxes of this domain, or are gone. Choose again."), "mailboxes")
     sentence = N_("%(address)s is locked, suspended or not yours to change. Take it out of the choice.")
