@@ -15,6 +15,7 @@ from postern.actions.actor import OPERATOR
 from postern.actions.mailboxes import MEGABYTE, NewMailbox
 from postern.actions.policy import POLICIES
 from postern.actions.ports import Ports
+from postern.actions.sizes import Size
 from postern.actions.text import Refused
 from postern.doctor import examine
 from postern.models import Account, pending_migrations, router
@@ -53,7 +54,7 @@ db = AppGroup("db", help="The database.")
 service = AppGroup("service", help="Mail services.")
 domain = AppGroup("domain", help="Domains of a service.")
 mailbox = AppGroup("mailbox", help="Mailboxes and the accounts that open them.")
-manager = AppGroup("manager", help="Managers of an organisation.")
+manager = AppGroup("manager", help="Managers of an organisation, and operators.")
 account = AppGroup("account", help="Accounts of any kind.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
 
@@ -95,13 +96,27 @@ def add_service(name, organisation, policy):
     help="Whether mail programs need a device password, or may use the mailbox's own.",
 )
 @click.option("--most-collaborators", type=click.IntRange(0, 1000), help="How many collaborators a mailbox may have.")
+@click.option("--most-mailboxes", type=click.IntRange(0, 10**9), help="How many were ordered; 0 for no limit.")
+@click.option("--quota", type=click.IntRange(0, 10**9), help="Of all mailboxes together, in megabytes; 0 for no limit.")
 @in_sentences
-def change_service(name, organisation, policy, device_passwords, most_collaborators):
+def change_service(name, organisation, policy, device_passwords, most_collaborators, most_mailboxes, quota):
     """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
-    service = mailboxes.change_service(OPERATOR, name, organisation, policy, device_passwords, most_collaborators)
+    service = mailboxes.change_service(
+        OPERATOR,
+        name,
+        organisation,
+        policy,
+        device_passwords,
+        most_collaborators,
+        most_mailboxes,
+        None if quota is None else quota * MEGABYTE,
+    )
     opens = "device passwords only" if service.device_passwords_only else "device passwords and own passwords"
     click.echo(f"“{name}” has the policy {service.password_policy}; mail programs may use {opens}.")
     click.echo(f"A mailbox may have {service.most_collaborators} collaborators.")
+    ordered = f"{service.most_mailboxes} mailboxes" if service.most_mailboxes else "any number of mailboxes"
+    total = f"{Size(service.quota_bytes)} in all" if service.quota_bytes else "any size"
+    click.echo(f"Ordered are {ordered}, {total}.")
 
 
 @domain.command("add")
@@ -153,10 +168,8 @@ def import_mailboxes(file, dry_run):
 
 @manager.command("add")
 @click.argument("login")
-@click.option("--organisation", required=True)
-@click.option(
-    "--role", type=click.Choice([Account.OWNER, Account.ADMINISTRATOR]), default=Account.OWNER, show_default=True
-)
+@click.option("--organisation", help="Which they look after; an operator looks after all.")
+@click.option("--role", type=click.Choice(Account.MANAGERS), default=Account.OWNER, show_default=True)
 @click.option("--first-name", default="")
 @click.option("--last-name", default="")
 @PASSWORD

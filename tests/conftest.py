@@ -9,7 +9,7 @@ from jinja2.bccache import Bucket, BytecodeCache
 
 from postern import app as composition
 from postern import models
-from postern.actions import directory, passwords
+from postern.actions import directory, passwords, services
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
@@ -65,13 +65,16 @@ class People:
 
     def add(self, name: str, password: str | None = PASSWORD, **columns: object) -> Account:
         """Somebody with a mailbox `name`@example.org."""
-        address = f"{name}@{self.domain.name}"
+        address, quota = f"{name}@{self.domain.name}", columns.pop("quota_bytes", 0)
         columns.setdefault("contact_email", f"{name}@elsewhere.example.com")
         account = self._account(address, password, **columns)
         directory.place(account, self.domain)
         account.save()
         directory.enter(account)
-        Mailbox.create(domain=self.domain, account=account, address=address, home=f"example.org/{name}")
+        Mailbox.create(
+            domain=self.domain, account=account, address=address, home=f"example.org/{name}", quota_bytes=quota
+        )
+        services.count_in(self.service.id, quota)
         return account
 
     def add_collaborator(

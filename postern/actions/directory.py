@@ -38,7 +38,7 @@ def words_of(login: str, first_name: str, last_name: str) -> list[str]:
     """The words by which somebody is found, each with what follows it; the top-level domain is none."""
     first_to_last, last_to_first = folded(f"{first_name} {last_name}"), folded(f"{last_name} {first_name}")
     address, top_level = folded(login), login.rpartition(".")[2]
-    found = {*_endings(address), *_endings(first_to_last), last_to_first} - {top_level, ""}
+    found = {*_endings(address), *_endings(first_to_last), *_endings(last_to_first)[:1]} - {top_level}
     cut = sorted({each[:LONGEST_WORD] for each in found})
     # What another word begins with is found by that one.
     return [word for word, following in zip(cut, [*cut[1:], ""], strict=True) if not following.startswith(word)]

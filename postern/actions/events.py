@@ -50,4 +50,11 @@ SENTENCES = {
     "web:password-change:mail-again": N_("The archive of a change of passwords was sent again"),
     "web:password-change:message-again": N_("The archive's password was sent again"),
     "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
+    "web:user:added": N_("The mailbox was created"),
+    "web:user:changed": N_("Name, quota, contact e-mail or phone were changed"),
+    "web:user:password-set": N_("A new password was set"),
+    "web:user:link-sent": N_("A link to set the password was sent to the contact address"),
+    "web:user:suspended": N_("The account was suspended"),
+    "web:user:resumed": N_("The account may be used again"),
+    "web:user:removed": N_("The mailbox was removed"),
 }

@@ -34,13 +34,34 @@ def device_in_new_network(ports: Ports, device: Device, address: str, protocol: 
     _tell_of_device(ports, Actor(address=address, user_agent=protocol.upper()), device, "device_in_new_network")
 
 
-def done_by_another(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str] = ()) -> None:
-    """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom. Nobody
-    is told of what they did themselves."""
+def done_by_another(
+    ports: Ports,
+    actor: Actor,
+    account: Account,
+    action: str,
+    names: Sequence[str] = (),
+    addresses: Sequence[str] | None = None,
+) -> None:
+    """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom, and
+    `addresses` where to write, if not to where its letters always go. Nobody is told of what they did themselves."""
     if actor.account is None or actor.account.id == account.id:
         return
     facts = {"by": actor.login, "what": SENTENCES[action], "names": list(names)}
-    _tell(ports, actor, account, "done_by_another", facts)
+    _tell(ports, actor, account, "done_by_another", facts, addresses)
+
+
+def password_link(ports: Ports, actor: Actor, account: Account, purpose: str, token: str) -> None:
+    """Send the owner of a mailbox, at the contact address, a link to set the password; for the first one, with what
+    there is to know about the mailbox."""
+    facts = {
+        "login": account.login,
+        "name": account.display_name,
+        "by": actor.login,
+        "is_first": purpose == links.WELCOME,
+    }
+    facts |= {**_way_in(ports, purpose, token), "hours": links.LIFETIMES[purpose] // links.HOUR}
+    key = f"password_link:{account.id}:{new_token()}"
+    mail.put(ports, key, "password_link", account.contact_email, account.language, facts, account)
 
 
 def collaboration_invited(ports: Ports, collaboration: Collaboration, token: str) -> None:
@@ -126,7 +147,14 @@ def _tell_of_device(ports: Ports, actor: Actor, device: Device, letter: str, **m
     _tell(ports, actor, device.account, letter, facts)
 
 
-def _tell(ports: Ports, actor: Actor, account: Account, letter: str, facts: dict) -> None:
+def _tell(
+    ports: Ports,
+    actor: Actor,
+    account: Account,
+    letter: str,
+    facts: dict,
+    addresses: Sequence[str] | None = None,
+) -> None:
     facts |= {
         "login": account.login,
         "at": now(),
@@ -135,5 +163,5 @@ def _tell(ports: Ports, actor: Actor, account: Account, letter: str, facts: dict
         "browser": browser_name(actor.user_agent),
     }
     key = f"{letter}:{account.id}:{new_token()}"
-    for recipient in mail.addresses_of(account):
+    for recipient in mail.addresses_of(account) if addresses is None else addresses:
         mail.put(ports, key, letter, recipient, account.language, facts, account)

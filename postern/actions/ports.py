@@ -26,6 +26,14 @@ class Connection:
     device_id: int = 0
 
 
+@dataclass(frozen=True)
+class Quota:
+    """What a mailbox holds and may hold, in bytes as the mail server counts them; a limit of 0 means none."""
+
+    used: int
+    limit: int
+
+
 class MailServerUnavailable(Exception):
     """The mail server did not answer, or not in a way that can be trusted. The text is a sentence for the operator."""
 
@@ -56,6 +64,9 @@ class MailServer(Protocol):
 
     def user(self, address: str) -> dict[str, str] | None:
         """What the mail server's user database says of a mailbox (`home` …); None when it knows none."""
+
+    def quotas(self, addresses: Sequence[str]) -> dict[str, Quota]:
+        """What each of these mailboxes holds; without those that the mail server does not know. A hundred at a time."""
 
 
 class Mailer(Protocol):

@@ -10,19 +10,20 @@ in the field `user_device`, with the number 0 for an own password. The generated
 
 import base64
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 import requests
 
-from postern.actions.ports import Connection, MailServerUnavailable
+from postern.actions.ports import Connection, MailServerUnavailable, Quota
 
 # Together the 2 seconds that somebody who watches the page can be asked to wait. Looking up a host's name comes on top:
 # give POSTERN_DOVEADM_URL an IP address.
 CONNECT_SECONDS = 0.8
 ANSWER_SECONDS = 1.2
 
+KILOBYTE = 1024
 NO_USER = 67
 NOBODY_CONNECTED = 68
 
@@ -112,6 +113,21 @@ class DoveadmMailServer:
         if not isinstance(answer, dict) or not isinstance(answer.get(address), dict):
             raise self._not_understood()
         return answer[address]
+
+    def quotas(self, addresses: Sequence[str]) -> dict[str, Quota]:
+        """What each of these mailboxes holds, whole kilobytes as Dovecot counts them; without those unknown to it."""
+        known = [address for address in addresses if _can_be_connected(address)]
+        answers = self._ask("quotaGet", [{"user": address} for address in known], accepting=NO_USER)
+        found = zip(known, answers, strict=True)
+        return {address: self._quota(self._rows(rows)) for address, rows in found if rows is not None}
+
+    def _quota(self, rows: list[dict]) -> Quota:
+        """Of the roots of a mailbox the one that limits storage; a mailbox without any is not counted."""
+        row = next((each for each in rows if each.get("type") == "STORAGE"), {"value": "0", "limit": "-"})
+        try:
+            return Quota(*(KILOBYTE * int(row[name].replace("-", "0")) for name in ("value", "limit")))
+        except (KeyError, ValueError, AttributeError) as error:
+            raise self._not_understood() from error
 
     def version(self) -> str:
         """ "2.3" or "2.4": the API does not tell, but 2.4 did away with the director's commands."""

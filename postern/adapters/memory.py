@@ -10,6 +10,7 @@ from postern.actions.ports import (
     Connection,
     MailerUnavailable,
     MailServerUnavailable,
+    Quota,
     SmsRefused,
     SmsUnavailable,
 )
@@ -20,6 +21,7 @@ class MemoryMailServer:
 
     def __init__(self, connections: list[Connection] | None = None):
         self.connected = connections or []
+        self.held: dict[str, Quota] = {}
         self.is_down = False
 
     def connections(self, login: str) -> list[Connection]:
@@ -37,6 +39,10 @@ class MemoryMailServer:
     def user(self, address: str) -> dict[str, str] | None:
         self._answer()
         return None
+
+    def quotas(self, addresses: Sequence[str]) -> dict[str, Quota]:
+        self._answer()
+        return {address: self.held[address] for address in addresses if address in self.held}
 
     @staticmethod
     def _is_meant(each: Connection, login: str, device_id: int | None, address: str) -> bool:
