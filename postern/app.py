@@ -17,6 +17,7 @@ from postern.blueprints.invitations.recipient import blueprint as set_up
 from postern.blueprints.invitations.routes import blueprint as invitations
 from postern.blueprints.links.routes import blueprint as links
 from postern.blueprints.panel.routes import home, panel
+from postern.blueprints.password_changes.routes import blueprint as password_changes
 from postern.blueprints.sign_in.routes import blueprint as sign_in
 from postern.blueprints.web import browser_session, errors, guards, hx, security_headers, templates, words
 from postern.models import open_database, release_connection
@@ -58,7 +59,19 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     templates.init_app(app, settings)
 
     app.add_url_rule("/", "home", home)
-    for blueprint in (panel, sign_in, account, collaborations, devices, invitations, set_up, links, demo, discovery):
+    for blueprint in (
+        panel,
+        sign_in,
+        account,
+        collaborations,
+        devices,
+        invitations,
+        set_up,
+        links,
+        demo,
+        discovery,
+        password_changes,
+    ):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

@@ -279,9 +279,7 @@ def may_go_on(change: PasswordChange) -> bool:
     """Whether its manager, whose row is nobody else's until the transaction ends, still looks after the service."""
     Account.update(state=Account.state).where(Account.id == change.manager_id).execute()
     manager = Account.get_or_none(Account.id == change.manager_id)
-    if manager is None or manager.state != Account.ACTIVE:
-        return False
-    return services.find(manager, change.service_id) is not None
+    return manager is not None and authority.may_manage(manager, change.service)
 
 
 def _take(change: PasswordChange) -> None:

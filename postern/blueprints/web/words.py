@@ -1,6 +1,6 @@
 """Words for people: sentences in their language, times in their zone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flask import flash, request
@@ -48,6 +48,11 @@ def relative_time(at: datetime) -> str:
     if abs(past.total_seconds()) < 45:
         return gettext("just now")
     return format_timedelta(past, add_direction=True)
+
+
+def duration(seconds: int) -> str:
+    """“2 minutes”, “1 hour”."""
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.2)
 
 
 def exact_time(at: datetime) -> str:
