@@ -80,14 +80,14 @@ def preview(service_id: int):
 @guards.manager
 def list_changes(service_id: int):
     service = _service(service_id)
-    page = _page_number()
+    number = _page_number()
     started = password_changes.of(current_user.account, service).where(PasswordChange.state != PasswordChange.DRAFT)
-    found = list(started.offset((page - 1) * CHANGES_A_PAGE).limit(CHANGES_A_PAGE + 1))
+    found = list(started.offset((number - 1) * CHANGES_A_PAGE).limit(CHANGES_A_PAGE + 1))
     return hx.render(
         "password_changes/list.html",
         service=service,
         rows=[(each, password_changes.progress(each)) for each in found[:CHANGES_A_PAGE]],
-        page=page,
+        number=number,
         more=len(found) > CHANGES_A_PAGE,
         has_domains=services.domains(service).exists(),
     )
@@ -257,7 +257,7 @@ def _about(change: PasswordChange) -> dict:
         "phone": international(change.phone),
         "total": change.items.count(),
         "items": list(items.paginate(number, ITEMS_A_PAGE)),
-        "page": number,
+        "number": number,
         "pages": max(1, -(-change.items.count() // ITEMS_A_PAGE)),
         "translate": lambda sentence: _(sentence) if sentence else "",
     }
