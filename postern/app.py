@@ -18,6 +18,7 @@ from postern.blueprints.invitations.routes import blueprint as invitations
 from postern.blueprints.links.routes import blueprint as links
 from postern.blueprints.panel.routes import home, panel
 from postern.blueprints.password_changes.routes import blueprint as password_changes
+from postern.blueprints.services.routes import blueprint as services
 from postern.blueprints.sign_in.routes import blueprint as sign_in
 from postern.blueprints.web import browser_session, errors, guards, hx, security_headers, templates, words
 from postern.models import open_database, release_connection
@@ -71,6 +72,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         demo,
         discovery,
         password_changes,
+        services,
     ):
         app.register_blueprint(blueprint)
     cli.init_app(app)

@@ -4,16 +4,28 @@ import os
 import secrets
 from pathlib import Path
 
+from anyascii import anyascii
+
 from postern.actions import mailboxes, passwords, policy
 from postern.actions.actor import OPERATOR
-from postern.actions.mailboxes import MEGABYTE, NewMailbox
+from postern.actions.mailboxes import NewMailbox
 from postern.actions.ports import Ports
+from postern.actions.sizes import GIGABYTE
 from postern.models import Account, Organisation
 
 ORGANISATION, SERVICE = "Example Ltd", "Mail Light"
 DOMAINS = ("example.org", "example.net")
 PEOPLE = (("anna", "Anna", "Keller"), ("boris", "Boris", "Orlov"), ("chiara", "Chiara", "Rossi"))
-MANAGER = "manager@example.org"
+MANAGERS = (
+    ("operator@example.org", Account.OPERATOR, "Olga", "Stein"),
+    ("manager@example.org", Account.OWNER, "Mara", "Lind"),
+    ("administrator@example.org", Account.ADMINISTRATOR, "Aldo", "Serra"),
+)
+# Enough that the list of users has pages; nobody signs in as one of them before a manager sets a password.
+CROWDED, CROWD = "example.net", 60
+FIRST_NAMES = ("Ada", "Bruno", "Clara", "Dmitri", "Elif", "Franco", "Greta", "Hugo", "Inês", "Jan", "Katia", "Lorenzo")
+LAST_NAMES = ("Marino", "Novak", "Özdemir", "Petrova", "Quirós", "Romano", "Sokolov")
+MOST_MAILBOXES, TOTAL = 100, 200 * GIGABYTE
 ACCOUNTS_FILE = "demo-accounts.txt"
 
 
@@ -24,13 +36,32 @@ def prepare(ports: Ports) -> dict[str, str]:
     mailboxes.add_service(OPERATOR, ORGANISATION, SERVICE)
     for domain in DOMAINS:
         mailboxes.add_domain(OPERATOR, domain, SERVICE)
-    mailboxes.add_manager(ports, OPERATOR, MANAGER, ORGANISATION, Account.OWNER, first_name="Mara", last_name="Lind")
+    mailboxes.change_service(OPERATOR, SERVICE, most_mailboxes=MOST_MAILBOXES, quota_bytes=TOTAL)
+    for login, role, first_name, last_name in MANAGERS:
+        employer = None if role == Account.OPERATOR else ORGANISATION
+        mailboxes.add_manager(ports, OPERATOR, login, employer, role, first_name=first_name, last_name=last_name)
     for domain in DOMAINS:
         for name, first_name, last_name in PEOPLE:
             mailboxes.add_mailbox(ports, OPERATOR, _person(f"{name}@{domain}", first_name, last_name))
     made = {account.login: _set_password(ports, account) for account in Account.select().order_by(Account.id)}
     _keep(ports.settings.instance / ACCOUNTS_FILE, made)
+    _add_crowd(ports)
     return made
+
+
+def _add_crowd(ports: Ports) -> None:
+    """Most of them active, some not yet, a few suspended."""
+    nobodys = passwords.hash_password(ports.settings, secrets.token_urlsafe(32))
+    for number in range(CROWD):
+        first_name = FIRST_NAMES[number % len(FIRST_NAMES)]
+        last_name = LAST_NAMES[number % len(LAST_NAMES)]
+        local_part = anyascii(f"{first_name}.{last_name}").lower()
+        person = _person(f"{local_part}@{CROWDED}", first_name, last_name)
+        account = mailboxes.add_mailbox(ports, OPERATOR, person).account
+        if number % 9:
+            account.replace_password(None, nobodys)
+        if number % 14 == 13:
+            account.put_into_state(Account.SUSPENDED)
 
 
 def kept_accounts(ports: Ports) -> str:
@@ -42,7 +73,7 @@ def kept_accounts(ports: Ports) -> str:
 def _person(address: str, first_name: str, last_name: str) -> NewMailbox:
     # Somewhere outside the demo's own domains, so that a forgotten password has a way back.
     contact = f"{address.replace('@', '.')}@contact.example.com"
-    return NewMailbox(address, first_name, last_name, contact, 1024 * MEGABYTE)
+    return NewMailbox(address, first_name, last_name, contact, GIGABYTE)
 
 
 def _set_password(ports: Ports, account: Account) -> str:

@@ -1,8 +1,13 @@
 """Mail services as those see them who look after them: what was ordered, and what of it is given away."""
 
+from dataclasses import dataclass
+
 from postern.actions.sizes import Size
 from postern.actions.text import N_, Refused
 from postern.models import Account, Domain, Mailbox, Organisation, Service
+
+PAGE = 50
+MOST_PAGES = 10**6
 
 
 def looked_after(account: Account):
@@ -21,6 +26,48 @@ def looked_after(account: Account):
 def find(account: Account, service_id: int) -> Service | None:
     """The service of this number, if the account manages it."""
     return looked_after(account).where(Service.id == service_id).first()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the services that an account manages, and the numbers of the pages around; None where there is none."""
+
+    services: list[Service]
+    before: int | None
+    after: int | None
+
+
+def page(account: Account, number: int) -> Page:
+    """The page of this number, from 1 on; the first one for a number that no page can have."""
+    number = number if 1 <= number <= MOST_PAGES else 1
+    found = list(looked_after(account).offset((number - 1) * PAGE).limit(PAGE + 1))
+    return Page(found[:PAGE], number - 1 or None, number + 1 if len(found) > PAGE else None)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know of a service; storage in bytes, `used_at` in seconds since the epoch, None for not yet."""
+
+    domains: int
+    mailboxes: int
+    most_mailboxes: int
+    quota_given: int
+    quota: int
+    used: int
+    used_at: int | None
+
+
+def facts(service: Service) -> Facts:
+    """General facts. Counters and what Dovecot said last: nothing here takes longer where there are more users."""
+    return Facts(
+        domains(service).count(),
+        service.mailboxes_made,
+        service.most_mailboxes,
+        service.quota_given_bytes,
+        service.quota_bytes,
+        service.used_bytes,
+        service.used_at,
+    )
 
 
 def domains(service: Service):

@@ -174,6 +174,16 @@ def send_link(ports: Ports, actor: Actor, mailbox: Mailbox) -> None:
     _send_link(ports, actor, account, link_purpose(account))
 
 
+def with_state(profile: Profile, state: str) -> Profile:
+    """The same profile, and the state that the user is to be in."""
+    return replace(profile, state=state)
+
+
+def link_hours(account: Account) -> int:
+    """For how many hours such a link is good."""
+    return links.LIFETIMES[link_purpose(account)] // links.HOUR
+
+
 def link_purpose(account: Account) -> str:
     """What a link is for that sets this account's password."""
     if account.state == Account.LOCKED:
@@ -230,6 +240,13 @@ def losses(ports: Ports, mailbox: Mailbox) -> Losses:
         connections.of(ports, account),
         storage_used(ports, mailbox),
     )
+
+
+def password_consequences(ports: Ports, account: Account) -> passwords.Consequences:
+    """What another password would end now."""
+    connected = connections.of(ports, account)
+    browsers = len(sessions.living(account))
+    return passwords.Consequences(browsers, connected.by_own_password, connected.unknown, list(account.devices))
 
 
 def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:

@@ -36,7 +36,7 @@ def accounts_by_hand(wanted: Wanted) -> list[str]:
     text = directory.searched(wanted.text)
     found = []
     for account in Account.select():
-        words = [each for each in directory.words_of(account.login, account.first_name, account.last_name)]
+        words = directory.words_of(account.login, account.first_name, account.last_name)
         matching = sorted(word for word in words if word.startswith(text))
         here = not wanted.domain or account.login.endswith(f"@{wanted.domain}")
         if here and wanted.state in ("", account.state) and (not wanted.text or matching):

@@ -15,7 +15,8 @@ STATIC = Path(__file__).parents[2] / "static"
 
 STYLES = (
     "layers", "tokens", "base", "layout", "card", "form", "button",
-    "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations", "password_changes",
+    "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations", "services",
+    "password_changes",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
 SCRIPTS = ("page", "dialog", "requests", "password")
