@@ -45,7 +45,7 @@ class SmsBody:
     def filled(self, facts: Mapping[str, str]) -> bytes:
         """The body for one message; `facts` has a value for each placeholder."""
         body = _filled(self._template, facts)
-        return (json.dumps(body) if self.is_json else urlencode(body, errors="replace")).encode()
+        return (json.dumps(body) if self.is_json else urlencode(list(map(tuple, body)), errors="replace")).encode()
 
 
 def headers_of(text: str) -> dict[str, str]:

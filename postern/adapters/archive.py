@@ -24,8 +24,10 @@ class EncryptedArchives:
         self._fonts = fonts
 
     def zip(self, entries: Sequence[ArchiveEntry], password: str) -> bytes:
-        """Stored, not compressed: some programs open only such. Raises `ValueError` for a name that is not plain."""
+        """Stored, not compressed: some programs open only such. Raises `ValueError` for a name that is not plain, and
+        without a password."""
         _check_names([entry.name for entry in entries])
+        _check_password(password)
         archive = io.BytesIO()
         with pyzipper.AESZipFile(archive, "w", pyzipper.ZIP_STORED, encryption=pyzipper.WZ_AES) as file:
             file.setpassword(password.encode())
@@ -34,16 +36,28 @@ class EncryptedArchives:
         return archive.getvalue()
 
     def pdf(self, title: str, sections: Sequence[Section], password: str) -> bytes:
-        """Opened with the password, everything is allowed: what could be forbidden would bind the honest only."""
+        """Opened with the password, everything is allowed: what could be forbidden would bind the honest only. Raises
+        `ValueError` without a password."""
+        _check_password(password)
         if not self.makes_pdf():
             raise ArchiveImpossible(f"PDF needs the DejaVu fonts, and {self._fonts} does not have them.")
         encrypted = io.BytesIO()
         with pikepdf.open(io.BytesIO(drawn(title, sections, self._fonts))) as document:
-            document.save(encrypted, encryption=pikepdf.Encryption(owner=password, user=password, R=6))
+            document.save(
+                encrypted,
+                encryption=pikepdf.Encryption(owner=password, user=password, R=6),
+                # Inside of such streams the structure is encrypted as well.
+                object_stream_mode=pikepdf.ObjectStreamMode.generate,
+            )
         return encrypted.getvalue()
 
     def makes_pdf(self) -> bool:
         return all((self._fonts / name).is_file() for name in FONTS)
+
+
+def _check_password(password: str) -> None:
+    if not password:
+        raise ValueError("An archive has a password.")
 
 
 def _check_names(names: list[str]) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, unquote_to_bytes
 
+import requests
+
 from tests.mailhost.servers import HOST, STOP_SECONDS, _directory, _program, free_port, is_listening, wait_until
 
 FAKE_SMSC = "/usr/lib/kannel/test/fakesmsc"
@@ -61,29 +63,41 @@ username = {user}
 password = "{password}"
 max-messages = 10
 concatenation = true
+black-list-regex = "^{refused}$"
 """
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """A message, or a part of a long one, as the phone network got it."""
+    """A message as the phone network got it. A long one arrives in parts, whose `header` but for its last byte, the
+    part's number, is the same; a phone shows them as one."""
 
     sender: str
     receiver: str
     text: str
-    # Of a part: five bytes that say "part of a message", its number, how many parts there are, which one this is.
     header: bytes = b""
+    parts: int = 1
+
+    def is_continued_by(self, other: "Arrived") -> bool:
+        return bool(other.header) and (self.receiver, self.header[:-1]) == (other.receiver, other.header[:-1])
 
 
 class Kannel:
-    """A gateway that is started and stopped at will; ports and directory stay the same."""
+    """A gateway that is started and stopped at will; ports and directory stay the same.
+
+    It refuses `refused_number`, as an operator's black list would.
+    """
+
+    refused_number = "+3906000000"
 
     def __init__(self):
         self.directory = _directory("kannel")
         self.user, self.password = "postern", f"ke:y@{secrets.token_hex(8)}"
+        self._admin_password = secrets.token_hex(8)
         self._configuration = self.directory / "kannel.conf"
         self._ports = {name: free_port() for name in ("admin", "smsbox", "sendsms", "smsc")}
-        self._processes: list[subprocess.Popen] = []
+        self._boxes: list[subprocess.Popen] = []
+        self._network: subprocess.Popen | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -108,33 +122,46 @@ class Kannel:
 
     def start(self) -> None:
         self._write_configuration()
-        self._run(_program("bearerbox"), *QUIET, str(self._configuration))
-        self._wait_for_port("smsbox")
-        self._wait_for_port("smsc")
-        # It wants a message that phones would send, and sends none of them.
-        self._run(FAKE_SMSC, "-H", HOST, "-r", str(self._ports["smsc"]), "-m", "0", "1 2 text none")
-        self._run(_program("smsbox"), *QUIET, str(self._configuration))
-        self._wait_for_port("sendsms")
+        self._boxes.append(self._run(_program("bearerbox"), *QUIET, str(self._configuration)))
+        self.start_network()
+        self._boxes.append(self._run(_program("smsbox"), *QUIET, str(self._configuration)))
+        # Its port opens before it knows its users, and a message before it has reached bearerbox makes it die.
+        self._wait_for("smsbox:")
 
     def stop(self) -> None:
-        while self._processes:
-            process = self._processes.pop()
-            process.terminate()
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self.stop_network()
+        while self._boxes:
+            _end(self._boxes.pop())
+
+    def start_network(self) -> None:
+        """The phone network: what it gets, phones show."""
+        # It wants a message that phones would send, and sends none of them.
+        wait_until(lambda: is_listening(self._ports["smsc"]), "bearerbox listens for the phone network")
+        self._network = self._run(FAKE_SMSC, "-H", HOST, "-r", str(self._ports["smsc"]), "-m", "0", "1 2 text none")
+        self._wait_for("(online")
+
+    def stop_network(self) -> None:
+        """Kannel queues what it gets meanwhile; when it tries again, after `start_network`, is its own affair."""
+        if self._network:
+            _end(self._network)
+            self._network = None
+            self._wait_for("(re-connecting")
 
     def arrived(self) -> list[Arrived]:
-        """What reached the phone network since the first start."""
+        """What reached the phone network since the first start, as phones show it."""
         messages: list[Arrived] = []
         for line in GOT.findall((self.directory / "fakesmsc.out").read_bytes()):
             found = ARRIVED.fullmatch(line)
-            if found:
-                messages.append(_read(found))
-            else:
+            if not found:
                 messages[-1] = replace(messages[-1], text=f"{messages[-1].text}\n{line.decode()}")
+                continue
+            message = _read(found)
+            earlier = next((each for each in messages if each.is_continued_by(message)), None)
+            if earlier:
+                longer = replace(earlier, text=earlier.text + message.text, parts=earlier.parts + 1)
+                messages[messages.index(earlier)] = longer
+            else:
+                messages.append(message)
         return messages
 
     def wait_for(self, count: int, seconds: float = 10) -> list[Arrived]:
@@ -142,32 +169,49 @@ class Kannel:
         wait_until(lambda: len(self.arrived()) >= count, f"{count} text messages arrive", seconds)
         return self.arrived()
 
+    def status(self) -> str:
+        """What bearerbox says about itself; nothing while it does not answer."""
+        address = f"http://{HOST}:{self._ports['admin']}/status.txt?password={self._admin_password}"
+        try:
+            return requests.get(address, timeout=5).text
+        except requests.RequestException:
+            return ""
+
     def written(self) -> str:
-        """All that Kannel wrote into files: logs and, but for the configuration, whatever else there is."""
-        files = [file for file in self.directory.iterdir() if file.suffix == ".log" or file.name == "bearerbox.out"]
+        """All that Kannel wrote: its logs, and whatever else there is but its configuration and the phones."""
+        files = [file for file in self.directory.iterdir() if file.name not in ("kannel.conf", "fakesmsc.out")]
         return "\n".join(file.read_text(errors="replace") for file in files)
 
     def _write_configuration(self) -> None:
         values = {"host": HOST, "directory": self.directory, "user": self.user, "password": self.password}
-        text = CONFIGURATION.format(admin_password=secrets.token_hex(8), **values, **self._ports)
+        values["refused"] = self.refused_number.replace("+", "[+]")
+        text = CONFIGURATION.format(admin_password=self._admin_password, **values, **self._ports)
         self._configuration.write_text(text)
 
-    def _run(self, program: str, *arguments: str) -> None:
-        name = Path(program).name
-        with (self.directory / f"{name}.out").open("ab") as out:
-            self._processes.append(
-                subprocess.Popen(
-                    [program, *arguments], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=out, stderr=out
-                )
+    def _run(self, program: str, *arguments: str) -> subprocess.Popen:
+        with (self.directory / f"{Path(program).name}.out").open("ab") as out:
+            return subprocess.Popen(
+                [program, *arguments], cwd=self.directory, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
 
-    def _wait_for_port(self, name: str) -> None:
-        wait_until(lambda: is_listening(self._ports[name]), f"Kannel's {name} listens")
+    def _wait_for(self, words: str) -> None:
+        wait_until(lambda: words in self.status(), f"bearerbox says “{words}”")
+
+
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _read(found: re.Match) -> Arrived:
     data = found["data"] if found["kind"] == b"text" else _decoded(found["data"])
-    text = data.decode("utf-16-be" if found["kind"] == b"ucs-2" else "utf-8", "replace")
+    # fakesmsc does not tell a part's alphabet: in UCS-2, Latin and Cyrillic have bytes that no text has.
+    is_ucs2 = found["kind"] == b"ucs-2" or any(byte < 10 for byte in data)
+    text = data.decode("utf-16-be" if is_ucs2 else "utf-8", "replace")
     return Arrived(found[1].decode(), found[2].decode(), text, _decoded(found["header"] or b""))
 
 
