@@ -15,6 +15,7 @@ from postern.actions import (
     outbox,
     password_change_run,
     recovery,  # noqa: F401 (it declares what it delivers)
+    storage,
 )
 from postern.actions.ports import Ports
 from postern.models import database
@@ -42,6 +43,7 @@ DUTIES = (
     Duty("password changes", 1, password_change_run.Runner().work),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
+    Duty("storage", 1, storage.StorageCount().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 
