@@ -17,7 +17,8 @@ from tests.conftest import PASSWORD, app_of, environment_of, ports_of
 
 PUBLIC = {
     "home", "static", "panel.health", "panel.asset", "sign_in.sign_in", "sign_in.enter", "sign_in.forgotten",
-    "sign_in.send_link", "demo.outbox", "password_changes.report",
+    "sign_in.send_link", "demo.outbox", "demo.attachment",
+    "password_changes.report",
 }  # fmt: skip
 PUBLIC_BLUEPRINTS = {"links", "discovery", "handoff", "set_up"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -1,8 +1,10 @@
 """The demo's outgoing mail and text messages, to be read here because they are sent nowhere."""
 
+from datetime import datetime
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 
-from flask import Blueprint, abort, request
+from flask import Blueprint, Response, abort, request
 
 from postern.blueprints.web import guards, hx
 from postern.settings import is_loopback_host
@@ -13,11 +15,25 @@ blueprint = Blueprint("demo", __name__)
 @blueprint.get("/outbox")
 @guards.public
 def outbox():
+    _refuse_strangers()
+    return hx.render("demo/outbox.html", messages=kept_messages(), text_of=text_of, attachments_of=attachments_of)
+
+
+@blueprint.get("/outbox/attachments/<key>")
+@guards.public
+def attachment(key: str):
+    """A file that came with a letter, to be kept."""
+    _refuse_strangers()
+    file = next((each[key] for each in map(attachments_of, kept_messages()) if key in each), None) or abort(404)
+    disposition = f'attachment; filename="{file.get_filename()}"'
+    return Response(file.get_content(), mimetype=file.get_content_type(), headers={"Content-Disposition": disposition})
+
+
+def _refuse_strangers() -> None:
+    """The demo may be served to the network, its mail may not: links to set passwords stand in it."""
     settings = guards.ports().settings
-    # The demo may be served to the network, its mail may not: links to set passwords stand in it.
     if not (settings.keeps_mail or settings.keeps_sms) or not is_loopback_host(request.remote_addr or ""):
         abort(404)
-    return hx.render("demo/outbox.html", messages=kept_messages(), text_of=text_of)
 
 
 def kept_messages() -> list:
@@ -25,7 +41,17 @@ def kept_messages() -> list:
     ports = guards.ports()
     letters = ports.mailer.messages() if ports.settings.keeps_mail else []
     texts = ports.sms.messages() if ports.settings.keeps_sms else []
-    return sorted(letters + texts, key=lambda message: parsedate_to_datetime(message["Date"]), reverse=True)
+    return sorted(letters + texts, key=sent_at, reverse=True)
+
+
+def sent_at(message) -> datetime:
+    """When the message was sent, as it says itself; those that say nothing come last."""
+    return parsedate_to_datetime(message["Date"] or "Thu, 1 Jan 1970 00:00:00 +0000")
+
+
+def attachments_of(message) -> dict:
+    """The files of a message, each by a key of its own."""
+    return {sha256(file.get_content()).hexdigest()[:32]: file for file in message.iter_attachments()}
 
 
 def text_of(message) -> str:
