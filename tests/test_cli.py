@@ -287,8 +287,8 @@ def test_the_demo_makes_its_accounts_once_and_keeps_them_to_itself(tmp_path):
     kept = settings.instance / "demo-accounts.txt"
     accounts = dict(line.split("\t") for line in kept.read_text().splitlines())
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert len(accounts) == 7
-    assert len(set(accounts.values())) == 7
+    assert len(accounts) == 9
+    assert len(set(accounts.values())) == 9
     for login, password in accounts.items():
         assert login in result.output
         assert passwords.verify(settings, Account.by_login(login).password_hash, password)

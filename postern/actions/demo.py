@@ -13,8 +13,11 @@ from postern.actions.ports import Ports
 from postern.actions.sizes import GIGABYTE
 from postern.models import Account, Organisation
 
-ORGANISATION, SERVICE = "Example Ltd", "Mail Light"
-DOMAINS = ("example.org", "example.net")
+ORGANISATION = "Example Ltd"
+# One service as it comes, and one of which so much was ordered and no more.
+LIGHT, PRO = "Mail Light", "Mail Pro"
+DOMAINS = {"example.org": LIGHT, "example.net": PRO, "example.com": PRO}
+MOST_MAILBOXES, TOTAL = 100, 200 * GIGABYTE
 PEOPLE = (("anna", "Anna", "Keller"), ("boris", "Boris", "Orlov"), ("chiara", "Chiara", "Rossi"))
 MANAGERS = (
     ("operator@example.org", Account.OPERATOR, "Olga", "Stein"),
@@ -22,10 +25,9 @@ MANAGERS = (
     ("administrator@example.org", Account.ADMINISTRATOR, "Aldo", "Serra"),
 )
 # Enough that the list of users has pages; nobody signs in as one of them before a manager sets a password.
-CROWDED, CROWD = "example.net", 60
+CROWDED, CROWD = ("example.net", "example.net", "example.net", "example.com"), 60
 FIRST_NAMES = ("Ada", "Bruno", "Clara", "Dmitri", "Elif", "Franco", "Greta", "Hugo", "Inês", "Jan", "Katia", "Lorenzo")
 LAST_NAMES = ("Marino", "Novak", "Özdemir", "Petrova", "Quirós", "Romano", "Sokolov")
-MOST_MAILBOXES, TOTAL = 100, 200 * GIGABYTE
 ACCOUNTS_FILE = "demo-accounts.txt"
 
 
@@ -33,14 +35,15 @@ def prepare(ports: Ports) -> dict[str, str]:
     """Make the demo's accounts where there are none yet; login and password of those that were made."""
     if Organisation.get_or_none(Organisation.name == ORGANISATION):
         return {}
-    mailboxes.add_service(OPERATOR, ORGANISATION, SERVICE)
-    for domain in DOMAINS:
-        mailboxes.add_domain(OPERATOR, domain, SERVICE)
-    mailboxes.change_service(OPERATOR, SERVICE, most_mailboxes=MOST_MAILBOXES, quota_bytes=TOTAL)
+    for service in (LIGHT, PRO):
+        mailboxes.add_service(OPERATOR, ORGANISATION, service)
+    mailboxes.change_service(OPERATOR, PRO, most_mailboxes=MOST_MAILBOXES, quota_bytes=TOTAL)
+    for domain, service in DOMAINS.items():
+        mailboxes.add_domain(OPERATOR, domain, service)
     for login, role, first_name, last_name in MANAGERS:
         employer = None if role == Account.OPERATOR else ORGANISATION
         mailboxes.add_manager(ports, OPERATOR, login, employer, role, first_name=first_name, last_name=last_name)
-    for domain in DOMAINS:
+    for domain in ("example.org", "example.net"):
         for name, first_name, last_name in PEOPLE:
             mailboxes.add_mailbox(ports, OPERATOR, _person(f"{name}@{domain}", first_name, last_name))
     made = {account.login: _set_password(ports, account) for account in Account.select().order_by(Account.id)}
@@ -56,7 +59,7 @@ def _add_crowd(ports: Ports) -> None:
         first_name = FIRST_NAMES[number % len(FIRST_NAMES)]
         last_name = LAST_NAMES[number % len(LAST_NAMES)]
         local_part = anyascii(f"{first_name}.{last_name}").lower()
-        person = _person(f"{local_part}@{CROWDED}", first_name, last_name)
+        person = _person(f"{local_part}@{CROWDED[number % len(CROWDED)]}", first_name, last_name)
         account = mailboxes.add_mailbox(ports, OPERATOR, person).account
         if number % 9:
             account.replace_password(None, nobodys)

@@ -28,7 +28,7 @@ BEHIND_LINKS = ("links.password", "links.not_me")
 # Devices, invitations and collaborations are looked at by tests of their own, which know how to get there.
 NO_PAGES = (
     "home", "static", "panel.", "discovery.", "account.everywhere", "account.show_permissions",
-    "collaborations.", "devices.", "invitations.", "set_up.", "password_changes.", "demo.attachment",
+    "collaborations.", "devices.", "invitations.", "set_up.", "password_changes.", "demo.attachment", "services.",
     "links.not_my_device",
 )  # fmt: skip
 
