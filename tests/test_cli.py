@@ -2,12 +2,14 @@
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
-from postern import adapters, models
+from postern import adapters, doctor, models
 from postern.actions import links, passwords
 from postern.actions.ports import MailServerUnavailable
+from postern.adapters.memory import MemoryMailer, MemorySms
 from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, WebSession
 from postern.settings import Settings
 from tests.actions.conftest import acting
@@ -270,6 +272,25 @@ def test_missing_migrations(tmp_path, mailer):
     settings = Settings.load(environment_of(tmp_path / "i", f"sqlite:///{tmp_path / 'new.db'}"))
     (mend,) = findings_of(settings, AskedMailServer(), mailer)
     assert "flask db upgrade" in mend
+
+
+@pytest.mark.parametrize(("is_down", "findings"), [(False, 0), (True, 1)])
+def test_a_gateway_for_text_messages(settings, people, is_down, findings):
+    people.add("anna")
+    gateway = MemorySms()
+    gateway.is_down = is_down
+    for url, expected in (("kannel://postern:secret@127.0.0.1:13013/", findings), ("", 0)):
+        ports = ports_of(replace(settings, sms_url=url), AskedMailServer("/example.org/anna"), MemoryMailer())
+        mend = [finding.subject for finding in doctor.examine(replace(ports, sms=gateway)) if not finding.well]
+        assert mend == ["SMS"] * expected
+
+
+def test_a_host_without_fonts_for_archives(ports, people):
+    people.add("anna")
+    ports.archiver.has_fonts = False
+    ports = replace(ports, mail_server=AskedMailServer("/example.org/anna"))
+    (mend,) = [finding for finding in doctor.examine(ports) if not finding.well]
+    assert "fonts-dejavu-core" in mend.sentence
 
 
 # --- demo ---

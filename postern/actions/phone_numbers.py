@@ -15,8 +15,10 @@ from postern.actions.text import N_, Refused
 FIELD = "phone"
 LONGEST = 40
 SHORT = re.compile(r"[0-9]{3,6}")
-# What people write between the digits; dashes of any length and the spaces of any script come on top.
-SIGNS = frozenset("+().-/")
+# What people write between the digits.
+SIGNS = frozenset("+＋().-/ ")
+# Spaces and dashes of any kind are the same; formatting marks are nothing.
+SAME = {"Zs": " ", "Pd": "-", "Cf": ""}
 COSTLY = {
     PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Give another number.")),
     PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Give another number.")),
@@ -50,17 +52,13 @@ def international(number: str) -> str:
 
 
 def _written(text: str) -> str:
-    """What was typed without the invisible marks that come along when it is copied from an address book."""
-    written = "".join(each for each in text.strip() if unicodedata.category(each) != "Cf")
+    """What was typed, with one kind of space and of dash, and without the invisible marks of an address book."""
+    written = "".join(SAME.get(unicodedata.category(each), each) for each in text.strip()).strip()
     if not written:
         raise Refused(N_("Give a phone number."), FIELD)
-    if len(written) > LONGEST or not all(_may_stand_in_a_number(each) for each in written):
+    if len(written) > LONGEST or not all(each in SIGNS or each.isdecimal() for each in written):
         raise Refused(N_("Write the phone number in digits, such as +39 333 123 4567."), FIELD)
     return written
-
-
-def _may_stand_in_a_number(character: str) -> bool:
-    return character in SIGNS or character == "＋" or unicodedata.category(character) in ("Nd", "Zs", "Pd")
 
 
 def _parsed(written: str, default_region: str) -> PhoneNumber:

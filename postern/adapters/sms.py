@@ -144,6 +144,7 @@ class Gateway:
         try:
             with requests.Session() as session:
                 session.trust_env = False
+                session.mount("https://", TrustingTheSystem())
                 with session.request(
                     method,
                     self._url,
@@ -166,10 +167,16 @@ class Gateway:
         try:
             with socket.create_connection((self._host, self._port), CONNECT_SECONDS) as connection:
                 if self._is_tls:
-                    context = ssl.create_default_context()
-                    context.wrap_socket(connection, server_hostname=self._host).close()
+                    ssl.create_default_context().wrap_socket(connection, server_hostname=self._host).close()
         except OSError:
             raise SmsUnavailable(f"The SMS gateway at {self.place} cannot be reached.") from None
+
+
+class TrustingTheSystem(requests.adapters.HTTPAdapter):
+    """Trusts the authorities that the host trusts, an operator's own among them, besides those of requests."""
+
+    def init_poolmanager(self, *arguments: object, **named: object) -> None:
+        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **named)
 
 
 def _beginning(response: requests.Response) -> str:

@@ -3,7 +3,6 @@
 import io
 import logging
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +63,6 @@ def test_7zip_opens_it_with_the_password_and_not_without(zipped, tmp_path):
         assert SECRET.encode() not in b"".join(unpacked(tmp_path / "wrong").values())
 
 
-@pytest.mark.skipif(not shutil.which("bsdtar"), reason="bsdtar is not installed")
 def test_bsdtar_opens_it_with_the_password_and_not_without(zipped, tmp_path):
     assert run("bsdtar", "-x", "--passphrase", PASSWORD, "-C", str(tmp_path), "-f", str(zipped)).returncode == 0
     assert (tmp_path / "0002.txt").read_bytes() == ENTRIES[0].content

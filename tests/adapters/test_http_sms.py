@@ -2,12 +2,16 @@
 
 import json
 import logging
+import re
+import ssl
+import subprocess
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
@@ -15,6 +19,7 @@ import pytest
 from postern import adapters
 from postern.actions.ports import SmsRefused, SmsSender, SmsUnavailable
 from postern.settings import Settings
+from postern.sms_settings import SmsBody, headers_of
 from tests.conftest import environment_of
 from tests.mailhost.servers import HOST, BlackHole, free_port
 
@@ -36,8 +41,9 @@ class Gateway:
 
 
 @pytest.fixture
-def gateway() -> Iterator[Gateway]:
+def gateway(request) -> Iterator[Gateway]:
     gateway = Gateway()
+    speaks_tls = hasattr(request, "param")
 
     class Handler(BaseHTTPRequestHandler):
         def take(self):
@@ -55,8 +61,13 @@ def gateway() -> Iterator[Gateway]:
             pass
 
     server = ThreadingHTTPServer((HOST, 0), Handler)
+    if speaks_tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*request.getfixturevalue("certificate"))
+        # Each visitor's own thread shakes hands, not the one that listens.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-    gateway.url = f"http://{HOST}:{server.server_port}/v1/messages/"
+    gateway.url = f"{'https' if speaks_tls else 'http'}://{HOST}:{server.server_port}/v1/messages/"
     yield gateway
     server.shutdown()
     server.server_close()
@@ -176,6 +187,35 @@ def test_somebody_listens_and_says_nothing(sender_of, monkeypatch):
         assert time.monotonic() - began < 3
 
 
+@pytest.fixture
+def certificate(tmp_path) -> tuple[str, str]:
+    """One for this machine, from an authority that nobody knows, and its key."""
+    certificate, key = str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        + ["-subj", "/CN=gateway", "-addext", f"subjectAltName=IP:{HOST}", "-days", "2"]
+        + ["-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+    return certificate, key
+
+
+@pytest.mark.parametrize("gateway", ["TLS"], indirect=True)
+def test_a_certificate_is_trusted_if_the_host_trusts_it(sender_of, gateway, certificate, monkeypatch):
+    sms = sender_of(gateway.url)
+    for attempt in (sms.check, lambda: sms.send(NUMBER, "hello", KEY)):
+        with pytest.raises(SmsUnavailable, match="cannot be reached"):
+            attempt()
+    assert gateway.came == []
+    monkeypatch.setenv("SSL_CERT_FILE", certificate[0])
+    sms.check()
+    sms.send(NUMBER, "hello", KEY)
+    assert len(gateway.came) == 1
+    with pytest.raises(SmsUnavailable, match="cannot be reached"):
+        sender_of(gateway.url.replace(HOST, "localhost")).send(NUMBER, "hello", KEY)
+
+
 def test_looking_whether_it_is_there_sends_nothing(sender_of, gateway):
     sender_of(gateway.url).check()
     assert gateway.came == []
@@ -223,6 +263,21 @@ def findings_of(tmp_path, **changes: str) -> list[str]:
 )
 def test_what_is_right_is_taken(tmp_path, changes):
     assert findings_of(tmp_path, **changes) == []
+
+
+def test_the_guides_example_is_taken(tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(sms_url.*?)```", guide, re.DOTALL)
+    environment = environment_of(tmp_path / "instance", f"sqlite:///{tmp_path / 'postern.db'}")
+    file = Settings.load(environment).instance / "postern.toml"
+    file.touch(0o600)
+    file.write_text(example)
+    settings = Settings.load(environment)
+    assert headers_of(settings.sms_headers) == {"Authorization": "Bearer choose-your-key"}
+    facts = {"to": NUMBER, "from": settings.sms_from, "text": HOSTILE, "key": KEY}
+    filled = json.loads(SmsBody(settings.sms_body).filled(facts))
+    assert filled == {"to": NUMBER, "from": "Example", "text": HOSTILE, "reference": KEY}
+    assert re.search(settings.sms_success, '{"status": "queued"}')
 
 
 @pytest.mark.parametrize(

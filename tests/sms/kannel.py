@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -15,8 +16,9 @@ from urllib.parse import quote, unquote_to_bytes
 
 import requests
 
-from tests.mailhost.servers import HOST, STOP_SECONDS, _directory, _program, free_port, is_listening, wait_until
+from tests.mailhost.servers import HOST, STOP_SECONDS, free_port, is_listening, wait_until
 
+BEARERBOX, SMSBOX = "/usr/sbin/bearerbox", "/usr/sbin/smsbox"
 FAKE_SMSC = "/usr/lib/kannel/test/fakesmsc"
 # On its standard output Kannel says everything, texts included, unless it is told not to.
 QUIET = ("-v", "4")
@@ -24,22 +26,8 @@ QUIET = ("-v", "4")
 # message its header and kind, and the data. A text with several lines makes several lines that begin otherwise.
 GOT = re.compile(rb"Got message \d+: <(.*)>$", re.MULTILINE)
 ARRIVED = re.compile(rb"(.+) (\+?[0-9]+) (?:udh (?P<header>\S+) )?(?P<kind>text|data|ucs-2) (?P<data>.*)")
-# The lines that docs/operating.md tells the operator to write, so that no log and no file has a message's text.
-CONFIGURATION = """
-group = core
-admin-port = {admin}
-admin-interface = "{host}"
-admin-password = {admin_password}
-admin-allow-ip = "{host}"
-smsbox-port = {smsbox}
-smsbox-interface = "{host}"
-box-allow-ip = "{host}"
-log-file = "{directory}/bearerbox.log"
-log-level = 2
-access-log = "{directory}/access.log"
-access-log-format = "%t %l [SMSC:%i] [ACT:%A] [from:%p] [to:%P] [flags:%m:%c:%d] [msg:%L]"
-dlr-storage = internal
-sms-resend-freq = 1
+SHIPPED = Path(__file__).parents[2] / "integrations" / "kannel" / "postern.conf"
+PHONE_NETWORK = """black-list-regex = "^{refused}$"
 
 group = smsc
 smsc = fake
@@ -47,23 +35,6 @@ smsc-id = fake
 port = {smsc}
 our-host = "{host}"
 connect-allow-ip = "{host}"
-
-group = smsbox
-bearerbox-host = "{host}"
-bearerbox-port = {smsbox}
-sendsms-port = {sendsms}
-sendsms-interface = "{host}"
-global-sender = 13013
-log-file = "{directory}/smsbox.log"
-log-level = 2
-mo-recode = false
-
-group = sendsms-user
-username = {user}
-password = "{password}"
-max-messages = 10
-concatenation = true
-black-list-regex = "^{refused}$"
 """
 
 
@@ -91,7 +62,7 @@ class Kannel:
     refused_number = "+3906000000"
 
     def __init__(self):
-        self.directory = _directory("kannel")
+        self.directory = Path(tempfile.mkdtemp(prefix="postern-kannel-"))
         self.user, self.password = "postern", f"ke:y@{secrets.token_hex(8)}"
         self._admin_password = secrets.token_hex(8)
         self._configuration = self.directory / "kannel.conf"
@@ -122,9 +93,9 @@ class Kannel:
 
     def start(self) -> None:
         self._write_configuration()
-        self._boxes.append(self._run(_program("bearerbox"), *QUIET, str(self._configuration)))
+        self._boxes.append(self._run(BEARERBOX, *QUIET, str(self._configuration)))
         self.start_network()
-        self._boxes.append(self._run(_program("smsbox"), *QUIET, str(self._configuration)))
+        self._boxes.append(self._run(SMSBOX, *QUIET, str(self._configuration)))
         # Its port opens before it knows its users, and a message before it has reached bearerbox makes it die.
         self._wait_for("smsbox:")
 
@@ -183,10 +154,22 @@ class Kannel:
         return "\n".join(file.read_text(errors="replace") for file in files)
 
     def _write_configuration(self) -> None:
-        values = {"host": HOST, "directory": self.directory, "user": self.user, "password": self.password}
-        values["refused"] = self.refused_number.replace("+", "[+]")
-        text = CONFIGURATION.format(admin_password=self._admin_password, **values, **self._ports)
-        self._configuration.write_text(text)
+        """The shipped one with ports, passwords and a directory of our own, and the fake phone network."""
+        text = SHIPPED.read_text().replace("/var/log/kannel", str(self.directory))
+        for shipped, own in (
+            ("13000", self._ports["admin"]),
+            ("13001", self._ports["smsbox"]),
+            ("sendsms-port = 13013", f"sendsms-port = {self.port}"),
+            ("choose-a-password", self._admin_password),
+            ("choose-another-one", f'"{self.password}"'),
+        ):
+            assert shipped in text
+            text = text.replace(shipped, str(own))
+        refused = self.refused_number.replace("+", "[+]")
+        # An empty line ends a group: the first line of ours still belongs to Postern's login.
+        self._configuration.write_text(
+            text + PHONE_NETWORK.format(refused=refused, smsc=self._ports["smsc"], host=HOST)
+        )
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen:
         with (self.directory / f"{Path(program).name}.out").open("ab") as out:
