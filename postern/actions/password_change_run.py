@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
+from peewee import PeeweeException
+
 from postern.actions import (
     audit,
     authority,
@@ -60,6 +62,7 @@ NOT_YOURS = N_("Its rank has changed meanwhile: you may not change it any more."
 CHANGED_MEANWHILE = N_("Its password was changed by somebody else meanwhile, and stays as it is.")
 NO_RIGHT = N_("The manager who started it may not do this any more.")
 MAIL_REFUSED = N_("The letter with the archive was refused for good.")
+FAILED = N_("Something went wrong on our side. The operator finds it in the log.")
 MESSAGE_REFUSED = N_("The text message with the archive's password was refused for good.")
 
 
@@ -74,9 +77,20 @@ class Runner:
         """One step; how much was done: 0 when there is nothing to do at the moment."""
         open_changes = PasswordChange.select().where(PasswordChange.state.in_(PasswordChange.OPEN))
         for change in list(open_changes.order_by(PasswordChange.id)):
-            if change.lease(self._name, LEASE) and (done := self._step(ports, change)):
+            if change.lease(self._name, LEASE) and (done := self._try_step(ports, change)):
                 return done
         return 0
+
+    def _try_step(self, ports: Ports, change: PasswordChange) -> int:
+        """A step, or the end: what fails unexpectedly would fail again, and hold up the changes behind it."""
+        try:
+            return self._step(ports, change)
+        except PeeweeException:
+            raise
+        except Exception:
+            log.exception("password change %s failed unexpectedly", change.id)
+            give_up(change)
+            return 1
 
     def _step(self, ports: Ports, change: PasswordChange) -> int:
         if change.state == PasswordChange.PREPARING:
@@ -200,6 +214,12 @@ def stop(change: PasswordChange, reason: str) -> None:
     if password_changes.end(change, PasswordChange.STOPPED, reason):
         facts = password_changes.counts(change)
         audit.record(_actor(change), "web:password-change:stopped", None, domain=change.domain.name, **facts)
+
+
+@transactional
+def give_up(change: PasswordChange) -> None:
+    """Stop it where it stands."""
+    stop(change, FAILED)
 
 
 def _actor(change: PasswordChange) -> Actor:
