@@ -1,5 +1,6 @@
 """The mail programs that are connected now, and their end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postern.actions import outbox
@@ -46,6 +47,18 @@ def put_end(ports: Ports, account: Account, device_id: int | None = 0, address: 
     outbox.put(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER)
     outbox.put(ports, "connections", key, payload, account, head_start=True)
     return outbox.find(key)
+
+
+def put_ends(ports: Ports, accounts: Sequence[Account]) -> None:
+    """Put the end of what uses these accounts' own passwords into the outbox, in the caller's transaction: the worker's
+    to deliver."""
+    rows = []
+    for account in accounts:
+        payload = {"login": account.session_name, "device_id": 0, "address": ""}
+        key = f"connections:{account.id}:{new_token()}"
+        rows.append(outbox.row(ports, "connections", key, payload, account))
+        rows.append(outbox.row(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER))
+    outbox.put_all(rows)
 
 
 def end_now(ports: Ports, item: OutboxItem | None) -> bool:

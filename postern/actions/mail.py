@@ -13,8 +13,15 @@ def put(
     ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
 ) -> None:
     """Put a letter to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
+    outbox.put_all([row(ports, key, letter, recipient, language, facts, account)])
+
+
+def row(
+    ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
+) -> dict:
+    """What `put` writes, for `outbox.put_all`."""
     payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
-    outbox.put(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
+    return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
 
 
 def addresses_of(account: Account) -> list[str]:

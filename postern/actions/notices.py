@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from postern.actions import authority, links, mail, permissions
+from postern.actions import authority, links, mail, outbox, permissions
 from postern.actions.actor import Actor
 from postern.actions.events import SENTENCES
 from postern.actions.permissions import WORDS as PERMISSION_WORDS
@@ -104,11 +104,14 @@ def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
                 mail.put(ports, key, "account_locked_manager", address, manager.language, facts, manager)
 
 
-def password_issued(ports: Ports, actor: Actor, account: Account, is_link: bool) -> None:
-    """Tell an account, at its contact address, that whoever looks after it has a new password for it, or a link to set
-    one: the mailbox itself may be closed to its owner until then."""
-    if not account.contact_email or account.contact_email == account.login:
-        return
+def passwords_issued(ports: Ports, actor: Actor, accounts: Sequence[Account], is_link: bool) -> None:
+    """Tell accounts, at their contact addresses, that whoever looks after them has a new password for each, or a link
+    to set one: the mailbox itself may be closed to its owner until then."""
+    told = [each for each in accounts if each.contact_email and each.contact_email != each.login]
+    outbox.put_all([_password_issued(ports, actor, each, is_link) for each in told])
+
+
+def _password_issued(ports: Ports, actor: Actor, account: Account, is_link: bool) -> dict:
     facts = {
         "login": account.login,
         "by": actor.login,
@@ -117,7 +120,7 @@ def password_issued(ports: Ports, actor: Actor, account: Account, is_link: bool)
         "timezone": account.timezone,
     }
     key = f"password_issued:{account.id}:{new_token()}"
-    mail.put(ports, key, "password_issued", account.contact_email, account.language, facts, account)
+    return mail.row(ports, key, "password_issued", account.contact_email, account.language, facts, account)
 
 
 def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: str, **more: object) -> None:

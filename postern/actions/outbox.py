@@ -64,15 +64,34 @@ def put(
     With `head_start` the caller is about to `deliver` it itself (`find` it by its key); the worker leaves it alone for
     `HEAD_START` seconds.
     """
+    put_all([row(ports, kind, key, payload, account, delay, head_start)])
+
+
+def row(
+    ports: Ports,
+    kind: str,
+    key: str,
+    payload: dict,
+    account: Account | None = None,
+    delay: int = 0,
+    head_start: bool = False,
+) -> dict:
+    """What `put` writes, for `put_all`."""
     moment = now()
-    OutboxItem.insert(
-        kind=kind,
-        key=key,
-        account=account,
-        payload=seal(ports.settings.secret_key, "outbox", payload),
-        created_at=moment,
-        next_try_at=moment + delay + (HEAD_START if head_start else 0),
-    ).on_conflict_ignore().execute()
+    return {
+        "kind": kind,
+        "key": key,
+        "account": account,
+        "payload": seal(ports.settings.secret_key, "outbox", payload),
+        "created_at": moment,
+        "next_try_at": moment + delay + (HEAD_START if head_start else 0),
+    }
+
+
+def put_all(rows: list[dict]) -> None:
+    """Write several items in one statement, within the caller's transaction."""
+    if rows:
+        OutboxItem.insert_many(rows).on_conflict_ignore().execute()
 
 
 def find(key: str) -> OutboxItem:

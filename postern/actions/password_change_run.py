@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 
 # A worker that was killed has its changes to itself for so long; each step must be quicker, on the slowest host.
 LEASE = 15
-DRAWN_AT_ONCE, HASHED_AT_ONCE, CHANGED_AT_ONCE = 250, 128, 10
+DRAWN_AT_ONCE, HASHED_AT_ONCE, CHANGED_AT_ONCE = 250, 128, 20
 # How many hashes are written down in one transaction, while others are being computed.
 WRITTEN_AT_ONCE = 8
 # The panel answers first: whoever waits for a page waits for seconds, whoever waits for this has a progress bar.
@@ -294,14 +294,16 @@ def put_into_force(ports: Ports, change: PasswordChange) -> int:
     if not _is_to_go_on(change):
         return 1
     items = list(_prepared(change).limit(CHANGED_AT_ONCE))
-    accounts, actor = _accounts(items), _actor(change)
+    accounts, changed = _accounts(items), []
     for item in items:
         account = accounts.get(item.mailbox_id)
-        why_not = _why_not(change, item, account)
-        if not why_not and not _replace(ports, actor, change, item, account):
-            why_not = CHANGED_MEANWHILE
+        why_not = _why_not(change, item, account) or _replace(change, item, account)
         if why_not:
             _skip(item, why_not)
+        else:
+            changed.append(item)
+    if changed:
+        _follow_up(ports, change, changed, [accounts[item.mailbox_id] for item in changed])
     if not items:
         finish(change)
     return len(items) or 1
@@ -324,37 +326,35 @@ def _skip(item: PasswordChangeItem, reason: str) -> None:
     ).where(PasswordChangeItem.id == item.id).execute()
 
 
-def _replace(ports: Ports, actor: Actor, change: PasswordChange, item: PasswordChangeItem, account: Account) -> bool:
-    """Put the new password into force, or the link; False when somebody was quicker."""
-    is_link = change.kind == PasswordChange.LINKS
-    if is_link:
+def _replace(change: PasswordChange, item: PasswordChangeItem, account: Account) -> str:
+    """Put the new password into force, or the link; why not, when somebody was quicker."""
+    if change.kind == PasswordChange.LINKS:
         links.create_for(account, links.HANDED_OUT, item.new_hash)
-        audit.record(actor, "web:password:link-issued", account)
-    elif not _replace_password(ports, actor, change, item, account):
-        return False
-    notices.password_issued(ports, actor, account, is_link)
+        return ""
+    return "" if account.replace_password(item.old_hash, item.new_hash) else CHANGED_MEANWHILE
+
+
+def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeItem], accounts: list[Account]) -> None:
+    """What comes with it, for all of them together: few statements, however many they are."""
+    actor, is_link = _actor(change), change.kind == PasswordChange.LINKS
+    mailboxes = [account.mailbox for account in accounts]
+    if is_link:
+        audit.record_of_mailboxes(actor, "web:password:link-issued", mailboxes)
+    else:
+        choices = {"everywhere": change.everywhere, "must_change": change.must_change}
+        audit.record_of_mailboxes(actor, "web:password:issued", mailboxes, **choices)
+    if change.must_change:
+        Account.update(must_change_password=True).where(Account.id.in_([each.id for each in accounts])).execute()
+    if change.everywhere:
+        sessions.end_all_of(accounts)
+        connections.put_ends(ports, accounts)
+    if change.devices_too:
+        for account in accounts:
+            devices.end_all(ports, actor, account)
+    notices.passwords_issued(ports, actor, accounts, is_link)
     PasswordChangeItem.update(
         state=PasswordChangeItem.CHANGED, changed_at=now(), secret="", new_hash=None, old_hash=None
-    ).where(PasswordChangeItem.id == item.id).execute()
-    return True
-
-
-def _replace_password(
-    ports: Ports, actor: Actor, change: PasswordChange, item: PasswordChangeItem, account: Account
-) -> bool:
-    if not account.replace_password(item.old_hash, item.new_hash):
-        return False
-    if change.must_change:
-        account.must_change_password = True
-        account.save(only=[Account.must_change_password])
-    audit.record(actor, "web:password:issued", account, everywhere=change.everywhere, must_change=change.must_change)
-    if change.everywhere:
-        sessions.end_all(account)
-        sessions.forget_browsers(account)
-        connections.put_end(ports, account)
-    if change.devices_too:
-        devices.end_all(ports, actor, account)
-    return True
+    ).where(PasswordChangeItem.id.in_([item.id for item in items])).execute()
 
 
 def finish(change: PasswordChange) -> None:

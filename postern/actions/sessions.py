@@ -1,5 +1,6 @@
 """Signed-in browsers: each a row that decides; the cookie holds only its token."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postern.actions import audit, connections
@@ -139,6 +140,14 @@ def end_all(account: Account, keep: WebSession | None = None) -> int:
     if keep is not None:
         others &= WebSession.id != keep.id
     return WebSession.delete().where(others).execute()
+
+
+def end_all_of(accounts: Sequence[Account]) -> None:
+    """End every browser session of these accounts, and no browser of theirs counts as known any more, within the
+    caller's transaction."""
+    ids = [account.id for account in accounts]
+    WebSession.delete().where(WebSession.account.in_(ids)).execute()
+    KnownBrowser.delete().where(KnownBrowser.account.in_(ids)).execute()
 
 
 def remember_browser(account: Account, token: str | None) -> str:

@@ -256,7 +256,7 @@ def test_a_worker_that_dies_anywhere_is_followed_by_another(office, clock, monke
 def test_what_fails_half_way_is_done_wholly_or_not_at_all(office, monkeypatch):
     monkeypatch.setattr(password_change_run, "CHANGED_AT_ONCE", 1)
     change = office.until(office.start(), PasswordChange.CHANGING)
-    real, calls = password_change_run.notices.password_issued, []
+    real, calls = password_change_run.notices.passwords_issued, []
 
     def die_at_the_second(*arguments):
         calls.append(1)
@@ -264,7 +264,7 @@ def test_what_fails_half_way_is_done_wholly_or_not_at_all(office, monkeypatch):
             raise KeyboardInterrupt
         real(*arguments)
 
-    monkeypatch.setattr(password_change_run.notices, "password_issued", die_at_the_second)
+    monkeypatch.setattr(password_change_run.notices, "passwords_issued", die_at_the_second)
     office.step()
     with pytest.raises(KeyboardInterrupt):
         office.step()

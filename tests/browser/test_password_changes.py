@@ -171,6 +171,8 @@ def test_everybody_can_use_it(new_context, manager, persons, form):
     examine(page)
     choose(page, persons[0])
     examine(page)
+    fill_in(page)
+    page.get_by_label("Phone").fill("CALL-ME-NOW")
     press(page, "Change")
     expect(page.locator(".error").first).to_be_visible()
     examine(page)
