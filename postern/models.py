@@ -431,19 +431,32 @@ class AuditEvent(Table):
     details = JSONText(default=dict)
 
     class Meta:
-        indexes = ((("account", "at"), False), (("organisation", "at"), False))
+        # Each way to look through a long trail has an index, which ends with the number: the order of the page.
+        indexes = (
+            (("account", "at"), False),
+            (("organisation", "at"), False),
+            (("organisation", "action"), False),
+            (("action",), False),
+            (("actor_login",), False),
+            (("account_login",), False),
+        )
 
     @classmethod
-    def of(cls, account: Account, before: int | None = None):
+    def of(cls, account: Account, before: int | None = None, narrowed: bool = False):
         """What an account may see, the newest first: what happened to itself; the owner of a mailbox also what happened
-        to its collaborators, and a manager what happened in the organisation. `before` continues below the event of
-        this id."""
-        seen = cls.account == account
+        to its collaborators, a manager what happened in the organisation, and the operator everything. `before`
+        continues below the event of this id. `narrowed`: the caller adds a condition that fewer events fulfil than an
+        organisation has, and whose index is the better one."""
+        events = cls.select().order_by(cls.id.desc())
         if account.owns_mailbox:
-            seen = cls.mailbox == account.mailbox
+            events = events.where(cls.mailbox == account.mailbox)
         elif account.is_manager and account.organisation_id:
-            seen = cls.organisation == account.organisation_id
-        return cls.select().where(seen & (cls.id < before) if before else seen).order_by(cls.id.desc())
+            # A sum has no index, so that no database walks through the organisation's.
+            organisation = cls.organisation + 0 if narrowed else cls.organisation
+            events = events.where(organisation == account.organisation_id)
+        elif account.role != Account.OPERATOR:
+            events = events.where(cls.account == account)
+        return events.where(cls.id < before) if before else events
 
 
 class OutboxItem(Table):
@@ -728,6 +741,87 @@ class CredentialsArchive(Table):
     key = TextField()
 
 
+class UserImport(Table):
+    """A file of users for a service: read, checked line by line, then made all at once or not at all."""
+
+    # Its lines are still being written down; being looked at; looked at; to be made; made, and people are being told.
+    READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
+        "reading", "checking", "checked", "wanted", "finishing", "done",
+    )  # fmt: skip
+    # What the worker goes on with.
+    IN_HAND = (CHECKING, WANTED, FINISHING)
+
+    service = ForeignKeyField(Service, backref="imports", on_delete="CASCADE")
+    made_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="imports_made")
+    made_by_login = CharField(254)
+    file_name = CharField(120, default="")
+    # Whether the users are sent a link to set their password.
+    invites = BooleanField(default=True)
+    state = CharField(16, default=READING)
+    line_count = IntegerField(default=0)
+    # How many lines the present step is done with.
+    done_count = IntegerField(default=0)
+    problem_count = IntegerField(default=0)
+    # What is wrong with the file as a whole, as a sentence and its facts.
+    problem = JSONText(null=True)
+    invited_count = IntegerField(default=0)
+    # Who wants it made, from where.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    leased_until = BigIntegerField(default=ANCIENT)
+    created_at = BigIntegerField(default=now)
+    made_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "leased_until"), False),)
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether something is being done about it now."""
+        return self.state in (self.READING, *self.IN_HAND)
+
+    @property
+    def can_be_made(self) -> bool:
+        return self.state == self.CHECKED and not self.problem_count and self.problem is None
+
+    def lease(self, seconds: int) -> bool:
+        """Take it for so many seconds; True for exactly one caller."""
+        moment = now()
+        free = (UserImport.id == self.id) & (UserImport.leased_until <= moment)
+        return bool(UserImport.update(leased_until=moment + seconds).where(free).execute())
+
+
+class UserImportPart(Table):
+    """Some lines of such a file as they were read; deleted when they were looked at."""
+
+    user_import = ForeignKeyField(UserImport, backref="parts", on_delete="CASCADE")
+    content = JSONText()
+
+
+class UserImportLine(Table):
+    """A line of such a file that was looked at: what is to be made of it, or what is wrong. It is deleted when its user
+    is made and told."""
+
+    user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
+    line = IntegerField()
+    # What is wrong, as a sentence and its facts.
+    problem = JSONText(null=True)
+    # What is to be made, in the columns that it is made in: one statement makes all of them.
+    address = CharField(254)
+    first_name = CharField(120, default="")
+    last_name = CharField(120, default="")
+    contact_email = CharField(254, default="")
+    language = CharField(8, default="")
+    quota_bytes = BigIntegerField(default=0)
+    domain_id = IntegerField(null=True)
+    home = CharField(300, default="")
+    sort_name = CharField(320, default="")
+    revision = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("user_import", "line"), True), (("user_import", "address"), False))
+
+
 TABLES = (
     Organisation,
     Service,
@@ -749,7 +843,25 @@ TABLES = (
     PasswordChange,
     PasswordChangeItem,
     CredentialsArchive,
+    UserImport,
+    UserImportPart,
+    UserImportLine,
 )
+
+
+def insert_all(table: type[Table], rows: list[dict]) -> None:
+    """Insert many rows, which all have the same columns, by one statement that is written once: for thousands, where
+    Peewee would take longest to write it."""
+    if not rows:
+        return
+    fields = [getattr(table, name) for name in rows[0]]
+    names = ", ".join(field.column_name for field in fields)
+    marks = ", ".join([database.obj.param] * len(fields))
+    values = [[field.db_value(row[field.name]) for field in fields] for row in rows]
+    database.cursor().executemany(
+        f"INSERT INTO {table._meta.table_name} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own columns
+        values,
+    )
 
 
 def is_mysql() -> bool:

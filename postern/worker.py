@@ -12,6 +12,7 @@ from postern.actions import (
     collaborations,
     devices,
     housekeeping,
+    imports,
     outbox,
     password_change_run,
     recovery,  # noqa: F401 (it declares what it delivers)
@@ -43,6 +44,7 @@ DUTIES = (
     Duty("password changes", 1, password_change_run.Runner().work),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
+    Duty("users from files", 1, imports.work),
     Duty("storage", 1, storage.StorageCount().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )

@@ -206,7 +206,7 @@ class Page:
         """What is searched for may stand in an address; a secret or a token may not."""
         assert form.get("method") == "get"
         kinds = {field.get("type", field.tag) for field in self._fields_of(form)}
-        assert kinds <= {"search", "text", "select"}, kinds
+        assert kinds <= {"search", "text", "select", "date"}, kinds
 
     @staticmethod
     def _check_element(element: Element, nonce: str) -> None:

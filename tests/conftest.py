@@ -57,11 +57,11 @@ COMPILED_TEMPLATES = CompiledTemplates()
 class People:
     """Accounts for a test, each with `PASSWORD` unless said otherwise."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, organisation: str = "Example Ltd", domain: str = "example.org"):
         self._settings = settings
-        self.organisation = Organisation.create(name="Example Ltd")
+        self.organisation = Organisation.create(name=organisation)
         self.service = Service.create(organisation=self.organisation, name="Mail Light")
-        self.domain = Domain.create(service=self.service, name="example.org")
+        self.domain = Domain.create(service=self.service, name=domain)
 
     def add(self, name: str, password: str | None = PASSWORD, **columns: object) -> Account:
         """Somebody with a mailbox `name`@example.org."""
@@ -72,7 +72,7 @@ class People:
         account.save()
         directory.enter(account)
         Mailbox.create(
-            domain=self.domain, account=account, address=address, home=f"example.org/{name}", quota_bytes=quota
+            domain=self.domain, account=account, address=address, home=f"{self.domain.name}/{name}", quota_bytes=quota
         )
         services.count_in(self.service.id, quota)
         return account

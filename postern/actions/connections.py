@@ -1,6 +1,6 @@
 """The mail programs that are connected now, and their end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from postern.actions import outbox
@@ -10,6 +10,7 @@ from postern.models import Account, OutboxItem
 
 # A login that was being verified while the password changed is connected a moment after the first cut.
 STRAGGLERS_AFTER = 1
+STRAGGLERS = ":stragglers"
 ALL = None
 
 
@@ -44,7 +45,7 @@ def put_end(ports: Ports, account: Account, device_id: int | None = 0, address: 
         return None
     payload = {"login": account.session_name, "device_id": device_id, "address": address}
     key = f"connections:{account.id}:{new_token()}"
-    outbox.put(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER)
+    outbox.put(ports, "connections", f"{key}{STRAGGLERS}", payload, account, delay=STRAGGLERS_AFTER)
     outbox.put(ports, "connections", key, payload, account, head_start=True)
     return outbox.find(key)
 
@@ -67,9 +68,19 @@ def end_now(ports: Ports, item: OutboxItem | None) -> bool:
 
 
 def all_ended(ports: Ports, items: list[OutboxItem | None]) -> bool:
-    """Cut them all at once; False when the outbox will go on trying for some."""
-    ended = [end_now(ports, item) for item in items]
-    return all(ended)
+    """Cut them all at once; False when the outbox will go on trying for some. A mail server that is silent once is not
+    waited for again and again: the rest is the outbox's too."""
+    return all(end_now(ports, item) for item in items)
+
+
+def are_pending(accounts: Iterable[Account], since: int) -> bool:
+    """Whether the mail server has yet to cut connections of these accounts, for a cause at or after that moment."""
+    waiting = OutboxItem.open_items().where(
+        OutboxItem.kind == "connections",
+        OutboxItem.account.in_([account.id for account in accounts]),
+        OutboxItem.created_at >= since,
+    )
+    return any(not item.key.endswith(STRAGGLERS) or item.last_error for item in waiting)
 
 
 @outbox.handles("connections")

@@ -50,6 +50,8 @@ SENTENCES = {
     "web:password-change:mail-again": N_("The archive of a change of passwords was sent again"),
     "web:password-change:message-again": N_("The archive's password was sent again"),
     "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
+    "web:access:ended": N_("Everything that opened the mailbox was ended, and the account suspended"),
+    "web:users:imported": N_("Users were added from a file"),
     "web:user:added": N_("The mailbox was created"),
     "web:user:changed": N_("Name, quota, contact e-mail or phone were changed"),
     "web:user:password-set": N_("A new password was set"),

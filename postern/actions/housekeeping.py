@@ -9,6 +9,7 @@ from postern.models import (
     LastLogin,
     OneTimeLink,
     OutboxItem,
+    UserImport,
     WebSession,
     now,
 )
@@ -19,6 +20,9 @@ LINKS_KEPT = 30 * DAY
 ATTEMPTS_KEPT = 2 * DAY
 STRAY_GUESSES_KEPT = 30 * DAY
 LAST_LOGINS_KEPT = 400 * DAY
+IMPORTS_KEPT = 30 * DAY
+# Whoever uploads a file decides soon, or uploads it again.
+UNDECIDED_IMPORTS_KEPT = 2 * DAY
 
 
 def clear_away() -> None:
@@ -43,3 +47,8 @@ def clear_away() -> None:
     password_changes.clear_away()
     LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()
+    undecided = UserImport.state.in_((UserImport.READING, UserImport.CHECKED))
+    UserImport.delete().where(undecided, UserImport.created_at < moment - UNDECIDED_IMPORTS_KEPT).execute()
+    UserImport.delete().where(
+        UserImport.state == UserImport.DONE, UserImport.created_at < moment - IMPORTS_KEPT
+    ).execute()

@@ -1,9 +1,10 @@
 """Organisations, services, domains and mailboxes: what the operator sets up."""
 
 import csv
+import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from postern.actions import audit, directory, links, passwords, policy, services
@@ -17,6 +18,7 @@ from postern.settings import LANGUAGES
 
 SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+SEPARATORS = ",;\t"
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def create(new: NewMailbox, password_hash: str | None) -> Account:
         domain=domain,
         account=account,
         address=new.address,
-        home=_fresh_home(new.address),
+        home=fresh_home(new.address),
         quota_bytes=new.quota_bytes,
     )
     return account
@@ -223,37 +225,60 @@ def account_named(login: str) -> Account:
 
 def read_import(lines: Iterable[str]) -> Import:
     """Read mailboxes from CSV with a header line; nothing is made. Every problem is told with its line number."""
-    reader, plan = csv.DictReader(lines, strict=True), Import()
+    plan = Import()
     try:
-        _plan_rows(plan, reader)
+        reader = opened(lines)
+    except Refused as problem:
+        plan.problems.append((1, problem))
+        return plan
+    seen: set[str] = set()
+    try:
+        for row in reader:
+            _plan_row(plan, reader.line_num, row, seen)
     except csv.Error:
-        plan.problems.append((reader.line_num, Refused(N_("This line is not CSV: a quote is missing or misplaced."))))
+        plan.problems.append((reader.line_num, broken_line()))
     return plan
 
 
-def _plan_rows(plan: Import, reader: csv.DictReader) -> None:
-    header = [name.strip().lower() for name in reader.fieldnames or []]
+def opened(lines: Iterable[str]) -> csv.DictReader:
+    """The rows of a file of mailboxes, by column; what separates them is told by the first line, which names them.
+    Raises `Refused` when it does not; reading on may raise `csv.Error`."""
+    lines = iter(lines)
+    first = next(lines, "")
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.DictReader(itertools.chain([first], lines), delimiter=separator, strict=True)
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or []]
+    except csv.Error:
+        raise broken_line() from None
     if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
         sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
-        plan.problems.append((1, Refused(sentence, columns=", ".join(COLUMNS))))
-        return
+        raise Refused(sentence, columns=", ".join(COLUMNS))
     reader.fieldnames = header
-    seen: set[str] = set()
-    for row in reader:
-        _plan_row(plan, reader.line_num, row, seen)
+    return reader
+
+
+def broken_line() -> Refused:
+    """The refusal of what is no CSV."""
+    return Refused(N_("This line is not CSV: a quote is missing or misplaced."))
 
 
 def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
     try:
-        new = checked(_from_row(row))
+        new = checked(from_row(row))
         if new.address in seen:
-            raise Refused(N_("%(address)s appears in the file twice."), address=new.address)
+            raise twice(new.address)
         refuse_taken(new.address)
     except Refused as problem:
         plan.problems.append((line, problem))
     else:
         seen.add(new.address)
         plan.mailboxes.append(new)
+
+
+def twice(address: str) -> Refused:
+    """The refusal of an address that stands in a file a second time."""
+    return Refused(N_("%(address)s appears in the file twice."), address=address)
 
 
 @transactional
@@ -264,7 +289,8 @@ def apply_import(ports: Ports, actor: Actor, plan: Import) -> list[Made]:
     return [_make_mailbox(ports, actor, new, None) for new in plan.mailboxes]
 
 
-def _from_row(row: dict) -> NewMailbox:
+def from_row(row: dict) -> NewMailbox:
+    """What a row asks for, unchecked; raises `Refused` when it is none."""
     if None in row or None in row.values():
         raise Refused(N_("This line has more or fewer columns than the first."))
     row = {name: value.strip() for name, value in row.items()}
@@ -275,10 +301,11 @@ def _from_row(row: dict) -> NewMailbox:
     return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
 
 
-def checked(new: NewMailbox) -> NewMailbox:
-    """The same with address, contact address and names checked and in their stored form; raises `Refused`."""
+def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
+    """The same with address, contact address and names checked and in their stored form; raises `Refused`.
+    `find_domain` refuses addresses of domains that are not meant; otherwise all that are served here may be."""
     address = canonical_address(new.address)
-    domain_of(address)
+    (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
     if contact == address:
         raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
@@ -315,7 +342,12 @@ def _refuse_unknown_policy(name: str) -> None:
 def refuse_taken(address: str) -> None:
     """Raises `Refused` when somebody signs in with this address already."""
     if Mailbox.by_address(address) or Account.by_login(address):
-        raise Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
+        raise taken(address)
+
+
+def taken(address: str) -> Refused:
+    """The refusal of an address that somebody has."""
+    return Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
 
 
 def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:
@@ -329,7 +361,7 @@ def _link(ports: Ports, account: Account, purpose: str) -> str:
     return links.address(ports.settings, purpose, links.create(account, purpose))
 
 
-def _fresh_home(address: str) -> str:
+def fresh_home(address: str) -> str:
     """A directory that no mailbox had before: the address for people, random letters for uniqueness."""
     local_part, _, domain = address.rpartition("@")
     return f"{domain}/{local_part}-{secrets.token_hex(4)}"

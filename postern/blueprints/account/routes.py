@@ -14,16 +14,17 @@ from postern.actions import (
     permissions,
     preferences,
     sessions,
+    trail,
 )
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.user_agents import browser_name
-from postern.blueprints.web import guards, hx, words
+from postern.blueprints.web import downloads, guards, hx, words
 from postern.blueprints.web.audit_words import sentence
 from postern.blueprints.web.errors import wait_sentence
 from postern.models import AuditEvent
 
-from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm
+from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -174,13 +175,33 @@ def _in_use() -> dict:
 @blueprint.get("/activity")
 @guards.signed_in
 def activity():
-    events = AuditEvent.of(current_user.account, before=request.args.get("before", type=_event_id))
-    page = list(events.limit(EVENTS_A_PAGE + 1))
+    form = TrailForm(request.args)
+    if not form.validate():
+        return _activity_page(form, [], 422)
+    events = trail.events(current_user.account, form.wanted, before=request.args.get("before", type=_event_id))
+    return _activity_page(form, list(events.limit(EVENTS_A_PAGE + 1)))
+
+
+@blueprint.get("/activity.csv")
+@guards.signed_in
+def export_activity():
+    form = TrailForm(request.args)
+    if not form.validate():
+        abort(404)
+    events = trail.whole(current_user.account, form.wanted)
+    return downloads.csv("activity.csv", downloads.TRAIL_HEADER, map(downloads.trail_row, events))
+
+
+def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200):
     return hx.render(
         "account/activity.html",
-        events=page[:EVENTS_A_PAGE],
-        older=page[EVENTS_A_PAGE - 1].id if len(page) > EVENTS_A_PAGE else None,
+        status,
+        form=form,
+        chosen=form.chosen,
+        events=events[:EVENTS_A_PAGE],
+        older=events[EVENTS_A_PAGE - 1].id if len(events) > EVENTS_A_PAGE else None,
         is_first=not request.args.get("before"),
+        sees_others=current_user.account.is_manager,
         sentence=sentence,
         browser_name=browser_name,
     )

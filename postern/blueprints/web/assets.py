@@ -16,10 +16,10 @@ STATIC = Path(__file__).parents[2] / "static"
 STYLES = (
     "layers", "tokens", "base", "layout", "card", "form", "button",
     "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations", "services",
-    "password_changes",
+    "password_changes", "offboarding",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
-SCRIPTS = ("page", "dialog", "requests", "password")
+SCRIPTS = ("page", "dialog", "requests", "password", "files")
 
 MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8"}
 

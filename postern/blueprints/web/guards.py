@@ -5,6 +5,8 @@
 @guards.recent_password     … and gave the password in the last five minutes in this session
 @guards.manager             whoever manages mail services; nobody else learns that there is such a page
 @guards.manager_recently    … and gave the password in the last five minutes in this session
+
+@guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
 """
 
 from collections.abc import Callable
@@ -57,6 +59,16 @@ signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
 manager = _declares(Access(signed_in=True, manager=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
+
+
+def takes(largest: int) -> Callable:
+    """A view whose form may hold so many bytes, of those whom it admits."""
+
+    def declare(view):
+        view.largest_form = largest
+        return view
+
+    return declare
 
 
 class SignedIn(UserMixin):
@@ -143,6 +155,8 @@ def _admit():
         abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
         return hx.redirect(url_for("sign_in.confirm", next=_way_back()))
+    if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
+        request.max_content_length = largest
     return None
 
 
