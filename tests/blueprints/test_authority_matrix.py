@@ -21,6 +21,7 @@ from postern.models import (
     AuditEvent,
     Collaboration,
     Device,
+    PasswordChange,
     UserImport,
 )
 from tests.actions.conftest import acting
@@ -73,6 +74,7 @@ MATRIX = {
     "collaborations.send_link_again POST": KEPT,
     "collaborations.show_permissions GET": KEPT,
     "collaborations.take_proposal POST": KEEPERS,
+    "demo.attachment GET": SWITCHED_OFF,
     "demo.outbox GET": SWITCHED_OFF,
     "devices.change_password POST": KEPT,
     "devices.create POST": KEEPERS,
@@ -115,6 +117,21 @@ MATRIX = {
     "offboarding.show_report GET": MANAGED,
     "panel.asset GET": SWITCHED_OFF,
     "panel.health GET": PUBLIC,
+    "password_changes.cancel POST": MANAGED,
+    "password_changes.choose POST": MANAGED,
+    "password_changes.confirm_cancellation GET": MANAGED,
+    "password_changes.count POST": MANAGED,
+    "password_changes.list_changes GET": MANAGED,
+    "password_changes.new GET": MANAGED,
+    "password_changes.preview POST": MANAGED,
+    "password_changes.progress GET": MANAGED,
+    # Signed for one text message, and for nobody.
+    "password_changes.report GET": SWITCHED_OFF,
+    "password_changes.report POST": SWITCHED_OFF,
+    "password_changes.send_letter_again POST": MANAGED,
+    "password_changes.send_message_again POST": MANAGED,
+    "password_changes.show GET": MANAGED,
+    "password_changes.start POST": MANAGED,
     "services.add_user POST": MANAGED,
     "services.check_password POST": MANAGED,
     "services.confirm_link GET": MANAGED,
@@ -198,11 +215,21 @@ def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str
         "session_id": own.session.id,
         "event_id": ended.id,
         "import_id": UserImport.create(service=people.service, made_by_login="", state=UserImport.CHECKED).id,
+        "change_id": change_of(people).id,
+        "key": "x" * 32,
         "token": "x" * 43,
         "name": "app.css",
         "filename": "favicon.svg",
         "address": "anna@example.org",
     }
+
+
+def change_of(people: People) -> PasswordChange:
+    """A change of several passwords that is under way."""
+    return PasswordChange.create(
+        service=people.service, domain=people.domain, manager_login="", kind="passwords", archive_format="zip",
+        phone="+393331234567", full_name="", email="", state=PasswordChange.PREPARING, started_at=0,
+    )  # fmt: skip
 
 
 @pytest.fixture
