@@ -19,9 +19,10 @@ LIGHT, PRO = "Mail Light", "Mail Pro"
 DOMAINS = {"example.org": LIGHT, "example.net": PRO, "example.com": PRO}
 MOST_MAILBOXES, TOTAL = 100, 200 * GIGABYTE
 PEOPLE = (("anna", "Anna", "Keller"), ("boris", "Boris", "Orlov"), ("chiara", "Chiara", "Rossi"))
+MANAGER, PHONE = "manager@example.org", "+393331234567"
 MANAGERS = (
     ("operator@example.org", Account.OPERATOR, "Olga", "Stein"),
-    ("manager@example.org", Account.OWNER, "Mara", "Lind"),
+    (MANAGER, Account.OWNER, "Mara", "Lind"),
     ("administrator@example.org", Account.ADMINISTRATOR, "Aldo", "Serra"),
 )
 # Enough that the list of users has pages; nobody signs in as one of them before a manager sets a password.
@@ -43,6 +44,8 @@ def prepare(ports: Ports) -> dict[str, str]:
     for login, role, first_name, last_name in MANAGERS:
         employer = None if role == Account.OPERATOR else ORGANISATION
         mailboxes.add_manager(ports, OPERATOR, login, employer, role, first_name=first_name, last_name=last_name)
+    # So that credentials have a phone to go to; the demo's gateway keeps what it gets.
+    Account.update(phone=PHONE).where(Account.login == MANAGER).execute()
     for domain in ("example.org", "example.net"):
         for name, first_name, last_name in PEOPLE:
             mailboxes.add_mailbox(ports, OPERATOR, _person(f"{name}@{domain}", first_name, last_name))

@@ -278,9 +278,12 @@ def test_a_draft_is_its_managers_alone(page, new_client, people):
     assert client.open(preview.path).status == 404
 
 
-def test_the_form_asks_for_the_password_of_a_manager_who_gave_it_long_ago(page, client, address):
+def test_nobody_loses_a_filled_in_form_because_the_password_was_given_long_ago(page):
+    """The preview asks for it in any case."""
     WebSession.update(password_at=0).execute()
-    assert client.open(address).path == "/confirm-password"
+    preview = drafted(page.fill({"Full name": "Somebody Else"}), "anna")
+    assert "Somebody Else" in preview.text
+    assert "Your password" in preview.text
 
 
 def test_other_domains(page, client, people, address):

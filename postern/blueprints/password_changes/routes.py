@@ -1,4 +1,8 @@
-"""“Change password” for several mailboxes of a service: form, preview, progress, results; and the gateway's reports."""
+"""“Change password” for several mailboxes of a service: form, preview, progress, results; and the gateway's reports.
+
+What begins a change asks for the manager's password itself, however lately it was given; nothing else here changes a
+password.
+"""
 
 from flask import Blueprint, Response, abort, flash, render_template, request, url_for
 from flask_babel import gettext as _
@@ -32,7 +36,7 @@ def take_reports_without_a_token(state) -> None:
 
 
 @blueprint.get(FORM)
-@guards.manager_recently
+@guards.manager
 def new(service_id: int):
     service, manager = _service(service_id), current_user.account
     form = ChangeForm(
@@ -46,7 +50,7 @@ def new(service_id: int):
 
 
 @blueprint.post(f"{FORM}/mailboxes")
-@guards.manager_recently
+@guards.manager
 def choose(service_id: int):
     """The drop-down after a search or a tick; without htmx the page around it as well."""
     service, form = _service(service_id), ChangeForm()
@@ -54,7 +58,7 @@ def choose(service_id: int):
 
 
 @blueprint.post(f"{FORM}/count")
-@guards.manager_recently
+@guards.manager
 def count(service_id: int):
     """What stands on the drop-down after a tick."""
     domain, form = _domain(_service(service_id)), ChangeForm()
@@ -62,7 +66,7 @@ def count(service_id: int):
 
 
 @blueprint.post(FORM)
-@guards.manager_recently
+@guards.manager
 def preview(service_id: int):
     """“Change”: write down what is wanted, and show it."""
     service, form = _service(service_id), ChangeForm()
@@ -135,14 +139,14 @@ def cancel(service_id: int, change_id: int):
 
 
 @blueprint.post(f"{CHANGE}/letter")
-@guards.manager_recently
+@guards.manager
 def send_letter_again(service_id: int, change_id: int):
     again = password_changes.send_mail_again
     return _acted(service_id, change_id, again, _("The letter is on its way."), guards.ports())
 
 
 @blueprint.post(f"{CHANGE}/message")
-@guards.manager_recently
+@guards.manager
 def send_message_again(service_id: int, change_id: int):
     again = password_changes.send_message_again
     return _acted(service_id, change_id, again, _("The text message is on its way."), guards.ports())
