@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import devices, page, server
+from bench import devices, page, password_changes, server
 from bench.measure import Ratio
 
 
@@ -47,6 +47,11 @@ def lines() -> Iterator[Line]:
     logins = "IMAP logins/s with a device password"
     yield Line(f"{logins} / with a passwd-file", 0.8, speeds.over_passwd_file, str(speeds), at_least=True)
     yield Line(f"{logins}, 50 devices / 1 device", 0.95, speeds.fifty_over_one, str(speeds), at_least=True)
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
+        several = password_changes.measured(Path(directory))
+    yield Line("5,000 passwords changed / 5,000 hashes on all cores", 1.15, several.over_hashing, str(several))
+    yield Line("password page meanwhile / idle, 95th percentile", 2, several.busy_over_idle)
+    yield Line("the worker's memory meanwhile, MB more than before", 100, several.more_memory)
 
 
 def ratio(what: str, aim: float, measure: Callable[[Path], Ratio]) -> Line:

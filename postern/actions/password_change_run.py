@@ -77,6 +77,8 @@ class Runner:
         """One step; how much was done: 0 when there is nothing to do at the moment."""
         open_changes = PasswordChange.select().where(PasswordChange.state.in_(PasswordChange.OPEN))
         for change in list(open_changes.order_by(PasswordChange.id)):
+            if change.state == PasswordChange.SENDING and not is_answered(change):
+                continue
             if change.lease(self._name, LEASE) and (done := self._try_step(ports, change)):
                 return done
         return 0
@@ -270,20 +272,31 @@ def send(ports: Ports, change: PasswordChange, archive: Sealed) -> None:
     credentials.keep(ports, change, archive)
 
 
+def is_answered(change: PasswordChange) -> bool:
+    """Whether letter and text message were accepted, or one of them refused for good. Asked by reading alone: the
+    answer may take hours."""
+    return bool(_refused(change) or change.mail_sent_at and change.message_sent_at)
+
+
+def _refused(change: PasswordChange) -> str:
+    """What was refused for good, letter or text message; empty while neither was."""
+    if credentials.mail_delivery(change).state == credentials.REFUSED:
+        return MAIL_REFUSED
+    return MESSAGE_REFUSED if credentials.message_delivery(change).state == credentials.REFUSED else ""
+
+
 @transactional
 def go_on_when_sent(change: PasswordChange) -> int:
-    """Begin to change when letter and text message were accepted; 0 while they were not."""
+    """Begin to change when letter and text message were accepted, and stop when one was refused for good; 0 while
+    neither is known."""
     if not _is_to_go_on(change):
         return 1
     change = PasswordChange.get_by_id(change.id)
-    for delivery, refused in (
-        (credentials.mail_delivery(change), MAIL_REFUSED),
-        (credentials.message_delivery(change), MESSAGE_REFUSED),
-    ):
-        if delivery.state == credentials.REFUSED:
-            stop(change, refused)
-            return 1
-    if not (change.mail_sent_at and change.message_sent_at):
+    refused = _refused(change)
+    if refused:
+        stop(change, refused)
+        return 1
+    if not is_answered(change):
         return 0
     return int(change.proceed(PasswordChange.SENDING, PasswordChange.CHANGING))
 

@@ -32,6 +32,7 @@ from postern.settings import LANGUAGES
 # As many as fit into a letter that mail servers take: Postfix by default takes ten million bytes.
 MOST_MAILBOXES = 5000
 LARGEST_ID = 2**31 - 1
+MOST_DRAFTS = 5
 HOUR, DAY = 3600, 24 * 3600
 STARTED_A_DAY = throttle.Limit("password changes of a service", free=50, ceiling=50, window=DAY)
 SENT_AGAIN = throttle.Limit("credentials sent again", free=3, ceiling=10, window=DAY)
@@ -190,7 +191,17 @@ def draft(ports: Ports, actor: Actor, domain: Domain, choice: Choice, wanted: Wa
     fresh = PasswordChangeItem(change=change)
     columns = (Mailbox.id, Mailbox.address, *map(Value, (change.id, fresh.state, fresh.reason, False, fresh.secret)))
     PasswordChangeItem.insert_from(chosen.select(*columns), COPIED).execute()
+    _forget_old_drafts(actor.account)
     return change
+
+
+def _forget_old_drafts(account: Account) -> None:
+    """Whoever looks at one preview after the other leaves thousands of rows behind."""
+    drafts = PasswordChange.select(PasswordChange.id).where(
+        PasswordChange.state == PasswordChange.DRAFT, PasswordChange.manager == account
+    )
+    old = [each.id for each in drafts.order_by(PasswordChange.id.desc())][MOST_DRAFTS:]
+    PasswordChange.delete().where(PasswordChange.id.in_(old)).execute()
 
 
 # What an item takes over from its mailbox, and what it begins with: a copy knows no defaults.

@@ -184,6 +184,13 @@ def test_a_draft_of_an_hour_ago_and_of_a_manager_who_fell(office, mara, manager,
     assert present(fresh).state == PasswordChange.DRAFT
 
 
+def test_only_the_latest_drafts_are_kept(office):
+    started = office.start()
+    drafts = [office.draft() for _ in range(password_changes.MOST_DRAFTS + 2)]
+    assert list(PasswordChange.select().order_by(PasswordChange.id)) == [started, *drafts[2:]]
+    assert PasswordChangeItem.select().count() == len(NAMES) * (1 + password_changes.MOST_DRAFTS)
+
+
 def test_who_sees_it(office, people, manager):
     change = office.draft()
     colleague = people.add_manager("colleague@example.org", Account.ADMINISTRATOR)

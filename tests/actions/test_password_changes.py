@@ -202,6 +202,15 @@ def test_no_password_changes_before_archive_and_key_were_accepted(office, mailer
     assert (len(mailer.sent), len(office.ports.sms.sent)) == (1, 1)
 
 
+def test_waiting_for_others_writes_nothing(office, mailer, statements):
+    mailer.is_down = True
+    change = office.until(office.start(), PasswordChange.SENDING)
+    statements.clear()
+    assert [office.step() for _ in range(3)] == [0, 0, 0]
+    assert not [each for each in statements if not each.startswith("SELECT")]
+    assert present(change).state == PasswordChange.SENDING
+
+
 def test_a_letter_that_is_refused_stops_it_and_nothing_is_changed(office, mailer, monkeypatch):
     def refuse(message, recipient):
         raise MessageRefused("550 no such user")
