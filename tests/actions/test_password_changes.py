@@ -178,6 +178,13 @@ def test_it_is_written_down_who_did_what_to_whom(office, manager):
     assert (events[-1].details["changed"], change.items.count()) == (3, 3)
 
 
+def test_the_largest_archive_is_kept_and_sent_as_it_is(office, mailer, monkeypatch):
+    content = os.urandom(7_000_000)
+    monkeypatch.setattr(office.ports.archiver, "_keep", lambda made: office.ports.archiver.made.append(made) or content)
+    office.run()
+    assert next(mailer.sent[0][1].iter_attachments()).get_content() == content
+
+
 # --- in which order ---
 
 
