@@ -316,7 +316,7 @@ SCENARIOS: dict[str, Callable[[Panel], Request]] = {
     "search, rare": lambda panel: users(panel, text="zyxwv q"),
     "search, common prefix": lambda panel: users(panel, text="an"),
     "search, one letter": lambda panel: users(panel, text="m"),
-    "search, whole name": lambda panel: users(panel, text="anna rora"),
+    "search, a whole word": lambda panel: users(panel, text="anna"),
     "search, found by nobody": lambda panel: users(panel, text="qqqq"),
     "search within a domain": lambda panel: users(panel, text="ma", domain=domain_of(panel)),
     "service, general facts": lambda panel: lambda: panel.get(f"/services/{panel.service.id}"),
@@ -350,19 +350,21 @@ class Measured:
         return f"{median(self.many) * 1000:.1f} ms / {median(self.few) * 1000:.1f} ms, {self.largest / 1000:.0f} KB"
 
 
-def measure(scenario: Callable[[Panel], Request], many: Panel, few: Panel, turns: int = TURNS) -> Measured:
+def measure(
+    scenario: Callable[[Panel], Request], many: Panel, few: Panel, turns: int = TURNS, warm_up: int = WARM_UP
+) -> Measured:
     measured, requests = Measured(), {}
     for panel in (many, few):
         panel.use()
         requests[panel] = scenario(panel)
-    for turn in range(turns + WARM_UP):
+    for turn in range(turns + warm_up):
         for panel, times in ((many, measured.many), (few, measured.few)):
             panel.use()
             getattr(requests[panel], "prepare", lambda: None)()
             shown: list[str] = []
             took = seconds(lambda panel=panel, shown=shown: shown.append(requests[panel]()))
             measured.largest = max(measured.largest, len(shown[0].encode()))
-            if turn >= WARM_UP:
+            if turn >= warm_up:
                 times.append(took)
     return measured
 
