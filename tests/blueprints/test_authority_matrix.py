@@ -275,6 +275,9 @@ def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
         answer.get_data()
         undone.rollback()
     assert answer.status_code < 500, f"{method} {address}: {answer.status_code}"
+    # What a page asks on its own leads nobody away from it.
+    if answer.status_code == 204 and not token:
+        return ">"
     if answer.status_code in (303, 302) and answer.headers["Location"].startswith("/sign-in?next="):
         return ">"
     return {404: "0", 403: "x"}.get(answer.status_code, "+")

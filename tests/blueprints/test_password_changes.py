@@ -245,6 +245,17 @@ def test_progress_for_htmx_is_a_part_of_the_page(page, client, ports):
     assert "hx-trigger" not in client.request("GET", f"{running.path}/progress", HX_Request="true").response.text
 
 
+def test_a_page_that_is_left_open_does_not_keep_its_session_alive(page, client):
+    running = started(page, "anna")
+    WebSession.update(seen_at=WebSession.seen_at - 300).execute()
+    before = WebSession.get().seen_at
+    assert client.request("GET", f"{running.path}/progress", HX_Request="true").status == 200
+    assert WebSession.get().seen_at == before
+    WebSession.delete().execute()
+    signed_out = client.request("GET", f"{running.path}/progress", HX_Request="true")
+    assert (signed_out.status, signed_out.response.data) == (204, b"")
+
+
 def test_a_recipient_inside_a_changed_mailbox_is_warned_of(page):
     preview = drafted(page.fill({"E-mail for the credentials": "anna@example.org"}), "anna")
     assert "one of the mailboxes that get a new password" in preview.text

@@ -142,7 +142,7 @@ def sent_archives(instance: Path) -> list[dict[str, str]]:
 
 
 def test_a_few_kills(ports, people, environment, records):
-    kill_and_compare(ports, people, environment, records, kills=4, count=20)
+    kill_and_compare(ports, people, environment, records, kills=4, count=16)
 
 
 @pytest.mark.long

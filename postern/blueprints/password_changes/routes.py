@@ -58,7 +58,7 @@ def choose(service_id: int):
 
 
 @blueprint.post(f"{FORM}/count")
-@guards.manager
+@guards.manager_background
 def count(service_id: int):
     """What stands on the drop-down after a tick."""
     domain, form = _domain(_service(service_id)), ChangeForm()
@@ -105,7 +105,7 @@ def show(service_id: int, change_id: int):
 
 
 @blueprint.get(f"{CHANGE}/progress")
-@guards.manager
+@guards.manager_background
 def progress(service_id: int, change_id: int):
     """What moves on the page of a change, for htmx; the whole page otherwise."""
     return _change_page(_change(service_id, change_id))

@@ -6,6 +6,7 @@
 @guards.background          whoever is signed in, for what a page asks on its own while somebody types or waits: that is
                             no use of the session, and who is signed out learns it from the next thing they do
 @guards.manager             whoever manages mail services; nobody else learns that there is such a page
+@guards.manager_background  … for what such a page asks on its own
 @guards.manager_recently    … and gave the password in the last five minutes in this session
 
 @guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
@@ -62,6 +63,7 @@ signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
 background = _declares(Access(signed_in=True, background=True))
 manager = _declares(Access(signed_in=True, manager=True))
+manager_background = _declares(Access(signed_in=True, manager=True, background=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
 
 
