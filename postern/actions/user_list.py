@@ -47,7 +47,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Page:
-    """Mailboxes with their accounts and domains, and the marks for the pages around; empty where there is none."""
+    """Mailboxes with their accounts, and the marks for the pages around; empty where there is none."""
 
     mailboxes: list[Mailbox]
     before: str = ""
@@ -72,7 +72,8 @@ def page(service: Service, wanted: Wanted) -> Page:
 
 def find(service: Service, mailbox_id: int) -> Mailbox | None:
     """The mailbox of this number with its owner's account, if it is the service's."""
-    return _mailboxes().where(Mailbox.id == mailbox_id, Domain.service == service).first()
+    found = Mailbox.select(Mailbox, Account, Domain, Service).join(Account).switch(Mailbox).join(Domain).join(Service)
+    return found.where(Mailbox.id == mailbox_id, Domain.service == service).first()
 
 
 def _place(service: Service, domain: str) -> Service | Domain | None:
@@ -137,13 +138,10 @@ def _found_before(prefix: str):
 def _page(wanted: Wanted, entries: list[Entry], before: bool, after: bool) -> Page:
     marks = [_mark(wanted, entry) for entry in (entries[0], entries[-1])] if entries else ["", ""]
     ids = [account_id for _key, account_id in entries]
-    found = {mailbox.account_id: mailbox for mailbox in _mailboxes().where(Mailbox.account.in_(ids))}
+    query = Mailbox.select(Mailbox, Account).join(Account).where(Mailbox.account.in_(ids))
+    found = {mailbox.account_id: mailbox for mailbox in query}
     mailboxes = [found[account_id] for account_id in ids if account_id in found]
     return Page(mailboxes, marks[0] if before else "", marks[1] if after else "")
-
-
-def _mailboxes():
-    return Mailbox.select(Mailbox, Account, Domain).join(Account).switch(Mailbox).join(Domain)
 
 
 def _mark(wanted: Wanted, entry: Entry) -> str:

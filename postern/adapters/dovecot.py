@@ -125,8 +125,8 @@ class DoveadmMailServer:
         """Of the roots of a mailbox the one that limits storage; a mailbox without any is not counted."""
         row = next((each for each in rows if each.get("type") == "STORAGE"), {"value": "0", "limit": "-"})
         try:
-            return Quota(*(KILOBYTE * int(row[name].replace("-", "0")) for name in ("value", "limit")))
-        except (KeyError, ValueError, AttributeError) as error:
+            return Quota(KILOBYTE * int(row["value"]), 0 if row["limit"] == "-" else KILOBYTE * int(row["limit"]))
+        except (KeyError, ValueError, TypeError) as error:
             raise self._not_understood() from error
 
     def version(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from postern import adapters
-from postern.actions.ports import Connection, MailServerUnavailable
+from postern.actions.ports import Connection, MailServerUnavailable, Quota
 from postern.adapters.dovecot import DoveadmMailServer
 from tests.mailhost.accounts import Accounts
 from tests.mailhost.servers import (
@@ -121,6 +121,22 @@ def test_what_dovecots_user_database_says(dovecot, server):
     assert server.user("nobody@example.org") is None
 
 
+def test_what_mailboxes_hold(server):
+    found = server.quotas([ANNA, "nobody@example.org", BORIS, "*"])
+    assert found == {ANNA: Quota(0, 1024 * 1024), BORIS: Quota(0, 0)}
+    assert server.quotas([]) == {}
+
+
+@pytest.mark.parametrize("row", [{"value": "x", "limit": "-"}, {"limit": "-"}, {"value": None, "limit": "1"}], ids=str)
+def test_a_quota_that_is_no_number_is_not_taken_for_one(row):
+    rows = [{"root": "User quota", "type": "STORAGE", **row}]
+    with (
+        answering(200, json.dumps([["doveadmResponse", rows, "postern"]])) as url,
+        pytest.raises(MailServerUnavailable),
+    ):
+        DoveadmMailServer(url, "key").quotas([ANNA])
+
+
 def test_the_version(server):
     assert server.version() == "2.3"
 
@@ -200,6 +216,7 @@ def every_question(server: DoveadmMailServer):
         lambda: server.end_connections(ANNA),
         lambda: server.end_connections(ANNA, 0, HOST),
         lambda: server.user(ANNA),
+        lambda: server.quotas([ANNA]),
         server.version,
     )
 
@@ -249,7 +266,7 @@ def test_a_listener_that_never_answers():
 def test_an_answer_that_is_none_is_not_taken_for_success(status, body, sentence):
     with answering(status, body) as url:
         server = DoveadmMailServer(url, "key")
-        for question in (lambda: server.connections(ANNA), lambda: server.user(ANNA)):
+        for question in (lambda: server.connections(ANNA), lambda: server.user(ANNA), lambda: server.quotas([ANNA])):
             with pytest.raises(MailServerUnavailable, match=sentence):
                 question()
 
