@@ -1,7 +1,6 @@
 """The demo's outgoing mail and text messages, to be read here because they are sent nowhere."""
 
-from datetime import datetime
-from email.utils import parsedate_to_datetime
+from email.utils import mktime_tz, parsedate_tz
 from hashlib import sha256
 
 from flask import Blueprint, Response, abort, request
@@ -44,9 +43,10 @@ def kept_messages() -> list:
     return sorted(letters + texts, key=sent_at, reverse=True)
 
 
-def sent_at(message) -> datetime:
-    """When the message was sent, as it says itself; those that say nothing come last."""
-    return parsedate_to_datetime(message["Date"] or "Thu, 1 Jan 1970 00:00:00 +0000")
+def sent_at(message) -> int:
+    """When the message was sent, as it says itself, in seconds since the epoch; 0 for one that does not say."""
+    moment = parsedate_tz(message["Date"] or "")
+    return mktime_tz(moment) if moment else 0
 
 
 def attachments_of(message) -> dict:
