@@ -5,6 +5,7 @@ an address names are Anna's: her mailbox, her device, her collaborator … in a 
 
     +  the view answers, be it that the form is wrong      >  the way in: the sign-in page
     0  there is no such thing for them (404)               x  they may not (403)
+    -  nothing at all (204): the page asked on its own, and whoever is signed out learns it from the next thing they do
 """
 
 from collections.abc import Iterator
@@ -39,12 +40,15 @@ MANAGED, MANAGERS = "+++0000> +000000>", "+++0000> +++0000>"
 HERS, KEPT = "000+000> 0000000>", "000++00> 0000000>"
 # Whoever sees to a mailbox, each to their own; and collaborators, about themselves.
 KEEPERS, COLLABORATORS = "000++0+> 000++0+>", "0000++0> 0000++0>"
+# The same, where a page asks on its own.
+SIGNED_IN_ALONE, MANAGED_ALONE = "+++++++- +++++++-", "+++0000- +000000-"
+KEPT_ALONE, KEEPERS_ALONE = "000++00- 0000000-", "000++0+- 000++0+-"
 
 # Of each route the roles in the order above: in Anna's organisation, and of another.
 MATRIX = {
     "account.activity GET": SIGNED_IN,
     "account.change_password POST": SIGNED_IN,
-    "account.check_password POST": SIGNED_IN,
+    "account.check_password POST": SIGNED_IN_ALONE,
     "account.confirm_end_others GET": SIGNED_IN,
     "account.end_others POST": SIGNED_IN,
     "account.end_program POST": SIGNED_IN,
@@ -56,17 +60,17 @@ MATRIX = {
     "account.save_preferences POST": SIGNED_IN,
     "account.show_permissions GET": COLLABORATORS,
     "account.show_preferences GET": SIGNED_IN,
-    "account.suggest_password POST": SIGNED_IN,
+    "account.suggest_password POST": SIGNED_IN_ALONE,
     "collaborations.change_permissions POST": KEPT,
     "collaborations.check_person POST": KEEPERS,
-    "collaborations.check_user_name POST": KEEPERS,
+    "collaborations.check_user_name POST": KEEPERS_ALONE,
     "collaborations.confirm_disabling GET": KEPT,
     "collaborations.confirm_removal GET": KEPT,
     "collaborations.confirm_reset GET": KEPT,
     "collaborations.create POST": KEEPERS,
     "collaborations.details GET": KEPT,
     "collaborations.disable POST": KEPT,
-    "collaborations.implied POST": KEEPERS,
+    "collaborations.implied POST": KEEPERS_ALONE,
     "collaborations.list_collaborations GET": KEEPERS,
     "collaborations.new GET": KEEPERS,
     "collaborations.remove POST": KEPT,
@@ -91,7 +95,7 @@ MATRIX = {
     "devices.rename POST": KEPT,
     "devices.require POST": KEEPERS,
     "devices.requirement GET": KEEPERS,
-    "devices.waiting GET": KEPT,
+    "devices.waiting GET": KEPT_ALONE,
     "discovery.apple GET": SWITCHED_OFF,
     "discovery.outlook POST": PUBLIC,
     "discovery.outlook_json GET": SWITCHED_OFF,
@@ -114,17 +118,18 @@ MATRIX = {
     "offboarding.confirm GET": MANAGED,
     "offboarding.end POST": MANAGED,
     "offboarding.show_access GET": MANAGED,
+    "offboarding.show_pending GET": MANAGED_ALONE,
     "offboarding.show_report GET": MANAGED,
     "panel.asset GET": SWITCHED_OFF,
     "panel.health GET": PUBLIC,
     "password_changes.cancel POST": MANAGED,
     "password_changes.choose POST": MANAGED,
     "password_changes.confirm_cancellation GET": MANAGED,
-    "password_changes.count POST": MANAGED,
+    "password_changes.count POST": MANAGED_ALONE,
     "password_changes.list_changes GET": MANAGED,
     "password_changes.new GET": MANAGED,
     "password_changes.preview POST": MANAGED,
-    "password_changes.progress GET": MANAGED,
+    "password_changes.progress GET": MANAGED_ALONE,
     # Signed for one text message, and for nobody.
     "password_changes.report GET": SWITCHED_OFF,
     "password_changes.report POST": SWITCHED_OFF,
@@ -170,6 +175,7 @@ MATRIX = {
     "user_imports.make POST": MANAGED,
     "user_imports.new_import GET": MANAGED,
     "user_imports.show_import GET": MANAGED,
+    "user_imports.show_progress GET": MANAGED_ALONE,
 }
 
 
@@ -275,11 +281,10 @@ def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
         answer.get_data()
         undone.rollback()
     assert answer.status_code < 500, f"{method} {address}: {answer.status_code}"
-    # What a page asks on its own leads nobody away from it.
-    if answer.status_code == 204 and not token:
-        return ">"
     if answer.status_code in (303, 302) and answer.headers["Location"].startswith("/sign-in?next="):
         return ">"
+    if answer.status_code == 204 and token is None:
+        return "-"
     return {404: "0", 403: "x"}.get(answer.status_code, "+")
 
 

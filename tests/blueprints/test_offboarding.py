@@ -62,7 +62,7 @@ def test_a_silent_mail_server_is_said_until_it_answers(boss, anna, address, mail
     mail_server.is_down = False
     clock.pass_by(30)
     outbox.deliver_due(ports, outbox.CONNECTIONS)
-    fragment = boss.request("GET", report.path, HX_Request="true")
+    fragment = boss.request("GET", f"{report.path}/pending", HX_Request="true")
     assert "Whatever was connected is cut" in fragment.text
     assert fragment.tree.find(".//h1") is None
 

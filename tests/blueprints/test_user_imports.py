@@ -133,14 +133,15 @@ def test_progress_is_told_until_it_is_done(boss, address, ports, monkeypatch):
         monkeypatch.setattr(imports, name, value)
     page = upload(boss, address, HEADER + "".join(f"u{n}@example.org,,,,\n" for n in range(30)))
     assert "The lines are being checked: 0 of 30" in page.text
-    fragment = boss.request("GET", page.path, HX_Request="true")
+    fragment = boss.request("GET", f"{page.path}/progress", HX_Request="true")
     assert fragment.tree.find(".//section[@id='import']").get("hx-trigger") == "every 1s"
     assert fragment.tree.find(".//h1") is None
+    assert boss.request("GET", f"{page.path}/progress").status == 200
     imports.work(ports)
-    assert "10 of 30" in boss.request("GET", page.path, HX_Request="true").text
+    assert "10 of 30" in boss.request("GET", f"{page.path}/progress", HX_Request="true").text
     while imports.work(ports):
         pass
-    checked = boss.request("GET", page.path, HX_Request="true")
+    checked = boss.request("GET", f"{page.path}/progress", HX_Request="true")
     assert checked.tree.find(".//section[@id='import']").get("hx-trigger") is None
     page = boss.open(page.path).follow("Add 30 users").press("Add 30 users")
     assert "being added, all at once" in page.text

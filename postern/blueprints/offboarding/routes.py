@@ -1,6 +1,6 @@
 """Offboarding: everyone and everything that can open a mailbox, one button that ends them, and the report."""
 
-from flask import Blueprint, abort, flash, request, url_for
+from flask import Blueprint, abort, flash, render_template, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -61,9 +61,16 @@ def end(service_id: int, mailbox_id: int):
 def show_report(service_id: int, mailbox_id: int, event_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     report = offboarding.report(mailbox, event_id) or abort(404)
-    if request.htmx:
-        return hx.render("", report=report)
     return hx.render("offboarding/report.html", mailbox=mailbox, service=mailbox.domain.service, report=report)
+
+
+@blueprint.get(f"{MAILBOX}/access/offboarding/<{NUMBER}:event_id>/pending")
+@guards.background
+def show_pending(service_id: int, mailbox_id: int, event_id: int):
+    """Whether the mail server has cut everybody, which the report asks on its own until it has."""
+    mailbox = _mailbox(service_id, mailbox_id)
+    report = offboarding.report(mailbox, event_id) or abort(404)
+    return render_template("offboarding/_pending.html", mailbox=mailbox, service=mailbox.domain.service, report=report)
 
 
 def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:

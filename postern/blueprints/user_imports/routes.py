@@ -2,7 +2,7 @@
 
 import io
 
-from flask import Blueprint, abort, flash, request, url_for
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
@@ -53,19 +53,15 @@ def begin(service_id: int):
 @blueprint.get(IMPORT)
 @guards.manager
 def show_import(service_id: int, import_id: int):
-    """What would happen and what is wrong; or how far it is, which htmx asks for again and again."""
-    found = _import(service_id, import_id)
-    every = request.args.get("lines") == "all" or not found.problem_count
-    lines = imports.lines(found, with_problems=not every, after=request.args.get("after", 0, type=_line))
-    return hx.render(
-        "user_imports/show.html",
-        service=found.service,
-        found=found,
-        lines=lines[: imports.LINES_A_PAGE],
-        next_after=lines[imports.LINES_A_PAGE - 1].line if len(lines) > imports.LINES_A_PAGE else None,
-        shows_all=every,
-        told=lambda problem: words.translated(imports.told(problem)),
-    )
+    """What would happen and what is wrong; or how far it is."""
+    return hx.render("user_imports/show.html", **_shown(_import(service_id, import_id)))
+
+
+@blueprint.get(f"{IMPORT}/progress")
+@guards.background
+def show_progress(service_id: int, import_id: int):
+    """How far it is, which the page asks on its own until it is done."""
+    return render_template("user_imports/_import.html", **_shown(_import(service_id, import_id)))
 
 
 @blueprint.get(f"{IMPORT}/users")
@@ -115,6 +111,20 @@ def _service(service_id: int) -> Service:
 def _import(service_id: int, import_id: int) -> UserImport:
     """One of its imports."""
     return imports.find(_service(service_id), import_id) or abort(404)
+
+
+def _shown(found: UserImport) -> dict:
+    """The import, and a page of its lines."""
+    every = request.args.get("lines") == "all" or not found.problem_count
+    lines = imports.lines(found, with_problems=not every, after=request.args.get("after", 0, type=_line))
+    return {
+        "service": found.service,
+        "found": found,
+        "lines": lines[: imports.LINES_A_PAGE],
+        "next_after": lines[imports.LINES_A_PAGE - 1].line if len(lines) > imports.LINES_A_PAGE else None,
+        "shows_all": every,
+        "told": lambda problem: words.translated(imports.told(problem)),
+    }
 
 
 def _lines(upload) -> io.TextIOWrapper:
