@@ -95,6 +95,25 @@ def test_what_cannot_be_done_is_said(run, anna, words):
     assert (Account.select().count(), Domain.select().count(), Service.select().count()) == before
 
 
+def test_an_operator_belongs_to_no_organisation(run, people):
+    said = succeed(run("manager", "add", "boss@example.net", "--role", "operator"))
+    operator = Account.by_login("boss@example.net")
+    assert (operator.role, operator.organisation_id) == (Account.OPERATOR, None)
+    assert links.find(said.rpartition("/")[2].strip(), (links.WELCOME,)).account == operator
+    fail(run("manager", "add", "owner@example.net"))
+
+
+def test_what_was_ordered_is_written_down_and_said(run, people):
+    said = succeed(run("service", "change", "Mail Light", "--most-mailboxes", "1", "--quota", "2048"))
+    assert "1 mailboxes, 2 GB in all" in said
+    fail(run("mailbox", "add", "dora@example.org", "--quota", "4096"))
+    fail(run("mailbox", "add", "dora@example.org"))
+    succeed(run("mailbox", "add", "dora@example.org", "--quota", "2048"))
+    fail(run("mailbox", "add", "emil@example.org", "--quota", "1"))
+    assert Service.get().mailboxes_made == Mailbox.select().count() == 1
+    assert "any size" in succeed(run("service", "change", "Mail Light", "--quota", "0"))
+
+
 @pytest.mark.parametrize("given", ["", "\n", "short\n", "Dora-Garden-7\n", "Vu7!kq\0zw\n"])
 def test_a_password_that_is_not_accepted_makes_no_mailbox(run, people, given):
     fail(run("mailbox", "add", "dora@example.org", "--password-stdin", given=given))

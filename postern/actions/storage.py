@@ -44,7 +44,7 @@ class StorageCount:
         )
 
     def _write_down(self) -> None:
-        for service in Service.select(Service.id):
+        for service in list(Service.select(Service.id)):
             Service.update(used_bytes=self._sums[service.id], used_at=now()).where(Service.id == service.id).execute()
         self._resting_until = now() + REST
         self._begin()

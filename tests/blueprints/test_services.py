@@ -407,13 +407,29 @@ def test_for_everybody_else_there_are_no_services(client, people, service, anna,
     assert "Active orders" not in client.open("/account/password").links
     for address in ("/services/", users_page(service), page_of(service, anna), users_page(service, "new")):
         assert client.open(address).status == 404
-    assert send(client, page_of(service, anna, "/suspension")).status == 404
+    for more in ("/suspension", "", "/link"):
+        assert send(client, page_of(service, anna, more)).status == 404
+    for asked in ("password-check", "password-suggestion"):
+        assert send(client, users_page(service, asked), new_password="x").status == 404
 
 
 def test_numbers_that_nobody_has(browser, service):
     for number in ("0", "-1", "9223372036854775808", "1e3", "x"):
         assert browser.open(f"/services/{number}").status == 404
         assert browser.open(users_page(service, number)).status == 404
+
+
+def test_what_the_page_asks_on_its_own_leads_nobody_away_from_what_they_typed(browser, service):
+    for asked in ("password-check", "password-suggestion"):
+        assert send(browser, users_page(service, asked), new_password="Winter7").status == 200
+        WebSession.update(password_at=0).execute()
+    token = token_of(browser)
+    WebSession.delete().execute()
+    for asked in ("password-check", "password-suggestion"):
+        answer = browser.request(
+            "POST", users_page(service, asked), {"csrf_token": token}, Sec_Fetch_Site="same-origin"
+        )
+        assert answer.status == 204
 
 
 def test_dangerous_pages_ask_for_the_password_again(browser, service, anna):

@@ -73,7 +73,7 @@ def _added(account: Account) -> str:
 
 
 @blueprint.post(f"{MAILBOXES}password-check")
-@guards.manager
+@guards.background
 def check_password(service_id: int):
     """What stands under the new password while it is typed."""
     typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
@@ -81,7 +81,7 @@ def check_password(service_id: int):
 
 
 @blueprint.post(f"{MAILBOXES}password-suggestion")
-@guards.manager
+@guards.background
 def suggest_password(service_id: int):
     _service(service_id)
     return render_template("account/_suggestion.html", suggestion=passphrase.suggest())
