@@ -254,7 +254,9 @@ class Panel:
     def person(self, position: float) -> Account:
         """Somebody at this part of the list in the order of addresses, 0 for its beginning."""
         here = (Account.service == self.service.id) & (Account.state == Account.ACTIVE)
-        return Account.select().where(here).order_by(Account.login).offset(int(self.count * position * 0.98)).first()
+        # By the index alone: to pass over half a million whole rows takes longer than the connection waits.
+        logins = Account.select(Account.login).where(here).order_by(Account.login)
+        return Account.by_login(logins.offset(int(self.count * position * 0.98)).limit(1).scalar())
 
     def _sign_in(self) -> None:
         page = self.get("/sign-in")

@@ -41,6 +41,8 @@ from postern.models import (
 )
 
 AT_ONCE = 1000
+# More than so many lines take, even long ones; whatever goes on and on is left to the worker.
+STEPS_AT_ONCE = 200
 MOST_LINES = 100_000
 # What one line may hold, in characters.
 LONGEST_LINE = 2000
@@ -51,7 +53,7 @@ CHECKED_AT_A_TIME, FINISHED_AT_A_TIME = 500, 50
 # In bytes.
 LARGEST_PART = 50_000
 LEASE = 60
-LONGEST_PAUSE = 0.5
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
 LINES_A_PAGE = 50
 NAMED = ("first_name", "last_name", "contact_email", "language")
 ASKED = ("address", *NAMED, "quota_bytes")
@@ -213,8 +215,9 @@ def discard(actor: Actor, unwanted: UserImport) -> None:
 
 def _now_or_later(ports: Ports, begun: UserImport) -> UserImport:
     if begun.line_count <= AT_ONCE:
-        while _go_on(ports, begun.id):
-            pass
+        for _step in range(STEPS_AT_ONCE):
+            if not _go_on(ports, begun.id):
+                break
     UserImport.update(leased_until=0).where(UserImport.id == begun.id).execute()
     return UserImport.get_by_id(begun.id)
 
@@ -229,7 +232,7 @@ def work(ports: Ports) -> int:
     begun_at = time.monotonic()
     _go_on(ports, found.id)
     UserImport.update(leased_until=0).where(UserImport.id == found.id).execute()
-    time.sleep(min(time.monotonic() - begun_at, LONGEST_PAUSE))
+    time.sleep(min(max(time.monotonic() - begun_at, SHORTEST_PAUSE), LONGEST_PAUSE))
     return 1
 
 

@@ -5,8 +5,9 @@ import smtplib
 
 import pytest
 
-from postern.actions import devices, users
+from postern.actions import collaborations, devices, offboarding, passwords, permissions, users
 from postern.actions.actor import Actor
+from postern.actions.collaborations import Person
 from postern.actions.devices import Wanted
 from postern.actions.sizes import MEGABYTE
 from postern.models import Account, Device, Service
@@ -143,3 +144,28 @@ def test_a_removed_user_neither_gets_in_nor_receives_and_leaves_nothing_to_the_n
     assert again.messages(NEW) == 0
     assert again.receives()
     assert again.messages(NEW) == 1
+
+
+def test_offboarding_ends_everybody_and_mail_goes_on_arriving(host, user):
+    with host.accounts.connected():
+        wanted = Wanted("Phone", "smartphone", Device.IMAP)
+        phone = devices.make(host.ports, user.actor, user.account, wanted, user.address).password
+        person = Person("Mario", "Rossi", "mario@example.net", "mario")
+        made = collaborations.make(host.ports, user.actor, user.account.mailbox, person, permissions.IMAP)
+        hashed = passwords.hash_password(host.ports.settings, OWN_PASSWORD)
+        Account.update(password_hash=hashed, state=Account.ACTIVE).where(Account.id == made.account_id).execute()
+    mario = Login(host, made.account.login)
+    connected = [user.waits_in_idle(OWN_PASSWORD), user.waits_in_idle(phone), mario.waits_in_idle(OWN_PASSWORD)]
+    event = user.act(offboarding.end)
+    assert all(each.seconds_until_dropped(2) < 2 for each in connected)
+    for opens in (user.opens_imap, user.opens_pop3, user.opens_submission, user.opens_postfix, mario.opens_imap):
+        assert not opens(OWN_PASSWORD)
+    assert not user.opens_imap(phone)
+    with host.accounts.connected():
+        report = offboarding.report(user.account.mailbox, event.id)
+        assert (len(report.programs), report.is_pending) == (3, False)
+    assert user.receives()
+    user.act(users.resume)
+    assert not user.opens_imap(OWN_PASSWORD)
+    assert not user.opens_imap(phone)
+    assert not mario.opens_imap(OWN_PASSWORD)

@@ -52,7 +52,7 @@ def end(service_id: int, mailbox_id: int):
     except Refused as refusal:
         flash(words.translated(refusal), "error")
         return hx.redirect(url_for(".show_access", service_id=service_id, mailbox_id=mailbox_id))
-    flash(_("Nobody and nothing opens %(address)s any more.", address=mailbox.address), "success")
+    flash(_("All access to %(address)s is ended. This is what there was.", address=mailbox.address), "success")
     return hx.redirect(url_for(".show_report", service_id=service_id, mailbox_id=mailbox_id, event_id=event.id))
 
 
