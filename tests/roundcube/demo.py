@@ -13,7 +13,12 @@ from tests.roundcube.whole_host import OUTSIDE, Site, WholeHost
 SITE = Site("webmail.postern.localhost", "account.postern.localhost")
 PORT = 8443
 MAIL = (
-    ("boris@example.org", "anna@example.org", "Lunch on Friday?", "Hi Anna,\n\nthe place by the river, at one?\n\nBoris\n"),
+    (
+        "boris@example.org",
+        "anna@example.org",
+        "Lunch on Friday?",
+        "Hi Anna,\n\nthe place by the river, at one?\n\nBoris\n",
+    ),
     ("chiara@example.org", "anna@example.org", "The invoice", "Dear Anna,\n\nit is paid.\n\nChiara\n"),
     ("anna@example.org", "boris@example.org", "Re: Lunch on Friday?", "With pleasure.\n\nAnna\n"),
     ("anna@example.net", "chiara@example.org", "Keys", "They are at the front desk.\n"),

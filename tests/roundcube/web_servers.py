@@ -130,12 +130,13 @@ class Roundcube(Server):
         config: str = "",
     ):
         super().__init__(new_directory("roundcube"))
-        self._plugins, self._plugin_config = plugins, plugin_config
+        self.key = secrets.token_hex(12)
+        self._plugin_config = plugin_config
         self._places = {name: ports[name] for name in ("imap", "submission", "sieve")} | {
             "directory": self.directory,
             "host": HOST,
             "address": address,
-            "key": secrets.token_hex(12),
+            "key": self.key,
             "plugins": ", ".join(f"'{name}'" for name in plugins),
             "more": config,
         }

@@ -91,9 +91,7 @@ class WholeHost:
             self._running.callback(panel.stop)
             panel.start()
         self.roundcube = self._running.enter_context(
-            Roundcube(
-                settings.mail_ports, WEBMAIL_ADDRESS, f"<?php\n{plugin_config}", config=self._roundcube_config
-            )
+            Roundcube(settings.mail_ports, WEBMAIL_ADDRESS, f"<?php\n{plugin_config}", config=self._roundcube_config)
         )
         names = [site.webmail for site in self.sites]
         panels = {site.panel: panel.port for site, panel in self.panels.items()}
@@ -104,7 +102,9 @@ class WholeHost:
 
     def _common_environment(self) -> dict[str, str]:
         self._smtp_port = free_port()
-        ports = {name: free_port() if name in ("imap", "pop3", "submission", "sieve", "lmtp") else 0 for name in MAIL_PORTS}
+        ports = {
+            name: free_port() if name in ("imap", "pop3", "submission", "sieve", "lmtp") else 0 for name in MAIL_PORTS
+        }
         return {
             # No demo with twins, but a whole installation with the demo's people.
             "POSTERN_DEMO": "",

@@ -1,33 +1,35 @@
-// The frame that shows Postern: signs it in, lets it grow, tells it about dark mode, and listens to what it asks for.
+// The frame that shows Postern: signs it in, lets it grow, tells it about dark mode, and does what it asks for.
 window.rcmail && rcmail.addEventListener('init', function () {
   'use strict';
   const settings = rcmail.env.postern;
   const frame = document.querySelector('#postern iframe');
-  const SECONDS_TO_ANSWER = 10, LEAST_HEIGHT = 120, MOST_HEIGHT = 20000;
+  // Milliseconds. What has loaded and is Postern's own says so at once; an error page of the browser or a proxy never does.
+  const TO_LOAD = 15000, TO_ANSWER = 3000;
+  const LEAST_HEIGHT = 120, MOST_HEIGHT = 20000;
+  let answeredAt = 0, isBlocked = false;
 
-  function show(id) {
+  function show(sentence) {
+    sentence = isBlocked ? 'blocked' : sentence;
     for (const each of document.querySelectorAll('.postern-says')) {
-      each.classList.toggle('is-said', each.id === id);
+      each.classList.toggle('is-said', each.id === 'postern-' + sentence);
     }
-    frame.hidden = id !== undefined;
+    frame.hidden = sentence !== undefined;
   }
 
-  function send(message) {
-    frame.contentWindow.postMessage({ v: 1, ...message }, settings.origin);
+  function unlessAnsweredSince(moment, time) {
+    setTimeout(() => answeredAt < moment && show('unreachable'), time);
   }
 
   function sendTheme() {
-    const isDark = document.documentElement.classList.contains('dark-mode');
-    send({ type: 'postern:theme', theme: isDark ? 'dark' : 'light' });
+    const theme = document.documentElement.classList.contains('dark-mode') ? 'dark' : 'light';
+    frame.contentWindow.postMessage({ type: 'postern:theme', v: 1, theme }, settings.origin);
   }
 
   const answers = {
     'postern:ready'() {
-      clearTimeout(patience);
+      answeredAt = Date.now();
       show();
       sendTheme();
-      new MutationObserver(sendTheme).observe(document.documentElement, { attributeFilter: ['class'] });
-      answers['postern:ready'] = sendTheme;
     },
     'postern:height'({ height }) {
       if (Number.isInteger(height)) {
@@ -35,8 +37,9 @@ window.rcmail && rcmail.addEventListener('init', function () {
       }
     },
     'postern:need-top'() {
-      clearTimeout(patience);
-      show('postern-blocked');
+      answeredAt = Date.now();
+      isBlocked = true;
+      show();
     },
     'postern:password-changed'({ everywhere }) {
       if (everywhere === true) {
@@ -51,8 +54,12 @@ window.rcmail && rcmail.addEventListener('init', function () {
       answers[data.type](data);
     }
   });
+  // Before Postern's first page is there, the frame is nobody's, and there is nobody to tell.
+  new MutationObserver(() => answeredAt && sendTheme())
+    .observe(document.documentElement, { attributeFilter: ['class'] });
+  frame.addEventListener('load', () => unlessAnsweredSince(Date.now() - TO_ANSWER, TO_ANSWER));
+  unlessAnsweredSince(Date.now(), TO_LOAD);
 
-  const patience = setTimeout(() => show('postern-unreachable'), SECONDS_TO_ANSWER * 1000);
   // Made here, because Roundcube puts its own request token into every form of its pages.
   const form = document.createElement('form');
   Object.assign(form, { method: 'post', action: settings.url, target: frame.name, hidden: true });
