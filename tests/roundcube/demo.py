@@ -59,7 +59,7 @@ def sentences(host: WholeHost) -> Iterator[str]:
     for login, password in host.people.items():
         yield f"          {login:<22} {password}"
     yield ""
-    yield f"Whatever is written to another domain arrives at {OUTSIDE}; so do the letters to people's contact addresses."
+    yield f"Mail to any other domain, such as people's contact addresses, arrives at {OUTSIDE}."
     yield "The certificate is this host's own: the browser warns once for each of the two names."
     yield "Ctrl-C ends all of it."
 

@@ -1,5 +1,5 @@
-"""Makes people in the panel's database and writes their logins and passwords as JSON: the demo's people, or a mailbox for
-each address on standard input.
+"""Makes people in the panel's database and writes their logins and passwords as JSON: the demo's people, or a mailbox
+for each address on standard input.
 
 It runs in a process of its own, so that the host's process never has this database open.
 """

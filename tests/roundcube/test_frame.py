@@ -44,7 +44,7 @@ PRETEND = """
     document.body.append(stranger);
 """
 SPEAK_AS_THE_FRAME = """
-    for (const message of [{height: -5}, {height: 1e9}, {height: "600"}, {v: 2, height: 4321}, null, "postern:height"]) {
+    for (const message of [{height: -5}, {height: 1e9}, {height: "600"}, {v: 2, height: 4321}, null]) {
         parent.postMessage(message && {type: "postern:height", v: 1, ...message}, "*");
     }
 """

@@ -1,5 +1,5 @@
-"""Password, Devices and Collaborations from Roundcube's inbox on, with everything real: in two browsers, with the panel on
-the webmail's site and on another."""
+"""Password, Devices and Collaborations from Roundcube's inbox on, with everything real: in two browsers, with the panel
+on the webmail's site and on another."""
 
 import pytest
 

@@ -14,6 +14,7 @@ from typing import Self
 from tests.mailhost.servers import HOST, IS_ROOT, STOP_SECONDS, is_listening, new_directory, program, wait_until
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = ("managesieve", "postern")
 PLUGIN = ROOT / "integrations" / "roundcube" / "postern"
 DEBIAN = Path("/usr/share/roundcube")
 DEBIAN_CONFIG = Path("/etc/roundcube")
@@ -110,15 +111,14 @@ $config['enable_spellcheck'] = false;
 $config['login_autocomplete'] = 2;
 $config['log_dir'] = '{directory}/logs/';
 $config['temp_dir'] = '{directory}/temp/';
-{more}
 """
 
 
 class Roundcube(Server):
     """Roundcube as Debian installs it, in a tree of links, with our plugin.
 
-    `ports` are Dovecot's; `address` is this machine's address from which Roundcube speaks to it. `plugin_config` is PHP,
-    and so is `config`, which is added to Roundcube's own.
+    `ports` are Dovecot's; `address` is this machine's address from which Roundcube speaks to it. `plugin_config` is
+    PHP.
     """
 
     def __init__(
@@ -126,8 +126,7 @@ class Roundcube(Server):
         ports: dict[str, int],
         address: str,
         plugin_config: str,
-        plugins: Sequence[str] = ("managesieve", "postern"),
-        config: str = "",
+        plugins: Sequence[str] = PLUGINS,
     ):
         super().__init__(new_directory("roundcube"))
         self.key = secrets.token_hex(12)
@@ -138,7 +137,6 @@ class Roundcube(Server):
             "address": address,
             "key": self.key,
             "plugins": ", ".join(f"'{name}'" for name in plugins),
-            "more": config,
         }
 
     @property
@@ -291,12 +289,13 @@ PANEL = """
 
 
 class Nginx(Server):
-    """nginx with TLS on one port: the webmail under its names, and panels, each with a name and a port of this machine."""
+    """nginx with TLS on one port: the webmail under its names, and panels, each with a name and the port that it has on
+    this machine."""
 
     def __init__(self, port: int, roundcube: Roundcube, webmails: Sequence[str], panels: dict[str, int]):
         super().__init__(new_directory("nginx"))
         self.port = port
-        certificate, key = make_certificate(self.directory, [*webmails, *panels])
+        self.certificate, key = make_certificate(self.directory, [*webmails, *panels])
         where = {"host": HOST, "port": port}
         servers = [
             WEBMAIL.format(**where, names=" ".join(webmails), public=roundcube.public, socket=roundcube.socket),
@@ -306,7 +305,7 @@ class Nginx(Server):
         self._conf = self.directory / "nginx.conf"
         self._conf.write_text(
             NGINX.format(
-                user=user, directory=self.directory, certificate=certificate, key=key, servers="".join(servers)
+                user=user, directory=self.directory, certificate=self.certificate, key=key, servers="".join(servers)
             )
         )
 

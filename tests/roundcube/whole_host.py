@@ -14,7 +14,7 @@ from typing import Self
 from postern.settings import MAIL_PORTS, Settings
 from tests.faults.served_panel import ServedPanel
 from tests.mailhost.servers import HOST, IS_ROOT, REFUSE_QUICKLY, Dovecot, Postfix, free_port, new_directory
-from tests.roundcube.web_servers import ROOT, Nginx, Roundcube
+from tests.roundcube.web_servers import PLUGINS, ROOT, Nginx, Roundcube
 
 DOMAINS = ("example.org", "example.net")
 # Whatever is written to any other domain lands here.
@@ -42,11 +42,11 @@ class WholeHost:
     `sites` share mail server, mailboxes and Roundcube. `settings` are further `POSTERN_…` variables.
     """
 
-    def __init__(self, sites: Sequence[Site], port: int = 0, roundcube_config: str = "", **settings: str):
+    def __init__(self, sites: Sequence[Site], port: int = 0, plugins: Sequence[str] = PLUGINS, **settings: str):
         self.sites = sites
         self.port = port or free_port()
         self.directory = new_directory("host")
-        self._roundcube_config = roundcube_config
+        self._plugins = plugins
         self._environment = self._common_environment() | settings
         self.password = self._environment["POSTERN_DEMO_PASSWORD"]
         self.panels = {site: self._panel(site) for site in sites}
@@ -85,13 +85,13 @@ class WholeHost:
         settings = Settings.load(self.panels[self.sites[0]].environment)
         self.dovecot = self._running.enter_context(Dovecot(settings, REFUSE_QUICKLY))
         self.postfix = self._running.enter_context(
-            Postfix("", free_port(), self.dovecot.port("lmtp"), POSTFIX_CF, port=self._smtp_port)
+            Postfix("private/auth", free_port(), self.dovecot.port("lmtp"), POSTFIX_CF, port=self._smtp_port)
         )
         for panel in self.panels.values():
             self._running.callback(panel.stop)
             panel.start()
         self.roundcube = self._running.enter_context(
-            Roundcube(settings.mail_ports, WEBMAIL_ADDRESS, f"<?php\n{plugin_config}", config=self._roundcube_config)
+            Roundcube(settings.mail_ports, WEBMAIL_ADDRESS, f"<?php\n{plugin_config}", self._plugins)
         )
         names = [site.webmail for site in self.sites]
         panels = {site.panel: panel.port for site, panel in self.panels.items()}

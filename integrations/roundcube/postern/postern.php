@@ -248,8 +248,15 @@ class postern extends rcube_plugin
             'sid' => $this->session_name(),
             'auth_time' => (int) $_SESSION['login_time'],
             'locale' => $this->rc->get_user_language(),
-            'theme' => ($_COOKIE['colorMode'] ?? '') === 'dark' ? 'dark' : 'light',
+            'theme' => $this->theme(),
         ]);
+    }
+
+    /** Until Elastic says more: what was chosen in it, and otherwise “auto”, what the system prefers. */
+    private function theme()
+    {
+        $chosen = $_COOKIE['colorMode'] ?? '';
+        return $this->rc->config->get('dark_mode_support') === false ? 'light' : ($chosen ?: 'auto');
     }
 
     /** The same for the whole session, whatever happens to PHP's session id, which nobody else learns. */
