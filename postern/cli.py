@@ -10,14 +10,14 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 from postern import mail_server_config, worker
-from postern.actions import demo, mailboxes, recovery
+from postern.actions import demo, mailboxes, recovery, webmails
 from postern.actions.actor import OPERATOR
 from postern.actions.mailboxes import MEGABYTE, NewMailbox
 from postern.actions.policy import POLICIES
 from postern.actions.ports import Ports
 from postern.actions.text import Refused
 from postern.doctor import examine
-from postern.models import Account, pending_migrations, router
+from postern.models import Account, Webmail, pending_migrations, router
 from postern.settings import DOVECOT_VERSIONS
 
 ORGANISATION = click.option("--organisation", help="Its name; needed where several have a service of that name.")
@@ -56,11 +56,13 @@ mailbox = AppGroup("mailbox", help="Mailboxes and the accounts that open them.")
 manager = AppGroup("manager", help="Managers of an organisation.")
 account = AppGroup("account", help="Accounts of any kind.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
+webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
 
 
 def init_app(app: Flask) -> None:
     for group in (db, service, domain, mailbox, manager, account, dovecot, run_worker, run_doctor, run_demo):
         app.cli.add_command(group)
+    app.cli.add_command(webmail)
 
 
 @db.command("upgrade")
@@ -204,6 +206,56 @@ def dovecot_config(dovecot_version, output):
     if settings.database_url.startswith("mysql:") and settings.dovecot_mysql_user:
         grants = mail_server_config.grants(settings)
         click.echo(f"\nDovecot's own database account needs these rights:\n\n{grants}")
+
+
+@webmail.command("add")
+@click.argument("origin")
+@click.option("--organisation", help="It speaks for this one's mailboxes only; otherwise for all.")
+@click.option(
+    "--algorithm", type=click.Choice([Webmail.EDDSA, Webmail.HS256]), default=Webmail.EDDSA, show_default=True
+)
+@in_sentences
+def add_webmail(origin, organisation, algorithm):
+    """Make the webmail at ORIGIN known, and print its plugin's configuration: the key stands nowhere else."""
+    settings = ports().settings
+    added = webmails.add(ports(), OPERATOR, origin, organisation, algorithm)
+    known = added.webmail
+    facts = {
+        "url": settings.base_url,
+        "server_url": settings.base_url,
+        "origin": known.origin,
+        "key_id": known.key_id,
+        "key": added.key,
+        "algorithm": known.algorithm,
+    }
+    for name, value in facts.items():
+        click.echo(f"$config['postern_{name}'] = '{value}';")
+    if known.origin not in settings.webmail_origins:
+        origins = ", ".join(f'"{each}"' for each in (*settings.webmail_origins, known.origin))
+        line = f"webmail_origins = [{origins}]"
+        click.echo(f"\nBrowsers do not let it show the panel yet. Write into postern.toml:\n\n{line}", err=True)
+
+
+@webmail.command("list")
+@in_sentences
+def list_webmails():
+    """Print the webmails that are known."""
+    for known in webmails.every():
+        speaks_for = known.organisation.name if known.organisation else "all mailboxes"
+        click.echo(f"{known.origin}\t{known.algorithm}\t{known.key_id}\t{speaks_for}")
+
+
+@webmail.command("remove")
+@click.argument("origin")
+@in_sentences
+def remove_webmail(origin):
+    """Forget the webmail at ORIGIN: its key, and every session that it began."""
+    ended = webmails.remove(ports(), OPERATOR, origin)
+    click.echo(
+        f"{origin} is forgotten."
+        if ended
+        else f"{origin} is forgotten. The mail server did not answer yet; the worker goes on."
+    )
 
 
 @click.command("worker")

@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
+from postern.actions import webmails
 from postern.actions.ports import MailServerUnavailable, Ports
 from postern.blueprints.web.assets import missing_vendor_files
-from postern.models import Mailbox, OutboxItem, now, pending_migrations, sqlite_file
+from postern.models import Mailbox, OutboxItem, Webmail, now, pending_migrations, sqlite_file
 from postern.settings import Settings, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
@@ -32,6 +34,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
     if all(finding.well for finding in database):
         yield from _mail_server(ports)
         yield from _outbox()
+        yield from _webmails(ports.settings)
     if missing := missing_vendor_files():
         yield Finding(
             "scripts", False, f"Missing: {', '.join(missing)}. Run scripts/vendor; pages work without, but plainly."
@@ -127,3 +130,23 @@ def _outbox() -> Iterator[Finding]:
         return
     reason = oldest.last_error or "Nobody tried: is “flask worker” running?"
     yield Finding("outbox", False, f"{late.count()} item(s) wait for more than ten minutes. The oldest: {reason}")
+
+
+def _webmails(settings: Settings) -> Iterator[Finding]:
+    known = list(webmails.every())
+    for webmail in known:
+        mend = _webmail_trouble(settings, webmail)
+        yield Finding(webmail.origin, not mend, mend or "This webmail is known, and may show the panel.")
+    if known and not settings.webmail_hosts:
+        mend = "Set POSTERN_WEBMAIL_HOSTS to the webmails' addresses, or Dovecot refuses what they sign in with."
+        yield Finding("webmail hosts", False, mend)
+
+
+def _webmail_trouble(settings: Settings, webmail: Webmail) -> str:
+    if webmail.origin not in settings.webmail_origins:
+        return f"Browsers refuse its frames: add {webmail.origin} to POSTERN_WEBMAIL_ORIGINS."
+    try:
+        webmails.verifying_key(settings, webmail)
+    except InvalidToken:
+        return "Its key was encrypted with another secret key: remove the webmail, and add it again."
+    return ""

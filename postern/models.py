@@ -324,6 +324,32 @@ class Collaboration(Table):
         return found[0][0] if found else None
 
 
+class Webmail(Table):
+    """A webmail that signs in here whoever is signed in there, by tokens that it signs."""
+
+    EDDSA, HS256 = "EdDSA", "HS256"
+
+    origin = CharField(255, unique=True)
+    key_id = CharField(32, unique=True)
+    # Fixed for the key: what a token says of its algorithm is not believed.
+    algorithm = CharField(8)
+    # In base64: the public key for EdDSA; for HS256 the shared one, encrypted.
+    key = TextField()
+    # Whose mailboxes it may speak for; None for all.
+    organisation = ForeignKeyField(Organisation, null=True, on_delete="RESTRICT", backref="webmails")
+    created_at = BigIntegerField(default=now)
+
+    @classmethod
+    def by_origin(cls, origin: str) -> "Webmail | None":
+        return cls.get_or_none(cls.origin == origin)
+
+    def speaks_for(self, account: Account) -> bool:
+        """Whether this is somebody whom it can know: who opens a mailbox of its organisation, and never a manager."""
+        if account.mailbox is None or account.is_manager:
+            return False
+        return self.organisation_id in (None, account.mailbox.domain.service.organisation_id)
+
+
 class WebSession(Table):
     """A signed-in browser. The cookie holds the token; this row decides."""
 
@@ -336,6 +362,9 @@ class WebSession(Table):
     password_at = BigIntegerField(default=ANCIENT)
     address = CharField(45, default="")
     user_agent = CharField(255, default="")
+    # Of a session that a webmail's hand-off began: which webmail's, and which session there (the token's `sid`).
+    webmail = ForeignKeyField(Webmail, null=True, on_delete="CASCADE", backref="sessions")
+    webmail_session = CharField(64, default="")
 
 
 class KnownBrowser(Table):
@@ -558,6 +587,44 @@ class Attempts(Table):
     last_at = BigIntegerField(default=now)
 
 
+class UsedToken(Table):
+    """A token of a webmail that was used: none counts twice."""
+
+    key = FixedCharField(64, unique=True)
+    expires_at = BigIntegerField(index=True)
+
+
+class WebmailCredential(Table):
+    """What one session of a webmail opens the mailbox with in place of the person's password: from the webmail's hosts
+    only. It is made like a device's password. What has ended is kept for a while: a webmail's session whose
+    credential has ended signs nobody in here any more."""
+
+    account = ForeignKeyField(Account, backref="webmail_credentials", on_delete="CASCADE")
+    webmail = ForeignKeyField(Webmail, backref="credentials", on_delete="CASCADE")
+    webmail_session = CharField(64)
+    selector = FixedCharField(8)
+    verifier = CharField(255)
+    address = CharField(45)
+    network = CharField(49)
+    user_agent = CharField(255, default="")
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField(index=True)
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("account", "selector"), True),)
+
+    @classmethod
+    def living(cls, account: Account):
+        """The account's credentials that still open the mailbox, the newest first."""
+        alive = (cls.account == account, cls.ended_at.is_null(), cls.expires_at > now())
+        return cls.select().where(*alive).order_by(cls.id.desc())
+
+    @property
+    def is_alive(self) -> bool:
+        return self.ended_at is None and now() < self.expires_at
+
+
 TABLES = (
     Organisation,
     Service,
@@ -565,6 +632,7 @@ TABLES = (
     Account,
     Mailbox,
     Collaboration,
+    Webmail,
     WebSession,
     KnownBrowser,
     OneTimeLink,
@@ -575,6 +643,8 @@ TABLES = (
     DeviceNetwork,
     DeviceInvitation,
     Attempts,
+    UsedToken,
+    WebmailCredential,
 )
 
 

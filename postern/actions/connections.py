@@ -35,13 +35,20 @@ def of(ports: Ports, account: Account) -> Connected:
         return Connected([], unknown=True)
 
 
-def put_end(ports: Ports, account: Account, device_id: int | None = 0, address: str = "") -> OutboxItem | None:
+def put_end(
+    ports: Ports, account: Account, device_id: int | None = 0, address: str = "", credential_id: int = 0
+) -> OutboxItem | None:
     """Put the end of an account's connections into the outbox, in the caller's transaction: those of its own password
-    (0), of one device, or `ALL`, and with an address only those from there. The caller delivers the item after the
-    commit."""
+    and the webmails' (0), of one device, or `ALL`; of one session of a webmail; and with an address only those from
+    there. The caller delivers the item after the commit."""
     if account.mailbox is None:
         return None
-    payload = {"login": account.session_name, "device_id": device_id, "address": address}
+    payload = {
+        "login": account.session_name,
+        "device_id": device_id,
+        "address": address,
+        "credential_id": credential_id,
+    }
     key = f"connections:{account.id}:{new_token()}"
     outbox.put(ports, "connections", f"{key}:stragglers", payload, account, delay=STRAGGLERS_AFTER)
     outbox.put(ports, "connections", key, payload, account, head_start=True)
@@ -61,4 +68,6 @@ def all_ended(ports: Ports, items: list[OutboxItem | None]) -> bool:
 
 @outbox.handles("connections")
 def _end(ports: Ports, item: OutboxItem, payload: dict) -> None:
-    ports.mail_server.end_connections(payload["login"], payload["device_id"], payload["address"])
+    ports.mail_server.end_connections(
+        payload["login"], payload["device_id"], payload["address"], payload.get("credential_id", 0)
+    )

@@ -41,4 +41,12 @@ SENTENCES = {
     "web:collaboration:disabled": N_("A collaborator was disabled"),
     "web:collaboration:removed": N_("A collaborator was removed"),
     "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
+    "handoff:session:started": N_("Signed in by a webmail"),
+    "handoff:session:refused": N_("A sign-in by a webmail was refused"),
+    "webmail:session:started": N_("Signed in to a webmail"),
+    "webmail:session:signed-out": N_("Signed out of a webmail"),
+    "webmail:request:refused": N_("A webmail's request was refused"),
+    "web:webmail:ended": N_("A webmail was signed out"),
+    "operator:webmail:added": N_("A webmail was made known"),
+    "operator:webmail:removed": N_("A webmail was removed"),
 }

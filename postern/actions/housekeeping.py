@@ -9,20 +9,26 @@ from postern.models import (
     LastLogin,
     OneTimeLink,
     OutboxItem,
+    UsedToken,
+    WebmailCredential,
     WebSession,
     now,
 )
 
-DAY = 24 * 3600
+HOUR, DAY = 3600, 24 * 3600
 OUTBOX_KEPT = 30 * DAY
 LINKS_KEPT = 30 * DAY
 ATTEMPTS_KEPT = 2 * DAY
 STRAY_GUESSES_KEPT = 30 * DAY
 LAST_LOGINS_KEPT = 400 * DAY
+USED_TOKENS_KEPT = 1 * HOUR
+CREDENTIALS_KEPT = 30 * DAY
+# What strangers can cause without naming an account that there is.
+STRAY_REFUSALS = ("web:session:refused", "handoff:session:refused", "webmail:request:refused")
 
 
 def clear_away() -> None:
-    """Delete ended sessions and the rows of links, invitations, deliveries, attempts and logins of long ago."""
+    """Delete ended sessions and the rows of links, tokens, invitations, deliveries, attempts and logins of long ago."""
     moment = now()
     longest = sessions.PERSON
     WebSession.delete().where(
@@ -36,9 +42,11 @@ def clear_away() -> None:
     ).execute()
     # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
     AuditEvent.delete().where(
-        AuditEvent.action == "web:session:refused",
+        AuditEvent.action.in_(STRAY_REFUSALS),
         AuditEvent.account_login == "",
         AuditEvent.at < moment - STRAY_GUESSES_KEPT,
     ).execute()
     LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
+    UsedToken.delete().where(UsedToken.expires_at < moment - USED_TOKENS_KEPT).execute()
+    WebmailCredential.delete().where(WebmailCredential.expires_at < moment - CREDENTIALS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()

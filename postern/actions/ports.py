@@ -24,6 +24,8 @@ class Connection:
     count: int = 1
     # The device whose password opened them; 0 for the account's own password.
     device_id: int = 0
+    # The webmail's session that opened them in place of the own password; 0 for none.
+    credential_id: int = 0
 
 
 class MailServerUnavailable(Exception):
@@ -47,8 +49,9 @@ class MailServer(Protocol):
     def connections(self, login: str) -> list[Connection]:
         """The mail programs connected now under this login."""
 
-    def end_connections(self, login: str, device_id: int | None = 0, address: str = "") -> None:
-        """Cut connections of this login: those of its own password (0), of one device, or all of them (None); with an
+    def end_connections(self, login: str, device_id: int | None = 0, address: str = "", credential_id: int = 0) -> None:
+        """Cut connections of this login: those of its own password (0) with those that webmails opened in its place, of
+        one device, or all of them (None); with a credential's number only those of that session of a webmail, with an
         address only those that come from there. Nobody being connected is success."""
 
     def version(self) -> str:

@@ -6,7 +6,15 @@ from postern.actions import audit, connections
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.ports import Ports
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, KnownBrowser, OutboxItem, WebSession, now, transactional
+from postern.models import (
+    Account,
+    KnownBrowser,
+    OutboxItem,
+    WebmailCredential,
+    WebSession,
+    now,
+    transactional,
+)
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 # A password that was given so lately need not be given again for a dangerous action.
@@ -43,8 +51,11 @@ def is_alive(session: WebSession, account: Account) -> bool:
     )
 
 
-def start(account: Account, address: str, user_agent: str, password_given: bool = True) -> tuple[WebSession, str]:
-    """A new session and the token for its cookie, within the caller's transaction."""
+def start(
+    account: Account, address: str, user_agent: str, password_given: bool = True, **begun_by: object
+) -> tuple[WebSession, str]:
+    """A new session and the token for its cookie, within the caller's transaction. `begun_by`: the `webmail` that
+    handed its person over, and its `webmail_session`."""
     token = new_token()
     session = WebSession.create(
         account=account,
@@ -52,6 +63,7 @@ def start(account: Account, address: str, user_agent: str, password_given: bool 
         password_at=now() if password_given else 0,
         address=address,
         user_agent=user_agent[:USER_AGENT_LENGTH],
+        **begun_by,
     )
     return session, token
 
@@ -134,11 +146,25 @@ def _end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> Ou
 
 
 def end_all(account: Account, keep: WebSession | None = None) -> int:
-    """End the account's browser sessions but `keep`, within the caller's transaction; how many there were."""
+    """End the account's browser sessions but `keep`, and what webmails open its mailbox with but the webmail that
+    `keep` stands in, within the caller's transaction; how many browsers there were."""
     others = WebSession.account == account
+    credentials = (WebmailCredential.account == account) & WebmailCredential.ended_at.is_null()
     if keep is not None:
         others &= WebSession.id != keep.id
+        credentials &= ~_are_of(WebmailCredential, keep)
+    WebmailCredential.update(ended_at=now()).where(credentials).execute()
     return WebSession.delete().where(others).execute()
+
+
+def end_of_webmail(credential: WebmailCredential) -> None:
+    """End the browser sessions that one session of a webmail began, within the caller's transaction."""
+    WebSession.delete().where(WebSession.account == credential.account, _are_of(WebSession, credential)).execute()
+
+
+def _are_of(table: type[WebSession] | type[WebmailCredential], other: WebSession | WebmailCredential):
+    """The condition that rows are of the same webmail's same session; of none, where the other has no webmail."""
+    return (table.webmail == (other.webmail_id or 0)) & (table.webmail_session == other.webmail_session)
 
 
 def remember_browser(account: Account, token: str | None) -> str:

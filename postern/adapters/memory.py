@@ -16,9 +16,11 @@ class MemoryMailServer:
         self._answer()
         return [each for each in self.connected if each.user == login]
 
-    def end_connections(self, login: str, device_id: int | None = 0, address: str = "") -> None:
+    def end_connections(self, login: str, device_id: int | None = 0, address: str = "", credential_id: int = 0) -> None:
         self._answer()
-        self.connected = [each for each in self.connected if not self._is_meant(each, login, device_id, address)]
+        self.connected = [
+            each for each in self.connected if not self._is_meant(each, login, device_id, address, credential_id)
+        ]
 
     def version(self) -> str:
         self._answer()
@@ -29,8 +31,9 @@ class MemoryMailServer:
         return None
 
     @staticmethod
-    def _is_meant(each: Connection, login: str, device_id: int | None, address: str) -> bool:
-        return each.user == login and device_id in (None, each.device_id) and address in ("", each.address)
+    def _is_meant(each: Connection, login: str, device_id: int | None, address: str, credential_id: int) -> bool:
+        is_password = device_id in (None, each.device_id) and credential_id in (0, each.credential_id)
+        return each.user == login and is_password and address in ("", each.address)
 
     def _answer(self) -> None:
         if self.is_down:

@@ -5,6 +5,7 @@
 @guards.recent_password     … and gave the password in the last five minutes in this session
 @guards.manager             whoever manages mail services; nobody else learns that there is such a page
 @guards.manager_recently    … and gave the password in the last five minutes in this session
+@guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
 """
 
 from collections.abc import Callable
@@ -42,6 +43,7 @@ class Access:
     signed_in: bool
     recent_password: bool = False
     manager: bool = False
+    from_any_site: bool = False
 
 
 def _declares(access: Access) -> Callable:
@@ -57,6 +59,7 @@ signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
 manager = _declares(Access(signed_in=True, manager=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
+signed_by_webmail = _declares(Access(signed_in=False, from_any_site=True))
 
 
 class SignedIn(UserMixin):
@@ -117,7 +120,7 @@ def _stop_without_session() -> None:
 
 def _refuse_foreign_sites() -> None:
     """Browsers say where an unsafe request comes from; another site's is refused before anything else is done."""
-    if request.method in SAFE_METHODS:
+    if request.method in SAFE_METHODS or getattr(_access(), "from_any_site", False):
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     own_origins = (ports().settings.origin, request.host_url.rstrip("/"))
@@ -125,10 +128,15 @@ def _refuse_foreign_sites() -> None:
         abort(403)
 
 
+def _access() -> Access | None:
+    """What the view of this request declares."""
+    return getattr(current_app.view_functions.get(request.endpoint), "access", None)
+
+
 def _admit():
     if request.endpoint is None:
         return None
-    access = getattr(current_app.view_functions[request.endpoint], "access", None)
+    access = _access()
     if access is None:
         abort(403)
     if not access.signed_in:

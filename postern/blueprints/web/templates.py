@@ -11,7 +11,7 @@ from postern.actions.devices import looked_after
 from postern.models import Account
 from postern.settings import Settings
 
-from . import assets, words
+from . import assets, frame, words
 from .icons import icon
 from .security_headers import csp_nonce
 
@@ -37,8 +37,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         return {
             "account": account,
             "navigation": navigation(account) if account else [],
-            "embedded": False,
-            "theme": "auto",
+            "embedded": frame.has_own_navigation(),
+            "webmails": frame.webmails(settings),
+            "theme": frame.theme(),
             "language": words.language(),
             "product_name": settings.product_name,
             "shows_outbox": settings.keeps_mail,

@@ -12,14 +12,14 @@ from postern.actions.text import Refused
 from postern.models import Account
 from postern.settings import LANGUAGES
 
-from . import guards
+from . import frame, guards
 
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
 
 
 def choose_language() -> str:
-    """The account's language, or the first of the browser's that we speak, or the host's."""
-    chosen = current_user.account.language if current_user.is_authenticated else ""
+    """The webmail's language in its frame, or the account's, the first of the browser's that we speak, the host's."""
+    chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
     if chosen in LANGUAGES:
         return chosen
     return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
