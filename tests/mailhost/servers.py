@@ -351,7 +351,6 @@ smtpd_peername_lookup = no
 """
 
 LOCAL_DOMAIN = "example.net"
-# Of a setting that stands twice Postfix takes the last.
 DELIVERY_CF = """
 smtpd_sasl_auth_enable = no
 mynetworks = 127.0.0.0/8
@@ -428,8 +427,8 @@ class Postfix:
     def _prepare(self) -> None:
         for name in ("conf", "queue", "data"):
             (self.directory / name).mkdir()
-        main_cf = MAIN_CF + (DELIVERY_CF if self._delivers else "")
-        (self.conf / "main.cf").write_text(main_cf.format(**self._places) + self._local_cf)
+        main_cf = (MAIN_CF + (DELIVERY_CF if self._delivers else "")).format(**self._places) + self._local_cf
+        (self.conf / "main.cf").write_text(_each_once(main_cf))
         (self.conf / "master.cf").write_text(MASTER_CF.format(**self._places))
         subprocess.run(as_root("chown", "-R", "root", str(self.directory)), check=True)
         subprocess.run(as_root("chown", "postfix", str(self.directory / "data")), check=True)
@@ -442,6 +441,14 @@ class Postfix:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+
+def _each_once(main_cf: str) -> str:
+    """The last of what stands twice. Postfix takes that one too, but warns so much of it that its log can jam."""
+    pairs = (line.partition("=") for line in main_cf.splitlines() if line)
+    return "".join(
+        f"{name} = {value}\n" for name, value in {pair[0].strip(): pair[2].strip() for pair in pairs}.items()
+    )
 
 
 # --- SMTP ---

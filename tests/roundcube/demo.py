@@ -26,7 +26,7 @@ MAIL = (
 
 
 def main() -> None:
-    for ending in (signal.SIGTERM, signal.SIGHUP):
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     try:
         print("Starting Dovecot, Postfix, Roundcube, Postern and nginx …", flush=True)

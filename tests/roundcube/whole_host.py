@@ -23,7 +23,8 @@ OUTSIDE = "outside@example.org"
 WEBMAIL_ADDRESS = "127.0.0.2"
 POSTFIX_CF = f"""
 virtual_mailbox_domains = {", ".join(DOMAINS)}
-virtual_alias_maps = regexp:{{{{!/@({"|".join(domain.replace(".", "[.]") for domain in DOMAINS)})$$/ {OUTSIDE}}}}}
+virtual_alias_domains =
+virtual_alias_maps = regexp:{{{{!/@({"|".join(domain.replace(".", "[.]") for domain in DOMAINS)})/ {OUTSIDE}}}}}
 """
 
 

@@ -6,6 +6,7 @@ window.rcmail && rcmail.addEventListener('init', function () {
   // Milliseconds. What has loaded and is Postern's own says so at once; an error page of the browser or a proxy never does.
   const TO_LOAD = 15000, TO_ANSWER = 3000;
   const LEAST_HEIGHT = 120, MOST_HEIGHT = 20000;
+  const openedAt = Date.now();
   let answeredAt = 0, isBlocked = false;
 
   function show(sentence) {
@@ -40,6 +41,12 @@ window.rcmail && rcmail.addEventListener('init', function () {
       answeredAt = Date.now();
       isBlocked = true;
       show();
+    },
+    // The panel's session has ended sooner than the webmail's: this page has a fresh hand-off, once it is loaded anew.
+    'postern:signed-out'() {
+      if (Date.now() - openedAt > TO_LOAD) {
+        location.reload();
+      }
     },
     'postern:password-changed'({ everywhere }) {
       if (everywhere === true) {
