@@ -23,6 +23,7 @@ class Consequences:
     """What ends when the person logs out from everywhere."""
 
     browsers: int
+    webmails: list[sessions.InWebmail]
     programs: list[Connection]
     programs_unknown: bool
     devices: list[Device]
@@ -87,8 +88,9 @@ def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counte
 def consequences(ports: Ports, actor: Actor) -> Consequences:
     """What logging out from everywhere would end now."""
     connected = connections.of(ports, actor.account)
-    browsers, devices_known = len(sessions.living(actor.account)), list(actor.account.devices)
-    return Consequences(browsers, connected.by_own_password, connected.unknown, devices_known)
+    browsers, in_webmails = len(sessions.living(actor.account)), sessions.in_webmails(actor.account)
+    devices_known = list(actor.account.devices)
+    return Consequences(browsers, in_webmails, connected.by_own_password, connected.unknown, devices_known)
 
 
 def change(

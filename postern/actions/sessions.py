@@ -10,6 +10,7 @@ from postern.models import (
     Account,
     KnownBrowser,
     OutboxItem,
+    Webmail,
     WebmailCredential,
     WebSession,
     now,
@@ -22,6 +23,31 @@ RECENT_PASSWORD = 5 * MINUTE
 # Being seen is written down at most this often: reading a page need not write.
 SEEN_EVERY = 30
 BROWSER_REMEMBERED = 180 * DAY
+
+
+@dataclass(frozen=True)
+class InWebmail:
+    """Somebody's session in a webmail, as the list of sessions shows it: what it opens the mailbox with, if that is not
+    the password itself, and the frames of ours that it began."""
+
+    webmail: Webmail
+    credential: WebmailCredential | None
+    keeps_password: bool
+    browsers: list[WebSession]
+
+    @property
+    def host(self) -> str:
+        """How people know the webmail."""
+        return self.webmail.origin.partition("://")[2]
+
+    @property
+    def seen(self) -> WebSession | WebmailCredential:
+        """What tells the browser and where it is."""
+        return self.browsers[0] if self.browsers else self.credential
+
+    @property
+    def used_at(self) -> int:
+        return self.browsers[0].seen_at if self.browsers else self.credential.created_at
 
 
 @dataclass(frozen=True)
@@ -107,6 +133,28 @@ def living(account: Account) -> list[WebSession]:
     ]
 
 
+def in_webmails(account: Account) -> list[InWebmail]:
+    """The account's sessions in webmails, the one used last first."""
+    credentials = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
+    credentials = credentials.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
+    known = {(each.webmail_id, each.webmail_session): each for each in credentials}
+    browsers: dict[tuple[int, str], list[WebSession]] = {}
+    for session in living(account):
+        if session.webmail_id is not None:
+            browsers.setdefault((session.webmail_id, session.webmail_session), []).append(session)
+    alive = {key: credential for key, credential in known.items() if credential.is_alive}
+    found = [
+        InWebmail(
+            (browsers[key][0] if key in browsers else alive[key]).webmail,
+            alive.get(key),
+            key not in known,
+            browsers.get(key, []),
+        )
+        for key in {**browsers, **alive}
+    ]
+    return sorted(found, key=lambda each: each.used_at, reverse=True)
+
+
 @transactional
 def sign_out(actor: Actor) -> None:
     """End the session that is acting."""
@@ -116,8 +164,9 @@ def sign_out(actor: Actor) -> None:
 
 @transactional
 def end(actor: Actor, session: WebSession) -> None:
-    """End one of the actor's own sessions."""
+    """End one of the actor's own sessions, and those that the same session of a webmail began."""
     audit.record(actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    end_of_webmail(session)
     WebSession.delete().where(WebSession.id == session.id).execute()
 
 
@@ -157,9 +206,9 @@ def end_all(account: Account, keep: WebSession | None = None) -> int:
     return WebSession.delete().where(others).execute()
 
 
-def end_of_webmail(credential: WebmailCredential) -> None:
-    """End the browser sessions that one session of a webmail began, within the caller's transaction."""
-    WebSession.delete().where(WebSession.account == credential.account, _are_of(WebSession, credential)).execute()
+def end_of_webmail(other: WebSession | WebmailCredential) -> None:
+    """End the browser sessions that the same session of a webmail began, within the caller's transaction."""
+    WebSession.delete().where(WebSession.account == other.account_id, _are_of(WebSession, other)).execute()
 
 
 def _are_of(table: type[WebSession] | type[WebmailCredential], other: WebSession | WebmailCredential):

@@ -13,7 +13,7 @@ from postern.actions.ports import Ports
 from postern.actions.sign_in import FROM_NETWORK, FROM_NETWORK_TO_ACCOUNT, STRANGERS_TO_ACCOUNT
 from postern.actions.text import N_, Refused
 from postern.actions.throttle import Counter
-from postern.models import Account, OutboxItem, Webmail, WebmailCredential, WebSession, now, transactional
+from postern.models import Account, OutboxItem, Webmail, WebmailCredential, now, transactional
 
 LIFETIME = 24 * 3600
 
@@ -35,26 +35,6 @@ class Made:
 
     credential: WebmailCredential
     password: str
-
-
-@dataclass(frozen=True)
-class InWebmail:
-    """Somebody's session in a webmail, as the list of sessions shows it: what it opens the mailbox with, if that is not
-    the password itself, and the frames of ours that it began."""
-
-    webmail: Webmail
-    credential: WebmailCredential | None
-    keeps_password: bool
-    browsers: list[WebSession]
-
-    @property
-    def seen(self) -> WebSession | WebmailCredential:
-        """What tells the browser and where it is."""
-        return self.browsers[0] if self.browsers else self.credential
-
-    @property
-    def used_at(self) -> int:
-        return self.browsers[0].seen_at if self.browsers else self.credential.created_at
 
 
 def make(ports: Ports, webmail: Webmail, wanted: Wanted) -> Made:
@@ -151,32 +131,6 @@ def _end(ports: Ports, actor: Actor, credential: WebmailCredential, event: str) 
     sessions.end_of_webmail(credential)
     audit.record(actor, event, webmail=credential.webmail.origin, from_address=credential.address)
     return connections.put_end(ports, credential.account, credential_id=credential.id)
-
-
-def in_webmails(account: Account) -> list[InWebmail]:
-    """The account's sessions in webmails, the newest first."""
-    known = {(each.webmail_id, each.webmail_session): each for each in _of(account)}
-    browsers: dict[tuple[int, str], list[WebSession]] = {}
-    for session in sessions.living(account):
-        if session.webmail_id is not None:
-            browsers.setdefault((session.webmail_id, session.webmail_session), []).append(session)
-    living = [key for key, credential in known.items() if credential.is_alive]
-    found = [
-        InWebmail(
-            known[key].webmail if key in known else browsers[key][0].webmail,
-            known[key] if key in living else None,
-            key not in known,
-            browsers.get(key, []),
-        )
-        for key in dict.fromkeys([*browsers, *living])
-    ]
-    return sorted(found, key=lambda each: each.used_at, reverse=True)
-
-
-def _of(account: Account):
-    """Every credential of the account, with its webmail, the newest last."""
-    credentials = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
-    return credentials.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
 
 
 def _checked_address(text: str) -> str:

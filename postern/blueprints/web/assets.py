@@ -18,7 +18,7 @@ STYLES = (
     "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
-SCRIPTS = ("page", "dialog", "requests", "password")
+SCRIPTS = ("page", "dialog", "requests", "password", "frame")
 
 MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8"}
 

@@ -49,11 +49,12 @@ def language() -> str:
     return session[KEY]["language"] if KEY in session and is_framed() else ""
 
 
-def password_changed(everywhere: bool) -> None:
-    """Let the next page or fragment in the frame tell the webmail that the password was changed."""
-    session[PASSWORD_CHANGED] = "everywhere" if everywhere else "here"
+def tell_password_changed(everywhere: bool) -> None:
+    """Let the next page or fragment in a frame tell the webmail that the password was changed."""
+    session[PASSWORD_CHANGED] = "yes" if everywhere else "no"
 
 
-def take_password_changed() -> str | None:
-    """What the webmail is to be told, once."""
+def password_change_to_tell() -> str | None:
+    """Whether the webmail is to be told of a change of password: "yes" for one that logged out everywhere, "no" for
+    another; once."""
     return session.pop(PASSWORD_CHANGED, None)

@@ -29,6 +29,7 @@ class Section:
 def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
+    app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}
     app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
 
     @app.context_processor
