@@ -39,6 +39,8 @@ def settle(visitor: Visitor) -> None:
 def go_to_task(visitor: Visitor, task: str) -> None:
     """Click on an entry of Roundcube's main menu, which a phone hides."""
     settle(visitor)
+    if visitor.script(f"return !!document.querySelector('#taskmenu a.{task}.selected')"):
+        return
     if not visitor.sees(f"#taskmenu a.{task}"):
         visitor.click(".task-menu-button")
     visitor.click(f"#taskmenu a.{task}")

@@ -27,7 +27,7 @@ LANGUAGES = [
     pytest.param("es-ES", "es", "Dispositivos", marks=pytest.mark.long),
     pytest.param("tr-TR", "tr", "Cihazlar", marks=pytest.mark.long),
 ]
-BACKGROUND = "return getComputedStyle(document.body).backgroundColor"
+COLOUR = "return getComputedStyle(document.body).color"
 CAN_SET_COOKIE = "document.cookie = arguments[0]; return document.cookie.includes(arguments[0].split(';')[0])"
 # Another window of the page tries to speak for the frame, and to it.
 PRETEND = """
@@ -57,7 +57,7 @@ def visitor(new_visitor, host, person) -> Visitor:
 
 def theme(visitor: Visitor) -> str:
     with visitor.frame():
-        return visitor.script(BACKGROUND)
+        return visitor.script(COLOUR)
 
 
 def frame_height(visitor: Visitor) -> int:
@@ -104,9 +104,9 @@ def test_the_frame_grows_with_its_content(visitor):
     with visitor.frame():
         grown = "return document.documentElement.scrollHeight <= innerHeight"
         wait_until(lambda: visitor.script(grown), "all of the page is in the frame", PATIENCE_SECONDS)
-        visitor.type("#new_password", "x")
+        fill_in(visitor, "Wrong-Secret-0")
         visitor.click("#change")
-        visitor.waits_for("#current_password-error, .error")
+        visitor.waits_for("#current_password-error")
         wait_until(lambda: visitor.script(grown), "the errors are in the frame", PATIENCE_SECONDS)
 
 

@@ -126,6 +126,18 @@ def test_an_ended_session_is_told_in_the_background_too(host, client, person):
     assert "_postern=ended" in answer.text
 
 
+def test_settings_list_what_the_account_can_open(host, new_client, client, person):
+    collaborator = f"carla/{person}"
+    host.make_people(collaborator)
+    assert pages(client) == ["password", "devices", "collaborations"]
+    assert pages(new_client().logged_in(collaborator, PASSWORD)) == ["permissions", "password"]
+
+
+def pages(client: WebmailClient) -> list[str]:
+    """Ours in the menu of Settings."""
+    return re.findall(r'_action=plugin\.postern-(\w+)"', client.get(_task="settings").text)
+
+
 def test_only_the_pages_with_the_frame_tell_where_they_are_from(client):
     page = client.get(_task="settings", _action="plugin.postern-password")
     assert page.headers["Referrer-Policy"] == "strict-origin"

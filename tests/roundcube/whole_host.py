@@ -132,7 +132,7 @@ class WholeHost:
         printed = self.flask("webmail", "add", self.webmail_url(site), site=site)
         lines = [line.strip() for line in printed.splitlines() if line.strip().startswith("$config[")]
         lines.append(f"$config['postern_server_url'] = 'http://{HOST}:{self.panels[site].port}';")
-        return f"if ($_SERVER['SERVER_NAME'] == '{site.webmail}') {{\n" + "\n".join(lines) + "\n}\n"
+        return f"if (strtok($_SERVER['HTTP_HOST'], ':') === '{site.webmail}') {{\n" + "\n".join(lines) + "\n}\n"
 
     def _in_panels_place(self, command: list[str], site: Site | None, typed: str = "") -> str:
         environment = self.panels[site or self.sites[0]].environment

@@ -9,6 +9,7 @@
 class postern extends rcube_plugin
 {
     private const PAGES = [
+        'permissions' => '/account/permissions',
         'password' => '/account/password',
         'devices' => '/devices/',
         'collaborations' => '/collaborations/',
@@ -46,7 +47,7 @@ class postern extends rcube_plugin
             return $login;
         }
         [$status, $answer] = $this->ask('POST', '/webmail/credentials', [
-            'login' => $login['user'],
+            'login' => $this->completed($login['user'], $login['host']),
             'password' => $login['pass'],
             'sid' => $this->session_name(),
             'address' => rcube_utils::remote_addr(),
@@ -54,6 +55,7 @@ class postern extends rcube_plugin
         ]);
         if ($status === 201) {
             $_SESSION['postern_traded'] = true;
+            $_SESSION['postern_pages'] = $answer['pages'];
             return ['user' => $answer['user'], 'pass' => $answer['password']] + $login;
         }
         if ($status === 401) {
@@ -67,6 +69,14 @@ class postern extends rcube_plugin
             return ['abort' => true, 'error' => $this->says('nologin')] + $login;
         }
         return $login;
+    }
+
+    /** A name without a domain gets the one that Roundcube would give it, which it does only after this hook. */
+    private function completed($user, $host)
+    {
+        $domain = $this->rc->config->get('username_domain');
+        $domain = is_array($domain) ? ($domain[$host] ?? '') : $domain;
+        return strpos($user, '@') === false && $domain ? $user . '@' . rcube_utils::parse_host($domain, $host) : $user;
     }
 
     /** The sentence that was in the address of the login page is not for the pages after it. */
@@ -162,9 +172,11 @@ class postern extends rcube_plugin
         $this->include_stylesheet('postern.css');
     }
 
+    /** What the account can open, as Postern said at login; where it did not answer then, what most can. */
     public function list_pages($settings)
     {
-        foreach (array_keys(self::PAGES) as $page) {
+        $pages = $_SESSION['postern_pages'] ?? ['password', 'devices', 'collaborations'];
+        foreach (array_intersect(array_keys(self::PAGES), $pages) as $page) {
             $settings['actions'][] = [
                 'action' => "plugin.postern-$page",
                 'class' => $page === 'password' ? $page : "postern-$page",

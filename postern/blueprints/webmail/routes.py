@@ -8,7 +8,15 @@ from postern.actions.throttle import TooManyAttempts
 from postern.actions.webmail_credentials import Wanted
 from postern.actions.webmail_tokens import NotAccepted
 from postern.blueprints.web import guards
-from postern.models import Webmail
+from postern.blueprints.web.templates import navigation
+from postern.models import Account, Webmail
+
+PAGES = {
+    "account.show_permissions": "permissions",
+    "account.password": "password",
+    "devices.list_devices": "devices",
+    "collaborations.list_collaborations": "collaborations",
+}
 
 blueprint = Blueprint("webmail", __name__, url_prefix="/webmail")
 
@@ -26,8 +34,8 @@ def make():
     webmail, asked = _signed_request()
     facts = (asked.get(name, "") for name in ("login", "password", "sid", "address", "user_agent"))
     made = webmail_credentials.make(guards.ports(), webmail, Wanted(*facts))
-    credential = made.credential
-    answer = {"password": made.password, "expires_at": credential.expires_at, "user": credential.account.login}
+    account, expires_at = made.credential.account, made.credential.expires_at
+    answer = {"password": made.password, "expires_at": expires_at, "user": account.login, "pages": _pages(account)}
     return jsonify(answer), 201
 
 
@@ -44,6 +52,11 @@ def end():
 def state_of():
     webmail, asked = _signed_request()
     return jsonify(alive=webmail_credentials.is_alive(webmail, asked.get("password", "")))
+
+
+def _pages(account: Account) -> list[str]:
+    """What the account can open here, for the webmail's own menu."""
+    return [PAGES[section.endpoint] for section in navigation(account) if section.endpoint in PAGES]
 
 
 def _signed_request() -> tuple[Webmail, dict]:
