@@ -110,15 +110,21 @@ def sees_inbox(visitor: Visitor) -> None:
 def add_device(visitor: Visitor, host: WholeHost, login: str) -> str:
     """Its password, which opens IMAP."""
     with page_in_frame(visitor, "devices"):
-        visitor.click("a.primary[href*='/devices/new']")
-        give_password(visitor)
-        visitor.type("#name", "Kitchen radio")
-        visitor.click("main form button.primary")
+        begin_device(visitor)
         password = visitor.text("#device-password")
         assert imap_accepts(host.dovecot.port("imap"), login, password, source=ELSEWHERE)
         visitor.click("main a.primary[href$='/devices/']")
         visitor.waits_for("tr[id^='device-']")
     return password
+
+
+def begin_device(visitor: Visitor) -> None:
+    """From the list of devices to the page that shows the new password."""
+    visitor.click("a.primary[href*='/devices/new']")
+    give_password(visitor)
+    visitor.type("#name", "Kitchen radio")
+    visitor.click("main form button.primary")
+    visitor.waits_for("#device-password")
 
 
 def disconnect_device(visitor: Visitor, host: WholeHost, login: str, password: str) -> None:

@@ -9,6 +9,7 @@ from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
 from tests.roundcube.journeys import (
     NEW_PASSWORD,
     add_device,
+    begin_device,
     change_password,
     fill_in,
     go_to_task,
@@ -125,6 +126,35 @@ def test_the_frame_may_copy_and_has_no_header_of_its_own(visitor):
     assert visitor.script(f"return document.querySelector('{FRAME}').allow") == "clipboard-write"
     with visitor.frame():
         assert not visitor.sees("header.top")
+
+
+def test_a_dialog_lies_in_the_part_of_the_frame_that_is_seen(new_visitor, host, person):
+    visitor = log_in(new_visitor("chromium"), host, SAME_SITE, person)
+    visitor.page.set_viewport_size({"width": 1200, "height": 520})
+    open_page(visitor, "password")
+    with visitor.frame():
+        fill_in(visitor)
+        visitor.click("#everywhere")
+        visitor.waits_for("dialog[open] button.primary")
+    in_frame = visitor.page.frame_locator(FRAME)
+    for part in ("dialog[open] h2", "dialog[open] button.primary"):
+        box = in_frame.locator(part).bounding_box()
+        assert 0 <= box["y"] <= 520 - box["height"]
+
+
+def test_what_is_copied_and_downloaded_in_the_frame_arrives(visitor, host, person):
+    visitor.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=host.webmail_url(SAME_SITE))
+    with page_in_frame(visitor, "devices"):
+        begin_device(visitor)
+        password = visitor.text("#device-password")
+        visitor.click("[data-copy='#device-password']")
+        visitor.waits_for("output.copied:not(:empty)")
+        with visitor.page.expect_download() as download:
+            visitor.click("form[action*='/profile'] button")
+    assert download.value.suggested_filename.endswith(".mobileconfig")
+    visitor.page.bring_to_front()
+    copied = visitor.page.evaluate("navigator.clipboard.readText()")
+    assert copied == password
 
 
 def test_roundcubes_own_token_stays_in_roundcube(visitor, host):
