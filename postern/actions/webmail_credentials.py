@@ -91,6 +91,8 @@ def _make(
 
 def find(webmail: Webmail, password: str) -> WebmailCredential | None:
     """The credential of this webmail that has this password, also when it has ended."""
+    if not device_passwords.has_shape(password):
+        return None
     selector = password[: device_passwords.SELECTOR_LENGTH]
     candidates = WebmailCredential.select(WebmailCredential, Account).join(Account)
     for credential in candidates.where(WebmailCredential.webmail == webmail, WebmailCredential.selector == selector):

@@ -51,9 +51,9 @@ class Token:
     claims: dict
 
     def text(self, claim: str, longest: int = 64) -> str:
-        """A claim that is a text; raises `NotAccepted` for anything else."""
+        """A claim that is a line of text; raises `NotAccepted` for anything else."""
         value = self.claims.get(claim)
-        if not isinstance(value, str) or not 0 < len(value) <= longest:
+        if not isinstance(value, str) or not 0 < len(value) <= longest or not value.isprintable():
             raise NotAccepted(claim, self.webmail)
         return value
 
@@ -101,13 +101,19 @@ def read_request(ports: Ports, actor: Actor, bearer: str, body: bytes) -> tuple[
         if not hmac.compare_digest(token.text("body").encode(), _base64url(hashlib.sha256(body).digest())):
             raise NotAccepted("body", token.webmail)
         transactional(use)(token)
-        try:
-            content = json.loads(body)
-        except ValueError:
-            content = None
-        if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
-            raise NotAccepted("content", token.webmail)
-        return token.webmail, content
+        return token.webmail, _content(token, body)
+
+
+def _content(token: Token, body: bytes) -> dict[str, str]:
+    try:
+        content = json.loads(body)
+        # Half a character passes JSON, and nothing else.
+        json.dumps(content, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
+        raise NotAccepted("content", token.webmail)
+    return content
 
 
 @contextmanager
@@ -137,7 +143,7 @@ def _signer(text: object, kind: str) -> Webmail:
         raise NotAccepted("shape")
     try:
         header = jwt.get_unverified_header(text)
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, RecursionError):
         raise NotAccepted("shape") from None
     webmail = Webmail.get_or_none(Webmail.key_id == str(header.get("kid")))
     if webmail is None:
