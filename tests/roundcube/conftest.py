@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from postern.models import Webmail
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.faults.served_panel import CHEAP_HASHES, PASSWORD
 from tests.roundcube.firefox import BLOCK_ALL_CROSS_SITE_COOKIES, Firefox
@@ -15,7 +16,7 @@ from tests.roundcube.webmail_client import WebmailClient
 from tests.roundcube.whole_host import Site, WholeHost
 
 SAME_SITE = Site("webmail.example.test", "account.example.test")
-CROSS_SITE = Site("webmail.elsewhere.test", "panel.example.test", is_cross_site=True)
+CROSS_SITE = Site("webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256)
 STRANGER = "stranger.test"
 BLOCK_THIRD_PARTY_COOKIES = "--test-third-party-cookie-phaseout"
 PEOPLE_AT_ONCE = 40

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from postern.models import Webmail
 from postern.settings import MAIL_PORTS, Settings
 from tests.faults.served_panel import ServedPanel
 from tests.mailhost.servers import HOST, IS_ROOT, REFUSE_QUICKLY, Dovecot, Postfix, free_port, new_directory
@@ -30,11 +31,12 @@ virtual_alias_maps = regexp:{{{{!/@({"|".join(domain.replace(".", "[.]") for dom
 
 @dataclass(frozen=True)
 class Site:
-    """A webmail and the panel in it, by their names."""
+    """A webmail and the panel in it, by their names; and the kind of key by which the panel knows the webmail."""
 
     webmail: str
     panel: str
     is_cross_site: bool = False
+    algorithm: str = Webmail.EDDSA
 
 
 class WholeHost:
@@ -129,7 +131,8 @@ class WholeHost:
 
     def _plugin_config(self, site: Site) -> str:
         """What `flask webmail add` prints, for this webmail's host name only."""
-        printed = self.flask("webmail", "add", self.webmail_url(site), site=site)
+        added = ("webmail", "add", self.webmail_url(site), "--algorithm", site.algorithm)
+        printed = self.flask(*added, site=site)
         lines = [line.strip() for line in printed.splitlines() if line.strip().startswith("$config[")]
         lines.append(f"$config['postern_server_url'] = 'http://{HOST}:{self.panels[site].port}';")
         return f"if (strtok($_SERVER['HTTP_HOST'], ':') === '{site.webmail}') {{\n" + "\n".join(lines) + "\n}\n"
