@@ -55,11 +55,6 @@ def person(people: People) -> str:
     return people.person()
 
 
-@pytest.fixture(params=[SAME_SITE, CROSS_SITE], ids=["same-site", "cross-site"])
-def site(request: pytest.FixtureRequest) -> Site:
-    return request.param
-
-
 @pytest.fixture
 def new_client(host: WholeHost) -> Callable[..., WebmailClient]:
     """`new_client()` is another browser, as far as a program needs one."""

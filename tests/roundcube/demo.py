@@ -6,10 +6,10 @@ import sys
 from collections.abc import Iterator
 from email.message import EmailMessage
 
-from tests.mailhost.servers import HOST
+from tests.mailhost.servers import HOST, is_listening
 from tests.roundcube.whole_host import OUTSIDE, Site, WholeHost
 
-# Browsers take every name that ends with localhost for this machine.
+# Browsers take every name that ends with localhost for this machine, and these two for one site.
 SITE = Site("webmail.postern.localhost", "account.postern.localhost")
 PORT = 8443
 MAIL = (
@@ -30,7 +30,7 @@ def main() -> None:
         signal.signal(ending, signal.default_int_handler)
     try:
         print("Starting Dovecot, Postfix, Roundcube, Postern and nginx …", flush=True)
-        with WholeHost([SITE], PORT) as host:
+        with WholeHost([SITE], 0 if is_listening(PORT) else PORT) as host:
             send_mail(host)
             print("\n".join(sentences(host)), flush=True)
             signal.pause()

@@ -55,6 +55,8 @@ def open_page(visitor: Visitor, page: str) -> None:
     visitor.waits_until_at(f"plugin.postern-{page}")
     with visitor.frame():
         visitor.waits_for("h1")
+        complete = "return document.readyState === 'complete'"
+        wait_until(lambda: visitor.script(complete), "the frame is complete", PATIENCE_SECONDS)
 
 
 @contextmanager
