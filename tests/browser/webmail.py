@@ -36,9 +36,11 @@ class Webmail:
 
     def __init__(self):
         self._helper = _helper()
-        self._config = None
+        self._configs = {}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.origin = f"http://127.0.0.1:{self._http.server_port}"
+        # The same pages, on another site than the panel's.
+        self.far_origin = f"http://localhost:{self._http.server_port}"
 
     def __enter__(self) -> "Webmail":
         threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -53,22 +55,21 @@ class Webmail:
         lines = dict(line.split(" = ") for line in printed.splitlines() if line.startswith("$config"))
         values = {name.split("_", 1)[1].rstrip("']"): value.strip("';") for name, value in lines.items()}
         values.pop("server_url")
-        self._config = self._helper.Config(**values)
+        self._configs[values["origin"]] = self._helper.Config(**values)
 
     def settings(self, login: str, onward: str = "/account/password", target: str = "postern", **look: str) -> str:
-        """The address of the page that hands this person over."""
-        return f"{self.origin}/settings?{urlencode({'login': login, 'next': onward, 'target': target} | look)}"
+        """The path of the page that hands this person over."""
+        return f"/settings?{urlencode({'login': login, 'next': onward, 'target': target} | look)}"
 
-    def page(self, address: str) -> str:
+    def page(self, origin: str, address: str) -> str:
         """What stands at an address of the webmail."""
         if "/frame/" in address:
             return _in_page(f'<iframe src="{address.partition("/frame/")[2]}" width="700" height="900"></iframe>', "")
         asked = {name: value for name, [value] in parse_qs(urlsplit(address).query).items()}
+        config = self._configs[origin]
         onward, target = asked.pop("next"), asked.pop("target")
-        form = self._helper.form(self._config, onward, target, session="session-1", **asked)
-        return _in_page(
-            f'<iframe name="postern" title="Account" width="700" height="150"></iframe>{form}', self._config.url
-        )
+        form = self._helper.form(config, onward, target, session="session-1", **asked)
+        return _in_page(f'<iframe name="postern" title="Account" width="700" height="150"></iframe>{form}', config.url)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         webmail = self
@@ -79,7 +80,7 @@ class Webmail:
                 self.send_header("Content-Type", "text/html; charset=utf-8")
                 self.send_header("Referrer-Policy", "strict-origin")
                 self.end_headers()
-                self.wfile.write(webmail.page(self.path).encode())
+                self.wfile.write(webmail.page(f"http://{self.headers['Host']}", self.path).encode())
 
             def log_message(self, *_):
                 pass
