@@ -74,7 +74,7 @@ class SigningWebmail:
     def handoff(self, login: str, **changes: object) -> str:
         return signed(self.header, self.claims(login, **changes), self.sign)
 
-    def bearer(self, body: bytes, **changes: object) -> str:
-        """The token of a request of its server."""
-        changes = {"body": base64url(hashlib.sha256(body).digest())} | changes
+    def bearer(self, content: bytes, **changes: object) -> str:
+        """The token of a request of its server that brings this content."""
+        changes = {"body": base64url(hashlib.sha256(content).digest())} | changes
         return signed(self.header | {"typ": REQUEST}, self.claims("", sub=None, **changes), self.sign)

@@ -82,6 +82,8 @@ def _objection(token: Token, account: Account, arrival: Arrival | None) -> str |
         return "destination"
     if not account.may_enter:
         return "state"
+    if webmail_tokens.was_used(token):
+        return "replay"
     return "ended" if _has_ended(token, account) else None
 
 

@@ -86,11 +86,15 @@ def read(ports: Ports, text: object, kind: str) -> Token:
 
 def use(token: Token) -> None:
     """Use the token up, within the caller's transaction; raises `NotAccepted` when it was used before."""
-    key = digest(f"{token.webmail.key_id}:{token.claims['jti']}")
     try:
-        UsedToken.create(key=key, expires_at=token.claims["exp"])
+        UsedToken.create(key=_number(token), expires_at=token.claims["exp"])
     except IntegrityError:
         raise NotAccepted("replay", token.webmail) from None
+
+
+def was_used(token: Token) -> bool:
+    """Whether the token was used before; only `use` makes sure that it is not used now."""
+    return UsedToken.select().where(UsedToken.key == _number(token)).exists()
 
 
 def read_request(ports: Ports, actor: Actor, bearer: str, body: bytes) -> tuple[Webmail, dict]:
@@ -152,6 +156,10 @@ def _signer(text: object, kind: str) -> Webmail:
     if set(header) != HEADER or header["typ"] != kind:
         raise NotAccepted("header", webmail)
     return webmail
+
+
+def _number(token: Token) -> str:
+    return digest(f"{token.webmail.key_id}:{token.claims['jti']}")
 
 
 def _reason(error: jwt.PyJWTError) -> str:

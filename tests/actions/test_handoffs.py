@@ -10,7 +10,7 @@ from postern.actions.handoffs import Arrival
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.webmail_credentials import Wanted
 from postern.actions.webmail_tokens import REQUEST, NotAccepted
-from postern.models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession
+from postern.models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession, now
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 from tests.signing import ORIGIN, SigningWebmail, base64url, by_hmac, signed
@@ -60,18 +60,19 @@ def test_a_collaborator_comes_in_by_the_own_login(ports, stranger, people, anna,
     assert enter(ports, stranger, webmail.handoff(carla.login))[0].account == carla
 
 
-NOW = int(time.time())
+TIMES = ("iat", "nbf", "exp")
+# The times stand as seconds from now.
 CLAIMS = {
     "another's audience": ({"aud": "https://elsewhere.example.org"}, "audience"),
     "several audiences": ({"aud": ["http://127.0.0.1:8123", "https://elsewhere.example.org"]}, "audience"),
     "another's issuer": ({"iss": OTHER}, "issuer"),
-    "expired": ({"iat": NOW - 80, "nbf": NOW - 85, "exp": NOW - 20}, "expired"),
-    "of the future": ({"iat": NOW + 3600, "nbf": NOW + 3600, "exp": NOW + 3660}, "future"),
-    "not yet": ({"nbf": NOW + 3600, "exp": NOW + 100}, "future"),
-    "good for an hour": ({"exp": NOW + 3600}, "lifetime"),
-    "made long ago": ({"iat": NOW - 3600}, "lifetime"),
-    "a time in words": ({"iat": str(NOW)}, "lifetime"),
-    "half seconds": ({"exp": NOW + 30.5}, "lifetime"),
+    "expired": ({"iat": -80, "nbf": -85, "exp": -20}, "expired"),
+    "of the future": ({"iat": 3600, "nbf": 3600, "exp": 3660}, "future"),
+    "not yet": ({"nbf": 3600, "exp": 100}, "future"),
+    "good for an hour": ({"exp": 3600}, "lifetime"),
+    "made long ago": ({"iat": -3600}, "lifetime"),
+    "a time in words": ({"iat": "7"}, "lifetime"),
+    "half seconds": ({"exp": 30.5}, "lifetime"),
     "no number": ({"jti": None}, "claims"),
     "a number that can be guessed": ({"jti": "1"}, "jti"),
     "a number that is no text": ({"jti": 7}, "claims"),
@@ -88,7 +89,11 @@ CLAIMS = {
 
 @pytest.mark.parametrize(("changes", "reason"), CLAIMS.values(), ids=CLAIMS)
 def test_what_it_says_must_be_right(ports, stranger, anna, webmail, changes, reason):
-    assert refusal(ports, stranger, webmail.handoff(anna.login, **changes)) == reason
+    moment = int(time.time())
+    times = {
+        name: value + moment for name, value in changes.items() if isinstance(value, int | float) and name in TIMES
+    }
+    assert refusal(ports, stranger, webmail.handoff(anna.login, **changes | times)) == reason
     assert noted()[0][0] == reason
 
 
@@ -243,14 +248,14 @@ def test_a_webmails_session_that_was_ended_signs_nobody_in(ports, stranger, anna
     assert enter(ports, stranger, webmail.handoff(anna.login, sid="session-2"))
     webmail_credentials.make(ports, webmail.row, wanted)
     assert enter(ports, stranger, webmail.handoff(anna.login))
-    WebmailCredential.update(expires_at=NOW - 1).execute()
+    WebmailCredential.update(expires_at=now()).execute()
     assert refusal(ports, stranger, webmail.handoff(anna.login)) == "ended"
 
 
 def test_one_that_keeps_the_password_ends_with_the_password(ports, stranger, anna, webmail):
-    Account.update(password_changed_at=NOW).execute()
-    assert refusal(ports, stranger, webmail.handoff(anna.login, auth_time=NOW - 1)) == "ended"
-    assert enter(ports, stranger, webmail.handoff(anna.login, auth_time=NOW))
+    Account.update(password_changed_at=1000).execute()
+    assert refusal(ports, stranger, webmail.handoff(anna.login, auth_time=999)) == "ended"
+    assert enter(ports, stranger, webmail.handoff(anna.login, auth_time=1000))
 
 
 def test_who_keeps_trying_is_slowed_down_and_nobody_else(ports, stranger, anna, webmail):

@@ -4,7 +4,7 @@ window.rcmail && rcmail.addEventListener('init', function () {
   const settings = rcmail.env.postern;
   const frame = document.querySelector('#postern iframe');
   // Milliseconds. What has loaded and is Postern's own says so at once; an error page of the browser or a proxy never does.
-  const TO_LOAD = 15000, TO_ANSWER = 3000;
+  const TO_LOAD = 15000, TO_ANSWER = 3000, BETWEEN_HAND_OFFS = 60000;
   const LEAST_HEIGHT = 120, MOST_HEIGHT = 20000;
   const openedAt = Date.now();
   let answeredAt = 0, isBlocked = false;
@@ -44,7 +44,7 @@ window.rcmail && rcmail.addEventListener('init', function () {
     },
     // The panel's session has ended sooner than the webmail's: this page has a fresh hand-off, once it is loaded anew.
     'postern:signed-out'() {
-      if (Date.now() - openedAt > TO_LOAD) {
+      if (Date.now() - openedAt > BETWEEN_HAND_OFFS) {
         location.reload();
       }
     },
