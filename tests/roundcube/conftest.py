@@ -16,7 +16,9 @@ from tests.roundcube.webmail_client import WebmailClient
 from tests.roundcube.whole_host import Site, WholeHost
 
 SAME_SITE = Site("webmail.example.test", "account.example.test")
-CROSS_SITE = Site("webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256)
+CROSS_SITE = Site(
+    "webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256, falls_back=False
+)
 STRANGER = "stranger.test"
 BLOCK_THIRD_PARTY_COOKIES = "--test-third-party-cookie-phaseout"
 PEOPLE_AT_ONCE = 40

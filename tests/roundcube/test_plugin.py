@@ -8,10 +8,11 @@ import pytest
 
 from tests.faults.served_panel import PASSWORD
 from tests.mailhost.servers import imap_accepts
-from tests.roundcube.conftest import SAME_SITE
+from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
 from tests.roundcube.journeys import ELSEWHERE
+from tests.roundcube.web_servers import PLUGIN
 from tests.roundcube.webmail_client import WebmailClient, messages, shows_mail
-from tests.roundcube.whole_host import WEBMAIL_ADDRESS
+from tests.roundcube.whole_host import WEBMAIL_ADDRESS, Site
 
 DECRYPT = """
 [, $kept, $key] = $argv;
@@ -26,12 +27,17 @@ def client(new_client, person) -> WebmailClient:
 
 
 @pytest.fixture
-def panel(host):
-    """The panel, which a test may stop; it runs again afterwards."""
-    panel = host.panels[SAME_SITE]
-    yield panel
-    if not panel.is_well():
-        panel.start()
+def stop_panel(host):
+    """`stop_panel(site)` until the test ends."""
+    stopped = []
+
+    def stop(site: Site) -> None:
+        host.panels[site].stop()
+        stopped.append(site)
+
+    yield stop
+    for site in stopped:
+        host.panels[site].start()
 
 
 def kept_by(host, client: WebmailClient) -> tuple[str, str]:
@@ -89,8 +95,8 @@ def test_many_guesses_are_told_to_wait(new_client, person):
     assert "Too many attempts" in said[-1]
 
 
-def test_without_postern_the_password_itself_opens_the_webmail(host, new_client, person, panel):
-    panel.stop()
+def test_without_postern_the_password_itself_opens_the_webmail(host, new_client, person, stop_panel):
+    stop_panel(SAME_SITE)
     client = new_client().logged_in(person, PASSWORD)
     assert kept_by(host, client)[1] == PASSWORD
     assert client.list_mail().ok
@@ -98,8 +104,15 @@ def test_without_postern_the_password_itself_opens_the_webmail(host, new_client,
     assert not client.opens_mail()
 
 
-def test_a_session_with_the_password_itself_ends_with_that_password(host, new_client, person, panel):
-    panel.stop()
+def test_a_webmail_may_rather_let_nobody_in_without_postern(new_client, person, stop_panel):
+    stop_panel(CROSS_SITE)
+    answer = new_client(CROSS_SITE).log_in(person, PASSWORD)
+    assert not shows_mail(answer)
+    assert "the account service does not answer" in messages(answer)
+
+
+def test_a_session_with_the_password_itself_ends_with_that_password(host, new_client, person, stop_panel):
+    stop_panel(SAME_SITE)
     client = new_client().logged_in(person, PASSWORD)
     host.flask("account", "lock", person)
     answer = client.get(_task="mail")
@@ -148,6 +161,13 @@ def test_each_view_has_a_hand_off_of_its_own(client):
     pages = [client.get(_task="settings", _action="plugin.postern-devices").text for _ in range(2)]
     first, second = (re.search(r'"token":"([^"]+)"', page)[1] for page in pages)
     assert first != second
+
+
+def test_every_language_has_every_sentence():
+    files = sorted((PLUGIN / "localization").glob("*.inc"))
+    assert [file.stem for file in files] == ["en_US", "es_ES", "it_IT", "ru_RU", "tr_TR"]
+    keys = [re.findall(r"^\$labels\['(\w+)'\] = '.+';$", file.read_text(), re.MULTILINE) for file in files]
+    assert all(each == keys[0] for each in keys)
 
 
 def test_a_visitor_without_a_session_gets_no_hand_off(new_client):
