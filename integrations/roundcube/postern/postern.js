@@ -1,5 +1,5 @@
 // The frame that shows Postern: signs it in, lets it grow, tells it about dark mode, and does what it asks for.
-window.rcmail && rcmail.addEventListener('init', function () {
+(function () {
   'use strict';
   const settings = rcmail.env.postern;
   const frame = document.querySelector('#postern iframe');
@@ -76,4 +76,4 @@ window.rcmail && rcmail.addEventListener('init', function () {
   document.body.append(form);
   form.submit();
   form.remove();
-});
+})();

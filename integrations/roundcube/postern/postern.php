@@ -198,7 +198,8 @@ class postern extends rcube_plugin
     {
         $page = substr($this->rc->action, strlen('plugin.postern-'));
         $url = $this->rc->config->get('postern_url');
-        $this->include_script('postern.js');
+        // At the end of the page, where the frame is there already and Roundcube's own start need not be waited for.
+        $this->rc->output->include_script($this->api->url . 'postern/postern.js', 'foot', false);
         $this->rc->output->set_env('postern', [
             'url' => "$url/handoff",
             'origin' => preg_replace('!^(https?://[^/]+).*!', '$1', $url),
