@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
@@ -145,8 +146,16 @@ def _webmails(settings: Settings) -> Iterator[Finding]:
 def _webmail_trouble(settings: Settings, webmail: Webmail) -> str:
     if webmail.origin not in settings.webmail_origins:
         return f"Browsers refuse its frames: add {webmail.origin} to POSTERN_WEBMAIL_ORIGINS."
+    if not settings.cross_site and _site_of(webmail.origin) != _site_of(settings.base_url):
+        return "It lives on another site, so browsers keep no cookie in its frames: set POSTERN_CROSS_SITE=yes."
     try:
         webmails.verifying_key(settings, webmail)
     except InvalidToken:
         return "Its key was encrypted with another secret key: remove the webmail, and add it again."
     return ""
+
+
+def _site_of(address: str) -> str:
+    """Addresses whose hosts end differently are on different sites; those that end alike need not be on the same."""
+    host = urlsplit(address).hostname or ""
+    return ".".join(host.split(".")[-2:])

@@ -1,17 +1,21 @@
 """The operator's commands: errors are sentences and exit codes, never tracebacks."""
 
+import base64
 import os
+import re
 import stat
 
 import pytest
 
 from postern import adapters, models
-from postern.actions import links, passwords
+from postern.actions import links, passwords, webmails
+from postern.actions.actor import OPERATOR
 from postern.actions.ports import MailServerUnavailable
-from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, WebSession
+from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
 from postern.settings import Settings
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD, app_of, environment_of, ports_of
+from tests.signing import ORIGIN
 
 
 @pytest.fixture
@@ -270,6 +274,48 @@ def test_missing_migrations(tmp_path, mailer):
     settings = Settings.load(environment_of(tmp_path / "i", f"sqlite:///{tmp_path / 'new.db'}"))
     (mend,) = findings_of(settings, AskedMailServer(), mailer)
     assert "flask db upgrade" in mend
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({}, 0),
+        ({"POSTERN_WEBMAIL_ORIGINS": ""}, 1),
+        ({"POSTERN_WEBMAIL_HOSTS": ""}, 1),
+        ({"POSTERN_BASE_URL": "https://account.example.net"}, 1),
+        ({"POSTERN_BASE_URL": "https://account.example.net", "POSTERN_CROSS_SITE": "yes"}, 0),
+        ({"POSTERN_SECRET_KEY": "another-" * 4}, 1),
+    ],
+)
+def test_a_webmail_that_would_not_work(examine, environment, ports, changes, count):
+    webmails.add(ports, OPERATOR, ORIGIN, None, Webmail.HS256)
+    good = {
+        "POSTERN_BASE_URL": "https://account.example.org",
+        "POSTERN_WEBMAIL_ORIGINS": ORIGIN,
+        "POSTERN_WEBMAIL_HOSTS": "192.0.2.10",
+    }
+    settings = Settings.load(environment | good | changes)
+    assert len(examine(AskedMailServer("/example.org/anna"), settings)) == count
+
+
+# --- webmails ---
+
+
+def test_webmails_come_and_go(run, people, settings):
+    said = succeed(run("webmail", "add", ORIGIN, "--organisation", "Example Ltd"))
+    printed = dict(re.findall(r"\$config\['postern_(\w+)'\] = '(.*)';", said))
+    assert set(printed) == {"url", "server_url", "key_id", "key", "algorithm", "origin"}
+    assert (printed["url"], printed["origin"]) == (settings.base_url, ORIGIN)
+    assert len(base64.b64decode(printed["key"])) == 64
+    assert f'webmail_origins = ["{ORIGIN}"]' in said
+    listed = succeed(run("webmail", "list"))
+    assert printed["key_id"] in listed
+    assert printed["key"] not in listed
+    fail(run("webmail", "add", ORIGIN))
+    fail(run("webmail", "add", "https://webmail.example.com", "--organisation", "Nobody Ltd"))
+    succeed(run("webmail", "remove", ORIGIN))
+    fail(run("webmail", "remove", ORIGIN))
+    assert succeed(run("webmail", "list")) == ""
 
 
 # --- demo ---

@@ -150,6 +150,18 @@ def test_what_is_typed_is_judged_and_not_repeated(signed_in, typed):
     assert answer.tree.find(".//li") is not None
 
 
+def test_what_a_page_asks_on_its_own_neither_keeps_a_session_alive_nor_leads_away(signed_in, clock):
+    token = dict(signed_in.open("/account/password").content_of("Change"))["csrf_token"]
+    content = {"csrf_token": token, "new_password": NEW}
+    clock.pass_by(sessions.PERSON.idle - 1)
+    assert signed_in.post("/account/password/check", content, HX_Request="true").status == 200
+    clock.pass_by(1)
+    answer = signed_in.post("/account/password/check", content, HX_Request="true")
+    assert (answer.status, answer.response.data, answer.headers.get("HX-Redirect")) == (204, b"", None)
+    assert not answer.headers.getlist("Set-Cookie")
+    assert signed_in.open("/account/password").flashes == []
+
+
 def test_suggestions_are_fresh_and_accepted(signed_in, anna):
     token = dict(signed_in.open("/account/password").content_of("Change"))["csrf_token"]
     suggested = [signed_in.post("/account/password/suggestion", {"csrf_token": token}).text for _ in range(3)]

@@ -126,6 +126,19 @@ def test_the_checklist_and_the_meter_follow_what_is_typed(signed_in):
     expect(met).to_have_count(0)
 
 
+def test_a_check_that_comes_after_the_log_out_leads_nowhere(signed_in, panel, person):
+    """It may be under way while the password is changed: the page that follows the change must not be lost to it."""
+    current_field(signed_in).fill(person.password)
+    panel.end_sessions(person)
+    with signed_in.expect_response("**/account/password/check") as answer:
+        new_field(signed_in).fill(person.new_password)
+    assert answer.value.status == 204
+    expect(current_field(signed_in)).to_have_value(person.password)
+    confirm_field(signed_in).fill(person.new_password)
+    press(signed_in, "Change")
+    signed_in.wait_for_url("**/sign-in?next=/account/password")
+
+
 @pytest.mark.parametrize("kind", ["Random characters", "Passphrase"])
 def test_the_arrow_makes_another_password_at_each_press(new_context, person, kind):
     page = sign_in(new_context(permissions=["clipboard-read", "clipboard-write"]).new_page(), person)

@@ -69,7 +69,7 @@ class Webmail:
         config = self._configs[origin]
         onward, target = asked.pop("next"), asked.pop("target")
         form = self._helper.form(config, onward, target, session="session-1", **asked)
-        return _in_page(f'<iframe name="postern" title="Account" width="700" height="150"></iframe>{form}', config.url)
+        return _in_page(f'<iframe name="postern" title="Account" width="100%" height="150"></iframe>{form}', config.url)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         webmail = self

@@ -85,14 +85,14 @@ def everywhere():
 
 
 @blueprint.post("/password/check")
-@guards.signed_in
+@guards.background
 def check_password():
     typed = CheckForm().new_password.data or ""
     return render_template("account/_checklist.html", **words.checklist(current_user.account, typed))
 
 
 @blueprint.post("/password/suggestion")
-@guards.signed_in
+@guards.background
 def suggest_password():
     return render_template("account/_suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
 

@@ -57,14 +57,14 @@ def take_proposal():
 
 
 @blueprint.post("/new/check")
-@guards.signed_in
+@guards.background
 def check_user_name():
     """What stands under the user name while it is typed."""
     return render_template("collaborations/_user_name.html", **_user_name(PersonForm()))
 
 
 @blueprint.post("/implied")
-@guards.signed_in
+@guards.background
 def implied():
     """The permissions as they are after a choice, with all that it brings."""
     _mailbox()

@@ -71,7 +71,7 @@ def create():
 
 
 @blueprint.get(f"{DEVICE}/waiting")
-@guards.signed_in
+@guards.background
 def waiting(device_id: int):
     """What the waiting line shows next: nothing new (204), or its last word, with which it stops asking."""
     device = _own(device_id)

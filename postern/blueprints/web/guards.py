@@ -3,6 +3,8 @@
 @guards.public              anybody
 @guards.signed_in           whoever is signed in
 @guards.recent_password     … and gave the password in the last five minutes in this session
+@guards.background          whoever is signed in, for what a page asks on its own while somebody types or waits: that is
+                            no use of the session, and who is signed out learns it from the next thing they do
 @guards.manager             whoever manages mail services; nobody else learns that there is such a page
 @guards.manager_recently    … and gave the password in the last five minutes in this session
 @guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
@@ -12,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import Flask, abort, current_app, flash, request, session, url_for
+from flask import Flask, Response, abort, current_app, flash, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect
@@ -43,6 +45,7 @@ class Access:
     signed_in: bool
     recent_password: bool = False
     manager: bool = False
+    background: bool = False
     from_any_site: bool = False
 
 
@@ -57,6 +60,7 @@ def _declares(access: Access) -> Callable:
 public = _declares(Access(signed_in=False))
 signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
+background = _declares(Access(signed_in=True, background=True))
 manager = _declares(Access(signed_in=True, manager=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
 signed_by_webmail = _declares(Access(signed_in=False, from_any_site=True))
@@ -142,8 +146,9 @@ def _admit():
     if not access.signed_in:
         return None
     if not current_user.is_authenticated:
-        return _to_sign_in()
-    sessions.seen(current_user.record, request.remote_addr or "")
+        return Response(status=204) if access.background else _to_sign_in()
+    if not access.background:
+        sessions.seen(current_user.record, request.remote_addr or "")
     if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
         flash(_("Choose a password of your own first."), "warning")
         return hx.redirect(url_for("account.password"))

@@ -36,13 +36,20 @@ if (webmails.length) {
     document.querySelector("meta[name=color-scheme]").content = data.theme;
   });
 
-  // The webmail's Back is not ours: a link replaces the page in the frame.
+  // The webmail's Back is not ours: links and redirections replace the page in the frame.
   document.addEventListener("click", event => {
     const link = event.target.closest("a[href]");
     if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (link.target || link.download || link.origin !== location.origin || link.hash) return;
     event.preventDefault();
     location.replace(link.href);
+  });
+
+  document.addEventListener("htmx:after:request", event => {
+    const {redirect} = event.detail.ctx.hx;
+    if (!redirect) return;
+    event.preventDefault();
+    location.replace(redirect);
   });
 
   document.addEventListener("htmx:after:settle", tellNews);
