@@ -72,7 +72,9 @@ function postern_frame(
     string $nonce = '',
     string $title = 'Account'
 ): string {
-    return sprintf('<iframe name="postern" title="%s" allow="clipboard-write"></iframe>', htmlspecialchars($title))
+    // Named, because without a "src" of its own the frame would pass the permission on to the webmail's pages only.
+    $frame = '<iframe name="postern" title="%s" allow="clipboard-write %s"></iframe>';
+    return sprintf($frame, htmlspecialchars($title), htmlspecialchars($config['url']))
         . postern_form($config, $next, 'postern', $login, $session, $claims, $nonce);
 }
 

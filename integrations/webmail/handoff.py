@@ -79,8 +79,9 @@ def form(config: Config, next: str, target: str, nonce: str = "", **whoever: obj
 
 def frame(config: Config, next: str, title: str = "Account", nonce: str = "", **whoever: object) -> str:
     """The frame that shows Postern's page `next`, and the form that signs the person in there."""
+    # Named, because without a "src" of its own the frame would pass the permission on to the webmail's pages only.
     return (
-        f'<iframe name="postern" title="{escape(title)}" allow="clipboard-write"></iframe>'
+        f'<iframe name="postern" title="{escape(title)}" allow="clipboard-write {escape(config.url)}"></iframe>'
         f"{form(config, next, 'postern', nonce, **whoever)}"
     )
 

@@ -73,7 +73,7 @@ def test_a_collaborator_is_invited_and_disabled(visitor, host, person):
 @pytest.mark.parametrize(
     "click",
     [
-        pytest.param("#mailboxlist a", id="inbox"),
+        pytest.param("a.refresh", id="inbox"),
         pytest.param("#taskmenu a.settings", id="settings"),
         pytest.param("#taskmenu a.contacts", id="contacts", marks=pytest.mark.long),
     ],

@@ -230,7 +230,8 @@ class postern extends rcube_plugin
             . html::tag('iframe', [
                 'name' => 'postern',
                 'title' => $this->gettext($page),
-                'allow' => 'clipboard-write',
+                // Named, because without a "src" of its own the frame would pass it on to Roundcube's own pages only.
+                'allow' => 'clipboard-write ' . $this->rc->config->get('postern_url'),
                 'src' => 'about:blank',
             ], '', ['name', 'title', 'allow', 'src'])
         );
