@@ -282,6 +282,8 @@ class Dovecot:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # A group of its own: Ctrl-C is for whoever started it, who then ends it in order.
+                start_new_session=True,
             )
         wait_until(self._answers, "Dovecot listens")
 

@@ -59,7 +59,7 @@ class Server:
 
     def _run(self, *command: str) -> None:
         with self.log.open("ab") as log:
-            # A group of its own, so that Ctrl-C reaches it through whoever started it, and only once.
+            # A group of its own: Ctrl-C is for whoever started it, who then ends it in order.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
