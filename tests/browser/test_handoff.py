@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
+from .accessibility import examine
 from .panel import until
 from .people import EVERYWHERE, enter, fill_in, press
 from .webmail import Webmail
@@ -159,6 +160,26 @@ def test_in_a_tab_of_its_own_one_button_is_pressed(page, webmail, person):
     press(tab, f"Continue as {person.login}")
     expect(tab.get_by_role("heading", name="Devices", level=1)).to_be_visible()
     expect(tab.get_by_role("navigation")).to_be_visible()
+
+
+def test_everybody_can_use_its_pages(hand_over, page, panel, webmail, person):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto("/handoff/arrived?next=/devices/")
+    examine(page)
+    with page.expect_popup() as opened:
+        page.goto(webmail.origin + webmail.settings(person.login, target="_blank"))
+    opened.value.emulate_media(reduced_motion="reduce")
+    expect(opened.value.get_by_role("heading", name="Continue as")).to_be_visible()
+    examine(opened.value)
+    opened.value.get_by_role("button", name="Continue as").click()
+    expect(opened.value.get_by_role("heading", name="Password")).to_be_visible()
+    page.goto("/account/sessions")
+    expect(page.get_by_role("heading", name="Webmails")).to_be_visible()
+    examine(page)
+    page.set_content(f'<form method="post" action="{panel.url}/handoff"></form>')
+    page.locator("form").evaluate("form => form.submit()")
+    expect(page.get_by_role("heading", name="could not sign you in")).to_be_visible()
+    examine(page)
 
 
 def test_without_scripts_the_frame_works_too(new_context, webmail, person, panel):
