@@ -612,7 +612,7 @@ class WebmailCredential(Table):
     ended_at = BigIntegerField(null=True)
 
     class Meta:
-        indexes = ((("account", "selector"), True),)
+        indexes = ((("selector", "account"), True),)
 
     @classmethod
     def living(cls, account: Account):

@@ -70,6 +70,7 @@ def _make(
     ports: Ports, actor: Actor, webmail: Webmail, account: Account, webmail_session: str, counters: list[Counter]
 ) -> Made:
     sign_in.settle(counters)
+    _end_former(account, webmail, webmail_session)
     password = device_passwords.new_password()
     credential = WebmailCredential.create(
         account=account,
@@ -87,6 +88,16 @@ def _make(
         Actor(account, None, actor.address, actor.user_agent), "webmail:session:started", webmail=webmail.origin
     )
     return Made(credential, password.text)
+
+
+def _end_former(account: Account, webmail: Webmail, webmail_session: str) -> None:
+    """A session of a webmail has one credential at a time."""
+    WebmailCredential.update(ended_at=now()).where(
+        WebmailCredential.account == account,
+        WebmailCredential.webmail == webmail,
+        WebmailCredential.webmail_session == webmail_session,
+        WebmailCredential.ended_at.is_null(),
+    ).execute()
 
 
 def find(webmail: Webmail, password: str) -> WebmailCredential | None:
@@ -136,7 +147,8 @@ def _end(ports: Ports, actor: Actor, credential: WebmailCredential, event: str) 
 
 
 def _checked_address(text: str) -> str:
+    """An address without the name of an interface, which would be nobody else's to understand."""
     try:
-        return str(ip_address(text))
+        return str(ip_address(text.partition("%")[0]))
     except ValueError:
         raise Refused(N_("This request was not understood."), "address") from None

@@ -53,7 +53,7 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
 
         class Meta:
             table_name = "webmail_credential"
-            indexes = [(("account", "selector"), True)]
+            indexes = [(("selector", "account"), True)]
 
     # In plain SQL, because peewee would build the SQLite table anew.
     reference = "REFERENCES webmail (id) ON DELETE CASCADE"

@@ -61,6 +61,18 @@ def test_it_has_the_form_of_a_devices_password_and_lasts_a_day(ports, webmail, a
     assert not is_alive(made)
 
 
+def test_a_webmails_session_has_one_at_a_time(ports, webmail, anna):
+    first, second = make(ports, webmail, anna.login), make(ports, webmail, anna.login)
+    assert (is_alive(first), is_alive(second)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("told", "known"), [("2001:DB8::1", "2001:db8::1"), ("fe80::1%" + "x" * 300, "fe80::1"), ("192.0.2.9", "192.0.2.9")]
+)
+def test_the_persons_address_is_kept_in_one_form(ports, webmail, anna, told, known):
+    assert make(ports, webmail, anna.login, address=told).credential.address == known
+
+
 def test_whoever_may_not_come_in_hears_the_same(ports, webmail, anna, boris, people, manager):
     Organisation.create(name="Another Ltd")
     foreign = SigningWebmail(ports, "https://other.example.com", organisation="Another Ltd").row

@@ -65,6 +65,8 @@ class Webmail:
         """What stands at an address of the webmail."""
         if "/frame/" in address:
             return _in_page(f'<iframe src="{address.partition("/frame/")[2]}" width="700" height="900"></iframe>', "")
+        if not address.startswith("/settings?"):
+            return ""
         asked = {name: value for name, [value] in parse_qs(urlsplit(address).query).items()}
         config = self._configs[origin]
         onward, target = asked.pop("next"), asked.pop("target")
