@@ -107,6 +107,9 @@ class postern extends rcube_plugin
     public function leave_where_refused($error)
     {
         $is_refusal = ($error['type'] ?? '') === 'imap' && (int) $error['code'] === 403;
+        if ($is_refusal && $this->rc->task === 'login' && !empty($_SESSION['postern_traded'])) {
+            rcube::write_log('errors', 'Postern: a fresh credential was refused: is this host in POSTERN_WEBMAIL_HOSTS?');
+        }
         if (!$is_refusal || empty($_SESSION['user_id']) || in_array($this->rc->task, ['login', 'logout'])) {
             return $error;
         }
