@@ -3,7 +3,7 @@
   'use strict';
   const settings = rcmail.env.postern;
   const frame = document.querySelector('#postern iframe');
-  // Milliseconds. What has loaded and is Postern's own says so at once; an error page of the browser or a proxy never does.
+  // Milliseconds. What is Postern's own says so as soon as it has loaded; an error page of browser or proxy never does.
   const TO_LOAD = 15000, TO_ANSWER = 3000, BETWEEN_HAND_OFFS = 60000;
   const LEAST_HEIGHT = 120, MOST_HEIGHT = 20000;
   const openedAt = Date.now();

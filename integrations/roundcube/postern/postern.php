@@ -108,7 +108,7 @@ class postern extends rcube_plugin
     {
         $is_refusal = ($error['type'] ?? '') === 'imap' && (int) $error['code'] === 403;
         if ($is_refusal && $this->rc->task === 'login' && !empty($_SESSION['postern_traded'])) {
-            rcube::write_log('errors', 'Postern: a fresh credential was refused: is this host in POSTERN_WEBMAIL_HOSTS?');
+            rcube::write_log('errors', 'Postern: a new credential is refused; is this host in POSTERN_WEBMAIL_HOSTS?');
         }
         if (!$is_refusal || empty($_SESSION['user_id']) || in_array($this->rc->task, ['login', 'logout'])) {
             return $error;
@@ -146,7 +146,7 @@ class postern extends rcube_plugin
 
     public function explain($request)
     {
-        if ($request['task'] === 'login' && rcube_utils::get_input_string('_postern', rcube_utils::INPUT_GET) === 'ended') {
+        if ($request['task'] === 'login' && $this->reason() === 'ended') {
             $this->rc->output->show_message($this->says('ended'), 'warning', null, true, -1);
         }
         return $request;
@@ -154,9 +154,15 @@ class postern extends rcube_plugin
 
     public function explain_new_password()
     {
-        if (rcube_utils::get_input_string('_postern', rcube_utils::INPUT_GET) === 'changed') {
+        if ($this->reason() === 'changed') {
             $this->rc->output->show_message($this->says('changed'), 'confirmation', null, true, -1);
         }
+    }
+
+    /** Why somebody was led to the login page. */
+    private function reason()
+    {
+        return rcube_utils::get_input_string('_postern', rcube_utils::INPUT_GET);
     }
 
     // --- the frames in Settings ---
