@@ -176,6 +176,7 @@ def test_everybody_can_use_its_pages(hand_over, page, panel, webmail, person):
     page.goto("/account/sessions")
     expect(page.get_by_role("heading", name="Webmails")).to_be_visible()
     examine(page)
+    page.goto("about:blank")
     page.set_content(f'<form method="post" action="{panel.url}/handoff"></form>')
     page.locator("form").evaluate("form => form.submit()")
     expect(page.get_by_role("heading", name="could not sign you in")).to_be_visible()
