@@ -95,7 +95,13 @@ class Firefox(Visitor):
             self._in_frame = False
 
     def click(self, selector: str) -> None:
-        self._with(selector, lambda element: element.click())
+        def scroll_and_click(element: WebElement) -> None:
+            # By itself it scrolls to the edge, where in a frame something of the page around it may lie on top.
+            middle = "arguments[0].scrollIntoView({block: 'center'})"
+            self._marionette.execute_script(middle, script_args=[element], sandbox=None)
+            element.click()
+
+        self._with(selector, scroll_and_click)
 
     def type(self, selector: str, text: str) -> None:
         def fill(element: WebElement) -> None:
