@@ -1,4 +1,4 @@
-.PHONY: help run test test-long bench check dist translations
+.PHONY: help run demo test test-long bench check dist translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -7,6 +7,10 @@ help: ## This list
 run: ## Serve the demo on http://127.0.0.1:8000 (HOST, PORT and POSTERN_* settings apply)
 	@scripts/setup run
 	@scripts/run
+
+demo: ## A whole mail host on loopback: Dovecot, Postfix, Roundcube with the plugin, and the panel
+	@scripts/setup demo
+	@scripts/demo
 
 test: ## Every test, with real servers on loopback ports
 	@scripts/setup test

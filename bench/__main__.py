@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import devices, page, server
+from bench import devices, page, password_changes, server, webmail
 from bench.measure import Ratio
 
 
@@ -47,12 +47,32 @@ def lines() -> Iterator[Line]:
     logins = "IMAP logins/s with a device password"
     yield Line(f"{logins} / with a passwd-file", 0.8, speeds.over_passwd_file, str(speeds), at_least=True)
     yield Line(f"{logins}, 50 devices / 1 device", 0.95, speeds.fifty_over_one, str(speeds), at_least=True)
+    yield from in_roundcube()
+    with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
+        several = password_changes.measured(Path(directory))
+    yield Line("5,000 passwords changed / 5,000 hashes on all cores", 1.15, several.over_hashing, str(several))
+    yield Line("password page meanwhile / idle, 95th percentile", 2, several.busy_over_idle)
+    yield Line("the worker's memory meanwhile, MB more than before", 100, several.more_memory)
+
+
+def in_roundcube() -> Iterator[Line]:
+    with webmail.mail_host() as host:
+        views, mail_list = webmail.views(host), webmail.mail_list(host)
+    own = "Password in Roundcube / Roundcube's own plugin"
+    yield Line(f"{own}, click to usable form", 1.5, views.seconds.value, times(views.seconds))
+    yield Line(f"{own}, KB more on the first view", 60, views.first_bytes / 1000)
+    yield Line(f"{own}, KB more on the next", 8, views.next_bytes / 1000)
+    yield Line("Roundcube's mail list, credential / argon2 password", 0.5, mail_list.value, times(mail_list))
 
 
 def ratio(what: str, aim: float, measure: Callable[[Path], Ratio]) -> Line:
     with tempfile.TemporaryDirectory(prefix="postern-bench-") as directory:
         result = measure(Path(directory))
-    return Line(what, aim, result.value, f"{result.subject * 1000:.2f} ms / {result.base * 1000:.2f} ms")
+    return Line(what, aim, result.value, times(result))
+
+
+def times(result: Ratio) -> str:
+    return f"{result.subject * 1000:.2f} ms / {result.base * 1000:.2f} ms"
 
 
 if __name__ == "__main__":

@@ -13,12 +13,18 @@ from postern.blueprints.collaborations.routes import blueprint as collaborations
 from postern.blueprints.demo.routes import blueprint as demo
 from postern.blueprints.devices.routes import blueprint as devices
 from postern.blueprints.discovery.routes import blueprint as discovery
+from postern.blueprints.handoff.routes import blueprint as handoff
 from postern.blueprints.invitations.recipient import blueprint as set_up
 from postern.blueprints.invitations.routes import blueprint as invitations
 from postern.blueprints.links.routes import blueprint as links
+from postern.blueprints.offboarding.routes import blueprint as offboarding
 from postern.blueprints.panel.routes import home, panel
+from postern.blueprints.password_changes.routes import blueprint as password_changes
+from postern.blueprints.services.routes import blueprint as services
 from postern.blueprints.sign_in.routes import blueprint as sign_in
+from postern.blueprints.user_imports.routes import blueprint as user_imports
 from postern.blueprints.web import browser_session, errors, guards, hx, security_headers, templates, words
+from postern.blueprints.webmail.routes import blueprint as webmail
 from postern.models import open_database, release_connection
 from postern.settings import Settings
 
@@ -58,7 +64,24 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     templates.init_app(app, settings)
 
     app.add_url_rule("/", "home", home)
-    for blueprint in (panel, sign_in, account, collaborations, devices, invitations, set_up, links, demo, discovery):
+    for blueprint in (
+        panel,
+        sign_in,
+        account,
+        collaborations,
+        devices,
+        invitations,
+        set_up,
+        links,
+        demo,
+        discovery,
+        password_changes,
+        services,
+        offboarding,
+        user_imports,
+    ):
+        app.register_blueprint(blueprint)
+    for blueprint in (handoff, webmail):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

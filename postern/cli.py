@@ -10,14 +10,15 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 from postern import mail_server_config, worker
-from postern.actions import demo, mailboxes, recovery
+from postern.actions import demo, mailboxes, recovery, webmails
 from postern.actions.actor import OPERATOR
 from postern.actions.mailboxes import MEGABYTE, NewMailbox
 from postern.actions.policy import POLICIES
 from postern.actions.ports import Ports
+from postern.actions.sizes import Size
 from postern.actions.text import Refused
 from postern.doctor import examine
-from postern.models import Account, pending_migrations, router
+from postern.models import Account, Webmail, pending_migrations, router
 from postern.settings import DOVECOT_VERSIONS
 
 ORGANISATION = click.option("--organisation", help="Its name; needed where several have a service of that name.")
@@ -53,14 +54,16 @@ db = AppGroup("db", help="The database.")
 service = AppGroup("service", help="Mail services.")
 domain = AppGroup("domain", help="Domains of a service.")
 mailbox = AppGroup("mailbox", help="Mailboxes and the accounts that open them.")
-manager = AppGroup("manager", help="Managers of an organisation.")
+manager = AppGroup("manager", help="Managers of an organisation, and operators.")
 account = AppGroup("account", help="Accounts of any kind.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
+webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
 
 
 def init_app(app: Flask) -> None:
     for group in (db, service, domain, mailbox, manager, account, dovecot, run_worker, run_doctor, run_demo):
         app.cli.add_command(group)
+    app.cli.add_command(webmail)
 
 
 @db.command("upgrade")
@@ -95,13 +98,27 @@ def add_service(name, organisation, policy):
     help="Whether mail programs need a device password, or may use the mailbox's own.",
 )
 @click.option("--most-collaborators", type=click.IntRange(0, 1000), help="How many collaborators a mailbox may have.")
+@click.option("--most-mailboxes", type=click.IntRange(0, 10**9), help="How many were ordered; 0 for no limit.")
+@click.option("--quota", type=click.IntRange(0, 10**9), help="Of all mailboxes together, in megabytes; 0 for no limit.")
 @in_sentences
-def change_service(name, organisation, policy, device_passwords, most_collaborators):
+def change_service(name, organisation, policy, device_passwords, most_collaborators, most_mailboxes, quota):
     """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
-    service = mailboxes.change_service(OPERATOR, name, organisation, policy, device_passwords, most_collaborators)
+    service = mailboxes.change_service(
+        OPERATOR,
+        name,
+        organisation,
+        policy,
+        device_passwords,
+        most_collaborators,
+        most_mailboxes,
+        None if quota is None else quota * MEGABYTE,
+    )
     opens = "device passwords only" if service.device_passwords_only else "device passwords and own passwords"
     click.echo(f"“{name}” has the policy {service.password_policy}; mail programs may use {opens}.")
     click.echo(f"A mailbox may have {service.most_collaborators} collaborators.")
+    ordered = f"{service.most_mailboxes} mailboxes" if service.most_mailboxes else "any number of mailboxes"
+    total = f"{Size(service.quota_bytes)} in all" if service.quota_bytes else "any size"
+    click.echo(f"Ordered are {ordered}, {total}.")
 
 
 @domain.command("add")
@@ -153,10 +170,8 @@ def import_mailboxes(file, dry_run):
 
 @manager.command("add")
 @click.argument("login")
-@click.option("--organisation", required=True)
-@click.option(
-    "--role", type=click.Choice([Account.OWNER, Account.ADMINISTRATOR]), default=Account.OWNER, show_default=True
-)
+@click.option("--organisation", help="Which they look after; an operator looks after all.")
+@click.option("--role", type=click.Choice(Account.MANAGERS), default=Account.OWNER, show_default=True)
 @click.option("--first-name", default="")
 @click.option("--last-name", default="")
 @PASSWORD
@@ -204,6 +219,56 @@ def dovecot_config(dovecot_version, output):
     if settings.database_url.startswith("mysql:") and settings.dovecot_mysql_user:
         grants = mail_server_config.grants(settings)
         click.echo(f"\nDovecot's own database account needs these rights:\n\n{grants}")
+
+
+@webmail.command("add")
+@click.argument("origin")
+@click.option("--organisation", help="It speaks for this one's mailboxes only; otherwise for all.")
+@click.option(
+    "--algorithm", type=click.Choice([Webmail.EDDSA, Webmail.HS256]), default=Webmail.EDDSA, show_default=True
+)
+@in_sentences
+def add_webmail(origin, organisation, algorithm):
+    """Make the webmail at ORIGIN known, and print its plugin's configuration: the key stands nowhere else."""
+    settings = ports().settings
+    added = webmails.add(ports(), OPERATOR, origin, organisation, algorithm)
+    known = added.webmail
+    facts = {
+        "url": settings.base_url,
+        "server_url": settings.base_url,
+        "origin": known.origin,
+        "key_id": known.key_id,
+        "key": added.key,
+        "algorithm": known.algorithm,
+    }
+    for name, value in facts.items():
+        click.echo(f"$config['postern_{name}'] = '{value}';")
+    if known.origin not in settings.webmail_origins:
+        origins = ", ".join(f'"{each}"' for each in (*settings.webmail_origins, known.origin))
+        line = f"webmail_origins = [{origins}]"
+        click.echo(f"\nBrowsers do not let it show the panel yet. Write into postern.toml:\n\n{line}", err=True)
+
+
+@webmail.command("list")
+@in_sentences
+def list_webmails():
+    """Print the webmails that are known."""
+    for known in webmails.every():
+        speaks_for = known.organisation.name if known.organisation else "all mailboxes"
+        click.echo(f"{known.origin}\t{known.algorithm}\t{known.key_id}\t{speaks_for}")
+
+
+@webmail.command("remove")
+@click.argument("origin")
+@in_sentences
+def remove_webmail(origin):
+    """Forget the webmail at ORIGIN: its key, and every session that it began."""
+    ended = webmails.remove(ports(), OPERATOR, origin)
+    click.echo(
+        f"{origin} is forgotten."
+        if ended
+        else f"{origin} is forgotten. The mail server did not answer yet; the worker goes on."
+    )
 
 
 @click.command("worker")

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
-from postern.actions.ports import MailServerUnavailable, Ports
+from postern.actions import webmails
+from postern.actions.ports import MailServerUnavailable, Ports, SmsUnavailable
 from postern.blueprints.web.assets import missing_vendor_files
-from postern.models import Mailbox, OutboxItem, now, pending_migrations, sqlite_file
+from postern.models import Mailbox, OutboxItem, Webmail, now, pending_migrations, sqlite_file
 from postern.settings import Settings, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
@@ -32,6 +35,9 @@ def examine(ports: Ports) -> Iterator[Finding]:
     if all(finding.well for finding in database):
         yield from _mail_server(ports)
         yield from _outbox()
+        yield from _webmails(ports.settings)
+    yield from _sms(ports)
+    yield _archives(ports)
     if missing := missing_vendor_files():
         yield Finding(
             "scripts", False, f"Missing: {', '.join(missing)}. Run scripts/vendor; pages work without, but plainly."
@@ -127,3 +133,52 @@ def _outbox() -> Iterator[Finding]:
         return
     reason = oldest.last_error or "Nobody tried: is “flask worker” running?"
     yield Finding("outbox", False, f"{late.count()} item(s) wait for more than ten minutes. The oldest: {reason}")
+
+
+def _sms(ports: Ports) -> Iterator[Finding]:
+    if not ports.settings.has_sms:
+        yield Finding("SMS", True, "There is no SMS gateway: POSTERN_SMS_URL is not set.")
+        return
+    try:
+        ports.sms.check()
+    except SmsUnavailable as trouble:
+        yield Finding("SMS", False, f"{trouble} Check the gateway and POSTERN_SMS_URL.")
+        return
+    yield Finding("SMS", True, "The SMS gateway answers.")
+
+
+def _archives(ports: Ports) -> Finding:
+    mend = (
+        f"PDF archives need the DejaVu fonts, and {ports.settings.archive_fonts} does not have them: install"
+        " fonts-dejavu-core, or set POSTERN_ARCHIVE_FONTS. ZIP archives work without."
+    )
+    well = ports.archiver.makes_pdf()
+    return Finding("archives", well, "Archives can be made as ZIP and as PDF." if well else mend)
+
+
+def _webmails(settings: Settings) -> Iterator[Finding]:
+    known = list(webmails.every())
+    for webmail in known:
+        mend = _webmail_trouble(settings, webmail)
+        yield Finding(webmail.origin, not mend, mend or "This webmail is known, and may show the panel.")
+    if known and not settings.webmail_hosts:
+        mend = "Set POSTERN_WEBMAIL_HOSTS to the webmails' addresses, or Dovecot refuses what they sign in with."
+        yield Finding("webmail hosts", False, mend)
+
+
+def _webmail_trouble(settings: Settings, webmail: Webmail) -> str:
+    if webmail.origin not in settings.webmail_origins:
+        return f"Browsers refuse its frames: add {webmail.origin} to POSTERN_WEBMAIL_ORIGINS."
+    if not settings.cross_site and _site_of(webmail.origin) != _site_of(settings.base_url):
+        return "It lives on another site, so browsers keep no cookie in its frames: set POSTERN_CROSS_SITE=yes."
+    try:
+        webmails.verifying_key(settings, webmail)
+    except InvalidToken:
+        return "Its key was encrypted with another secret key: remove the webmail, and add it again."
+    return ""
+
+
+def _site_of(address: str) -> str:
+    """Addresses whose hosts end differently are on different sites; those that end alike need not be on the same."""
+    host = urlsplit(address).hostname or ""
+    return ".".join(host.split(".")[-2:])

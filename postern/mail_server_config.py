@@ -1,9 +1,10 @@
 """Dovecot's configuration, generated from Postern's own settings, and the rights of Dovecot's database user.
 
-Dovecot reads three views: `mail_login` (whoever types a login and a password), `mail_device` (passwords of single mail
-programs) and `mail_user` (deliveries and administration). It writes one table, `last_login`. The templates are
-`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
-tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
+Dovecot reads four views: `mail_login` (whoever types a login and a password), `mail_device` (passwords of single mail
+programs), `mail_webmail` (what webmails use in place of a password) and `mail_user` (deliveries and administration). It
+writes one table, `last_login`. The templates are `integrations/dovecot/<version>/<file>.jinja` and, for both versions,
+`common/`. What Dovecot 2.3 does with them is tested against a running server; the 2.4 files follow a configuration that
+ran on 2.4.1 and are tested for their form.
 """
 
 import grp
@@ -45,6 +46,7 @@ TLS_PORTS = ("imaps", "pop3s", "submissions")
 RIGHTS = {
     "mail_login": "SELECT",
     "mail_device": "SELECT",
+    "mail_webmail": "SELECT",
     "mail_user": "SELECT",
     "last_login": "SELECT, INSERT, UPDATE",
 }
@@ -200,8 +202,10 @@ def _queries(settings: Settings, version: str, database: Database) -> dict[str, 
         "quota_rule": _concatenation(database, "'*:bytes='", "quota_bytes"),
         "quota_size": f"CASE WHEN quota_bytes = 0 THEN 'unlimited' ELSE {size} END",
         "device_session_name": _concatenation(database, "session_name", "'/d'", "device_id"),
+        "webmail_session_name": _concatenation(database, "session_name", "'/w'", "credential_id"),
         "address_of_session": f"substr('{login}/', 1, instr('{login}/', '/') - 1)",
         "protocol_bit": _protocol_bit(VARIABLES[version]["protocol"]),
+        "webmail_protocols": sum(PROTOCOL_BITS[protocol] for protocol in ("imap", "submission", "sieve")),
         "now": "unixepoch()" if database.kind == "sqlite" else "UNIX_TIMESTAMP()",
         "is_webmail": _is_webmail(settings, VARIABLES[version]["peer"]),
     }

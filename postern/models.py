@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -169,16 +170,34 @@ class Service(Table):
     device_passwords_only = BooleanField(default=False)
     # How many collaborators a mailbox may have.
     most_collaborators = IntegerField(default=50)
+    # What was ordered, 0 for no limit; and what of it is given to mailboxes, counted where they are made and changed.
+    most_mailboxes = IntegerField(default=0)
+    quota_bytes = BigIntegerField(default=0)
+    mailboxes_made = IntegerField(default=0)
+    quota_given_bytes = BigIntegerField(default=0)
+    # What the mailboxes held together when Dovecot was asked last, and when that was; NULL for not yet.
+    used_bytes = BigIntegerField(default=0)
+    used_at = BigIntegerField(null=True)
     created_at = BigIntegerField(default=now)
 
     class Meta:
         indexes = ((("organisation", "name"), True),)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many mailboxes as were ordered."""
+        return 0 < self.most_mailboxes <= self.mailboxes_made
 
 
 class Domain(Table):
     service = ForeignKeyField(Service, backref="domains", on_delete="RESTRICT")
     name = CharField(253, unique=True)
     created_at = BigIntegerField(default=now)
+
+
+def first_revision() -> int:
+    """Where an account's revisions begin: a form about a removed one must not fit whoever got its number."""
+    return secrets.randbelow(2**30)
 
 
 class Account(Table):
@@ -197,13 +216,30 @@ class Account(Table):
     first_name = CharField(120, default="")
     last_name = CharField(120, default="")
     contact_email = CharField(254, default="")
+    # In E.164, such as +393331234567.
+    phone = CharField(16, default="")
     language = CharField(8, default="")
     timezone = CharField(64, default="")
     password_hash = CharField(255, null=True)
     password_changed_at = BigIntegerField(null=True)
     must_change_password = BooleanField(default=False)
     state = CharField(16, default=ACTIVE)
+    # Counts what managers change, so that none of two who save at once overwrites the other unknowingly.
+    revision = IntegerField(default=first_revision)
+    # Of whoever owns a mailbox: where it is, which never changes, and the key that puts the list in the order of names
+    # (`actions.directory`). Each order of the list is an index of its own.
+    service = ForeignKeyField(Service, null=True, on_delete="RESTRICT", index=False, backref="+")
+    domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
+    sort_name = CharField(320, default="")
     created_at = BigIntegerField(default=now)
+
+    class Meta:
+        indexes = (
+            (("service", "state", "login"), False),
+            (("service", "state", "sort_name"), False),
+            (("domain", "state", "login"), False),
+            (("domain", "state", "sort_name"), False),
+        )
 
     @property
     def is_manager(self) -> bool:
@@ -280,6 +316,12 @@ class Account(Table):
             self.password_hash, self.password_changed_at, self.must_change_password = new_hash, changed_at, False
         return bool(replaced)
 
+    def put_into_state(self, state: str) -> None:
+        """Active, locked, suspended … from now on, also where the list of users looks for it."""
+        self.state = state
+        Account.update(state=state, revision=Account.revision + 1).where(Account.id == self.id).execute()
+        AccountWord.update(state=state).where(AccountWord.account == self).execute()
+
 
 class Mailbox(Table):
     domain = ForeignKeyField(Domain, backref="mailboxes", on_delete="RESTRICT")
@@ -324,6 +366,32 @@ class Collaboration(Table):
         return found[0][0] if found else None
 
 
+class Webmail(Table):
+    """A webmail that signs in here whoever is signed in there, by tokens that it signs."""
+
+    EDDSA, HS256 = "EdDSA", "HS256"
+
+    origin = CharField(255, unique=True)
+    key_id = CharField(32, unique=True)
+    # Fixed for the key: what a token says of its algorithm is not believed.
+    algorithm = CharField(8)
+    # In base64: the public key for EdDSA; for HS256 the shared one, encrypted.
+    key = TextField()
+    # Whose mailboxes it may speak for; None for all.
+    organisation = ForeignKeyField(Organisation, null=True, on_delete="RESTRICT", backref="webmails")
+    created_at = BigIntegerField(default=now)
+
+    @classmethod
+    def by_origin(cls, origin: str) -> "Webmail | None":
+        return cls.get_or_none(cls.origin == origin)
+
+    def speaks_for(self, account: Account) -> bool:
+        """Whether this is somebody whom it can know: who opens a mailbox of its organisation, and never a manager."""
+        if account.mailbox is None or account.is_manager:
+            return False
+        return self.organisation_id in (None, account.mailbox.domain.service.organisation_id)
+
+
 class WebSession(Table):
     """A signed-in browser. The cookie holds the token; this row decides."""
 
@@ -336,6 +404,9 @@ class WebSession(Table):
     password_at = BigIntegerField(default=ANCIENT)
     address = CharField(45, default="")
     user_agent = CharField(255, default="")
+    # Of a session that a webmail's hand-off began: which webmail's, and which session there (the token's `sid`).
+    webmail = ForeignKeyField(Webmail, null=True, on_delete="CASCADE", backref="sessions")
+    webmail_session = CharField(64, default="")
 
 
 class KnownBrowser(Table):
@@ -389,19 +460,32 @@ class AuditEvent(Table):
     details = JSONText(default=dict)
 
     class Meta:
-        indexes = ((("account", "at"), False), (("organisation", "at"), False))
+        # Each way to look through a long trail has an index, which ends with the number: the order of the page.
+        indexes = (
+            (("account", "at"), False),
+            (("organisation", "at"), False),
+            (("organisation", "action"), False),
+            (("action",), False),
+            (("actor_login",), False),
+            (("account_login",), False),
+        )
 
     @classmethod
-    def of(cls, account: Account, before: int | None = None):
+    def of(cls, account: Account, before: int | None = None, narrowed: bool = False):
         """What an account may see, the newest first: what happened to itself; the owner of a mailbox also what happened
-        to its collaborators, and a manager what happened in the organisation. `before` continues below the event of
-        this id."""
-        seen = cls.account == account
+        to its collaborators, a manager what happened in the organisation, and the operator everything. `before`
+        continues below the event of this id. `narrowed`: the caller adds a condition that fewer events fulfil than an
+        organisation has, and whose index is the better one."""
+        events = cls.select().order_by(cls.id.desc())
         if account.owns_mailbox:
-            seen = cls.mailbox == account.mailbox
+            events = events.where(cls.mailbox == account.mailbox)
         elif account.is_manager and account.organisation_id:
-            seen = cls.organisation == account.organisation_id
-        return cls.select().where(seen & (cls.id < before) if before else seen).order_by(cls.id.desc())
+            # A sum has no index, so that no database walks through the organisation's.
+            organisation = cls.organisation + 0 if narrowed else cls.organisation
+            events = events.where(organisation == account.organisation_id)
+        elif account.role != Account.OPERATOR:
+            events = events.where(cls.account == account)
+        return events.where(cls.id < before) if before else events
 
 
 class OutboxItem(Table):
@@ -558,6 +642,253 @@ class Attempts(Table):
     last_at = BigIntegerField(default=now)
 
 
+class AccountWord(Table):
+    """A word by which a mailbox's owner is found, with all that follows it: `keller anna`, `keller@example.org`.
+
+    Written by `actions.directory` alone. Place and state stand here too, so that one index finds what a search is for.
+    """
+
+    account = ForeignKeyField(Account, on_delete="CASCADE", index=False, backref="words")
+    word = CharField(64)
+    service_id = IntegerField()
+    domain_id = IntegerField()
+    state = CharField(16)
+
+    class Meta:
+        primary_key = CompositeKey("account", "word")
+        indexes = (
+            (("service_id", "state", "word", "account"), False),
+            (("domain_id", "state", "word", "account"), False),
+        )
+
+
+class UserImport(Table):
+    """A file of users for a service: read, checked line by line, then made all at once or not at all."""
+
+    # Its lines are still being written down; being looked at; looked at; to be made; made, and people are being told.
+    READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
+        "reading", "checking", "checked", "wanted", "finishing", "done",
+    )  # fmt: skip
+    # What the worker goes on with.
+    IN_HAND = (CHECKING, WANTED, FINISHING)
+
+    service = ForeignKeyField(Service, backref="imports", on_delete="CASCADE")
+    made_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="imports_made")
+    made_by_login = CharField(254)
+    file_name = CharField(120, default="")
+    # Whether the users are sent a link to set their password.
+    invites = BooleanField(default=True)
+    state = CharField(16, default=READING)
+    line_count = IntegerField(default=0)
+    # How many lines the present step is done with.
+    done_count = IntegerField(default=0)
+    problem_count = IntegerField(default=0)
+    # What is wrong with the file as a whole, as a sentence and its facts.
+    problem = JSONText(null=True)
+    invited_count = IntegerField(default=0)
+    # Who wants it made, from where.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    leased_until = BigIntegerField(default=ANCIENT)
+    created_at = BigIntegerField(default=now)
+    made_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("state", "leased_until"), False),)
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether something is being done about it now."""
+        return self.state in (self.READING, *self.IN_HAND)
+
+    @property
+    def can_be_made(self) -> bool:
+        return self.state == self.CHECKED and not self.problem_count and self.problem is None
+
+    def lease(self, seconds: int) -> bool:
+        """Take it for so many seconds; True for exactly one caller."""
+        moment = now()
+        free = (UserImport.id == self.id) & (UserImport.leased_until <= moment)
+        return bool(UserImport.update(leased_until=moment + seconds).where(free).execute())
+
+
+class UserImportPart(Table):
+    """Some lines of such a file as they were read; deleted when they were looked at."""
+
+    user_import = ForeignKeyField(UserImport, backref="parts", on_delete="CASCADE")
+    content = JSONText()
+
+
+class UserImportLine(Table):
+    """A line of such a file that was looked at: what is to be made of it, or what is wrong. It is deleted when its user
+    is made and told."""
+
+    user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
+    line = IntegerField()
+    # What is wrong, as a sentence and its facts.
+    problem = JSONText(null=True)
+    # What is to be made, in the columns that it is made in: one statement makes all of them.
+    address = CharField(254)
+    first_name = CharField(120, default="")
+    last_name = CharField(120, default="")
+    contact_email = CharField(254, default="")
+    language = CharField(8, default="")
+    quota_bytes = BigIntegerField(default=0)
+    domain_id = IntegerField(null=True)
+    home = CharField(300, default="")
+    sort_name = CharField(320, default="")
+    revision = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("user_import", "line"), True), (("user_import", "address"), False))
+
+
+class LongText(TextField):
+    """Text that may be longer than the 64 KB which MySQL's TEXT holds."""
+
+    field_type = "LONGTEXT"
+
+
+class PasswordChange(Table):
+    """New passwords, or links to set them, for several mailboxes of a domain at once: what was asked for, and how far
+    it got."""
+
+    PASSWORDS, LINKS = "passwords", "links"
+    ZIP, PDF = "zip", "pdf"
+    # A draft is what the preview shows. The worker prepares everything, sends archive and key, and only then changes.
+    DRAFT, PREPARING, SENDING, CHANGING = "draft", "preparing", "sending", "changing"
+    DONE, CANCELLED, STOPPED = "done", "cancelled", "stopped"
+    OPEN, OVER = (PREPARING, SENDING, CHANGING), (DONE, CANCELLED, STOPPED)
+
+    service = ForeignKeyField(Service, backref="password_changes", on_delete="CASCADE")
+    domain = ForeignKeyField(Domain, backref="password_changes", on_delete="CASCADE")
+    manager = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="password_changes")
+    manager_login = CharField(254)
+    # From where the manager asked for it: what the worker does is written down as theirs.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    kind = CharField(16)
+    archive_format = CharField(8)
+    phone = CharField(32)
+    full_name = CharField(120)
+    email = CharField(254)
+    language = CharField(8, default="")
+    must_change = BooleanField(default=False)
+    everywhere = BooleanField(default=False)
+    devices_too = BooleanField(default=False)
+    state = CharField(16, default=DRAFT)
+    # Why it ended early: a sentence for people, in English.
+    reason = CharField(255, default="")
+    created_at = BigIntegerField(default=now)
+    started_at = BigIntegerField(null=True)
+    archived_at = BigIntegerField(null=True)
+    finished_at = BigIntegerField(null=True)
+    erased_at = BigIntegerField(null=True)
+    # How often each was asked to be sent, and what became of the last one.
+    mails = IntegerField(default=0)
+    mail_sent_at = BigIntegerField(null=True)
+    messages = IntegerField(default=0)
+    message_sent_at = BigIntegerField(null=True)
+    message_delivered_at = BigIntegerField(null=True)
+    message_failed_at = BigIntegerField(null=True)
+    leased_until = BigIntegerField(default=ANCIENT)
+    leased_by = CharField(32, default="")
+
+    class Meta:
+        indexes = ((("service", "state"), False), (("state", "leased_until"), False))
+
+    def lease(self, worker: str, seconds: int) -> bool:
+        """Take it for so many seconds, or keep it; True for one worker at a time."""
+        moment = now()
+        mine = (PasswordChange.leased_by == worker) | (PasswordChange.leased_until <= moment)
+        this_one = (PasswordChange.id == self.id) & PasswordChange.state.in_(self.OPEN)
+        PasswordChange.update(leased_by=worker, leased_until=moment + seconds).where(this_one, mine).execute()
+        # Asked afterwards, because MySQL counts a row that is left as it was for none.
+        return PasswordChange.select().where(this_one, PasswordChange.leased_by == worker).exists()
+
+    def proceed(self, before: str, after: str, **columns: object) -> bool:
+        """From one state to another; True for exactly one caller, however many try at the same moment."""
+        moved = (
+            PasswordChange.update(state=after, **columns)
+            .where(PasswordChange.id == self.id, PasswordChange.state == before)
+            .execute()
+        )
+        if moved:
+            self.state = after
+        return bool(moved)
+
+
+class PasswordChangeItem(Table):
+    """One mailbox of such a change."""
+
+    WAITING, PREPARED, CHANGED, SKIPPED = "waiting", "prepared", "changed", "skipped"
+
+    change = ForeignKeyField(PasswordChange, backref="items", on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox, null=True, on_delete="SET NULL", backref="password_changes")
+    address = CharField(254)
+    # The mailbox's number as long as the change is open: so no mailbox is in two of them.
+    open_mailbox = BigIntegerField(null=True, unique=True)
+    state = CharField(16, default=WAITING)
+    # Why it was skipped: a sentence for people, in English.
+    reason = CharField(255, default="")
+    in_archive = BooleanField(default=False)
+    # The new password or the link's token, encrypted, until it stands in the archive.
+    secret = TextField(default="")
+    # What replaces what: hashes of passwords, or the hash of a link's token.
+    new_hash = CharField(255, null=True)
+    old_hash = CharField(255, null=True)
+    changed_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("change", "state"), False),)
+
+
+class CredentialsArchive(Table):
+    """The archive of a password change and its key, both encrypted, as long as they can still be sent."""
+
+    change = ForeignKeyField(PasswordChange, unique=True, on_delete="CASCADE")
+    content = LongText()
+    key = TextField()
+
+
+class UsedToken(Table):
+    """A token of a webmail that was used: none counts twice."""
+
+    key = FixedCharField(64, unique=True)
+    expires_at = BigIntegerField(index=True)
+
+
+class WebmailCredential(Table):
+    """What one session of a webmail opens the mailbox with in place of the person's password: from the webmail's hosts
+    only. It is made like a device's password. What has ended is kept for a while: a webmail's session whose
+    credential has ended signs nobody in here any more."""
+
+    account = ForeignKeyField(Account, backref="webmail_credentials", on_delete="CASCADE")
+    webmail = ForeignKeyField(Webmail, backref="credentials", on_delete="CASCADE")
+    webmail_session = CharField(64)
+    selector = FixedCharField(8)
+    verifier = CharField(255)
+    address = CharField(45)
+    network = CharField(49)
+    user_agent = CharField(255, default="")
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField(index=True)
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("selector", "account"), True),)
+
+    @classmethod
+    def living(cls, account: Account):
+        """The account's credentials that still open the mailbox, the newest first."""
+        alive = (cls.account == account, cls.ended_at.is_null(), cls.expires_at > now())
+        return cls.select().where(*alive).order_by(cls.id.desc())
+
+    @property
+    def is_alive(self) -> bool:
+        return self.ended_at is None and now() < self.expires_at
+
+
 TABLES = (
     Organisation,
     Service,
@@ -565,6 +896,7 @@ TABLES = (
     Account,
     Mailbox,
     Collaboration,
+    Webmail,
     WebSession,
     KnownBrowser,
     OneTimeLink,
@@ -575,7 +907,31 @@ TABLES = (
     DeviceNetwork,
     DeviceInvitation,
     Attempts,
+    AccountWord,
+    UserImport,
+    UserImportPart,
+    UserImportLine,
+    PasswordChange,
+    PasswordChangeItem,
+    CredentialsArchive,
+    UsedToken,
+    WebmailCredential,
 )
+
+
+def insert_all(table: type[Table], rows: list[dict]) -> None:
+    """Insert many rows, which all have the same columns, by one statement that is written once: for thousands, where
+    Peewee would take longest to write it."""
+    if not rows:
+        return
+    fields = [getattr(table, name) for name in rows[0]]
+    names = ", ".join(field.column_name for field in fields)
+    marks = ", ".join([database.obj.param] * len(fields))
+    values = [[field.db_value(row[field.name]) for field in fields] for row in rows]
+    database.cursor().executemany(
+        f"INSERT INTO {table._meta.table_name} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own columns
+        values,
+    )
 
 
 def is_mysql() -> bool:

@@ -16,6 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from postern import sms_settings
+
 PREFIX = "POSTERN_"
 LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
@@ -62,7 +64,12 @@ def _words(value: str) -> tuple[str, ...]:
 
 
 def _url(value: str) -> str:
-    address = value.strip().rstrip("/")
+    return _whole_url(value.strip().rstrip("/"))
+
+
+def _whole_url(value: str) -> str:
+    """An address whose last slash may matter."""
+    address = value.strip()
     try:
         _ = urlsplit(address).port
     except ValueError:
@@ -117,6 +124,18 @@ class Settings:
     # outgoing mail
     smtp_url: str = setting(_url, "smtp://127.0.0.1:25")
     mail_from: str = setting(_text)
+
+    # text messages and archives
+    sms_url: str = setting(_whole_url)
+    sms_from: str = setting(_text)
+    sms_method: str = setting(_text, "POST")
+    sms_headers: str = setting(_text)
+    sms_body: str = setting(_text)
+    sms_success: str = setting(_text)
+    sms_refusal: str = setting(_text)
+    phone_region: str = setting(_text)
+    phone_allow: tuple[str, ...] = setting(_words, ())
+    archive_fonts: Path = setting(Path, Path("/usr/share/fonts/truetype/dejavu"))
 
     # the mail server
     mail_host: str = setting(_text)
@@ -186,6 +205,16 @@ class Settings:
     def keeps_mail(self) -> bool:
         """A demo without an SMTP server keeps its mail in the instance directory, to be read at /outbox."""
         return self.smtp_url == "demo:"
+
+    @property
+    def has_sms(self) -> bool:
+        """Whether there is a gateway for text messages; what needs one says so where there is none."""
+        return bool(self.sms_url)
+
+    @property
+    def keeps_sms(self) -> bool:
+        """A demo keeps its text messages beside its mail, to be read at /outbox."""
+        return self.sms_url == "demo:"
 
     def findings(self) -> list[str]:
         """What is unsafe or impossible, a sentence each; empty when all is well."""
@@ -271,6 +300,7 @@ class Settings:
             bool(self.password_blocklist) and not Path(self.password_blocklist).is_file(),
             f"POSTERN_PASSWORD_BLOCKLIST names {self.password_blocklist}, which is no file.",
         )
+        yield from sms_settings.rules(self, is_loopback_host)
 
 
 def _is_timezone(name: str) -> bool:
@@ -338,6 +368,7 @@ def _completed(values: dict, findings: list[str]) -> dict:
     values["doveadm_key"] = values.get("doveadm_key") or _kept_secret(instance / "doveadm.key", findings)
     if values.get("demo"):
         values.setdefault("smtp_url", "demo:")
+        values.setdefault("sms_url", "demo:")
     values["smtp_url"] = values.get("smtp_url") or "smtp://127.0.0.1:25"
     base = urlsplit(values.get("base_url", ""))
     values["mail_from"] = values.get("mail_from") or f"postern@{base.hostname or 'localhost'}"

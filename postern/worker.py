@@ -12,8 +12,11 @@ from postern.actions import (
     collaborations,
     devices,
     housekeeping,
+    imports,
     outbox,
+    password_change_run,
     recovery,  # noqa: F401 (it declares what it delivers)
+    storage,
 )
 from postern.actions.ports import Ports
 from postern.models import database
@@ -36,8 +39,13 @@ class Duty:
 DUTIES = (
     Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CONNECTIONS)),
     Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
+    Duty("credentials", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CREDENTIALS)),
+    Duty("text messages", 0.5, lambda ports: outbox.deliver_due(ports, outbox.MESSAGES)),
+    Duty("password changes", 1, password_change_run.Runner().work),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
+    Duty("users from files", 1, imports.work),
+    Duty("storage", 1, storage.StorageCount().look),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 

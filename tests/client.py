@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 from xml.etree.ElementTree import Element, TreeBuilder
 
 from flask import Flask
@@ -149,6 +149,9 @@ class Page:
     def press(self, text: str, **headers: str) -> "Page":
         """Press the button with these words; the page that it leads to."""
         form, button = self._button(text)
+        if form.get("role") == "search":
+            address = urljoin(self.address, form.get("action", ""))
+            return self.client.open(f"{address}?{urlencode(self._content(form, button))}", **headers)
         assert form.get("method", "get") == "post"
         action = button.get("formaction") or form.get("action", "")
         return self.client.post(urljoin(self.address, action), self._content(form, button), **headers)
@@ -190,11 +193,20 @@ class Page:
         for element in self.tree.iter():
             self._check_element(element, nonce)
         for form in self.tree.iter("form"):
+            if form.get("role") == "search":
+                self._check_search(form)
+                continue
             assert form.get("method") == "post", "a form without a method puts what was typed into the address"
             names = [field.get("name") for field in self._fields_of(form)]
             assert names.count("csrf_token") == 1, f"{names}: a form without its token"
         for label in self.tree.iter("label"):
             assert self._by_id(label.get("for")).tag in FOCUSABLE, f"{words(label)} is the label of nothing"
+
+    def _check_search(self, form: Element) -> None:
+        """What is searched for may stand in an address; a secret or a token may not."""
+        assert form.get("method") == "get"
+        kinds = {field.get("type", field.tag) for field in self._fields_of(form)}
+        assert kinds <= {"search", "text", "select", "date"}, kinds
 
     @staticmethod
     def _check_element(element: Element, nonce: str) -> None:

@@ -9,11 +9,11 @@ from jinja2.bccache import Bucket, BytecodeCache
 
 from postern import app as composition
 from postern import models
-from postern.actions import passwords
+from postern.actions import directory, passwords, services
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryMailer, MemoryMailServer, NoBreachedPasswords
+from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
 from postern.models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from postern.settings import Settings
 from tests.client import Client
@@ -57,18 +57,24 @@ COMPILED_TEMPLATES = CompiledTemplates()
 class People:
     """Accounts for a test, each with `PASSWORD` unless said otherwise."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: Settings, organisation: str = "Example Ltd", domain: str = "example.org"):
         self._settings = settings
-        self.organisation = Organisation.create(name="Example Ltd")
+        self.organisation = Organisation.create(name=organisation)
         self.service = Service.create(organisation=self.organisation, name="Mail Light")
-        self.domain = Domain.create(service=self.service, name="example.org")
+        self.domain = Domain.create(service=self.service, name=domain)
 
     def add(self, name: str, password: str | None = PASSWORD, **columns: object) -> Account:
         """Somebody with a mailbox `name`@example.org."""
-        address = f"{name}@{self.domain.name}"
+        address, quota = f"{name}@{self.domain.name}", columns.pop("quota_bytes", 0)
         columns.setdefault("contact_email", f"{name}@elsewhere.example.com")
         account = self._account(address, password, **columns)
-        Mailbox.create(domain=self.domain, account=account, address=address, home=f"example.org/{name}")
+        directory.place(account, self.domain)
+        account.save()
+        directory.enter(account)
+        Mailbox.create(
+            domain=self.domain, account=account, address=address, home=f"{self.domain.name}/{name}", quota_bytes=quota
+        )
+        services.count_in(self.service.id, quota)
         return account
 
     def add_collaborator(
@@ -154,7 +160,8 @@ def ports(settings: Settings, database: None, mail_server: MemoryMailServer, mai
 
 
 def ports_of(settings: Settings, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:
-    return Ports(settings, mail_server, mailer, TemplateLetters(settings), NoBreachedPasswords())
+    letters, breaches = TemplateLetters(settings), NoBreachedPasswords()
+    return Ports(settings, mail_server, mailer, letters, breaches, MemoryArchiver(), MemorySms())
 
 
 @pytest.fixture

@@ -1,17 +1,23 @@
 """The operator's commands: errors are sentences and exit codes, never tracebacks."""
 
+import base64
 import os
+import re
 import stat
+from dataclasses import replace
 
 import pytest
 
-from postern import adapters, models
-from postern.actions import links, passwords
+from postern import adapters, doctor, models
+from postern.actions import links, passwords, webmails
+from postern.actions.actor import OPERATOR
 from postern.actions.ports import MailServerUnavailable
-from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, WebSession
+from postern.adapters.memory import MemoryMailer, MemorySms
+from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
 from postern.settings import Settings
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD, app_of, environment_of, ports_of
+from tests.signing import ORIGIN
 
 
 @pytest.fixture
@@ -91,6 +97,25 @@ def test_what_cannot_be_done_is_said(run, anna, words):
     before = (Account.select().count(), Domain.select().count(), Service.select().count())
     fail(run(*words))
     assert (Account.select().count(), Domain.select().count(), Service.select().count()) == before
+
+
+def test_an_operator_belongs_to_no_organisation(run, people):
+    said = succeed(run("manager", "add", "boss@example.net", "--role", "operator"))
+    operator = Account.by_login("boss@example.net")
+    assert (operator.role, operator.organisation_id) == (Account.OPERATOR, None)
+    assert links.find(said.rpartition("/")[2].strip(), (links.WELCOME,)).account == operator
+    fail(run("manager", "add", "owner@example.net"))
+
+
+def test_what_was_ordered_is_written_down_and_said(run, people):
+    said = succeed(run("service", "change", "Mail Light", "--most-mailboxes", "1", "--quota", "2048"))
+    assert "1 mailboxes, 2 GB in all" in said
+    fail(run("mailbox", "add", "dora@example.org", "--quota", "4096"))
+    fail(run("mailbox", "add", "dora@example.org"))
+    succeed(run("mailbox", "add", "dora@example.org", "--quota", "2048"))
+    fail(run("mailbox", "add", "emil@example.org", "--quota", "1"))
+    assert Service.get().mailboxes_made == Mailbox.select().count() == 1
+    assert "any size" in succeed(run("service", "change", "Mail Light", "--quota", "0"))
 
 
 @pytest.mark.parametrize("given", ["", "\n", "short\n", "Dora-Garden-7\n", "Vu7!kq\0zw\n"])
@@ -272,6 +297,67 @@ def test_missing_migrations(tmp_path, mailer):
     assert "flask db upgrade" in mend
 
 
+@pytest.mark.parametrize(("is_down", "findings"), [(False, 0), (True, 1)])
+def test_a_gateway_for_text_messages(settings, people, is_down, findings):
+    people.add("anna")
+    gateway = MemorySms()
+    gateway.is_down = is_down
+    for url, expected in (("kannel://postern:secret@127.0.0.1:13013/", findings), ("", 0)):
+        ports = ports_of(replace(settings, sms_url=url), AskedMailServer("/example.org/anna"), MemoryMailer())
+        mend = [finding.subject for finding in doctor.examine(replace(ports, sms=gateway)) if not finding.well]
+        assert mend == ["SMS"] * expected
+
+
+def test_a_host_without_fonts_for_archives(ports, people):
+    people.add("anna")
+    ports.archiver.has_fonts = False
+    ports = replace(ports, mail_server=AskedMailServer("/example.org/anna"))
+    (mend,) = [finding for finding in doctor.examine(ports) if not finding.well]
+    assert "fonts-dejavu-core" in mend.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({}, 0),
+        ({"POSTERN_WEBMAIL_ORIGINS": ""}, 1),
+        ({"POSTERN_WEBMAIL_HOSTS": ""}, 1),
+        ({"POSTERN_BASE_URL": "https://account.example.net"}, 1),
+        ({"POSTERN_BASE_URL": "https://account.example.net", "POSTERN_CROSS_SITE": "yes"}, 0),
+        ({"POSTERN_SECRET_KEY": "another-" * 4}, 1),
+    ],
+)
+def test_a_webmail_that_would_not_work(examine, environment, ports, changes, count):
+    webmails.add(ports, OPERATOR, ORIGIN, None, Webmail.HS256)
+    good = {
+        "POSTERN_BASE_URL": "https://account.example.org",
+        "POSTERN_WEBMAIL_ORIGINS": ORIGIN,
+        "POSTERN_WEBMAIL_HOSTS": "192.0.2.10",
+    }
+    settings = Settings.load(environment | good | changes)
+    assert len(examine(AskedMailServer("/example.org/anna"), settings)) == count
+
+
+# --- webmails ---
+
+
+def test_webmails_come_and_go(run, people, settings):
+    said = succeed(run("webmail", "add", ORIGIN, "--organisation", "Example Ltd"))
+    printed = dict(re.findall(r"\$config\['postern_(\w+)'\] = '(.*)';", said))
+    assert set(printed) == {"url", "server_url", "key_id", "key", "algorithm", "origin"}
+    assert (printed["url"], printed["origin"]) == (settings.base_url, ORIGIN)
+    assert len(base64.b64decode(printed["key"])) == 64
+    assert f'webmail_origins = ["{ORIGIN}"]' in said
+    listed = succeed(run("webmail", "list"))
+    assert printed["key_id"] in listed
+    assert printed["key"] not in listed
+    fail(run("webmail", "add", ORIGIN))
+    fail(run("webmail", "add", "https://webmail.example.com", "--organisation", "Nobody Ltd"))
+    succeed(run("webmail", "remove", ORIGIN))
+    fail(run("webmail", "remove", ORIGIN))
+    assert succeed(run("webmail", "list")) == ""
+
+
 # --- demo ---
 
 
@@ -287,8 +373,8 @@ def test_the_demo_makes_its_accounts_once_and_keeps_them_to_itself(tmp_path):
     kept = settings.instance / "demo-accounts.txt"
     accounts = dict(line.split("\t") for line in kept.read_text().splitlines())
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-    assert len(accounts) == 7
-    assert len(set(accounts.values())) == 7
+    assert len(accounts) == 9
+    assert len(set(accounts.values())) == 9
     for login, password in accounts.items():
         assert login in result.output
         assert passwords.verify(settings, Account.by_login(login).password_hash, password)

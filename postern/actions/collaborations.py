@@ -307,6 +307,19 @@ def suspend_all(ports: Ports, actor: Actor, owner: Account) -> list[OutboxItem |
     return cuts
 
 
+def disable_all(ports: Ports, actor: Actor, owner: Account) -> list[OutboxItem | None]:
+    """Disable every collaborator of a mailbox that is taken from its owner, within the caller's transaction, and tell
+    those who had got in."""
+    cuts = []
+    for collaboration in of(owner.mailbox).where(Account.state != Account.DISABLED):
+        was_told = collaboration.account.state != Account.PENDING
+        cuts += _end(ports, actor, collaboration.account, Account.DISABLED)
+        audit.record(actor, "web:collaboration:disabled", collaboration.account)
+        if was_told:
+            notices.collaboration_ended(ports, collaboration)
+    return cuts
+
+
 def consequences(ports: Ports, collaboration: Collaboration) -> Consequences:
     """What a reset, a disabling or a removal would end now."""
     account = collaboration.account
@@ -358,8 +371,9 @@ def _refuse_beyond(actor: Actor, granted: int) -> None:
 
 def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[OutboxItem | None]:
     """Void everything that opens the mailbox for this account; the outbox items that cut its connections."""
-    account.state, account.password_hash = new_state, None
-    account.save(only=[Account.state, Account.password_hash])
+    account.password_hash = None
+    account.save(only=[Account.password_hash])
+    account.put_into_state(new_state)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))

@@ -4,16 +4,31 @@ import os
 import secrets
 from pathlib import Path
 
+from anyascii import anyascii
+
 from postern.actions import mailboxes, passwords, policy
 from postern.actions.actor import OPERATOR
-from postern.actions.mailboxes import MEGABYTE, NewMailbox
+from postern.actions.mailboxes import NewMailbox
 from postern.actions.ports import Ports
+from postern.actions.sizes import GIGABYTE
 from postern.models import Account, Organisation
 
-ORGANISATION, SERVICE = "Example Ltd", "Mail Light"
-DOMAINS = ("example.org", "example.net")
+ORGANISATION = "Example Ltd"
+# One service as it comes, and one of which so much was ordered and no more.
+LIGHT, PRO = "Mail Light", "Mail Pro"
+DOMAINS = {"example.org": LIGHT, "example.net": PRO, "example.com": PRO}
+MOST_MAILBOXES, TOTAL = 100, 200 * GIGABYTE
 PEOPLE = (("anna", "Anna", "Keller"), ("boris", "Boris", "Orlov"), ("chiara", "Chiara", "Rossi"))
-MANAGER = "manager@example.org"
+MANAGER, PHONE = "manager@example.org", "+393331234567"
+MANAGERS = (
+    ("operator@example.org", Account.OPERATOR, "Olga", "Stein"),
+    (MANAGER, Account.OWNER, "Mara", "Lind"),
+    ("administrator@example.org", Account.ADMINISTRATOR, "Aldo", "Serra"),
+)
+# Enough that the list of users has pages; nobody signs in as one of them before a manager sets a password.
+CROWDED, CROWD = ("example.net", "example.net", "example.net", "example.com"), 60
+FIRST_NAMES = ("Ada", "Bruno", "Clara", "Dmitri", "Elif", "Franco", "Greta", "Hugo", "Inês", "Jan", "Katia", "Lorenzo")
+LAST_NAMES = ("Marino", "Novak", "Özdemir", "Petrova", "Quirós", "Romano", "Sokolov")
 ACCOUNTS_FILE = "demo-accounts.txt"
 
 
@@ -21,16 +36,38 @@ def prepare(ports: Ports) -> dict[str, str]:
     """Make the demo's accounts where there are none yet; login and password of those that were made."""
     if Organisation.get_or_none(Organisation.name == ORGANISATION):
         return {}
-    mailboxes.add_service(OPERATOR, ORGANISATION, SERVICE)
-    for domain in DOMAINS:
-        mailboxes.add_domain(OPERATOR, domain, SERVICE)
-    mailboxes.add_manager(ports, OPERATOR, MANAGER, ORGANISATION, Account.OWNER, first_name="Mara", last_name="Lind")
-    for domain in DOMAINS:
+    for service in (LIGHT, PRO):
+        mailboxes.add_service(OPERATOR, ORGANISATION, service)
+    mailboxes.change_service(OPERATOR, PRO, most_mailboxes=MOST_MAILBOXES, quota_bytes=TOTAL)
+    for domain, service in DOMAINS.items():
+        mailboxes.add_domain(OPERATOR, domain, service)
+    for login, role, first_name, last_name in MANAGERS:
+        employer = None if role == Account.OPERATOR else ORGANISATION
+        mailboxes.add_manager(ports, OPERATOR, login, employer, role, first_name=first_name, last_name=last_name)
+    # So that credentials have a phone to go to; the demo's gateway keeps what it gets.
+    Account.update(phone=PHONE).where(Account.login == MANAGER).execute()
+    for domain in ("example.org", "example.net"):
         for name, first_name, last_name in PEOPLE:
             mailboxes.add_mailbox(ports, OPERATOR, _person(f"{name}@{domain}", first_name, last_name))
     made = {account.login: _set_password(ports, account) for account in Account.select().order_by(Account.id)}
     _keep(ports.settings.instance / ACCOUNTS_FILE, made)
+    _add_crowd(ports)
     return made
+
+
+def _add_crowd(ports: Ports) -> None:
+    """Most of them active, some not yet, a few suspended."""
+    nobodys = passwords.hash_password(ports.settings, secrets.token_urlsafe(32))
+    for number in range(CROWD):
+        first_name = FIRST_NAMES[number % len(FIRST_NAMES)]
+        last_name = LAST_NAMES[number % len(LAST_NAMES)]
+        local_part = anyascii(f"{first_name}.{last_name}").lower()
+        person = _person(f"{local_part}@{CROWDED[number % len(CROWDED)]}", first_name, last_name)
+        account = mailboxes.add_mailbox(ports, OPERATOR, person).account
+        if number % 9:
+            account.replace_password(None, nobodys)
+        if number % 14 == 13:
+            account.put_into_state(Account.SUSPENDED)
 
 
 def kept_accounts(ports: Ports) -> str:
@@ -42,7 +79,7 @@ def kept_accounts(ports: Ports) -> str:
 def _person(address: str, first_name: str, last_name: str) -> NewMailbox:
     # Somewhere outside the demo's own domains, so that a forgotten password has a way back.
     contact = f"{address.replace('@', '.')}@contact.example.com"
-    return NewMailbox(address, first_name, last_name, contact, 1024 * MEGABYTE)
+    return NewMailbox(address, first_name, last_name, contact, GIGABYTE)
 
 
 def _set_password(ports: Ports, account: Account) -> str:

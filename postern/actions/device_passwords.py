@@ -6,6 +6,7 @@ same pattern and never puts anything of another password into SQL. A salted fast
 
 import base64
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -16,6 +17,7 @@ SELECTOR_LENGTH, GROUPS, GROUP_LENGTH = 8, 4, 6
 # Also stands in the Dovecot configuration: integrations/dovecot.
 SHAPE = re.compile(r"[a-z2-9]{8}(-[a-z2-9]{6}){4}")
 SALT_LENGTH = 16
+SCHEME = "{SSHA256}"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class DevicePassword:
         """`{SSHA256}` and the base64 of SHA-256 over password and salt, followed by the salt, as Dovecot reads it."""
         salt = os.urandom(SALT_LENGTH)
         digest = hashlib.sha256(self.text.encode() + salt).digest()
-        return "{SSHA256}" + base64.b64encode(digest + salt).decode()
+        return SCHEME + base64.b64encode(digest + salt).decode()
 
 
 def new_password() -> DevicePassword:
@@ -44,6 +46,14 @@ def new_password() -> DevicePassword:
 def has_shape(password: str) -> bool:
     """Whether Dovecot would take this for a device password: then it cannot be anybody's own."""
     return SHAPE.fullmatch(password) is not None
+
+
+def is_right(password: str, verifier: str) -> bool:
+    """Whether the verifier was made of this password."""
+    content = base64.b64decode(verifier.removeprefix(SCHEME))
+    digest, salt = content[:-SALT_LENGTH], content[-SALT_LENGTH:]
+    given = hashlib.sha256(password.encode("utf-8", "surrogatepass") + salt).digest()
+    return hmac.compare_digest(digest, given)
 
 
 def _random(length: int) -> str:

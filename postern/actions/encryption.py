@@ -25,6 +25,16 @@ def unseal(secret_key: str, purpose: str, sealed: str) -> dict:
     return json.loads(_cipher(secret_key, purpose).decrypt(sealed.encode()))
 
 
+def seal_bytes(secret_key: str, purpose: str, content: bytes) -> str:
+    """The same for bytes, which may be many."""
+    return _cipher(secret_key, purpose).encrypt(content).decode()
+
+
+def unseal_bytes(secret_key: str, purpose: str, sealed: str) -> bytes:
+    """The bytes that were sealed; raises `cryptography.fernet.InvalidToken` for anything else."""
+    return _cipher(secret_key, purpose).decrypt(sealed.encode())
+
+
 @functools.lru_cache(maxsize=8)
 def _cipher(secret_key: str, purpose: str) -> Fernet:
     return Fernet(derived_key(secret_key, purpose))

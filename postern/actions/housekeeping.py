@@ -1,6 +1,6 @@
 """What the worker clears away: rows that can no longer matter."""
 
-from postern.actions import sessions
+from postern.actions import password_changes, sessions
 from postern.models import (
     Attempts,
     AuditEvent,
@@ -9,20 +9,30 @@ from postern.models import (
     LastLogin,
     OneTimeLink,
     OutboxItem,
+    UsedToken,
+    UserImport,
+    WebmailCredential,
     WebSession,
     now,
 )
 
-DAY = 24 * 3600
+HOUR, DAY = 3600, 24 * 3600
 OUTBOX_KEPT = 30 * DAY
 LINKS_KEPT = 30 * DAY
 ATTEMPTS_KEPT = 2 * DAY
 STRAY_GUESSES_KEPT = 30 * DAY
 LAST_LOGINS_KEPT = 400 * DAY
+IMPORTS_KEPT = 30 * DAY
+# Whoever uploads a file decides soon, or uploads it again.
+UNDECIDED_IMPORTS_KEPT = 2 * DAY
+USED_TOKENS_KEPT = 1 * HOUR
+CREDENTIALS_KEPT = 30 * DAY
+# What strangers can cause without naming an account that there is.
+STRAY_REFUSALS = ("web:session:refused", "handoff:session:refused", "webmail:request:refused")
 
 
 def clear_away() -> None:
-    """Delete ended sessions and the rows of links, invitations, deliveries, attempts and logins of long ago."""
+    """Delete ended sessions and the rows of links, tokens, invitations, deliveries, attempts and logins of long ago."""
     moment = now()
     longest = sessions.PERSON
     WebSession.delete().where(
@@ -36,9 +46,17 @@ def clear_away() -> None:
     ).execute()
     # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
     AuditEvent.delete().where(
-        AuditEvent.action == "web:session:refused",
+        AuditEvent.action.in_(STRAY_REFUSALS),
         AuditEvent.account_login == "",
         AuditEvent.at < moment - STRAY_GUESSES_KEPT,
     ).execute()
+    password_changes.clear_away()
     LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
+    UsedToken.delete().where(UsedToken.expires_at < moment - USED_TOKENS_KEPT).execute()
+    WebmailCredential.delete().where(WebmailCredential.expires_at < moment - CREDENTIALS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()
+    undecided = UserImport.state.in_((UserImport.READING, UserImport.CHECKED))
+    UserImport.delete().where(undecided, UserImport.created_at < moment - UNDECIDED_IMPORTS_KEPT).execute()
+    UserImport.delete().where(
+        UserImport.state == UserImport.DONE, UserImport.created_at < moment - IMPORTS_KEPT
+    ).execute()

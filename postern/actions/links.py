@@ -19,15 +19,25 @@ HOUR, DAY = 3600, 24 * 3600
 WRONG_LINKS = throttle.Limit("wrong links from network", free=30, ceiling=100, window=900)
 
 RESET, WELCOME, RECOVER, DISOWN, DISOWN_DEVICE = "reset", "welcome", "recover", "disown", "disown-device"
-SETS_PASSWORD = (RESET, WELCOME, RECOVER)
+# A manager gets it in an encrypted archive, to hand it out.
+HANDED_OUT = "handed-out"
+SETS_PASSWORD = (RESET, WELCOME, RECOVER, HANDED_OUT)
 # They were sent on purpose to somebody whose account is locked, suspended or new. One that was suspended later is in
 # another state than the link was made for.
 OPENS_ACCOUNT = (WELCOME, RECOVER)
-LIFETIMES = {RESET: 3 * HOUR, WELCOME: 7 * DAY, RECOVER: 1 * DAY, DISOWN: 7 * DAY, DISOWN_DEVICE: 7 * DAY}
+LIFETIMES = {
+    RESET: 3 * HOUR,
+    WELCOME: 7 * DAY,
+    RECOVER: 1 * DAY,
+    HANDED_OUT: 7 * DAY,
+    DISOWN: 7 * DAY,
+    DISOWN_DEVICE: 7 * DAY,
+}
 PATHS = {
     RESET: "password",
     WELCOME: "password",
     RECOVER: "password",
+    HANDED_OUT: "password",
     DISOWN: "not-me",
     DISOWN_DEVICE: "not-my-device",
 }
@@ -35,18 +45,23 @@ PATHS = {
 
 def create(account: Account, purpose: str, subject_id: int | None = None) -> str:
     """A new link's token, within the caller's transaction. Links that set a password replace their predecessors."""
+    token = new_token()
+    create_for(account, purpose, digest(token), subject_id)
+    return token
+
+
+def create_for(account: Account, purpose: str, token_hash: str, subject_id: int | None = None) -> None:
+    """The same for a token that was made before, of which the SHA-256 is known here."""
     if purpose in SETS_PASSWORD:
         revoke(account, SETS_PASSWORD)
-    token = new_token()
     OneTimeLink.create(
         account=account,
         purpose=purpose,
-        token_hash=digest(token),
+        token_hash=token_hash,
         subject_id=subject_id,
         bound_to=_state(account, purpose),
         expires_at=now() + LIFETIMES[purpose],
     )
-    return token
 
 
 def open_by(actor: Actor, token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:

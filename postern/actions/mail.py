@@ -4,7 +4,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 
 from postern.actions import outbox
-from postern.actions.ports import Ports
+from postern.actions.ports import Letter, Ports
 from postern.actions.tokens import digest
 from postern.models import Account, OutboxItem
 
@@ -13,8 +13,15 @@ def put(
     ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
 ) -> None:
     """Put a letter to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
+    outbox.put_all([row(ports, key, letter, recipient, language, facts, account)])
+
+
+def row(
+    ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
+) -> dict:
+    """What `put` writes, for `outbox.put_all`."""
     payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
-    outbox.put(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
+    return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
 
 
 def addresses_of(account: Account) -> list[str]:
@@ -28,10 +35,15 @@ def addresses_of(account: Account) -> list[str]:
 def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     """Write the letter in its recipient's language and hand it to the mailer."""
     letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])
+    ports.mailer.send(composed(ports, item, letter, payload["to"]), payload["to"])
+
+
+def composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str) -> EmailMessage:
+    """The letter as a message that this item sends."""
     message = EmailMessage()
     message["Subject"] = letter.subject
     message["From"] = ports.settings.mail_from
-    message["To"] = payload["to"]
+    message["To"] = recipient
     message["Date"] = formatdate(item.created_at)
     # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
     domain = ports.settings.mail_from.rpartition("@")[2]
@@ -39,7 +51,7 @@ def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
-    ports.mailer.send(message, payload["to"])
+    return message
 
 
 def _message_id(item: OutboxItem, domain: str) -> str:

@@ -1,21 +1,24 @@
 """Organisations, services, domains and mailboxes: what the operator sets up."""
 
 import csv
+import itertools
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from postern.actions import audit, links, passwords, policy
+from postern.actions import audit, directory, links, passwords, policy, services
 from postern.actions.actor import Actor
 from postern.actions.names import canonical_address, canonical_contact, canonical_domain, checked_name
 from postern.actions.ports import Ports
+from postern.actions.sizes import MEGABYTE
 from postern.actions.text import N_, Refused
 from postern.models import Account, Domain, Mailbox, Organisation, Service, transactional
 from postern.settings import LANGUAGES
 
-MEGABYTE = 1024 * 1024
+SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+SEPARATORS = ",;\t"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class NewMailbox:
     quota_bytes: int = 0
     language: str = ""
     password: str | None = None
+    phone: str = ""
+    must_change_password: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,11 +84,14 @@ def change_service(
     password_policy: str | None = None,
     device_passwords_only: bool | None = None,
     most_collaborators: int | None = None,
+    most_mailboxes: int | None = None,
+    quota_bytes: int | None = None,
 ) -> Service:
-    """Another password policy for a service, "Mail programs need a device password" switched, or another number of
-    collaborators that a mailbox may have; None leaves as it is.
+    """Another password policy for a service, "Mail programs need a device password" switched, another number of
+    collaborators that a mailbox may have, of mailboxes or of bytes in all (0 for no limit); None leaves as it is.
 
-    Mail programs that are connected by an own password stay until they connect anew.
+    Mail programs that are connected by an own password stay until they connect anew. What is given away already stays
+    given where a limit is lower.
     """
     service = find_service(name, organisation)
     if password_policy is not None:
@@ -93,12 +101,12 @@ def change_service(
         service.device_passwords_only = device_passwords_only
     if most_collaborators is not None:
         service.most_collaborators = most_collaborators
-    service.save(only=[Service.password_policy, Service.device_passwords_only, Service.most_collaborators])
-    settings = {
-        "policy": service.password_policy,
-        "device_passwords_only": service.device_passwords_only,
-        "most_collaborators": service.most_collaborators,
-    }
+    if most_mailboxes is not None:
+        service.most_mailboxes = most_mailboxes
+    if quota_bytes is not None:
+        service.quota_bytes = quota_bytes
+    service.save(only=[getattr(Service, name) for name in SERVICE_RULES])
+    settings = {name.removeprefix("password_"): getattr(service, name) for name in SERVICE_RULES}
     audit.record(actor, "operator:service:changed", service=name, **settings)
     return service
 
@@ -126,39 +134,55 @@ def add_mailbox(ports: Ports, actor: Actor, new: NewMailbox) -> Made:
 
 @transactional
 def _make_mailbox(ports: Ports, actor: Actor, new: NewMailbox, password_hash: str | None) -> Made:
-    _refuse_taken(new.address)
+    account = create(new, password_hash)
+    audit.record(actor, "operator:mailbox:added", account)
+    return Made(account, None if password_hash else _link(ports, account, links.WELCOME))
+
+
+def create(new: NewMailbox, password_hash: str | None) -> Account:
+    """A mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the address
+    is taken, or the service has no place for it."""
     domain = domain_of(new.address)
-    account = Account.create(
+    services.count_in(domain.service_id, new.quota_bytes)
+    refuse_taken(new.address)
+    account = Account(
         login=new.address,
         organisation=domain.service.organisation_id,
         first_name=new.first_name,
         last_name=new.last_name,
         contact_email=new.contact_email,
+        phone=new.phone,
         language=new.language,
         password_hash=password_hash,
+        must_change_password=new.must_change_password,
     )
+    directory.place(account, domain)
+    account.save(force_insert=True)
+    directory.enter(account)
     Mailbox.create(
         domain=domain,
         account=account,
         address=new.address,
-        home=_fresh_home(new.address),
+        home=fresh_home(new.address),
         quota_bytes=new.quota_bytes,
     )
-    audit.record(actor, "operator:mailbox:added", account)
-    return Made(account, None if password_hash else _link(ports, account, links.WELCOME))
+    return account
 
 
 @transactional
 def add_manager(
-    ports: Ports, actor: Actor, login: str, organisation: str, role: str, password: str | None = None, **names: str
+    ports: Ports,
+    actor: Actor,
+    login: str,
+    organisation: str | None,
+    role: str,
+    password: str | None = None,
+    **names: str,
 ) -> Made:
-    """Somebody who looks after an organisation: its owner or an administrator. The login is an e-mail address."""
+    """Somebody who looks after an organisation, its owner or an administrator, or an operator, who belongs to none. The
+    login is an e-mail address."""
     login = canonical_address(login)
-    if role not in (Account.OWNER, Account.ADMINISTRATOR):
-        raise Refused(N_("The role must be owner or administrator."))
-    employer = Organisation.get_or_none(Organisation.name == organisation)
-    if employer is None:
-        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation)
+    employer = _employer(role, organisation)
     if Account.by_login(login):
         raise Refused(N_("There is an account %(login)s already."), login=login)
     manager = Account(login=login, role=role, organisation=employer, **_names(names))
@@ -166,6 +190,18 @@ def add_manager(
     manager.save(force_insert=True)
     audit.record(actor, "operator:manager:added", manager, role=role)
     return Made(manager, None if password else _link(ports, manager, links.WELCOME))
+
+
+def _employer(role: str, organisation: str | None) -> Organisation | None:
+    """The organisation that a manager of this role looks after; raises `Refused`."""
+    if role == Account.OPERATOR and not organisation:
+        return None
+    if role not in (Account.OWNER, Account.ADMINISTRATOR):
+        raise Refused(N_("The role must be owner, administrator, or operator without an organisation."))
+    employer = Organisation.get_or_none(Organisation.name == organisation)
+    if employer is None:
+        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation or "")
+    return employer
 
 
 def make_link(ports: Ports, actor: Actor, login: str) -> str:
@@ -189,37 +225,60 @@ def account_named(login: str) -> Account:
 
 def read_import(lines: Iterable[str]) -> Import:
     """Read mailboxes from CSV with a header line; nothing is made. Every problem is told with its line number."""
-    reader, plan = csv.DictReader(lines, strict=True), Import()
+    plan = Import()
     try:
-        _plan_rows(plan, reader)
+        reader = opened(lines)
+    except Refused as problem:
+        plan.problems.append((1, problem))
+        return plan
+    seen: set[str] = set()
+    try:
+        for row in reader:
+            _plan_row(plan, reader.line_num, row, seen)
     except csv.Error:
-        plan.problems.append((reader.line_num, Refused(N_("This line is not CSV: a quote is missing or misplaced."))))
+        plan.problems.append((reader.line_num, broken_line()))
     return plan
 
 
-def _plan_rows(plan: Import, reader: csv.DictReader) -> None:
-    header = [name.strip().lower() for name in reader.fieldnames or []]
+def opened(lines: Iterable[str]) -> csv.DictReader:
+    """The rows of a file of mailboxes, by column; what separates them is told by the first line, which names them.
+    Raises `Refused` when it does not; reading on may raise `csv.Error`."""
+    lines = iter(lines)
+    first = next(lines, "")
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.DictReader(itertools.chain([first], lines), delimiter=separator, strict=True)
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or []]
+    except csv.Error:
+        raise broken_line() from None
     if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
         sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
-        plan.problems.append((1, Refused(sentence, columns=", ".join(COLUMNS))))
-        return
+        raise Refused(sentence, columns=", ".join(COLUMNS))
     reader.fieldnames = header
-    seen: set[str] = set()
-    for row in reader:
-        _plan_row(plan, reader.line_num, row, seen)
+    return reader
+
+
+def broken_line() -> Refused:
+    """The refusal of what is no CSV."""
+    return Refused(N_("This line is not CSV: a quote is missing or misplaced."))
 
 
 def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
     try:
-        new = checked(_from_row(row))
+        new = checked(from_row(row))
         if new.address in seen:
-            raise Refused(N_("%(address)s appears in the file twice."), address=new.address)
-        _refuse_taken(new.address)
+            raise twice(new.address)
+        refuse_taken(new.address)
     except Refused as problem:
         plan.problems.append((line, problem))
     else:
         seen.add(new.address)
         plan.mailboxes.append(new)
+
+
+def twice(address: str) -> Refused:
+    """The refusal of an address that stands in a file a second time."""
+    return Refused(N_("%(address)s appears in the file twice."), address=address)
 
 
 @transactional
@@ -230,7 +289,8 @@ def apply_import(ports: Ports, actor: Actor, plan: Import) -> list[Made]:
     return [_make_mailbox(ports, actor, new, None) for new in plan.mailboxes]
 
 
-def _from_row(row: dict) -> NewMailbox:
+def from_row(row: dict) -> NewMailbox:
+    """What a row asks for, unchecked; raises `Refused` when it is none."""
     if None in row or None in row.values():
         raise Refused(N_("This line has more or fewer columns than the first."))
     row = {name: value.strip() for name, value in row.items()}
@@ -241,10 +301,11 @@ def _from_row(row: dict) -> NewMailbox:
     return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
 
 
-def checked(new: NewMailbox) -> NewMailbox:
-    """The same with address, contact address and names checked and in their stored form; raises `Refused`."""
+def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
+    """The same with address, contact address and names checked and in their stored form; raises `Refused`.
+    `find_domain` refuses addresses of domains that are not meant; otherwise all that are served here may be."""
     address = canonical_address(new.address)
-    domain_of(address)
+    (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
     if contact == address:
         raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
@@ -258,6 +319,8 @@ def checked(new: NewMailbox) -> NewMailbox:
         quota_bytes=new.quota_bytes,
         language=new.language,
         password=new.password,
+        phone=new.phone,
+        must_change_password=new.must_change_password,
         **names,
     )
 
@@ -276,9 +339,15 @@ def _refuse_unknown_policy(name: str) -> None:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
 
 
-def _refuse_taken(address: str) -> None:
+def refuse_taken(address: str) -> None:
+    """Raises `Refused` when somebody signs in with this address already."""
     if Mailbox.by_address(address) or Account.by_login(address):
-        raise Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
+        raise taken(address)
+
+
+def taken(address: str) -> Refused:
+    """The refusal of an address that somebody has."""
+    return Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
 
 
 def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:
@@ -292,7 +361,7 @@ def _link(ports: Ports, account: Account, purpose: str) -> str:
     return links.address(ports.settings, purpose, links.create(account, purpose))
 
 
-def _fresh_home(address: str) -> str:
+def fresh_home(address: str) -> str:
     """A directory that no mailbox had before: the address for people, random letters for uniqueness."""
     local_part, _, domain = address.rpartition("@")
     return f"{domain}/{local_part}-{secrets.token_hex(4)}"

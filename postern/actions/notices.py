@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from postern.actions import authority, links, mail, permissions
+from postern.actions import authority, links, mail, outbox, permissions
 from postern.actions.actor import Actor
 from postern.actions.events import SENTENCES
 from postern.actions.permissions import WORDS as PERMISSION_WORDS
@@ -34,13 +34,34 @@ def device_in_new_network(ports: Ports, device: Device, address: str, protocol: 
     _tell_of_device(ports, Actor(address=address, user_agent=protocol.upper()), device, "device_in_new_network")
 
 
-def done_by_another(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str] = ()) -> None:
-    """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom. Nobody
-    is told of what they did themselves."""
+def done_by_another(
+    ports: Ports,
+    actor: Actor,
+    account: Account,
+    action: str,
+    names: Sequence[str] = (),
+    addresses: Sequence[str] | None = None,
+) -> None:
+    """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom, and
+    `addresses` where to write, if not to where its letters always go. Nobody is told of what they did themselves."""
     if actor.account is None or actor.account.id == account.id:
         return
     facts = {"by": actor.login, "what": SENTENCES[action], "names": list(names)}
-    _tell(ports, actor, account, "done_by_another", facts)
+    _tell(ports, actor, account, "done_by_another", facts, addresses)
+
+
+def password_link(ports: Ports, actor: Actor, account: Account, purpose: str, token: str) -> None:
+    """Send the owner of a mailbox, at the contact address, a link to set the password; for the first one, with what
+    there is to know about the mailbox."""
+    facts = {
+        "login": account.login,
+        "name": account.display_name,
+        "by": actor.login,
+        "is_first": purpose == links.WELCOME,
+    }
+    facts |= {**_way_in(ports, purpose, token), "hours": links.LIFETIMES[purpose] // links.HOUR}
+    key = f"password_link:{account.id}:{new_token()}"
+    mail.put(ports, key, "password_link", account.contact_email, account.language, facts, account)
 
 
 def collaboration_invited(ports: Ports, collaboration: Collaboration, token: str) -> None:
@@ -83,6 +104,25 @@ def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
                 mail.put(ports, key, "account_locked_manager", address, manager.language, facts, manager)
 
 
+def passwords_issued(ports: Ports, actor: Actor, accounts: Sequence[Account], is_link: bool) -> None:
+    """Tell accounts, at their contact addresses, that whoever looks after them has a new password for each, or a link
+    to set one: the mailbox itself may be closed to its owner until then."""
+    told = [each for each in accounts if each.contact_email and each.contact_email != each.login]
+    outbox.put_all([_password_issued(ports, actor, each, is_link) for each in told])
+
+
+def _password_issued(ports: Ports, actor: Actor, account: Account, is_link: bool) -> dict:
+    facts = {
+        "login": account.login,
+        "by": actor.login,
+        "is_link": is_link,
+        "at": now(),
+        "timezone": account.timezone,
+    }
+    key = f"password_issued:{account.id}:{new_token()}"
+    return mail.row(ports, key, "password_issued", account.contact_email, account.language, facts, account)
+
+
 def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: str, **more: object) -> None:
     account, mailbox = collaboration.account, collaboration.mailbox
     facts = {
@@ -110,7 +150,14 @@ def _tell_of_device(ports: Ports, actor: Actor, device: Device, letter: str, **m
     _tell(ports, actor, device.account, letter, facts)
 
 
-def _tell(ports: Ports, actor: Actor, account: Account, letter: str, facts: dict) -> None:
+def _tell(
+    ports: Ports,
+    actor: Actor,
+    account: Account,
+    letter: str,
+    facts: dict,
+    addresses: Sequence[str] | None = None,
+) -> None:
     facts |= {
         "login": account.login,
         "at": now(),
@@ -119,5 +166,5 @@ def _tell(ports: Ports, actor: Actor, account: Account, letter: str, facts: dict
         "browser": browser_name(actor.user_agent),
     }
     key = f"{letter}:{account.id}:{new_token()}"
-    for recipient in mail.addresses_of(account):
+    for recipient in mail.addresses_of(account) if addresses is None else addresses:
         mail.put(ports, key, letter, recipient, account.language, facts, account)

@@ -11,7 +11,14 @@ from collections.abc import Callable
 from cryptography.fernet import InvalidToken
 
 from postern.actions.encryption import seal, unseal
-from postern.actions.ports import MailerUnavailable, MailServerUnavailable, MessageRefused, Ports
+from postern.actions.ports import (
+    MailerUnavailable,
+    MailServerUnavailable,
+    MessageRefused,
+    Ports,
+    SmsRefused,
+    SmsUnavailable,
+)
 from postern.models import Account, OutboxItem, now
 
 log = logging.getLogger(__name__)
@@ -22,8 +29,10 @@ HEAD_START = 5
 DAY = 24 * 3600
 # Letters of last week help nobody; connections are cut however late it is.
 GIVEN_UP_AFTER = 7 * DAY
-# Connections are cut apart from all else: who waits for that does not wait for letters.
+# Connections are cut apart from all else: who waits for that does not wait for letters; nor do credentials, which a
+# manager waits for, wait behind the notices that go out with them.
 CONNECTIONS, OTHERS = ("connections",), ("mail", "forgotten")
+CREDENTIALS, MESSAGES = ("credentials",), ("credentials-sms",)
 LONGEST_PAUSE = {"connections": 5}
 LONGEST_PAUSE_OTHERWISE = 600
 
@@ -55,15 +64,34 @@ def put(
     With `head_start` the caller is about to `deliver` it itself (`find` it by its key); the worker leaves it alone for
     `HEAD_START` seconds.
     """
+    put_all([row(ports, kind, key, payload, account, delay, head_start)])
+
+
+def row(
+    ports: Ports,
+    kind: str,
+    key: str,
+    payload: dict,
+    account: Account | None = None,
+    delay: int = 0,
+    head_start: bool = False,
+) -> dict:
+    """What `put` writes, for `put_all`."""
     moment = now()
-    OutboxItem.insert(
-        kind=kind,
-        key=key,
-        account=account,
-        payload=seal(ports.settings.secret_key, "outbox", payload),
-        created_at=moment,
-        next_try_at=moment + delay + (HEAD_START if head_start else 0),
-    ).on_conflict_ignore().execute()
+    return {
+        "kind": kind,
+        "key": key,
+        "account": account,
+        "payload": seal(ports.settings.secret_key, "outbox", payload),
+        "created_at": moment,
+        "next_try_at": moment + delay + (HEAD_START if head_start else 0),
+    }
+
+
+def put_all(rows: list[dict]) -> None:
+    """Write several items in one statement, within the caller's transaction."""
+    if rows:
+        OutboxItem.insert_many(rows).on_conflict_ignore().execute()
 
 
 def find(key: str) -> OutboxItem:
@@ -78,10 +106,10 @@ def deliver(ports: Ports, item: OutboxItem) -> bool:
     item = OutboxItem.get_by_id(item.id)
     try:
         HANDLERS[item.kind](ports, item, unseal(ports.settings.secret_key, "outbox", item.payload))
-    except (MailServerUnavailable, MailerUnavailable) as failure:
+    except (MailServerUnavailable, MailerUnavailable, SmsUnavailable) as failure:
         _try_later(item, str(failure))
         return False
-    except (MessageRefused, InvalidToken) as failure:
+    except (MessageRefused, SmsRefused, InvalidToken) as failure:
         _give_up(item, str(failure) or "The secret key has changed since this was written.")
         return False
     except Exception:

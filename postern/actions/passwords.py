@@ -23,6 +23,7 @@ class Consequences:
     """What ends when the person logs out from everywhere."""
 
     browsers: int
+    webmails: list[sessions.InWebmail]
     programs: list[Connection]
     programs_unknown: bool
     devices: list[Device]
@@ -84,11 +85,11 @@ def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counte
     return guesses
 
 
-def consequences(ports: Ports, actor: Actor) -> Consequences:
+def consequences(ports: Ports, account: Account) -> Consequences:
     """What logging out from everywhere would end now."""
-    connected = connections.of(ports, actor.account)
-    browsers, devices_known = len(sessions.living(actor.account)), list(actor.account.devices)
-    return Consequences(browsers, connected.by_own_password, connected.unknown, devices_known)
+    connected = connections.of(ports, account)
+    browsers, in_webmails = len(sessions.living(account)), sessions.in_webmails(account)
+    return Consequences(browsers, in_webmails, connected.by_own_password, connected.unknown, list(account.devices))
 
 
 def change(

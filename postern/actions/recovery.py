@@ -111,8 +111,7 @@ def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: st
         raise links.void()
     is_invited = account.state == Account.PENDING
     if link.purpose in links.OPENS_ACCOUNT:
-        account.state = Account.ACTIVE
-        account.save(only=[Account.state])
+        account.put_into_state(Account.ACTIVE)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     audit.record(actor, f"link:password:{link.purpose}", account)
@@ -146,8 +145,7 @@ def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> list
 
 
 def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> list[OutboxItem | None]:
-    account.state = Account.LOCKED
-    account.save(only=[Account.state])
+    account.put_into_state(Account.LOCKED)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))

@@ -1,12 +1,22 @@
 """Signed-in browsers: each a row that decides; the cookie holds only its token."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from postern.actions import audit, connections
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.ports import Ports
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, KnownBrowser, OutboxItem, WebSession, now, transactional
+from postern.models import (
+    Account,
+    KnownBrowser,
+    OutboxItem,
+    Webmail,
+    WebmailCredential,
+    WebSession,
+    now,
+    transactional,
+)
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 # A password that was given so lately need not be given again for a dangerous action.
@@ -14,6 +24,31 @@ RECENT_PASSWORD = 5 * MINUTE
 # Being seen is written down at most this often: reading a page need not write.
 SEEN_EVERY = 30
 BROWSER_REMEMBERED = 180 * DAY
+
+
+@dataclass(frozen=True)
+class InWebmail:
+    """Somebody's session in a webmail, as the list of sessions shows it: what it opens the mailbox with, if that is not
+    the password itself, and the frames of ours that it began."""
+
+    webmail: Webmail
+    credential: WebmailCredential | None
+    keeps_password: bool
+    browsers: list[WebSession]
+
+    @property
+    def host(self) -> str:
+        """How people know the webmail."""
+        return self.webmail.origin.partition("://")[2]
+
+    @property
+    def seen(self) -> WebSession | WebmailCredential:
+        """What tells the browser and where it is."""
+        return self.browsers[0] if self.browsers else self.credential
+
+    @property
+    def used_at(self) -> int:
+        return self.browsers[0].seen_at if self.browsers else self.credential.created_at
 
 
 @dataclass(frozen=True)
@@ -43,8 +78,11 @@ def is_alive(session: WebSession, account: Account) -> bool:
     )
 
 
-def start(account: Account, address: str, user_agent: str, password_given: bool = True) -> tuple[WebSession, str]:
-    """A new session and the token for its cookie, within the caller's transaction."""
+def start(
+    account: Account, address: str, user_agent: str, password_given: bool = True, **begun_by: object
+) -> tuple[WebSession, str]:
+    """A new session and the token for its cookie, within the caller's transaction. `begun_by`: the `webmail` that
+    handed its person over, and its `webmail_session`."""
     token = new_token()
     session = WebSession.create(
         account=account,
@@ -52,6 +90,7 @@ def start(account: Account, address: str, user_agent: str, password_given: bool 
         password_at=now() if password_given else 0,
         address=address,
         user_agent=user_agent[:USER_AGENT_LENGTH],
+        **begun_by,
     )
     return session, token
 
@@ -95,6 +134,28 @@ def living(account: Account) -> list[WebSession]:
     ]
 
 
+def in_webmails(account: Account) -> list[InWebmail]:
+    """The account's sessions in webmails, the one used last first."""
+    credentials = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
+    credentials = credentials.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
+    known = {(each.webmail_id, each.webmail_session): each for each in credentials}
+    browsers: dict[tuple[int, str], list[WebSession]] = {}
+    for session in living(account):
+        if session.webmail_id is not None:
+            browsers.setdefault((session.webmail_id, session.webmail_session), []).append(session)
+    alive = {key: credential for key, credential in known.items() if credential.is_alive}
+    found = [
+        InWebmail(
+            (browsers[key][0] if key in browsers else alive[key]).webmail,
+            alive.get(key),
+            key not in known,
+            browsers.get(key, []),
+        )
+        for key in {**browsers, **alive}
+    ]
+    return sorted(found, key=lambda each: each.used_at, reverse=True)
+
+
 @transactional
 def sign_out(actor: Actor) -> None:
     """End the session that is acting."""
@@ -104,8 +165,9 @@ def sign_out(actor: Actor) -> None:
 
 @transactional
 def end(actor: Actor, session: WebSession) -> None:
-    """End one of the actor's own sessions."""
+    """End one of the actor's own sessions, and those that the same session of a webmail began."""
     audit.record(actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    end_of_webmail(session)
     WebSession.delete().where(WebSession.id == session.id).execute()
 
 
@@ -134,11 +196,35 @@ def _end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> Ou
 
 
 def end_all(account: Account, keep: WebSession | None = None) -> int:
-    """End the account's browser sessions but `keep`, within the caller's transaction; how many there were."""
+    """End the account's browser sessions but `keep`, and what webmails open its mailbox with but the webmail that
+    `keep` stands in, within the caller's transaction; how many browsers there were."""
     others = WebSession.account == account
+    credentials = (WebmailCredential.account == account) & WebmailCredential.ended_at.is_null()
     if keep is not None:
         others &= WebSession.id != keep.id
+        credentials &= ~_are_of(WebmailCredential, keep)
+    WebmailCredential.update(ended_at=now()).where(credentials).execute()
     return WebSession.delete().where(others).execute()
+
+
+def end_of_webmail(other: WebSession | WebmailCredential) -> None:
+    """End the browser sessions that the same session of a webmail began, within the caller's transaction."""
+    WebSession.delete().where(WebSession.account == other.account_id, _are_of(WebSession, other)).execute()
+
+
+def _are_of(table: type[WebSession] | type[WebmailCredential], other: WebSession | WebmailCredential):
+    """The condition that rows are of the same webmail's same session; of none, where the other has no webmail."""
+    return (table.webmail == (other.webmail_id or 0)) & (table.webmail_session == other.webmail_session)
+
+
+def end_all_of(accounts: Sequence[Account]) -> None:
+    """End every browser session of these accounts and what webmails open their mailboxes with, and no browser of theirs
+    counts as known any more, within the caller's transaction."""
+    ids = [account.id for account in accounts]
+    alive = WebmailCredential.ended_at.is_null()
+    WebmailCredential.update(ended_at=now()).where(WebmailCredential.account.in_(ids), alive).execute()
+    WebSession.delete().where(WebSession.account.in_(ids)).execute()
+    KnownBrowser.delete().where(KnownBrowser.account.in_(ids)).execute()
 
 
 def remember_browser(account: Account, token: str | None) -> str:

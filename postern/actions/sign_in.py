@@ -1,6 +1,7 @@
 """Signing in with login and password."""
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from postern.actions import audit, passwords, sessions, throttle
@@ -44,13 +45,26 @@ def sign_in(ports: Ports, actor: Actor, login: object, password: object, browser
     login = canonical_login(login)
     account = Account.by_login(login)
     counters = _counters(login, account, actor.address, browser)
+    prove(ports, actor, account, password, counters)
+    return _commit(actor, account, browser, counters)
+
+
+def prove(
+    ports: Ports,
+    actor: Actor,
+    account: Account | None,
+    password: object,
+    counters: list[Counter],
+    admits: Callable[[Account], bool] = lambda _account: True,
+) -> None:
+    """Count an attempt and see whether it is right: whether this is the account's password, and it may come in, here
+    (`admits`) as anywhere. Raises what `sign_in` raises. Who was right `settle`s."""
     throttle.attempt(counters)
     right = passwords.verify(ports.settings, account.password_hash if account else None, password)
-    if not right or not account.may_enter:
+    if not right or not account.may_enter or not admits(account):
         _note_failure(actor, account)
         raise wrong()
     passwords.renew_hash(ports.settings, account, password)
-    return _commit(actor, account, browser, counters)
 
 
 def _counters(login: str, account: Account | None, address: str, browser: str | None) -> list[Counter]:
@@ -62,16 +76,22 @@ def _counters(login: str, account: Account | None, address: str, browser: str | 
 
 @transactional
 def _commit(actor: Actor, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
-    own, *shared = counters
-    throttle.forgive([own])
-    throttle.take_back(shared)
+    settle(counters)
     session, token = sessions.start(account, actor.address, actor.user_agent)
-    _refuse_if_changed(account)
+    refuse_if_changed(account)
     audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
     return SignedIn(session, token, sessions.remember_browser(account, browser))
 
 
-def _refuse_if_changed(account: Account) -> None:
+def settle(counters: list[Counter]) -> None:
+    """Who was right takes the attempt back, within the caller's transaction; on the first counter, which is its own,
+    the failures before as well."""
+    own, *shared = counters
+    throttle.forgive([own])
+    throttle.take_back(shared)
+
+
+def refuse_if_changed(account: Account) -> None:
     """While the password was being verified it may have been changed, or the account locked, and every session ended.
     Read after the session's row was written, which waits for whoever is changing the account."""
     present = Account.get_by_id(account.id)

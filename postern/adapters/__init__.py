@@ -1,11 +1,13 @@
 """The outside world, one file per port; `build` wires them by the settings."""
 
 from postern.actions.ports import Ports
-from postern.adapters.demo_mail import DemoMailer
+from postern.adapters.archive import EncryptedArchives
+from postern.adapters.demo_mail import DemoMailer, DemoSms
 from postern.adapters.dovecot import DoveadmMailServer
 from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryMailServer, NoBreachedPasswords
+from postern.adapters.memory import MemoryMailServer, NoBreachedPasswords, NoSms
 from postern.adapters.pwned import PwnedPasswords
+from postern.adapters.sms import HttpSms, KannelSms
 from postern.adapters.smtp import SmtpMailer
 from postern.settings import Settings
 
@@ -18,6 +20,8 @@ def build(settings: Settings) -> Ports:
         mailer=_mailer(settings),
         letters=TemplateLetters(settings),
         breaches=PwnedPasswords(settings.pwned_passwords_url) if settings.pwned_passwords else NoBreachedPasswords(),
+        archiver=EncryptedArchives(settings.archive_fonts),
+        sms=_sms(settings),
     )
 
 
@@ -31,3 +35,11 @@ def _mailer(settings: Settings):
     if settings.keeps_mail:
         return DemoMailer(settings.instance / "demo-mail")
     return SmtpMailer(settings.smtp_url, settings.mail_from)
+
+
+def _sms(settings: Settings):
+    if settings.keeps_sms:
+        return DemoSms(settings.instance / "demo-sms")
+    if not settings.has_sms:
+        return NoSms()
+    return KannelSms(settings) if settings.sms_url.startswith("kannel") else HttpSms(settings)

@@ -1,20 +1,18 @@
-"""The demo's mailer: keeps mail in the instance directory, where /outbox shows it."""
+"""The demo's mailer and its phone: what is sent stays in the instance directory, where /outbox shows it."""
 
 import mailbox
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import formatdate
 from pathlib import Path
 
 
-class DemoMailer:
-    """A mailer that puts every message into a Maildir."""
+class Kept:
+    """A Maildir of messages."""
 
     def __init__(self, directory: Path):
         self._maildir = mailbox.Maildir(directory, factory=None, create=True)
-
-    def send(self, message: EmailMessage, recipient: str) -> None:
-        self._maildir.add(message)
 
     def messages(self) -> list[EmailMessage]:
         """What was sent, the newest first."""
@@ -22,3 +20,23 @@ class DemoMailer:
             message_from_bytes(self._maildir.get_bytes(key), policy=default)
             for key in sorted(self._maildir.keys(), reverse=True)
         ]
+
+
+class DemoMailer(Kept):
+    """A mailer that keeps every message."""
+
+    def send(self, message: EmailMessage, recipient: str) -> None:
+        self._maildir.add(message)
+
+
+class DemoSms(Kept):
+    """An SMS gateway that keeps every text message, as a letter without a subject."""
+
+    def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
+        message = EmailMessage()
+        message["To"], message["Date"] = to, formatdate()
+        message.set_content(text)
+        self._maildir.add(message)
+
+    def check(self) -> None:
+        """It is always there."""

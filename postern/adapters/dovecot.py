@@ -3,49 +3,56 @@
 One POST brings one or more commands, such as `[["kick", {"mask": ["anna@example.org"]}, "tag"]]`; each is answered by
 `doveadmResponse` with the result or by `error` with doveadm's exit code (sysexits.h).
 
-How sessions are told apart: on 2.3 those of a collaborator or a device have names of their own (`anna@example.org/c4`,
-`anna@example.org/d17`, `anna@example.org/c4/d18`), on 2.4 every session has the mailbox's name and carries such a name
-in the field `user_device`, with the number 0 for an own password. The generated configuration sees to that.
+How sessions are told apart: on 2.3 those of a collaborator, a device or a webmail have names of their own
+(`anna@example.org/c4`, `anna@example.org/d17`, `anna@example.org/c4/d18`, `anna@example.org/w12`), on 2.4 every session
+has the mailbox's name and carries such a name in the field `user_device`, `anna@example.org/d0` for an own password.
+The generated configuration sees to that.
 """
 
 import base64
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 import requests
 
-from postern.actions.ports import Connection, MailServerUnavailable
+from postern.actions.ports import Connection, MailServerUnavailable, Quota
 
 # Together the 2 seconds that somebody who watches the page can be asked to wait. Looking up a host's name comes on top:
 # give POSTERN_DOVEADM_URL an IP address.
 CONNECT_SECONDS = 0.8
 ANSWER_SECONDS = 1.2
 
+KILOBYTE = 1024
+Connected = Callable[[str], list[Connection]]
+
 NO_USER = 67
 NOBODY_CONNECTED = 68
 
 
 class Sessions23:
-    """Sessions of Dovecot 2.3, where a device's have a name of their own."""
+    """Sessions of Dovecot 2.3, where a device's and a webmail's have names of their own."""
 
     def listed(self, login: str) -> list[dict]:
         """The masks that together find every session of a login."""
-        return [{"mask": [login]}, {"mask": [f"{login}/d*"]}]
+        return [{"mask": [login]}, {"mask": [f"{login}/w*"]}, {"mask": [f"{login}/d*"]}]
 
-    def ended(self, login: str, device_id: int) -> dict:
-        """The mask of one password's sessions."""
-        return {"mask": [_session_name(login, device_id) if device_id else login]}
+    def ended(self, name: str) -> dict:
+        """The mask of the sessions of one device or one webmail's session."""
+        return {"mask": [name]}
 
-    def all_ended(self, login: str, connected: Callable[[str], list[Connection]]) -> list[dict]:
+    def own_ended(self, login: str, connected: Connected) -> list[dict]:
+        """The masks of the sessions of the own password, and of webmails in its place."""
+        return self.listed(login)[:2]
+
+    def all_ended(self, login: str, connected: Connected) -> list[dict]:
         """The masks of every session of a login."""
         return self.listed(login)
 
-    def device_id(self, row: dict, login: str) -> int | None:
-        """Whose session this is: a device's, the own password's (0), or another login's (None)."""
-        name = row.get("username")
-        return 0 if name == login else _device_id(name, login)
+    def name(self, row: dict, login: str) -> object:
+        """The name that tells whose session this is."""
+        return row.get("username")
 
 
 class Sessions24:
@@ -54,15 +61,19 @@ class Sessions24:
     def listed(self, login: str) -> list[dict]:
         return [{"mask": [_mailbox_of(login)]}]
 
-    def ended(self, login: str, device_id: int) -> dict:
-        return {"mask": [_session_name(login, device_id)], "passdbField": "user_device"}
+    def ended(self, name: str) -> dict:
+        return {"mask": [name], "passdbField": "user_device"}
 
-    def all_ended(self, login: str, connected: Callable[[str], list[Connection]]) -> list[dict]:
+    def own_ended(self, login: str, connected: Connected) -> list[dict]:
+        webmails = {_name_of(each) for each in connected(login) if each.credential_id}
+        return [self.ended(name) for name in (f"{login}/d0", *sorted(webmails))]
+
+    def all_ended(self, login: str, connected: Connected) -> list[dict]:
         # By the mailbox's name its collaborators would be cut as well.
-        return [self.ended(login, device_id) for device_id in sorted({each.device_id for each in connected(login)})]
+        return [self.ended(name) for name in sorted({_name_of(each) for each in connected(login)})]
 
-    def device_id(self, row: dict, login: str) -> int | None:
-        return _device_id(row.get("user_device"), login) if row.get("username") == _mailbox_of(login) else None
+    def name(self, row: dict, login: str) -> object:
+        return row.get("user_device") if row.get("username") == _mailbox_of(login) else None
 
 
 class DoveadmMailServer:
@@ -80,22 +91,30 @@ class DoveadmMailServer:
             return []
         answers = self._ask("who", [{**mask, "separateConnections": True} for mask in self._sessions.listed(login)])
         rows = [row for answer in answers for row in self._rows(answer)]
-        keys = [(self._sessions.device_id(row, login), row.get("service", ""), row.get("ip", "")) for row in rows]
+        keys = [
+            (_password_of(self._sessions.name(row, login), login), row.get("service", ""), row.get("ip", ""))
+            for row in rows
+        ]
         counted = Counter(key for key in keys if key[0] is not None)
         return [
-            Connection(user=login, protocol=protocol, address=address, count=count, device_id=device_id)
-            for (device_id, protocol, address), count in sorted(counted.items())
+            Connection(login, protocol, address, count, *password)
+            for (password, protocol, address), count in sorted(counted.items())
         ]
 
-    def end_connections(self, login: str, device_id: int | None = 0, address: str = "") -> None:
-        """Cut connections of this login: those of its own password (0), of one device, or all of them (None); with an
+    def end_connections(self, login: str, device_id: int | None = 0, address: str = "", credential_id: int = 0) -> None:
+        """Cut connections of this login: those of its own password (0) with those that webmails opened in its place, of
+        one device, or all of them (None); with a credential's number only those of that session of a webmail, with an
         address only those that come from there. Nobody being connected is success."""
         if not _can_be_connected(login) or (address and not _is_address(address)):
             return
-        if device_id is None:
-            masks = self._sessions.all_ended(login, self.connections)
+        if credential_id:
+            masks = [self._sessions.ended(f"{login}/w{credential_id}")]
+        elif device_id:
+            masks = [self._sessions.ended(f"{login}/d{device_id}")]
         else:
-            masks = [self._sessions.ended(login, device_id)]
+            masks = (self._sessions.all_ended if device_id is None else self._sessions.own_ended)(
+                login, self.connections
+            )
         from_there = [{**mask, "mask": [*mask["mask"], address]} for mask in masks] if address else masks
         self._ask("kick", from_there, accepting=NOBODY_CONNECTED)
 
@@ -112,6 +131,21 @@ class DoveadmMailServer:
         if not isinstance(answer, dict) or not isinstance(answer.get(address), dict):
             raise self._not_understood()
         return answer[address]
+
+    def quotas(self, addresses: Sequence[str]) -> dict[str, Quota]:
+        """What each of these mailboxes holds, whole kilobytes as Dovecot counts them; without those unknown to it."""
+        known = [address for address in addresses if _can_be_connected(address)]
+        answers = self._ask("quotaGet", [{"user": address} for address in known], accepting=NO_USER)
+        found = zip(known, answers, strict=True)
+        return {address: self._quota(self._rows(rows)) for address, rows in found if rows is not None}
+
+    def _quota(self, rows: list[dict]) -> Quota:
+        """Of the roots of a mailbox the one that limits storage; a mailbox without any is not counted."""
+        row = next((each for each in rows if each.get("type") == "STORAGE"), {"value": "0", "limit": "-"})
+        try:
+            return Quota(KILOBYTE * int(row["value"]), 0 if row["limit"] == "-" else KILOBYTE * int(row["limit"]))
+        except (KeyError, ValueError, TypeError) as error:
+            raise self._not_understood() from error
 
     def version(self) -> str:
         """ "2.3" or "2.4": the API does not tell, but 2.4 did away with the director's commands."""
@@ -187,14 +221,21 @@ def _mailbox_of(login: str) -> str:
     return login.partition("/")[0]
 
 
-def _session_name(login: str, device_id: int) -> str:
-    return f"{login}/d{device_id}"
+def _name_of(connection: Connection) -> str:
+    kind, number = ("w", connection.credential_id) if connection.credential_id else ("d", connection.device_id)
+    return f"{connection.user}/{kind}{number}"
 
 
-def _device_id(name: object, login: str) -> int | None:
-    """The number in a device's session name, if it is one of this login."""
-    owner, _, number = str(name).rpartition("/d")
-    return int(number) if owner == login and number.isdecimal() else None
+def _password_of(name: object, login: str) -> tuple[int, int] | None:
+    """The numbers of device and webmail's credential in a session's name, both 0 for the own password; None when it is
+    not one of this login."""
+    if name == login:
+        return 0, 0
+    owner, _, own = str(name).rpartition("/")
+    kind, number = own[:1], own[1:]
+    if owner != login or kind not in ("d", "w") or not number.isdecimal():
+        return None
+    return (int(number), 0) if kind == "d" else (0, int(number))
 
 
 def _is_network(text: str) -> bool:

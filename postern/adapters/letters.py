@@ -22,13 +22,13 @@ class TemplateLetters:
         self._environments: dict[str, Environment] = {}
 
     def write(self, name: str, language: str, facts: Mapping[str, object]) -> Letter:
-        environment = self._environment(language or self._settings.default_language)
-        parts = (
-            environment.get_template(f"{name}/{part}").render(facts).strip()
-            for part in ("subject.txt", "body.txt", "body.html")
-        )
-        subject, text, html = parts
+        parts = ("subject.txt", "body.txt", "body.html")
+        subject, text, html = (self.part(name, part, language, facts) for part in parts)
         return Letter(" ".join(subject.split()), text + "\n", html + "\n")
+
+    def part(self, name: str, part: str, language: str, facts: Mapping[str, object]) -> str:
+        environment = self._environment(language or self._settings.default_language)
+        return environment.get_template(f"{name}/{part}").render(facts).strip()
 
     def _environment(self, language: str) -> Environment:
         if language not in self._environments:

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from postern import models
 from postern.actions import sessions
 from postern.actions.actor import Actor
+from postern.actions.ports import Ports
 from postern.models import Account
-from tests.conftest import ADDRESS, BROWSER
+from tests.actions.office import NAMES, Office
+from tests.conftest import ADDRESS, BROWSER, People
 
 LONGEST_WAIT = 30
 
@@ -40,6 +43,21 @@ def at_the_same_instant(*calls: Callable[[], object]) -> list[object]:
         thread.join(LONGEST_WAIT)
     assert not any(thread.is_alive() for thread in threads)
     return outcomes
+
+
+@pytest.fixture
+def office(ports: Ports, people: People, manager: Account) -> Office:
+    """A manager of three mailboxes on a host that has a gateway for text messages."""
+    for name in NAMES:
+        people.add(name)
+    with_gateway = replace(ports, settings=replace(ports.settings, sms_url="demo:"))
+    return Office(with_gateway, people.domain, acting(manager))
+
+
+@pytest.fixture
+def mara(office: Office) -> Actor:
+    """The manager, who acts."""
+    return office.actor
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from postern import adapters
-from postern.actions.ports import Connection, MailServerUnavailable
+from postern.actions.ports import Connection, MailServerUnavailable, Quota
 from postern.adapters.dovecot import DoveadmMailServer
 from tests.mailhost.accounts import Accounts
 from tests.mailhost.servers import (
@@ -121,30 +121,45 @@ def test_what_dovecots_user_database_says(dovecot, server):
     assert server.user("nobody@example.org") is None
 
 
+def test_what_mailboxes_hold(server):
+    found = server.quotas([ANNA, "nobody@example.org", BORIS, "*"])
+    assert found == {ANNA: Quota(0, 1024 * 1024), BORIS: Quota(0, 0)}
+    assert server.quotas([]) == {}
+
+
+@pytest.mark.parametrize("row", [{"value": "x", "limit": "-"}, {"limit": "-"}, {"value": None, "limit": "1"}], ids=str)
+def test_a_quota_that_is_no_number_is_not_taken_for_one(row):
+    rows = [{"root": "User quota", "type": "STORAGE", **row}]
+    with (
+        answering(200, json.dumps([["doveadmResponse", rows, "postern"]])) as url,
+        pytest.raises(MailServerUnavailable),
+    ):
+        DoveadmMailServer(url, "key").quotas([ANNA])
+
+
 def test_the_version(server):
     assert server.version() == "2.3"
 
 
-# --- the sessions of devices ---
+# --- the sessions of devices and webmails ---
 
 
-def test_a_device_is_listed_and_ended_in_one_request_each(dovecot):
+def test_devices_and_webmails_are_listed_and_ended_in_one_request_each(dovecot):
     """What Dovecot 2.3 does with it is tested in tests/mailhost."""
-    with answering(200, json.dumps([["doveadmResponse", [], "postern"]] * 2), asked := []) as url:
+    with answering(200, json.dumps([["doveadmResponse", [], "postern"]] * 3), asked := []) as url:
         server = DoveadmMailServer(url, "key")
         server.connections(ANNA)
         server.end_connections(ANNA, None)
-    listing, ending = asked
-    assert [parameters["mask"] for _, parameters, _ in listing] == [[ANNA], [f"{ANNA}/d*"]]
-    assert [parameters["mask"] for _, parameters, _ in ending] == [[ANNA], [f"{ANNA}/d*"]]
+    for command in asked:
+        assert [parameters["mask"] for _, parameters, _ in command] == [[ANNA], [f"{ANNA}/w*"], [f"{ANNA}/d*"]]
 
 
 @pytest.mark.parametrize(
     ("arguments", "parameters"),
     [
-        ((0,), {"mask": [f"{ANNA}/d0"], "passdbField": "user_device"}),
         ((17,), {"mask": [f"{ANNA}/d17"], "passdbField": "user_device"}),
         ((17, "192.0.2.1"), {"mask": [f"{ANNA}/d17", "192.0.2.1"], "passdbField": "user_device"}),
+        ((0, "", 12), {"mask": [f"{ANNA}/w12"], "passdbField": "user_device"}),
     ],
 )
 def test_2_4_is_told_by_a_field_whose_sessions_to_end(dovecot, arguments, parameters):
@@ -160,32 +175,42 @@ def row(username: str, device: str, address: str = "192.0.2.1") -> dict:
 
 
 @pytest.mark.parametrize(
-    ("login", "names"), [(ANNA, ["d0", "d17"]), (f"{ANNA}/c4", ["c4/d0", "c4/d18"]), (f"{ANNA}/c5", [])]
+    ("login", "device_id", "names"),
+    [
+        (ANNA, None, ["d0", "d17", "w12"]),
+        (ANNA, 0, ["d0", "w12"]),
+        (f"{ANNA}/c4", None, ["c4/d0", "c4/d18", "c4/w13"]),
+        (f"{ANNA}/c4", 0, ["c4/d0", "c4/w13"]),
+        (f"{ANNA}/c5", None, []),
+    ],
 )
-def test_2_4_ends_all_sessions_of_a_login_and_nobody_elses(login, names):
+def test_2_4_ends_the_sessions_of_a_login_and_nobody_elses(login, device_id, names):
     """A mailbox and its collaborators share one name there."""
-    sessions = [row(ANNA, f"{ANNA}/{name}") for name in ("d0", "d17", "c4/d0", "c4/d18", "c44/d0")]
+    own_names = ("d0", "d17", "w12", "c4/d0", "c4/d18", "c4/w13", "c44/d0", "c44/w14")
+    sessions = [row(ANNA, f"{ANNA}/{name}") for name in own_names]
     with answering(200, json.dumps([["doveadmResponse", sessions, "postern"]]), asked := []) as url:
         server = DoveadmMailServer(url, "key", "2.4")
         with contextlib.suppress(MailServerUnavailable):  # one canned answer serves both questions
-            server.end_connections(login, None)
+            server.end_connections(login, device_id)
     assert [parameters["mask"] for command in asked[1:] for _, parameters, _ in command] == [
         [f"{ANNA}/{name}"] for name in names
     ]
 
 
-def test_2_4_lists_the_device_in_a_field():
+def test_2_4_lists_device_and_webmail_in_a_field():
     rows = [
         row(ANNA, f"{ANNA}/d17"),
         row(ANNA, f"{ANNA}/d0"),
         row(ANNA, f"{ANNA}/d17"),
         row(ANNA, f"{ANNA}/d17", "192.0.2.2"),
+        row(ANNA, f"{ANNA}/w12"),
         row(BORIS, f"{BORIS}/d3"),
         row(ANNA, ""),
     ]
     with answering(200, json.dumps([["doveadmResponse", rows, "postern"]])) as url:
         assert DoveadmMailServer(url, "key", "2.4").connections(ANNA) == [
             Connection(ANNA, "imap", "192.0.2.1", 1, 0),
+            Connection(ANNA, "imap", "192.0.2.1", 1, 0, 12),
             Connection(ANNA, "imap", "192.0.2.1", 2, 17),
             Connection(ANNA, "imap", "192.0.2.2", 1, 17),
         ]
@@ -200,6 +225,7 @@ def every_question(server: DoveadmMailServer):
         lambda: server.end_connections(ANNA),
         lambda: server.end_connections(ANNA, 0, HOST),
         lambda: server.user(ANNA),
+        lambda: server.quotas([ANNA]),
         server.version,
     )
 
@@ -249,13 +275,13 @@ def test_a_listener_that_never_answers():
 def test_an_answer_that_is_none_is_not_taken_for_success(status, body, sentence):
     with answering(status, body) as url:
         server = DoveadmMailServer(url, "key")
-        for question in (lambda: server.connections(ANNA), lambda: server.user(ANNA)):
+        for question in (lambda: server.connections(ANNA), lambda: server.user(ANNA), lambda: server.quotas([ANNA])):
             with pytest.raises(MailServerUnavailable, match=sentence):
                 question()
 
 
 def test_the_error_of_a_command_is_told():
-    failed = json.dumps([["error", {"type": "exitCode", "exitCode": 75}, "postern"]])
+    failed = json.dumps([["error", {"type": "exitCode", "exitCode": 75}, "postern"]] * 2)
     with answering(200, failed) as url, pytest.raises(MailServerUnavailable, match="could not do “kick”: exitCode 75"):
         DoveadmMailServer(url, "key").end_connections(ANNA)
 

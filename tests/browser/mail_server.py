@@ -16,7 +16,7 @@ class Connected:
 
 
 class MailServer:
-    """Answers `who` and `kick` on a free loopback port; with `is_down` it answers nobody."""
+    """Answers `who`, `kick` and `quotaGet` on a free loopback port; with `is_down` it answers nobody."""
 
     def __init__(self):
         self.connected: list[Connected] = []
@@ -40,6 +40,8 @@ class MailServer:
 
     def answer(self, command: str, parameters: dict, tag: str) -> list:
         """The answer to one command of a request; a mask is a login, and perhaps the address it comes from."""
+        if command == "quotaGet":
+            return ["doveadmResponse", [{"type": "STORAGE", "value": "1024", "limit": "-"}], tag]
         login, *addresses = parameters["mask"]
         matching = [
             each for each in self.connected if each.login == login and (not addresses or each.address in addresses)

@@ -51,7 +51,7 @@ class Panel:
                 "PORT": str(self.port),
                 "POSTERN_INSTANCE": str(directory),
                 "POSTERN_BASE_URL": self.url,
-                "POSTERN_WEBMAIL_ORIGINS": webmail.origin,
+                "POSTERN_WEBMAIL_ORIGINS": f"{webmail.origin} {webmail.far_origin}",
                 "POSTERN_DEMO": "yes",
                 "POSTERN_DEMO_PASSWORD": PASSWORD,
                 "POSTERN_DOVEADM_URL": mail_server.url,

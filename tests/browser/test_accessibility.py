@@ -25,11 +25,11 @@ FOR_ACCOUNTS = {
 # Each has a test of its own below.
 BEHIND_LINKS = ("links.password", "links.not_me")
 # Redirections, files, what programs read, and the dialog's content, which is looked at with its page.
-# Devices, invitations and collaborations are looked at by tests of their own, which know how to get there.
+# Devices, invitations, collaborations and hand-offs are looked at by tests of their own, which know how to get there.
 NO_PAGES = (
     "home", "static", "panel.", "discovery.", "account.everywhere", "account.show_permissions",
-    "collaborations.", "devices.", "invitations.", "set_up.",
-    "links.not_my_device",
+    "collaborations.", "devices.", "invitations.", "set_up.", "password_changes.", "demo.attachment", "services.",
+    "links.not_my_device", "handoff.", "offboarding.", "user_imports.", "account.export_activity",
 )  # fmt: skip
 
 

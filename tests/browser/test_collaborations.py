@@ -95,7 +95,7 @@ def test_the_whole_life_of_a_collaborator(owner: Page, other: Page, person: Pers
     says(owner)
     assert owner.get_by_role("row").filter(has_text=login).count() == 0
     owner.goto("/account/activity")
-    expect(owner.get_by_text("A collaborator was removed")).to_be_visible()
+    expect(owner.get_by_role("rowheader", name="A collaborator was removed")).to_be_visible()
 
 
 def test_details_resend_and_other_permissions(owner: Page, other: Page, person: Person):

@@ -1,7 +1,5 @@
 """What goes wrong in a person's browser: lost connections, second tabs, impatience."""
 
-import re
-
 from playwright.sync_api import expect
 
 from .people import EVERYWHERE, current_field, enter, fill_in, is_signed_out, new_field, press, says, sign_in
@@ -79,12 +77,6 @@ def test_a_second_tab_after_logging_out_everywhere(any_page, panel, person):
     assert panel.events(person, "web:password:changed") == 0
     enter_again = second.get_by_role("heading", name="Sign in").or_(second.locator("#flashes .flash"))
     expect(enter_again.first).to_be_visible()
-
-
-def test_a_session_that_ended_is_noticed_while_typing(signed_in, panel, person):
-    panel.end_sessions(person)
-    new_field(signed_in).press_sequentially("abc")
-    signed_in.wait_for_url(re.compile("/sign-in"))
 
 
 def test_a_mail_server_that_does_not_answer_delays_nothing_but_the_cut(any_page, person, mail_server):

@@ -89,6 +89,11 @@ class ServedPanel:
         """uWSGI's processes that answer requests."""
         return [child for child in _children(self._master.pid) if b"flask" not in _command(child)]
 
+    def worker_process(self) -> int:
+        """The process that delivers, and changes passwords of several mailboxes."""
+        # uWSGI starts it through a shell.
+        return [each for each in _descendants(self._master.pid) if b"flask" in _command(each)][-1]
+
     def kill_web_process(self, number: int) -> None:
         """`kill -9` one process that answers requests; uWSGI begins another one in its place."""
         processes = self.web_processes()

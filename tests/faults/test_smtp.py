@@ -10,7 +10,7 @@ from flask import Flask
 from postern import worker
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryMailServer, NoBreachedPasswords
+from postern.adapters.memory import MemoryArchiver, MemoryMailServer, MemorySms, NoBreachedPasswords
 from postern.adapters.smtp import SmtpMailer
 from postern.models import Account, OutboxItem
 from postern.settings import Settings
@@ -31,7 +31,8 @@ def sink() -> MailSink:
 @pytest.fixture
 def ports(settings: Settings, sink: MailSink) -> Ports:
     mailer = SmtpMailer(sink.url, settings.mail_from)
-    return Ports(settings, MemoryMailServer(), mailer, TemplateLetters(settings), NoBreachedPasswords())
+    letters, breaches = TemplateLetters(settings), NoBreachedPasswords()
+    return Ports(settings, MemoryMailServer(), mailer, letters, breaches, MemoryArchiver(), MemorySms())
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.dovecot import DoveadmMailServer
 from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryMailer, NoBreachedPasswords
+from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemorySms, NoBreachedPasswords
 from postern.models import Account
 from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from tests.mailhost.servers import (
@@ -142,6 +142,8 @@ def running_mail_host(database_url: str, server: MariaDB | None, instance: Path)
             MemoryMailer(),
             TemplateLetters(settings),
             NoBreachedPasswords(),
+            MemoryArchiver(),
+            MemorySms(),
         )
         with (
             Dovecot(settings, REFUSE_QUICKLY) as dovecot,

@@ -76,18 +76,18 @@ def wait_until(condition, what: str, seconds: float = START_SECONDS) -> None:
         time.sleep(0.02)
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if not path:
         raise RuntimeError(f"{name} is not installed: run scripts/setup test")
     return path
 
 
-def _as_root(*command: str) -> list[str]:
+def as_root(*command: str) -> list[str]:
     return list(command) if IS_ROOT else ["sudo", "-n", *command]
 
 
-def _directory(purpose: str) -> Path:
+def new_directory(purpose: str) -> Path:
     """A short path (Unix sockets have 108 characters) that servers' own users may pass through."""
     directory = Path(tempfile.mkdtemp(prefix=f"postern-{purpose}-", dir="/tmp"))
     directory.chmod(0o755)
@@ -102,7 +102,7 @@ class MariaDB:
 
     def __init__(self):
         self.port = free_port()
-        self.directory = _directory("mariadb")
+        self.directory = new_directory("mariadb")
         self.data = self.directory / "data"
         self.socket = self.directory / "s"
         self.log = self.directory / "log"
@@ -126,7 +126,7 @@ class MariaDB:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [_program("mariadbd"), *self._options()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [program("mariadbd"), *self._options()], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
         wait_until(self._answers, "MariaDB answers")
 
@@ -159,7 +159,7 @@ class MariaDB:
             shutil.chown(self.directory, "mysql")
         subprocess.run(
             [
-                _program("mariadb-install-db"),
+                program("mariadb-install-db"),
                 "--no-defaults",
                 f"--datadir={self.data}",
                 "--auth-root-authentication-method=normal",
@@ -241,7 +241,7 @@ class Dovecot:
     """
 
     def __init__(self, settings: Settings, local_conf: str = ""):
-        self.directory = _directory("dovecot")
+        self.directory = new_directory("dovecot")
         self.settings = replace(
             settings, dovecot_base_dir=str(self.directory / "run"), mail_root=self.directory / "mail"
         )
@@ -263,7 +263,7 @@ class Dovecot:
         self.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
         if self.directory.exists():  # what Dovecot's own users wrote
-            subprocess.run(_as_root("rm", "-rf", "--one-file-system", str(self.directory)), check=False)
+            subprocess.run(as_root("rm", "-rf", "--one-file-system", str(self.directory)), check=False)
 
     def port(self, name: str) -> int:
         """The port of one listener, such as `imap`; `doveadm` for the HTTP API."""
@@ -278,10 +278,12 @@ class Dovecot:
     def start(self) -> None:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                _as_root(_program("dovecot"), "-F", "-c", str(self.conf)),
+                as_root(program("dovecot"), "-F", "-c", str(self.conf)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # A group of its own: Ctrl-C is for whoever started it, who then ends it in order.
+                start_new_session=True,
             )
         wait_until(self._answers, "Dovecot listens")
 
@@ -289,14 +291,14 @@ class Dovecot:
         """End it and every connection; the ports stay reserved for the next `start`."""
         if self._process:
             if self._process.poll() is None:
-                subprocess.run(_as_root("kill", "-TERM", self._master_pid()), check=True)
+                subprocess.run(as_root("kill", "-TERM", self._master_pid()), check=True)
             self._process.wait(STOP_SECONDS)
             self._process = None
             wait_until(lambda: not is_listening(self.port("imap")), "Dovecot's listeners are closed")
 
     def doveadm(self, *arguments: str) -> str:
         """The output of one `doveadm` command."""
-        command = _as_root(_program("doveadm"), "-c", str(self.conf), *arguments)
+        command = as_root(program("doveadm"), "-c", str(self.conf), *arguments)
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def _prepare(self) -> None:
@@ -308,15 +310,15 @@ class Dovecot:
         mail_server_config.write(files, self.conf.parent)
         if not IS_ROOT:
             shared = [str(self.conf.parent / name) for name in mail_server_config.GROUP_FILES]
-            subprocess.run(_as_root("chgrp", mail_server_config.DOVECOT_GROUP, *shared), check=True)
-            subprocess.run(_as_root("chmod", "640", *shared), check=True)
+            subprocess.run(as_root("chgrp", mail_server_config.DOVECOT_GROUP, *shared), check=True)
+            subprocess.run(as_root("chmod", "640", *shared), check=True)
         (self.conf.parent / "local.conf").write_text(
             f"log_path = {self.log_file}\nauth_debug = yes\n{self.local_conf}\n"
         )
 
     def _master_pid(self) -> str:
         return subprocess.run(
-            _as_root("cat", f"{self.settings.dovecot_base_dir}/master.pid"), check=True, capture_output=True, text=True
+            as_root("cat", f"{self.settings.dovecot_base_dir}/master.pid"), check=True, capture_output=True, text=True
         ).stdout.strip()
 
     def _answers(self) -> bool:
@@ -351,7 +353,6 @@ smtpd_peername_lookup = no
 """
 
 LOCAL_DOMAIN = "example.net"
-# Of a setting that stands twice Postfix takes the last.
 DELIVERY_CF = """
 smtpd_sasl_auth_enable = no
 mynetworks = 127.0.0.0/8
@@ -385,12 +386,13 @@ class Postfix:
     """Debian's Postfix with a configuration, a queue and a port of its own. It asks `sasl_path` (Dovecot) about every
     login, lets nobody send without one, and hands what it accepted to the relay.
 
-    With `lmtp_port`, programs on this machine send without a login, and mail for `LOCAL_DOMAIN` goes there.
+    With `lmtp_port`, programs on this machine send without a login, and mail for `LOCAL_DOMAIN` goes there. `local_cf`
+    is added to main.cf.
     """
 
-    def __init__(self, sasl_path: str, relay_port: int, lmtp_port: int = 0):
-        self.port = free_port()
-        self.directory = _directory("postfix")
+    def __init__(self, sasl_path: str, relay_port: int, lmtp_port: int = 0, local_cf: str = "", port: int = 0):
+        self.port = port or free_port()
+        self.directory = new_directory("postfix")
         self.conf = self.directory / "conf"
         self._places = {
             "directory": self.directory,
@@ -401,6 +403,7 @@ class Postfix:
             "lmtp": lmtp_port,
         }
         self._delivers = bool(lmtp_port)
+        self._local_cf = local_cf
 
     def __enter__(self) -> Self:
         try:
@@ -415,31 +418,39 @@ class Postfix:
     def __exit__(self, *_error) -> None:
         with contextlib.suppress(subprocess.CalledProcessError):
             self._run("stop")
-        subprocess.run(_as_root("rm", "-rf", "--one-file-system", str(self.directory)), check=False)
+        subprocess.run(as_root("rm", "-rf", "--one-file-system", str(self.directory)), check=False)
 
     @property
     def log(self) -> str:
         return subprocess.run(
-            _as_root("cat", str(self.directory / "log")), check=True, capture_output=True, text=True
+            as_root("cat", str(self.directory / "log")), check=True, capture_output=True, text=True
         ).stdout
 
     def _prepare(self) -> None:
         for name in ("conf", "queue", "data"):
             (self.directory / name).mkdir()
-        main_cf = MAIN_CF + (DELIVERY_CF if self._delivers else "")
-        (self.conf / "main.cf").write_text(main_cf.format(**self._places))
+        main_cf = (MAIN_CF + (DELIVERY_CF if self._delivers else "")).format(**self._places) + self._local_cf
+        (self.conf / "main.cf").write_text(_each_once(main_cf))
         (self.conf / "master.cf").write_text(MASTER_CF.format(**self._places))
-        subprocess.run(_as_root("chown", "-R", "root", str(self.directory)), check=True)
-        subprocess.run(_as_root("chown", "postfix", str(self.directory / "data")), check=True)
+        subprocess.run(as_root("chown", "-R", "root", str(self.directory)), check=True)
+        subprocess.run(as_root("chown", "postfix", str(self.directory / "data")), check=True)
 
     def _run(self, command: str) -> None:
         subprocess.run(
-            _as_root(_program("postfix"), "-c", str(self.conf), command),
+            as_root(program("postfix"), "-c", str(self.conf), command),
             check=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+
+
+def _each_once(main_cf: str) -> str:
+    """The last of what stands twice. Postfix takes that one too, but warns so much of it that its log can jam."""
+    pairs = (line.partition("=") for line in main_cf.splitlines() if line)
+    return "".join(
+        f"{name} = {value}\n" for name, value in {pair[0].strip(): pair[2].strip() for pair in pairs}.items()
+    )
 
 
 # --- SMTP ---

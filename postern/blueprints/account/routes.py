@@ -14,16 +14,18 @@ from postern.actions import (
     permissions,
     preferences,
     sessions,
+    trail,
+    webmail_credentials,
 )
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.user_agents import browser_name
-from postern.blueprints.web import guards, hx, words
+from postern.blueprints.web import downloads, frame, guards, hx, words
 from postern.blueprints.web.audit_words import sentence
 from postern.blueprints.web.errors import wait_sentence
-from postern.models import AuditEvent
+from postern.models import AuditEvent, WebmailCredential
 
-from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm
+from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -60,12 +62,14 @@ def change_password():
         return _password_page(form, 429)
     if change.everywhere:
         return _signed_out(change)
+    frame.tell_password_changed(everywhere=False)
     flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
     return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
 
 
 def _signed_out(change: passwords.Change):
     session.end()
+    frame.tell_password_changed(everywhere=True)
     flash(_("The new password is in force. Sign in with it."), "success")
     words.flash_pending(change.connections_ended)
     return hx.redirect(url_for("sign_in.sign_in"))
@@ -77,7 +81,8 @@ def everywhere():
     """What logging out from everywhere ends: the dialog's content, which the page itself shows without JavaScript."""
     if not request.htmx:
         return hx.redirect(url_for(".password"))
-    return hx.render("", consequences=passwords.consequences(guards.ports(), guards.actor()))
+    consequences = passwords.consequences(guards.ports(), current_user.account)
+    return hx.render("", consequences=consequences, browser_name=browser_name)
 
 
 @blueprint.post("/password/check")
@@ -99,7 +104,8 @@ def _password_page(form: PasswordForm, status: int = 200):
         status,
         form=form,
         username=current_user.account.login,
-        consequences=passwords.consequences(guards.ports(), guards.actor()),
+        consequences=passwords.consequences(guards.ports(), current_user.account),
+        browser_name=browser_name,
         **words.checklist(current_user.account, ""),
     )
 
@@ -120,12 +126,23 @@ def list_sessions():
 @guards.signed_in
 def end_session(session_id: int):
     sessions.end(guards.actor(), _own_session(session_id))
-    if session_id == current_user.record.id:
-        session.end()
-        flash(_("You are signed out."), "success")
-        return hx.redirect(url_for("sign_in.sign_in"))
-    flash(_("The browser is signed out."), "success")
-    return hx.redirect(url_for(".list_sessions"))
+    return _one_ended(True, _("The browser is signed out."))
+
+
+@blueprint.post("/sessions/webmails/<int:credential_id>/end")
+@guards.signed_in
+def end_webmail(credential_id: int):
+    credential = WebmailCredential.living(current_user.account).where(WebmailCredential.id == credential_id).first()
+    ended = webmail_credentials.end(guards.ports(), guards.actor(), credential or abort(404))
+    return _one_ended(ended, _("The webmail is signed out."))
+
+
+def _one_ended(ended: bool, sentence: str):
+    if sessions.exists(current_user.record):
+        return _ended(ended, sentence)
+    session.end()
+    flash(_("You are signed out."), "success")
+    return hx.redirect(url_for("sign_in.sign_in"))
 
 
 @blueprint.post("/sessions/programs/end")
@@ -162,10 +179,12 @@ def _own_session(session_id: int):
 
 
 def _in_use() -> dict:
-    """The browsers that are signed in, and the mail programs that are connected."""
+    """The browsers that are signed in, the webmails, and the mail programs that are connected."""
+    account = current_user.account
     return {
-        "browsers": sessions.living(current_user.account),
-        "connected": connections.of(guards.ports(), current_user.account),
+        "browsers": [browser for browser in sessions.living(account) if browser.webmail_id is None],
+        "webmails_in_use": sessions.in_webmails(account),
+        "connected": connections.of(guards.ports(), account),
         "this": current_user.record,
         "browser_name": browser_name,
     }
@@ -174,13 +193,33 @@ def _in_use() -> dict:
 @blueprint.get("/activity")
 @guards.signed_in
 def activity():
-    events = AuditEvent.of(current_user.account, before=request.args.get("before", type=_event_id))
-    page = list(events.limit(EVENTS_A_PAGE + 1))
+    form = TrailForm(request.args)
+    if not form.validate():
+        return _activity_page(form, [], 422)
+    before = request.args.get("before", type=_event_id)
+    return _activity_page(form, trail.page(current_user.account, form.wanted, before, EVENTS_A_PAGE + 1))
+
+
+@blueprint.get("/activity.csv")
+@guards.signed_in
+def export_activity():
+    form = TrailForm(request.args)
+    if not form.validate():
+        abort(404)
+    events = trail.whole(current_user.account, form.wanted)
+    return downloads.csv("activity.csv", downloads.TRAIL_HEADER, map(downloads.trail_row, events))
+
+
+def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200):
     return hx.render(
         "account/activity.html",
-        events=page[:EVENTS_A_PAGE],
-        older=page[EVENTS_A_PAGE - 1].id if len(page) > EVENTS_A_PAGE else None,
+        status,
+        form=form,
+        chosen=form.chosen,
+        events=events[:EVENTS_A_PAGE],
+        older=events[EVENTS_A_PAGE - 1].id if len(events) > EVENTS_A_PAGE else None,
         is_first=not request.args.get("before"),
+        sees_others=current_user.account.is_manager,
         sentence=sentence,
         browser_name=browser_name,
     )

@@ -1,6 +1,9 @@
-"""The demo's outgoing mail, to be read here because it is sent nowhere."""
+"""The demo's outgoing mail and text messages, to be read here because they are sent nowhere."""
 
-from flask import Blueprint, abort, request
+from email.utils import mktime_tz, parsedate_tz
+from hashlib import sha256
+
+from flask import Blueprint, Response, abort, request
 
 from postern.blueprints.web import guards, hx
 from postern.settings import is_loopback_host
@@ -11,11 +14,44 @@ blueprint = Blueprint("demo", __name__)
 @blueprint.get("/outbox")
 @guards.public
 def outbox():
-    ports = guards.ports()
-    # The demo may be served to the network, its mail may not: links to set passwords stand in it.
-    if not ports.settings.keeps_mail or not is_loopback_host(request.remote_addr or ""):
+    _refuse_strangers()
+    return hx.render("demo/outbox.html", messages=kept_messages(), text_of=text_of, attachments_of=attachments_of)
+
+
+@blueprint.get("/outbox/attachments/<key>")
+@guards.public
+def attachment(key: str):
+    """A file that came with a letter, to be kept."""
+    _refuse_strangers()
+    file = next((each[key] for each in map(attachments_of, kept_messages()) if key in each), None) or abort(404)
+    disposition = f'attachment; filename="{file.get_filename()}"'
+    return Response(file.get_content(), mimetype=file.get_content_type(), headers={"Content-Disposition": disposition})
+
+
+def _refuse_strangers() -> None:
+    """The demo may be served to the network, its mail may not: links to set passwords stand in it."""
+    settings = guards.ports().settings
+    if not (settings.keeps_mail or settings.keeps_sms) or not is_loopback_host(request.remote_addr or ""):
         abort(404)
-    return hx.render("demo/outbox.html", messages=ports.mailer.messages(), text_of=text_of)
+
+
+def kept_messages() -> list:
+    """Letters and text messages, the newest first."""
+    ports = guards.ports()
+    letters = ports.mailer.messages() if ports.settings.keeps_mail else []
+    texts = ports.sms.messages() if ports.settings.keeps_sms else []
+    return sorted(letters + texts, key=sent_at, reverse=True)
+
+
+def sent_at(message) -> int:
+    """When the message was sent, as it says itself, in seconds since the epoch; 0 for one that does not say."""
+    moment = parsedate_tz(message["Date"] or "")
+    return mktime_tz(moment) if moment else 0
+
+
+def attachments_of(message) -> dict:
+    """The files of a message, each by a key of its own."""
+    return {sha256(file.get_content()).hexdigest()[:32]: file for file in message.iter_attachments()}
 
 
 def text_of(message) -> str:

@@ -12,8 +12,11 @@ panel = Blueprint("panel", __name__)
 
 @guards.public
 def home():
-    """To the first page that is of use: the password of whoever is signed in, or the way in."""
-    return hx.redirect(url_for("account.password" if current_user.is_authenticated else "sign_in.sign_in"))
+    """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way
+    in."""
+    if not current_user.is_authenticated:
+        return hx.redirect(url_for("sign_in.sign_in"))
+    return hx.redirect(url_for("services.list_services" if current_user.account.is_manager else "account.password"))
 
 
 @panel.get("/healthz")

@@ -15,10 +15,11 @@ STATIC = Path(__file__).parents[2] / "static"
 
 STYLES = (
     "layers", "tokens", "base", "layout", "card", "form", "button",
-    "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations",
+    "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations", "services",
+    "offboarding", "password_changes",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
-SCRIPTS = ("page", "dialog", "requests", "password")
+SCRIPTS = ("page", "dialog", "requests", "password", "files", "frame")
 
 MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "app.js": "text/javascript; charset=utf-8"}
 

@@ -38,7 +38,7 @@ class BrowserSession(CallbackDict, SessionMixin):
     def _changed(self, _) -> None:
         self.modified = True
 
-    def start(self, record: WebSession, token: str, browser: str) -> None:
+    def start(self, record: WebSession, token: str, browser: str | None = None) -> None:
         """The browser is signed in from now on: a new token, and nothing taken over from the visitor."""
         self.clear()
         self.record, self.token, self.browser = record, token, browser

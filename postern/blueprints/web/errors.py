@@ -41,10 +41,17 @@ def _http_error(error: HTTPException):
             "This link has been used, replaced by a newer one, or has expired. Nothing was changed. If you still need"
             " it, ask for a new one."
         ),
-        413: _("This is more than a form can take."),
+        413: _too_large(),
         500: _("Something went wrong on our side. Nothing more is known here; the operator finds it in the log."),
     }
     return _page(error.code, sentences.get(error.code, _("This request was not understood.")))
+
+
+def _too_large() -> str:
+    megabytes = (request.max_content_length or 0) // 1024**2
+    if not megabytes:
+        return _("This is more than a form can take.")
+    return _("This file is too large: %(megabytes)s MB is the most. Nothing was read.", megabytes=megabytes)
 
 
 def _stale_form(_error: CSRFError):

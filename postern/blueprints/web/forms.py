@@ -13,7 +13,7 @@ FIELD_LIMIT = 1024
 
 
 # What WTForms itself may say of a field, for the translators.
-BUILT_IN = (N_("Not a valid choice."), N_("Not a valid date value."))
+BUILT_IN = (N_("Not a valid choice."), N_("Not a valid date value."), N_("Not a valid integer value."))
 
 
 class Words:

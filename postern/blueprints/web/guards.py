@@ -6,7 +6,11 @@
 @guards.background          whoever is signed in, for what a page asks on its own while somebody types or waits: that is
                             no use of the session, and who is signed out learns it from the next thing they do
 @guards.manager             whoever manages mail services; nobody else learns that there is such a page
+@guards.manager_background  … for what such a page asks on its own
 @guards.manager_recently    … and gave the password in the last five minutes in this session
+@guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
+
+@guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
 """
 
 from collections.abc import Callable
@@ -45,6 +49,7 @@ class Access:
     recent_password: bool = False
     manager: bool = False
     background: bool = False
+    from_any_site: bool = False
 
 
 def _declares(access: Access) -> Callable:
@@ -60,7 +65,19 @@ signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
 background = _declares(Access(signed_in=True, background=True))
 manager = _declares(Access(signed_in=True, manager=True))
+manager_background = _declares(Access(signed_in=True, manager=True, background=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
+signed_by_webmail = _declares(Access(signed_in=False, from_any_site=True))
+
+
+def takes(largest: int) -> Callable:
+    """A view whose form may hold so many bytes, of those whom it admits."""
+
+    def declare(view):
+        view.largest_form = largest
+        return view
+
+    return declare
 
 
 class SignedIn(UserMixin):
@@ -121,7 +138,7 @@ def _stop_without_session() -> None:
 
 def _refuse_foreign_sites() -> None:
     """Browsers say where an unsafe request comes from; another site's is refused before anything else is done."""
-    if request.method in SAFE_METHODS:
+    if request.method in SAFE_METHODS or getattr(_access(), "from_any_site", False):
         return
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
     own_origins = (ports().settings.origin, request.host_url.rstrip("/"))
@@ -129,10 +146,15 @@ def _refuse_foreign_sites() -> None:
         abort(403)
 
 
+def _access() -> Access | None:
+    """What the view of this request declares."""
+    return getattr(current_app.view_functions.get(request.endpoint), "access", None)
+
+
 def _admit():
     if request.endpoint is None:
         return None
-    access = getattr(current_app.view_functions[request.endpoint], "access", None)
+    access = _access()
     if access is None:
         abort(403)
     if not access.signed_in:
@@ -148,6 +170,8 @@ def _admit():
         abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
         return hx.redirect(url_for("sign_in.confirm", next=_way_back()))
+    if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
+        request.max_content_length = largest
     return None
 
 

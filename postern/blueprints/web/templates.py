@@ -11,8 +11,8 @@ from postern.actions.devices import looked_after
 from postern.models import Account
 from postern.settings import Settings
 
-from . import assets, words
-from .icons import icon
+from . import assets, frame, words
+from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 
 
@@ -29,7 +29,11 @@ class Section:
 def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
+    app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}
     app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
+    app.jinja_env.filters |= {"duration": words.duration}
+    app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
+    app.jinja_env.filters |= {"size": words.size, "number": words.number}
 
     @app.context_processor
     def panel() -> dict:
@@ -37,8 +41,9 @@ def init_app(app: Flask, settings: Settings) -> None:
         return {
             "account": account,
             "navigation": navigation(account) if account else [],
-            "embedded": False,
-            "theme": "auto",
+            "embedded": frame.has_own_navigation(),
+            "webmails": frame.webmails(settings),
+            "theme": frame.theme(),
             "language": words.language(),
             "product_name": settings.product_name,
             "shows_outbox": settings.keeps_mail,
@@ -49,8 +54,10 @@ def navigation(account: Account) -> list[Section]:
     """The sections that the signed-in account can open."""
     devices = [("devices.list_devices", _("Devices"), "smartphone")]
     collaborations = [("collaborations.list_collaborations", _("Collaborations"), "users")]
+    orders = [("services.list_services", _("Active orders"), "package")]
     own_permissions = [("account.show_permissions", _("My permissions"), "list-checks")]
     sections = (
+        *(orders if account.is_manager else []),
         *(own_permissions if account.is_collaborator else []),
         ("account.password", _("Password"), "key-round"),
         *(devices if looked_after(account) else []),

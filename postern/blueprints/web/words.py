@@ -1,25 +1,25 @@
 """Words for people: sentences in their language, times in their zone."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flask import flash, request
-from flask_babel import format_datetime, format_timedelta, get_locale, gettext
+from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, gettext
 from flask_login import current_user
 
-from postern.actions import policy
+from postern.actions import policy, sizes
 from postern.actions.text import Refused
 from postern.models import Account
 from postern.settings import LANGUAGES
 
-from . import guards
+from . import frame, guards
 
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
 
 
 def choose_language() -> str:
-    """The account's language, or the first of the browser's that we speak, or the host's."""
-    chosen = current_user.account.language if current_user.is_authenticated else ""
+    """The webmail's language in its frame, or the account's, the first of the browser's that we speak, the host's."""
+    chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
     if chosen in LANGUAGES:
         return chosen
     return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
@@ -50,9 +50,26 @@ def relative_time(at: datetime) -> str:
     return format_timedelta(past, add_direction=True)
 
 
+def duration(seconds: int) -> str:
+    """“2 minutes”, “1 hour”."""
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.2)
+
+
 def exact_time(at: datetime) -> str:
     """The whole date and time in the person's zone."""
     return format_datetime(at, "full")
+
+
+def size(amount: int) -> str:
+    """So many bytes for people: “1.5 GB”, “300 MB”."""
+    if amount >= sizes.GIGABYTE:
+        return gettext("%(amount)s GB", amount=format_decimal(amount / sizes.GIGABYTE, "#,##0.#"))
+    return gettext("%(amount)s MB", amount=format_decimal(amount / sizes.MEGABYTE, "#,##0.#"))
+
+
+def number(count: int) -> str:
+    """A number as it is written in the person's language."""
+    return format_decimal(count)
 
 
 def language() -> str:
@@ -60,16 +77,15 @@ def language() -> str:
     return str(get_locale())
 
 
-def checklist(account: Account, typed: str) -> dict:
+def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
     """What the live checklist shows for what was typed, the policy's rules and the strength; and the same rules for
-    password managers."""
+    password managers. The policy is the account's own if none is named."""
     password = "" if not typed else _as_far_as_sendable(typed)
+    policy_name = policy_name or account.password_policy
     strength = policy.strength(account, password)
     return {
-        "password_rules": policy.PASSWORD_RULES[account.password_policy],
-        "rules": [
-            {"text": translated(rule), "met": rule.met} for rule in policy.rules(account.password_policy, password)
-        ],
+        "password_rules": policy.PASSWORD_RULES[policy_name],
+        "rules": [{"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)],
         "strength": strength
         and {
             "score": strength.score,

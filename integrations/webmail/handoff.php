@@ -1,0 +1,89 @@
+<?php
+/**
+ * Hand-offs to Postern, for a webmail written in PHP: copy this file into it. Needs PHP 7.2 with sodium.
+ *
+ *     $config = ['url' => 'https://account.example.org', 'origin' => 'https://webmail.example.org',
+ *                'key_id' => '…', 'key' => '…', 'algorithm' => 'EdDSA'];
+ *     header('Referrer-Policy: strict-origin');
+ *     echo postern_frame($config, '/devices/', $user, session_id(), ['locale' => 'it_IT', 'theme' => 'dark'], $nonce);
+ *
+ * `flask webmail add https://webmail.example.org` prints what stands in the configuration. Without that Referrer-Policy
+ * Postern is not told where the form comes from, and refuses it.
+ */
+
+/**
+ * A signed hand-off for whoever is signed in as $login, good for one use within a minute. Make one for each view, and only
+ * from the webmail's own session: never from what a request says. Of $session, the session's id, a hash is told.
+ * $claims: `locale`, `theme` (light or dark), and `auth_time`, when the session began, in seconds since the epoch.
+ */
+function postern_token(array $config, string $login, string $session, array $claims = []): string
+{
+    $now = time();
+    $content = postern_part(['alg' => $config['algorithm'], 'typ' => 'postern-handoff+jwt', 'kid' => $config['key_id']])
+        . '.' . postern_part([
+            'iss' => $config['origin'],
+            'aud' => $config['url'],
+            'sub' => $login,
+            'iat' => $now,
+            'nbf' => $now - 5,
+            'exp' => $now + 60,
+            'jti' => postern_base64url(random_bytes(16)),
+            'sid' => postern_base64url(hash('sha256', $session, true)),
+        ] + $claims);
+    $key = base64_decode($config['key'], true);
+    $signature = $config['algorithm'] === 'EdDSA'
+        ? sodium_crypto_sign_detached($content, $key)
+        : hash_hmac('sha256', $content, $key, true);
+
+    return $content . '.' . postern_base64url($signature);
+}
+
+/**
+ * The form that posts a fresh hand-off to $target, a frame's name or `_blank`, and opens the page $next there. It sends
+ * itself; without scripts it has a button. $nonce is for the webmail's content security policy.
+ */
+function postern_form(
+    array $config,
+    string $next,
+    string $target,
+    string $login,
+    string $session,
+    array $claims = [],
+    string $nonce = ''
+): string {
+    return sprintf(
+        '<form id="postern-handoff" method="post" action="%s/handoff" target="%s">'
+        . '<input type="hidden" name="token" value="%s"><input type="hidden" name="next" value="%s">'
+        . '<noscript><button>Continue</button></noscript></form>'
+        . '<script nonce="%s">document.getElementById("postern-handoff").submit();</script>',
+        ...array_map('htmlspecialchars', [
+            $config['url'], $target, postern_token($config, $login, $session, $claims), $next, $nonce,
+        ])
+    );
+}
+
+/** The frame that shows Postern's page $next, and the form that signs the person in there. */
+function postern_frame(
+    array $config,
+    string $next,
+    string $login,
+    string $session,
+    array $claims = [],
+    string $nonce = '',
+    string $title = 'Account'
+): string {
+    // Named, because without a "src" of its own the frame would pass the permission on to the webmail's pages only.
+    $frame = '<iframe name="postern" title="%s" allow="clipboard-write %s"></iframe>';
+    return sprintf($frame, htmlspecialchars($title), htmlspecialchars($config['url']))
+        . postern_form($config, $next, 'postern', $login, $session, $claims, $nonce);
+}
+
+function postern_part(array $content): string
+{
+    return postern_base64url(json_encode($content, JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_THROW_ON_ERROR));
+}
+
+function postern_base64url(string $bytes): string
+{
+    return rtrim(strtr(base64_encode($bytes), '+/', '-_'), '=');
+}

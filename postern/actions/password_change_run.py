@@ -1,0 +1,377 @@
+"""The worker's part of a change of several passwords: a step at a time, so that it goes on wherever it was killed.
+
+The order is such that nobody is left with a password that nobody was sent:
+
+1. *preparing*: new passwords are drawn and hashed, which is what takes long; meanwhile the archive is made of them.
+2. *sending*: archive and key are kept, and letter and text message put into the outbox, in one transaction. Then it
+   waits until both were accepted; if one is refused for good, it stops, and nothing was changed.
+3. *changing*: each password comes into force, if the mailbox still has the one that it is to replace.
+"""
+
+import contextlib
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+
+from peewee import PeeweeException
+
+from postern.actions import (
+    audit,
+    authority,
+    connections,
+    credentials,
+    devices,
+    links,
+    notices,
+    password_changes,
+    passwords,
+    random_passwords,
+    sessions,
+)
+from postern.actions.actor import Actor
+from postern.actions.credentials import Credential, Sealed
+from postern.actions.ports import Ports
+from postern.actions.text import N_
+from postern.actions.tokens import digest, new_token
+from postern.models import (
+    Account,
+    Mailbox,
+    PasswordChange,
+    PasswordChangeItem,
+    now,
+    transactional,
+)
+
+log = logging.getLogger(__name__)
+
+# A worker that was killed has its changes to itself for so long; each step must be quicker, on the slowest host.
+LEASE = 15
+DRAWN_AT_ONCE, HASHED_AT_ONCE, CHANGED_AT_ONCE = 250, 128, 20
+# How many hashes are written down in one transaction, while others are being computed.
+WRITTEN_AT_ONCE = 8
+# The panel answers first: whoever waits for a page waits for seconds, whoever waits for this has a progress bar.
+NICENESS = 19
+
+GONE = N_("This mailbox was removed meanwhile.")
+CLOSED = N_("It was locked or suspended meanwhile.")
+NOT_YOURS = N_("Its rank has changed meanwhile: you may not change it any more.")
+CHANGED_MEANWHILE = N_("Its password was changed by somebody else meanwhile, and stays as it is.")
+NO_RIGHT = N_("The manager who started it may not do this any more.")
+MAIL_REFUSED = N_("The letter with the archive was refused for good.")
+FAILED = N_("Something went wrong on our side. The operator finds it in the log.")
+MESSAGE_REFUSED = N_("The text message with the archive's password was refused for good.")
+
+
+class Runner:
+    """Does what is to be done for open changes, the oldest first."""
+
+    def __init__(self):
+        self._name = secrets.token_hex(8)
+        self._archive: tuple[int, Future[Sealed]] | None = None
+
+    def work(self, ports: Ports) -> int:
+        """One step; how much was done: 0 when there is nothing to do at the moment."""
+        open_changes = PasswordChange.select().where(PasswordChange.state.in_(PasswordChange.OPEN))
+        for change in list(open_changes.order_by(PasswordChange.id)):
+            if change.state == PasswordChange.SENDING and not is_answered(change):
+                continue
+            if change.lease(self._name, LEASE) and (done := self._try_step(ports, change)):
+                return done
+        return 0
+
+    def _try_step(self, ports: Ports, change: PasswordChange) -> int:
+        """A step, or the end: what fails unexpectedly would fail again, and hold up the changes behind it."""
+        try:
+            return self._step(ports, change)
+        except PeeweeException:
+            raise
+        except Exception:
+            log.exception("password change %s failed unexpectedly", change.id)
+            give_up(change)
+            return 1
+
+    def _step(self, ports: Ports, change: PasswordChange) -> int:
+        if change.state == PasswordChange.PREPARING:
+            return draw(ports, change) or self._prepare(ports, change)
+        if change.state == PasswordChange.SENDING:
+            return go_on_when_sent(change)
+        return put_into_force(ports, change)
+
+    def _prepare(self, ports: Ports, change: PasswordChange) -> int:
+        """Hash; and meanwhile make the archive, whose passwords are all drawn."""
+        if self._archive is None or self._archive[0] != change.id:
+            self._archive = (change.id, begin_archive(ports, change))
+        done = self._hash(ports, change)
+        if not done:
+            _, archive = self._archive
+            self._archive = None
+            send(ports, change, archive.result())
+        return done or 1
+
+    def _hash(self, ports: Ports, change: PasswordChange) -> int:
+        items = list(_prepared(change).where(PasswordChangeItem.new_hash.is_null()).limit(HASHED_AT_ONCE))
+        with hashing() as pool:
+            hashed = pool.map(lambda item: (item, _new_hash(ports, change, item)), items)
+            while some := list(islice(hashed, WRITTEN_AT_ONCE)):
+                if not (change.lease(self._name, LEASE) and _keep_hashes(change, some)):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    break
+        return len(items)
+
+
+@contextlib.contextmanager
+def hashing() -> Iterator[ThreadPoolExecutor]:
+    """As many threads as there are processors for this one; argon2 runs outside of the interpreter's lock."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "hashing", initializer=step_back) as pool:
+        yield pool
+
+
+def step_back() -> None:
+    """Let everything else go first, in this thread."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def _prepared(change: PasswordChange):
+    """The change's items that go on, in the order of their addresses."""
+    return (
+        PasswordChangeItem.select()
+        .where(PasswordChangeItem.change == change, PasswordChangeItem.state == PasswordChangeItem.PREPARED)
+        .order_by(PasswordChangeItem.id)
+    )
+
+
+@transactional
+def draw(ports: Ports, change: PasswordChange) -> int:
+    """Draw new passwords, or the tokens of links, for mailboxes that have none yet; how many were looked at."""
+    if not _is_to_go_on(change):
+        return 1
+    waiting = (
+        PasswordChangeItem.select()
+        .where(PasswordChangeItem.change == change, PasswordChangeItem.state == PasswordChangeItem.WAITING)
+        .order_by(PasswordChangeItem.id)
+        .limit(DRAWN_AT_ONCE)
+    )
+    items, policy = list(waiting), change.service.password_policy
+    accounts = _accounts(items)
+    for item in items:
+        account = accounts.get(item.mailbox_id)
+        why_not = _why_not(change, item, account)
+        if why_not:
+            _skip(item, why_not)
+        else:
+            _keep_secret(ports, item, _drawn(ports, change, account, policy))
+    return len(items)
+
+
+def _accounts(items: list[PasswordChangeItem]) -> dict[int, Account]:
+    """The accounts that open these items' mailboxes, by the mailbox's number."""
+    mailboxes = (
+        Mailbox.select(Mailbox, Account)
+        .join(Account, on=Mailbox.account)
+        .where(Mailbox.id.in_([item.mailbox_id for item in items if item.mailbox_id]))
+    )
+    found = {}
+    for mailbox in mailboxes:
+        # Saved for whoever asks for the account's mailbox: one query fewer for each.
+        mailbox.account.__dict__["mailbox"] = mailbox
+        found[mailbox.id] = mailbox.account
+    return found
+
+
+def _drawn(ports: Ports, change: PasswordChange, account: Account, policy: str) -> str:
+    if change.kind == PasswordChange.LINKS:
+        return new_token()
+    return random_passwords.for_account(account, policy, ports.settings.password_blocklist)
+
+
+def _keep_secret(ports: Ports, item: PasswordChangeItem, secret: str) -> None:
+    sealed = credentials.sealed_secret(ports, secret)
+    PasswordChangeItem.update(secret=sealed, state=PasswordChangeItem.PREPARED).where(
+        PasswordChangeItem.id == item.id
+    ).execute()
+
+
+def _is_to_go_on(change: PasswordChange) -> bool:
+    """Whether the change is still where it was, within a transaction that holds its row; one whose manager may not do
+    this any more is stopped."""
+    as_known = (PasswordChange.id == change.id) & (PasswordChange.state == change.state)
+    PasswordChange.update(state=change.state).where(as_known).execute()
+    # Asked afterwards, because MySQL counts a row that is left as it was for none.
+    if not PasswordChange.select().where(as_known).exists():
+        return False
+    if password_changes.may_go_on(change):
+        return True
+    stop(change, NO_RIGHT)
+    return False
+
+
+def stop(change: PasswordChange, reason: str) -> None:
+    """End it early, within the caller's transaction, and write it down."""
+    log.warning("password change %s is stopped: %s", change.id, reason)
+    if password_changes.end(change, PasswordChange.STOPPED, reason):
+        facts = password_changes.counts(change)
+        audit.record(_actor(change), "web:password-change:stopped", None, domain=change.domain.name, **facts)
+
+
+@transactional
+def give_up(change: PasswordChange) -> None:
+    """Stop it where it stands."""
+    stop(change, FAILED)
+
+
+def _actor(change: PasswordChange) -> Actor:
+    """The manager, from where they asked for it."""
+    return Actor(change.manager, None, change.address, change.user_agent)
+
+
+def begin_archive(ports: Ports, change: PasswordChange) -> Future[Sealed]:
+    """Begin to make the archive of all that was drawn, in a thread of its own that asks nothing of the database."""
+    told = [Credential(item.address, credentials.unsealed_secret(ports, item.secret)) for item in _prepared(change)]
+    thread = ThreadPoolExecutor(1, "archive", initializer=step_back)
+    archive = thread.submit(credentials.pack, ports, change, told)
+    thread.shutdown(wait=False)
+    return archive
+
+
+def _new_hash(ports: Ports, change: PasswordChange, item: PasswordChangeItem) -> str:
+    """What will be stored: argon2 for a password, SHA-256 for the random token of a link."""
+    secret = credentials.unsealed_secret(ports, item.secret)
+    if change.kind == PasswordChange.LINKS:
+        return digest(secret)
+    return passwords.hash_password(ports.settings, secret)
+
+
+@transactional
+def _keep_hashes(change: PasswordChange, hashed: list[tuple[PasswordChangeItem, str]]) -> bool:
+    """Write hashes down; False when the change is not to go on."""
+    if not _is_to_go_on(change):
+        return False
+    for item, new_hash in hashed:
+        PasswordChangeItem.update(new_hash=new_hash).where(
+            PasswordChangeItem.id == item.id, PasswordChangeItem.state == PasswordChangeItem.PREPARED
+        ).execute()
+    return True
+
+
+@transactional
+def send(ports: Ports, change: PasswordChange, archive: Sealed) -> None:
+    """Keep the archive, and put letter and text message on their way. From here on the passwords stand in it alone."""
+    if not _is_to_go_on(change):
+        return
+    prepared = (PasswordChangeItem.change == change) & (PasswordChangeItem.state == PasswordChangeItem.PREPARED)
+    if not PasswordChangeItem.select().where(prepared).exists():
+        finish(change)
+        return
+    change.proceed(PasswordChange.PREPARING, PasswordChange.SENDING, archived_at=now())
+    PasswordChangeItem.update(in_archive=True, secret="").where(prepared).execute()
+    credentials.keep(ports, change, archive)
+
+
+def is_answered(change: PasswordChange) -> bool:
+    """Whether letter and text message were accepted, or one of them refused for good. Asked by reading alone: the
+    answer may take hours."""
+    return bool(_refused(change) or change.mail_sent_at and change.message_sent_at)
+
+
+def _refused(change: PasswordChange) -> str:
+    """What was refused for good, letter or text message; empty while neither was."""
+    if credentials.mail_delivery(change).state == credentials.REFUSED:
+        return MAIL_REFUSED
+    return MESSAGE_REFUSED if credentials.message_delivery(change).state == credentials.REFUSED else ""
+
+
+@transactional
+def go_on_when_sent(change: PasswordChange) -> int:
+    """Begin to change when letter and text message were accepted, and stop when one was refused for good; 0 while
+    neither is known."""
+    if not _is_to_go_on(change):
+        return 1
+    change = PasswordChange.get_by_id(change.id)
+    refused = _refused(change)
+    if refused:
+        stop(change, refused)
+        return 1
+    if not is_answered(change):
+        return 0
+    return int(change.proceed(PasswordChange.SENDING, PasswordChange.CHANGING))
+
+
+@transactional
+def put_into_force(ports: Ports, change: PasswordChange) -> int:
+    """Change the next few mailboxes, each wholly or not at all; how many had their turn, 1 for the end."""
+    if not _is_to_go_on(change):
+        return 1
+    items = list(_prepared(change).limit(CHANGED_AT_ONCE))
+    accounts, changed = _accounts(items), []
+    for item in items:
+        account = accounts.get(item.mailbox_id)
+        why_not = _why_not(change, item, account) or _replace(change, item, account)
+        if why_not:
+            _skip(item, why_not)
+        else:
+            changed.append(item)
+    if changed:
+        _follow_up(ports, change, changed, [accounts[item.mailbox_id] for item in changed])
+    if not items:
+        finish(change)
+    return len(items) or 1
+
+
+def _why_not(change: PasswordChange, item: PasswordChangeItem, account: Account | None) -> str:
+    """Why this mailbox is to stay as it is; empty when nothing speaks against it."""
+    if account is None or account.mailbox.address != item.address or account.mailbox.domain_id != change.domain_id:
+        return GONE
+    if account.state != Account.ACTIVE:
+        return CLOSED
+    if not authority.may_act_on(change.manager, account):
+        return NOT_YOURS
+    return CHANGED_MEANWHILE if account.password_hash != item.old_hash else ""
+
+
+def _skip(item: PasswordChangeItem, reason: str) -> None:
+    PasswordChangeItem.update(
+        state=PasswordChangeItem.SKIPPED, reason=reason, secret="", new_hash=None, old_hash=None
+    ).where(PasswordChangeItem.id == item.id).execute()
+
+
+def _replace(change: PasswordChange, item: PasswordChangeItem, account: Account) -> str:
+    """Put the new password into force, or the link; why not, when somebody was quicker."""
+    if change.kind == PasswordChange.LINKS:
+        links.create_for(account, links.HANDED_OUT, item.new_hash)
+        return ""
+    return "" if account.replace_password(item.old_hash, item.new_hash) else CHANGED_MEANWHILE
+
+
+def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeItem], accounts: list[Account]) -> None:
+    """What comes with it, for all of them together: few statements, however many they are."""
+    actor, is_link = _actor(change), change.kind == PasswordChange.LINKS
+    mailboxes = [account.mailbox for account in accounts]
+    if is_link:
+        audit.record_of_mailboxes(actor, "web:password:link-issued", mailboxes)
+    else:
+        choices = {"everywhere": change.everywhere, "must_change": change.must_change}
+        audit.record_of_mailboxes(actor, "web:password:issued", mailboxes, **choices)
+    if change.must_change:
+        Account.update(must_change_password=True).where(Account.id.in_([each.id for each in accounts])).execute()
+    if change.everywhere:
+        sessions.end_all_of(accounts)
+        connections.put_ends(ports, accounts)
+    if change.devices_too:
+        for account in accounts:
+            devices.end_all(ports, actor, account)
+    notices.passwords_issued(ports, actor, accounts, is_link)
+    PasswordChangeItem.update(
+        state=PasswordChangeItem.CHANGED, changed_at=now(), secret="", new_hash=None, old_hash=None
+    ).where(PasswordChangeItem.id.in_([item.id for item in items])).execute()
+
+
+def finish(change: PasswordChange) -> None:
+    """Every mailbox had its turn; within the caller's transaction."""
+    if password_changes.end(change, PasswordChange.DONE):
+        facts = password_changes.counts(change)
+        audit.record(_actor(change), "web:password-change:finished", None, domain=change.domain.name, **facts)

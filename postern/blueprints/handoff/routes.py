@@ -1,0 +1,66 @@
+"""The hand-off of whoever is signed in to a webmail: a form that the webmail's page posts into its frame or a new tab.
+
+Nobody is signed in without noticing: in a tab, and where somebody else is signed in, a page asks first.
+"""
+
+from flask import Blueprint, request, session, url_for
+from flask_login import current_user
+
+from postern.actions import handoffs
+from postern.actions.handoffs import TAB, Arrival, HandOff
+from postern.actions.text import Refused
+from postern.actions.webmail_tokens import NotAccepted
+from postern.blueprints.web import frame, guards, hx
+
+from .forms import HandOffForm
+
+blueprint = Blueprint("handoff", __name__, url_prefix="/handoff")
+
+
+@blueprint.record_once
+def _admit_webmails(state) -> None:
+    """A webmail's page has no form of ours: the token itself says who sent it."""
+    state.app.extensions["csrf"].exempt(arrive)
+
+
+@blueprint.post("")
+@guards.signed_by_webmail
+def arrive():
+    arrival = Arrival(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Dest"))
+    handoff = handoffs.examine(guards.ports(), guards.actor(), request.form.get("token"), arrival)
+    is_another = current_user.is_authenticated and current_user.account != handoff.account
+    if arrival.destination == TAB or is_another:
+        return hx.render("handoff/question.html", login=handoff.account.login, form=HandOffForm())
+    return _enter(handoff)
+
+
+@blueprint.post("/continue")
+@guards.public
+def go_on():
+    return _enter(handoffs.examine(guards.ports(), guards.actor(), request.form.get("token")))
+
+
+def _enter(handoff: HandOff):
+    fresh = handoffs.enter(guards.actor(), handoff)
+    if fresh:
+        session.start(*fresh)
+    claims = handoff.token.claims
+    frame.remember(handoff.token.webmail.origin, claims.get("theme"), claims.get("locale"))
+    return hx.redirect(url_for(".arrived", next=guards.safe_return(request.form.get("next"))))
+
+
+@blueprint.get("/arrived")
+@guards.public
+def arrived():
+    """Where the browser shows whether it kept the cookie."""
+    onward = guards.safe_return(request.args.get("next"))
+    if current_user.is_authenticated:
+        return hx.redirect(onward)
+    return hx.render("handoff/need_top.html", onward=onward)
+
+
+@blueprint.errorhandler(NotAccepted)
+@blueprint.errorhandler(Refused)
+def refused(_refusal: Exception):
+    """One page for every reason."""
+    return hx.render("handoff/refused.html", 403)

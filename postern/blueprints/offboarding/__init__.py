@@ -1,0 +1,1 @@
+"""Who can open a mailbox, and the end of them all."""

@@ -1,0 +1,1 @@
+"""New passwords for several mailboxes at once."""

@@ -1,0 +1,1 @@
+"""Mail services and their users, as managers look after them."""

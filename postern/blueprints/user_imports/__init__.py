@@ -1,0 +1,1 @@
+"""Users from a file, and all of them as one."""

@@ -1,0 +1,39 @@
+"""Tables that are downloaded: written line by line as they are read, so that a long one neither waits nor fills
+memory."""
+
+from collections.abc import Iterable
+
+from flask import Response, stream_with_context
+from flask_babel import lazy_gettext as _l
+
+from postern.actions import spreadsheet, trail
+from postern.models import AuditEvent
+
+from .audit_words import sentence
+
+TRAIL_HEADER = (
+    _l("When (UTC)"),
+    _l("What"),
+    _l("By whom"),
+    _l("About whom"),
+    _l("From where"),
+    _l("With"),
+    _l("Details"),
+    _l("Code"),
+)
+
+
+def csv(name: str, header: Iterable[object], rows: Iterable[Iterable[object]]) -> Response:
+    """The file `name`, for a spreadsheet."""
+    return Response(
+        stream_with_context(spreadsheet.lines(header, rows)),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def trail_row(event: AuditEvent) -> tuple[object, ...]:
+    """An event of the audit trail, in the order of `TRAIL_HEADER`."""
+    details = trail.in_words(event.details)
+    who, whom, where = event.actor_login, event.account_login, event.address
+    return trail.exact(event.at), sentence(event), who, whom, where, event.user_agent, details, event.action

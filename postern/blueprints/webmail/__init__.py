@@ -1,0 +1,1 @@
+"""What a webmail's server asks of Postern: no browser has anything to do here."""

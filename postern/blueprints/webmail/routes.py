@@ -1,0 +1,80 @@
+"""Requests of a webmail's server, each signed: the password of somebody who signs in there, for a credential."""
+
+from flask import Blueprint, jsonify, request
+
+from postern.actions import webmail_credentials, webmail_tokens
+from postern.actions.text import Refused
+from postern.actions.throttle import TooManyAttempts
+from postern.actions.webmail_credentials import Wanted
+from postern.actions.webmail_tokens import NotAccepted
+from postern.blueprints.web import guards
+from postern.blueprints.web.templates import navigation
+from postern.models import Account, Webmail
+
+PAGES = {
+    "account.show_permissions": "permissions",
+    "account.password": "password",
+    "devices.list_devices": "devices",
+    "collaborations.list_collaborations": "collaborations",
+}
+
+blueprint = Blueprint("webmail", __name__, url_prefix="/webmail")
+
+
+@blueprint.record_once
+def _admit_servers(state) -> None:
+    """No browser sends these: the signature is what a form's token is elsewhere."""
+    for view in (make, end, state_of):
+        state.app.extensions["csrf"].exempt(view)
+
+
+@blueprint.post("/credentials")
+@guards.signed_by_webmail
+def make():
+    webmail, asked = _signed_request()
+    facts = (asked.get(name, "") for name in ("login", "password", "sid", "address", "user_agent"))
+    made = webmail_credentials.make(guards.ports(), webmail, Wanted(*facts))
+    account, expires_at = made.credential.account, made.credential.expires_at
+    answer = {"password": made.password, "expires_at": expires_at, "user": account.login, "pages": _pages(account)}
+    return jsonify(answer), 201
+
+
+@blueprint.delete("/credentials")
+@guards.signed_by_webmail
+def end():
+    webmail, asked = _signed_request()
+    webmail_credentials.sign_out(guards.ports(), webmail, asked.get("password", ""))
+    return "", 204
+
+
+@blueprint.post("/credentials/state")
+@guards.signed_by_webmail
+def state_of():
+    webmail, asked = _signed_request()
+    return jsonify(alive=webmail_credentials.is_alive(webmail, asked.get("password", "")))
+
+
+def _pages(account: Account) -> list[str]:
+    """What the account can open here, for the webmail's own menu."""
+    return [PAGES[section.endpoint] for section in navigation(account) if section.endpoint in PAGES]
+
+
+def _signed_request() -> tuple[Webmail, dict]:
+    bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return webmail_tokens.read_request(guards.ports(), guards.actor(), bearer, request.get_data())
+
+
+@blueprint.errorhandler(NotAccepted)
+def not_accepted(_refusal: NotAccepted):
+    return jsonify(error="signature"), 403
+
+
+@blueprint.errorhandler(Refused)
+def wrong(refusal: Refused):
+    """Whoever is not let in, for whatever reason; and what is no question at all."""
+    return (jsonify(error="wrong"), 401) if refusal.field == "password" else (jsonify(error=refusal.field), 400)
+
+
+@blueprint.errorhandler(TooManyAttempts)
+def wait(refusal: TooManyAttempts):
+    return jsonify(error="wait", wait=refusal.wait), 429, {"Retry-After": str(refusal.wait)}

@@ -1,0 +1,102 @@
+"""The audit trail on its page and as a file."""
+
+import csv
+import io
+
+import pytest
+
+from postern.models import Account, AuditEvent
+from tests.conftest import PASSWORD
+
+
+def note(account, action="web:device:made", **columns):
+    columns = {
+        "mailbox": account.mailbox,
+        "organisation": account.organisation,
+        "account_login": account.login,
+    } | columns
+    return AuditEvent.create(action=action, account=account, **columns)
+
+
+@pytest.fixture
+def boss(client, manager, anna, boris):
+    for account in (anna, boris):
+        note(account, actor_login=account.login, address="192.0.2.44")
+    client.sign_in(manager.login, PASSWORD)
+    return client
+
+
+def rows_of(page) -> list[list[str]]:
+    assert page.headers["Content-Type"] == "text/csv; charset=utf-8"
+    return list(csv.reader(io.StringIO(page.response.text.removeprefix("\ufeff"), newline="")))
+
+
+def test_the_filter_narrows_the_page_and_its_file(boss, anna, boris):
+    page = boss.open("/account/activity").fill({"About whom": f" {anna.login.upper()} "}).press("Show")
+    assert anna.login in page.text
+    assert boris.login not in page.text
+    assert page.value("About whom").strip() == anna.login.upper()
+    header, *rows = rows_of(page.follow("Download as CSV"))
+    assert header[0] == "When (UTC)"
+    assert [row[3] for row in rows] == [anna.login]
+    assert boris.login in page.follow("Everything").text
+
+
+def test_a_kind_and_days_narrow_it_too(boss, manager):
+    page = boss.open("/account/activity").fill({"What": "web:session:started"}).press("Show")
+    assert page.text.count("Signed in") >= 1
+    assert "A device was added" not in page.text.partition("Show")[2]
+    assert "Nothing of this kind" in page.fill({"From": "2001-01-01", "To": "2001-01-02"}).press("Show").text
+    assert "Nothing of this kind" not in page.fill({"From": "2001-01-01", "To": ""}).press("Show").text
+
+
+def test_further_pages_keep_the_filter(boss, anna):
+    for _ in range(70):
+        note(anna, "web:device:renamed")
+    page = boss.open("/account/activity").fill({"What": "web:device:renamed"}).press("Show")
+    for _ in range(2):
+        page = page.follow("Older")
+        assert "A device was added" not in page.text.partition("Show")[2]
+    assert "Older" not in page.links
+    assert len(rows_of(page.follow("Download as CSV"))) == 71
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["action=1;DROP", "since=yesterday", "until=2026-99-99", "by=" + "x" * 300, "since=0001-01-01", "until=9999-12-31"],
+)
+def test_a_made_up_filter_is_told_or_finds_nothing(boss, asked, manager):
+    Account.update(timezone="Europe/Rome").where(Account.id == manager.id).execute()
+    page = boss.open(f"/account/activity?{asked}")
+    assert page.status in (200, 422)
+    assert (page.status == 422) == bool(page.errors)
+    assert boss.request("GET", f"/account/activity.csv?{asked}").status in (200, 404)
+
+
+def test_a_person_takes_their_own_along_and_no_more(new_client, anna, boris):
+    note(boris, details={"device": "Boris' phone"})
+    note(anna, details={"device": "=cmd|' /C calc'!A0"}, actor_login="=1+1@example.org", user_agent="@SUM(1)")
+    browser = new_client()
+    browser.sign_in(anna.login, PASSWORD)
+    header, *rows = rows_of(browser.request("GET", f"/account/activity.csv?about={anna.login}"))
+    made = next(row for row in rows if row[-1] == "web:device:made")
+    assert made[1] == "A device was added"
+    assert (made[2], made[5]) == ("'=1+1@example.org", "'@SUM(1)")
+    assert all(not cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
+    assert "Boris" not in str(rows)
+    assert rows_of(browser.request("GET", f"/account/activity.csv?about={boris.login}"))[1:] == []
+
+
+def test_the_operator_sees_every_organisation(new_client, people, anna):
+    note(anna)
+    operator = people.add_manager("root@example.org", Account.OPERATOR, organisation=None)
+    browser = new_client()
+    browser.sign_in(operator.login, PASSWORD)
+    assert anna.login in browser.open("/account/activity").text
+
+
+def test_a_file_is_in_the_readers_language(boss, manager):
+    Account.update(language="it").where(Account.id == manager.id).execute()
+    assert any(
+        "Accesso" in row[1] or row[1] != "Signed in" for row in rows_of(boss.request("GET", "/account/activity.csv"))
+    )

@@ -1,0 +1,325 @@
+"""Every route for every role, in the own organisation and in a foreign one.
+
+One line a route in `MATRIX`. A route without a line fails the test, and so does a line without a route. The things that
+an address names are Anna's: her mailbox, her device, her collaborator … in a service of her organisation. The answers:
+
+    +  the view answers, be it that the form is wrong      >  the way in: the sign-in page
+    0  there is no such thing for them (404)               x  they may not (403)
+    -  nothing at all (204): the page asked on its own, and whoever is signed out learns it from the next thing they do
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+
+from postern import models
+from postern.actions import devices, invitations, permissions, sessions
+from postern.actions.devices import Wanted
+from postern.models import (
+    Account,
+    AuditEvent,
+    Collaboration,
+    Device,
+    PasswordChange,
+    UserImport,
+    Webmail,
+    WebmailCredential,
+)
+from tests.actions.conftest import acting
+from tests.conftest import People
+
+# Anna is the person; the keeper may all that a collaborator may, the reader nothing but read; the colleague has a
+# mailbox in the same service.
+ROLES = ("operator", "owner", "administrator", "person", "keeper", "reader", "colleague", "nobody")
+PUBLIC, SIGNED_IN = "++++++++ ++++++++", "+++++++> +++++++>"
+# What everybody may ask for, and what there is nothing of here: the demo's outbox, settings for a domain not served.
+SWITCHED_OFF = "00000000 00000000"
+REFUSED = "xxxxxxxx xxxxxxxx"
+# Whoever manages the service: the operator any, others those of their own organisation. Managers of whatever service.
+MANAGED, MANAGERS = "+++0000> +000000>", "+++0000> +++0000>"
+# Anna's own; and what the keeper of her mailbox sees to as well.
+HERS, KEPT = "000+000> 0000000>", "000++00> 0000000>"
+# Whoever sees to a mailbox, each to their own; and collaborators, about themselves.
+KEEPERS, COLLABORATORS = "000++0+> 000++0+>", "0000++0> 0000++0>"
+# The same, where a page asks on its own.
+SIGNED_IN_ALONE, MANAGED_ALONE = "+++++++- +++++++-", "+++0000- +000000-"
+KEPT_ALONE, KEEPERS_ALONE = "000++00- 0000000-", "000++0+- 000++0+-"
+
+# Of each route the roles in the order above: in Anna's organisation, and of another.
+MATRIX = {
+    "account.activity GET": SIGNED_IN,
+    "account.change_password POST": SIGNED_IN,
+    "account.check_password POST": SIGNED_IN_ALONE,
+    "account.confirm_end_others GET": SIGNED_IN,
+    "account.end_others POST": SIGNED_IN,
+    "account.end_program POST": SIGNED_IN,
+    "account.end_session POST": HERS,
+    "account.end_webmail POST": HERS,
+    "account.everywhere GET": SIGNED_IN,
+    "account.export_activity GET": SIGNED_IN,
+    "account.list_sessions GET": SIGNED_IN,
+    "account.password GET": SIGNED_IN,
+    "account.save_preferences POST": SIGNED_IN,
+    "account.show_permissions GET": COLLABORATORS,
+    "account.show_preferences GET": SIGNED_IN,
+    "account.suggest_password POST": SIGNED_IN_ALONE,
+    "collaborations.change_permissions POST": KEPT,
+    "collaborations.check_person POST": KEEPERS,
+    "collaborations.check_user_name POST": KEEPERS_ALONE,
+    "collaborations.confirm_disabling GET": KEPT,
+    "collaborations.confirm_removal GET": KEPT,
+    "collaborations.confirm_reset GET": KEPT,
+    "collaborations.create POST": KEEPERS,
+    "collaborations.details GET": KEPT,
+    "collaborations.disable POST": KEPT,
+    "collaborations.implied POST": KEEPERS_ALONE,
+    "collaborations.list_collaborations GET": KEEPERS,
+    "collaborations.new GET": KEEPERS,
+    "collaborations.remove POST": KEPT,
+    "collaborations.reset POST": KEPT,
+    "collaborations.send_link_again POST": KEPT,
+    "collaborations.show_permissions GET": KEPT,
+    "collaborations.take_proposal POST": KEEPERS,
+    "demo.attachment GET": SWITCHED_OFF,
+    "demo.outbox GET": SWITCHED_OFF,
+    "devices.change_password POST": KEPT,
+    "devices.create POST": KEEPERS,
+    "devices.disconnect POST": KEPT,
+    "devices.disconnect_all POST": KEEPERS,
+    "devices.disconnection GET": KEPT,
+    "devices.disconnection_of_all GET": KEEPERS,
+    "devices.download_profile POST": KEPT,
+    "devices.list_devices GET": KEEPERS,
+    "devices.name GET": KEPT,
+    "devices.new GET": KEEPERS,
+    "devices.password GET": KEPT,
+    "devices.profile GET": KEPT,
+    "devices.rename POST": KEPT,
+    "devices.require POST": KEEPERS,
+    "devices.requirement GET": KEEPERS,
+    "devices.waiting GET": KEPT_ALONE,
+    "discovery.apple GET": SWITCHED_OFF,
+    "discovery.outlook POST": PUBLIC,
+    "discovery.outlook_json GET": SWITCHED_OFF,
+    "discovery.thunderbird GET": SWITCHED_OFF,
+    # Without what a webmail signed.
+    "handoff.arrive POST": REFUSED,
+    "handoff.arrived GET": PUBLIC,
+    "handoff.go_on POST": REFUSED,
+    "home GET": PUBLIC,
+    "invitations.create POST": KEEPERS,
+    "invitations.letter GET": KEPT,
+    "invitations.list_invitations GET": SIGNED_IN,
+    "invitations.new GET": KEEPERS,
+    "invitations.resend POST": KEPT,
+    "invitations.withdraw POST": KEPT,
+    "invitations.withdrawal GET": KEPT,
+    "links.check_password POST": PUBLIC,
+    "links.end_device POST": PUBLIC,
+    "links.lock POST": PUBLIC,
+    "links.not_me GET": PUBLIC,
+    "links.not_my_device GET": PUBLIC,
+    "links.password GET": PUBLIC,
+    "links.set_password POST": PUBLIC,
+    "offboarding.confirm GET": MANAGED,
+    "offboarding.end POST": MANAGED,
+    "offboarding.show_access GET": MANAGED,
+    "offboarding.show_pending GET": MANAGED_ALONE,
+    "offboarding.show_report GET": MANAGED,
+    "panel.asset GET": SWITCHED_OFF,
+    "panel.health GET": PUBLIC,
+    "password_changes.cancel POST": MANAGED,
+    "password_changes.choose POST": MANAGED,
+    "password_changes.confirm_cancellation GET": MANAGED,
+    "password_changes.count POST": MANAGED_ALONE,
+    "password_changes.list_changes GET": MANAGED,
+    "password_changes.new GET": MANAGED,
+    "password_changes.preview POST": MANAGED,
+    "password_changes.progress GET": MANAGED_ALONE,
+    # Signed for one text message, and for nobody.
+    "password_changes.report GET": SWITCHED_OFF,
+    "password_changes.report POST": SWITCHED_OFF,
+    "password_changes.send_letter_again POST": MANAGED,
+    "password_changes.send_message_again POST": MANAGED,
+    "password_changes.show GET": MANAGED,
+    "password_changes.start POST": MANAGED,
+    "services.add_user POST": MANAGED,
+    "services.check_password POST": MANAGED_ALONE,
+    "services.confirm_link GET": MANAGED,
+    "services.confirm_removal GET": MANAGED,
+    "services.confirm_resumption GET": MANAGED,
+    "services.confirm_suspension GET": MANAGED,
+    "services.edit_user GET": MANAGED,
+    "services.list_services GET": MANAGERS,
+    "services.list_users GET": MANAGED,
+    "services.new_user GET": MANAGED,
+    "services.remove POST": MANAGED,
+    "services.resume POST": MANAGED,
+    "services.save_user POST": MANAGED,
+    "services.send_link POST": MANAGED,
+    "services.show GET": MANAGED,
+    "services.suggest_password POST": MANAGED_ALONE,
+    "services.suspend POST": MANAGED,
+    "set_up.accept POST": PUBLIC,
+    "set_up.invitation GET": PUBLIC,
+    "set_up.profile POST": PUBLIC,
+    "set_up.prove POST": PUBLIC,
+    "set_up.send_code POST": PUBLIC,
+    "sign_in.confirm GET": SIGNED_IN,
+    "sign_in.confirm_sign_out GET": SIGNED_IN,
+    "sign_in.confirmed POST": SIGNED_IN,
+    "sign_in.enter POST": PUBLIC,
+    "sign_in.forgotten GET": PUBLIC,
+    "sign_in.send_link POST": PUBLIC,
+    "sign_in.sign_in GET": PUBLIC,
+    "sign_in.sign_out POST": SIGNED_IN,
+    "static GET": PUBLIC,
+    "user_imports.begin POST": MANAGED,
+    "user_imports.confirm GET": MANAGED,
+    "user_imports.discard POST": MANAGED,
+    "user_imports.export GET": MANAGED,
+    "user_imports.make POST": MANAGED,
+    "user_imports.new_import GET": MANAGED,
+    "user_imports.show_import GET": MANAGED,
+    "webmail.end DELETE": REFUSED,
+    "webmail.make POST": REFUSED,
+    "webmail.state_of POST": REFUSED,
+    "user_imports.show_progress GET": MANAGED_ALONE,
+}
+
+
+@dataclass
+class World:
+    """An organisation with its people, by role, and what the addresses of its things are made of."""
+
+    accounts: dict[str, Account]
+    values: dict[str, object]
+
+
+def build_world(ports, settings, name: str, operator: Account) -> World:
+    people = People(settings, organisation=name, domain=f"{name}.example")
+    anna, colleague = people.add("anna", password=None), people.add("colleague", password=None)
+    keeper = people.add_collaborator(anna, "keeper", permissions.ALL, password=None)
+    reader = people.add_collaborator(anna, "reader", permissions.READ, password=None)
+    accounts = {
+        "operator": operator,
+        "owner": people.add_manager(f"owner@{name}.example", Account.OWNER),
+        "administrator": people.add_manager(f"administrator@{name}.example", Account.ADMINISTRATOR),
+        "person": anna,
+        "keeper": keeper,
+        "reader": reader,
+        "colleague": colleague,
+    }
+    return World(accounts, values_of(ports, people, anna, reader))
+
+
+def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str, object]:
+    """What stands in an address for each of its variables."""
+    own, wanted = acting(anna), Wanted("Phone", "smartphone", Device.IMAP)
+    invited = invitations.invite(ports, own, anna, wanted, "x@elsewhere.example.com", mailed=False)
+    ended = AuditEvent.create(
+        action="web:access:ended", account=anna, mailbox=anna.mailbox, organisation=people.organisation,
+        details={"password": True, "contact": "", "browsers": 0, "programs": [], "programs_unknown": False},
+    )  # fmt: skip
+    return {
+        "service_id": people.service.id,
+        "mailbox_id": anna.mailbox.id,
+        "device_id": devices.make(ports, own, anna, wanted, anna.login).device.id,
+        "invitation_id": invited.invitation.id,
+        "collaboration_id": Collaboration.get(Collaboration.account == reader).id,
+        "session_id": own.session.id,
+        "event_id": ended.id,
+        "credential_id": credential_of(anna).id,
+        "import_id": UserImport.create(service=people.service, made_by_login="", state=UserImport.CHECKED).id,
+        "change_id": change_of(people).id,
+        "key": "x" * 32,
+        "token": "x" * 43,
+        "name": "app.css",
+        "filename": "favicon.svg",
+        "address": "anna@example.org",
+    }
+
+
+def credential_of(account: Account) -> WebmailCredential:
+    """What a webmail's session opens the mailbox with."""
+    webmail, _ = Webmail.get_or_create(
+        origin="https://webmail.example.org", defaults={"key_id": "", "algorithm": Webmail.HS256, "key": ""}
+    )
+    return WebmailCredential.create(
+        account=account, webmail=webmail, webmail_session="", selector="", verifier="", address="192.0.2.1",
+        network="192.0.2.0/24", expires_at=models.now() + 3600,
+    )  # fmt: skip
+
+
+def change_of(people: People) -> PasswordChange:
+    """A change of several passwords that is under way."""
+    return PasswordChange.create(
+        service=people.service, domain=people.domain, manager_login="", kind="passwords", archive_format="zip",
+        phone="+393331234567", full_name="", email="", state=PasswordChange.PREPARING, started_at=0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def worlds(ports, settings) -> tuple[World, World]:
+    operator = Account.create(login="operator@example.org", role=Account.OPERATOR)
+    return build_world(ports, settings, "here", operator), build_world(ports, settings, "there", operator)
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str]]:
+    """Every view with each method that it answers."""
+    found = {(rule.endpoint, method) for rule in app.url_map.iter_rules() for method in rule.methods}
+    yield from sorted(each for each in found if each[1] not in ("HEAD", "OPTIONS"))
+
+
+def outcomes(app: Flask, route: str, here: World, there: World, tokens: dict[int, str]) -> str:
+    """How the view answers each role of Anna's organisation, and each of the other."""
+    endpoint, method = route.split()
+    address = address_of(app, endpoint, method, here.values)
+
+    def ask(world: World, role: str) -> str:
+        account = world.accounts.get(role)
+        return outcome(app, method, address, account and tokens[account.id])
+
+    own = {role: ask(here, role) for role in ROLES}
+    # The operator and nobody are the same in both.
+    foreign = {role: own[role] if role in ("operator", "nobody") else ask(there, role) for role in ROLES}
+    return f"{''.join(own.values())} {''.join(foreign.values())}"
+
+
+def address_of(app: Flask, endpoint: str, method: str, values: dict[str, object]) -> str:
+    rule = next(rule for rule in app.url_map.iter_rules(endpoint) if method in rule.methods)
+    chosen = {name: values[name] for name in rule.arguments}
+    return app.url_map.bind("127.0.0.1").build(endpoint, chosen, method=method)
+
+
+def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
+    """How the view answers; whatever it did is undone."""
+    browser = app.test_client()
+    if token:
+        browser.set_cookie(app.session_interface.session_cookie, token, domain="127.0.0.1")
+    with models.database.atomic() as undone:
+        answer = browser.open(address, method=method, base_url="http://127.0.0.1:8123")
+        answer.get_data()
+        undone.rollback()
+    assert answer.status_code < 500, f"{method} {address}: {answer.status_code}"
+    if answer.status_code in (303, 302) and answer.headers["Location"].startswith("/sign-in?next="):
+        return ">"
+    if answer.status_code == 204 and token is None:
+        return "-"
+    return {404: "0", 403: "x"}.get(answer.status_code, "+")
+
+
+def test_every_route_for_every_role(app: Flask, worlds):
+    app.config["WTF_CSRF_ENABLED"] = False
+    here, there = worlds
+    everybody = {account.id: account for world in worlds for account in world.accounts.values()}
+    tokens = {number: sessions.start(account, "192.0.2.1", "")[1] for number, account in everybody.items()}
+    found = {}
+    for endpoint, method in routes(app):
+        route = f"{endpoint} {method}"
+        found[route] = outcomes(app, route, here, there, tokens)
+    wrong = {route: answers for route, answers in found.items() if MATRIX.get(route) != answers}
+    assert wrong == {}, "\n".join(f"{route}: {answers}, not {MATRIX.get(route)}" for route, answers in wrong.items())
+    assert set(MATRIX) - set(found) == set(), "there are no such routes"

@@ -1,0 +1,108 @@
+"""One mail host for all tests of this folder, with two webmails; a fresh person and fresh browsers for each test."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from postern.models import Webmail
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
+from tests.faults.served_panel import CHEAP_HASHES, PASSWORD
+from tests.roundcube.firefox import BLOCK_ALL_CROSS_SITE_COOKIES, Firefox
+from tests.roundcube.visitor import PATIENCE_SECONDS, Chromium, Visitor
+from tests.roundcube.webmail_client import WebmailClient
+from tests.roundcube.whole_host import Site, WholeHost
+
+SAME_SITE = Site("webmail.example.test", "account.example.test")
+CROSS_SITE = Site(
+    "webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256, falls_back=False
+)
+STRANGER = "stranger.test"
+BLOCK_THIRD_PARTY_COOKIES = "--test-third-party-cookie-phaseout"
+PEOPLE_AT_ONCE = 40
+
+
+@dataclass
+class People:
+    """Somebody new for each test. Many are made at a time, because each process start takes as long as all of them."""
+
+    host: WholeHost
+    made: int = 0
+    spare: list[str] = field(default_factory=list)
+
+    def person(self) -> str:
+        if not self.spare:
+            self.spare = [f"vera.{self.made + number:04}@example.org" for number in range(PEOPLE_AT_ONCE)]
+            self.made += PEOPLE_AT_ONCE
+            self.host.make_people(*self.spare)
+        return self.spare.pop()
+
+
+@pytest.fixture(scope="package")
+def host() -> Iterator[WholeHost]:
+    with WholeHost([SAME_SITE, CROSS_SITE], POSTERN_DEMO_PASSWORD=PASSWORD, **CHEAP_HASHES) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def people(host: WholeHost) -> People:
+    return People(host)
+
+
+@pytest.fixture
+def person(people: People) -> str:
+    """The address of somebody whose password is `PASSWORD`, and whom no other test uses."""
+    return people.person()
+
+
+@pytest.fixture
+def new_client(host: WholeHost) -> Callable[..., WebmailClient]:
+    """`new_client()` is another browser, as far as a program needs one."""
+    return lambda site=SAME_SITE: WebmailClient(host, site)
+
+
+@pytest.fixture(scope="package")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def start_chromium(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
+    """`start_chromium(*arguments)`; what was started with the same arguments before is the same."""
+    started: dict[tuple[str, ...], Browser] = {}
+    mapped = ("--host-resolver-rules=MAP *.test 127.0.0.1", "--ignore-certificate-errors")
+
+    def start(*arguments: str) -> Browser:
+        if arguments not in started:
+            options = [*ARGUMENTS, *mapped, *arguments]
+            started[arguments] = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        return started[arguments]
+
+    yield start
+    for browser in started.values():
+        browser.close()
+
+
+@pytest.fixture
+def new_visitor(host: WholeHost, start_chromium) -> Iterator[Callable[..., Visitor]]:
+    """`new_visitor("chromium" or "firefox", …)` is another browser of somebody's."""
+    names = [name for site in host.sites for name in (site.webmail, site.panel)] + [STRANGER]
+    opened = contextlib.ExitStack()
+
+    def visit(browser: str, language: str = "en-GB", width: int = 1200, blocks_cookies: bool = False) -> Visitor:
+        if browser == "firefox":
+            prefs = BLOCK_ALL_CROSS_SITE_COOKIES if blocks_cookies else {}
+            return opened.enter_context(Firefox(names, language, width, prefs))
+        chromium = start_chromium(*([BLOCK_THIRD_PARTY_COOKIES] if blocks_cookies else []))
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, locale=language, ignore_https_errors=True
+        )
+        opened.callback(context.close)
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        return Chromium(context)
+
+    with opened:
+        yield visit

@@ -1,0 +1,13 @@
+"""A Kannel for all tests of a module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.sms.kannel import Kannel
+
+
+@pytest.fixture(scope="module")
+def kannel() -> Iterator[Kannel]:
+    with Kannel() as running:
+        yield running

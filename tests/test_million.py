@@ -1,0 +1,59 @@
+"""The seed of the bench with very many mailboxes, and that no page of a manager grows with them; small."""
+
+import pytest
+
+from bench import million
+from postern import models
+from postern.actions import mailboxes
+from postern.actions.actor import OPERATOR
+from postern.actions.mailboxes import NewMailbox
+from postern.models import Account, AccountWord, Mailbox
+
+OWN = {"id", "login", "address", "home", "first_name", "last_name", "contact_email", "sort_name", "account"}
+OWN |= {"revision", "created_at", "password_hash", "password_changed_at", "quota_bytes", "domain"}
+
+
+@pytest.fixture(scope="module")
+def panels(tmp_path_factory):
+    before = models.database.obj
+    with million.both("sqlite", many=1500, few=300) as both:
+        yield both
+    models.database.initialize(before)
+
+
+@pytest.fixture(autouse=True)
+def undisturbed(panels):
+    before = models.database.obj
+    panels[0].use()
+    yield
+    models.database.initialize(before)
+
+
+def test_what_is_seeded_is_what_adding_a_user_writes(panels):
+    panel = panels[0]
+    domain = million.domain_of(panel)
+    made = mailboxes.add_mailbox(panel.ports, OPERATOR, NewMailbox(f"zoe@{domain}", "Zoe", "Blu")).account
+    seeded = Account.get(Account.domain == made.domain, Account.state == Account.ACTIVE, Account.id != made.id)
+    for table, of in ((Account, Account.id), (Mailbox, Mailbox.account)):
+        one, other = (table.select().where(of == each.id).dicts().get() for each in (made, seeded))
+        assert {name: one[name] for name in one.keys() - OWN} == {name: other[name] for name in one.keys() - OWN}
+    expected = million.directory.words_of(seeded.login, seeded.first_name, seeded.last_name)
+    assert sorted(expected) == [each.word for each in seeded.words.order_by(AccountWord.word)]
+
+
+@pytest.mark.parametrize("name", million.SCENARIOS)
+def test_every_page_that_is_measured_answers_and_stays_small(panels, name):
+    measured = million.measure(million.SCENARIOS[name], *panels, turns=1, warm_up=0)
+    assert measured.largest <= million.LARGEST_PAGE
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_no_page_takes_longer_among_many(kind):
+    before = models.database.obj
+    try:
+        with million.both(kind, many=20_000) as (many, few):
+            ratios = {name: million.measure(each, many, few).ratio for name, each in million.SCENARIOS.items()}
+    finally:
+        models.database.initialize(before)
+    assert {name: ratio for name, ratio in ratios.items() if ratio > million.AIM} == {}
