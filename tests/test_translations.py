@@ -21,12 +21,25 @@ TRANSLATED = sorted(set(LANGUAGES) - {"en"})
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 ENGLISH = re.compile(r"\b(the|and|with|you|your|this|is|was)\b", re.IGNORECASE)
 # What a language says as English does: protocols, products, and words that it borrowed.
-EVERYWHERE = {"IMAP", "POP3", "Outlook"}
+EVERYWHERE = {"IMAP", "POP3", "Outlook", "GB", "MB", "%(amount)s GB", "%(amount)s MB"}
 BORROWED = {
-    "it": {"Account", "Browser", "Computer", "Password", "Server", "Smartphone", "Tablet"},
-    "es": set(),
+    "it": {
+        "Account",
+        "Browser",
+        "Computer",
+        "E-mail",
+        "File",
+        "Info",
+        "Password",
+        "Quota",
+        "Server",
+        "Smartphone",
+        "Tablet",
+        "Webmail",
+    },
+    "es": {"Panel", "Webmail", "Webmails"},
     "ru": set(),
-    "tr": {"Port", "Tablet"},
+    "tr": {"Panel", "Port", "Tablet"},
 }
 PLURAL_FORMS = {"it": 2, "es": 2, "ru": 3, "tr": 1}
 SIGN_IN = {"it": "Accedi", "es": "Iniciar sesión", "ru": "Войти", "tr": "Oturum aç"}
