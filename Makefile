@@ -12,9 +12,12 @@ demo: ## A whole mail host on loopback: Dovecot, Postfix, Roundcube with the plu
 	@scripts/setup demo
 	@scripts/demo
 
+# They wait for servers and browsers more than they compute: begun first, they leave the quick ones for the end.
+SLOW = tests/roundcube tests/sms tests/mailhost tests/browser tests/faults
+
 test: ## Every test, with real servers on loopback ports
 	@scripts/setup test
-	@.venv/bin/pytest --numprocesses 2 --dist loadfile -m "not long"
+	@.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long" $(SLOW) tests
 
 test-long: ## The tests at full size
 	@scripts/setup test
