@@ -1,13 +1,15 @@
 """The seed of the bench with very many mailboxes, and that no page of a manager grows with them; small."""
 
 import pytest
+from peewee import Value
 
 from bench import million
 from postern import models
-from postern.actions import mailboxes
+from postern.actions import mailboxes, user_list
 from postern.actions.actor import OPERATOR
 from postern.actions.mailboxes import NewMailbox
 from postern.models import Account, AccountWord, Mailbox
+from postern.settings import LANGUAGES
 
 OWN = {"id", "login", "address", "home", "first_name", "last_name", "contact_email", "sort_name", "account"}
 OWN |= {"revision", "created_at", "password_hash", "password_changed_at", "quota_bytes", "domain"}
@@ -45,6 +47,20 @@ def test_what_is_seeded_is_what_adding_a_user_writes(panels):
 def test_every_page_that_is_measured_answers_and_stays_small(panels, name):
     measured = million.measure(million.SCENARIOS[name], *panels, turns=1, warm_up=0)
     assert measured.largest <= million.LARGEST_PAGE
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_list_stays_small_in_every_language_with_the_longest_names(panels, language):
+    panel, length = panels[0], 64
+    Account.update(language=language).where(Account.login == million.MANAGER).execute()
+    with models.database.atomic() as undone:
+        long_ones = Account.update(first_name="Ж" * length, last_name="Щ" * length)
+        long_ones.where(Account.service == panel.service).execute()
+        Mailbox.update(address=Value("x" * length).concat(Mailbox.address)).execute()
+        page = panel.get(f"/services/{panel.service.id}/mailboxes/?text=an")
+        undone.rollback()
+    assert page.count("Ж" * length) == user_list.PAGE
+    assert len(page.encode()) <= million.LARGEST_PAGE
 
 
 @pytest.mark.long

@@ -15,7 +15,7 @@ from peewee import fn
 from postern.actions import directory
 from postern.models import Account, AccountWord, Domain, Mailbox, Service
 
-PAGE = 30
+PAGE = 24
 # What every database can hold as an id has fewer digits.
 LONGEST_NUMBER = 19
 ADDRESS, NAME = "address", "name"
