@@ -19,7 +19,7 @@ from postern.actions import (
     storage,
 )
 from postern.actions.ports import Ports
-from postern.models import database
+from postern.models import database, release_connection
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ DUTIES = (
     Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
     Duty("credentials", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CREDENTIALS)),
     Duty("text messages", 0.5, lambda ports: outbox.deliver_due(ports, outbox.MESSAGES)),
-    Duty("password changes", 1, password_change_run.Runner().work),
+    Duty("password changes", 0.5, password_change_run.Runner().work),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
     Duty("users from files", 1, imports.work),
@@ -68,14 +68,22 @@ def stop_on_signals() -> threading.Event:
 
 
 def _attend(duty: Duty, ports: Ports, stop: threading.Event) -> None:
-    """One duty until `stop` is set. Trouble with the database is logged and waited out."""
+    """One duty until `stop` is set. Trouble is logged and waited out, whatever it is: nobody else would do it."""
     while not stop.is_set():
         try:
             done = duty.work(ports)
-        except PeeweeException as trouble:
-            log.error("%s: the database did not answer, next try in %s s: %s", duty.name, AFTER_TROUBLE, trouble)
+            release_connection()
+        except Exception as trouble:
+            _tell(duty, trouble)
+            database.close()
             stop.wait(AFTER_TROUBLE)
         else:
             stop.wait(0 if done else duty.every)
-        finally:
-            database.close()
+    database.close()
+
+
+def _tell(duty: Duty, trouble: Exception) -> None:
+    if isinstance(trouble, PeeweeException):
+        log.error("%s: the database did not answer, next try in %s s: %s", duty.name, AFTER_TROUBLE, trouble)
+    else:
+        log.error("%s failed unexpectedly, next try in %s s", duty.name, AFTER_TROUBLE, exc_info=trouble)

@@ -43,8 +43,9 @@ def test_the_process_delivers_and_stops_when_it_is_told_to(ports, people, tmp_pa
     assert "Traceback" not in errors
 
 
-def test_trouble_with_the_database_is_waited_out(ports, people, monkeypatch):
-    outcomes = [OperationalError("gone away"), OperationalError("still away")]
+@pytest.mark.parametrize("trouble", [OperationalError("gone away"), KeyError("a mistake of ours")])
+def test_trouble_is_waited_out_whatever_it_is(ports, people, monkeypatch, caplog, trouble):
+    outcomes = [trouble, trouble]
     stop, recovered = threading.Event(), threading.Event()
 
     def clear_away():
@@ -60,3 +61,4 @@ def test_trouble_with_the_database_is_waited_out(ports, people, monkeypatch):
     stop.set()
     running.join(DEADLINE)
     assert not running.is_alive()
+    assert caplog.text.count(str(trouble)) >= 2
