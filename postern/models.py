@@ -52,6 +52,9 @@ TRANSACTION_TRIES = 5
 
 ANCIENT = 0
 
+# Of one statement; SQLite takes 32,766.
+MOST_PARAMETERS = 30_000
+
 
 def now() -> int:
     """The present moment in whole seconds since the epoch."""
@@ -798,8 +801,10 @@ class PasswordChange(Table):
         indexes = ((("service", "state"), False), (("state", "leased_until"), False))
 
     def lease(self, worker: str, seconds: int) -> bool:
-        """Take it for so many seconds, or keep it; True for one worker at a time."""
+        """Take it for so many seconds, or keep it for half of them at least; True for one worker at a time."""
         moment = now()
+        if self.leased_by == worker and self.leased_until >= moment + seconds / 2:
+            return True
         mine = (PasswordChange.leased_by == worker) | (PasswordChange.leased_until <= moment)
         this_one = (PasswordChange.id == self.id) & PasswordChange.state.in_(self.OPEN)
         PasswordChange.update(leased_by=worker, leased_until=moment + seconds).where(this_one, mine).execute()
@@ -919,19 +924,47 @@ TABLES = (
 )
 
 
-def insert_all(table: type[Table], rows: list[dict]) -> None:
-    """Insert many rows, which all have the same columns, by one statement that is written once: for thousands, where
-    Peewee would take longest to write it."""
+def insert_all(table: type[Table], rows: list[dict], ignore: bool = False) -> None:
+    """Insert many rows, which all have the same columns, without Peewee, which takes longest to write the statement.
+    Columns that they leave out get what the model gives them; with `ignore`, rows that are there already stay."""
     if not rows:
         return
+    rows = [{**_defaults(table), **row} for row in rows]
     fields = [getattr(table, name) for name in rows[0]]
-    names = ", ".join(field.column_name for field in fields)
-    marks = ", ".join([database.obj.param] * len(fields))
-    values = [[field.db_value(row[field.name]) for field in fields] for row in rows]
-    database.cursor().executemany(
-        f"INSERT INTO {table._meta.table_name} ({names}) VALUES ({marks})",  # noqa: S608 - names of our own columns
-        values,
-    )
+    columns = ", ".join(_quoted(field.column_name) for field in fields)
+    marks_of_one = f"({', '.join([database.obj.param] * len(fields))})"
+    at_once = MOST_PARAMETERS // len(fields)
+    for batch in (rows[start : start + at_once] for start in range(0, len(rows), at_once)):
+        marks = ", ".join([marks_of_one] * len(batch))
+        values = [field.db_value(row[field.name]) for row in batch for field in fields]
+        database.execute_sql(f"{_insert(ignore)} INTO {table._meta.table_name} ({columns}) VALUES {marks}", values)
+
+
+def update_each(table: type[Table], rows: list[dict]) -> None:
+    """Write the same columns of many rows, each found by its `id`: Peewee would write the statement anew for each."""
+    if not rows:
+        return
+    fields = [getattr(table, name) for name in rows[0] if name != "id"]
+    changes = ", ".join(f"{_quoted(field.column_name)} = {database.obj.param}" for field in fields)
+    statement = f"UPDATE {table._meta.table_name} SET {changes} WHERE id = {database.obj.param}"  # noqa: S608 - our names
+    for row in rows:
+        database.execute_sql(statement, [*(field.db_value(row[field.name]) for field in fields), row["id"]])
+
+
+def _defaults(table: type[Table]) -> dict:
+    return {field.name: default() if callable(default) else default for field, default in table._meta.defaults.items()}
+
+
+def _quoted(name: str) -> str:
+    """Some names, such as `key`, are MySQL's own words."""
+    left, right = database.obj.quote
+    return f"{left}{name}{right}"
+
+
+def _insert(ignore: bool) -> str:
+    if not ignore:
+        return "INSERT"
+    return "INSERT IGNORE" if is_mysql() else "INSERT OR IGNORE"
 
 
 def is_mysql() -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
-from postern.models import Account, AuditEvent, Collaboration, Mailbox, now
+from postern.models import Account, AuditEvent, Collaboration, Mailbox, insert_all, now
 
 
 def record(actor: Actor, action: str, account: Account | None = None, **details: object) -> AuditEvent:
@@ -28,7 +28,7 @@ def record(actor: Actor, action: str, account: Account | None = None, **details:
 
 
 def record_of_mailboxes(actor: Actor, action: str, mailboxes: Sequence[Mailbox], **details: object) -> None:
-    """The same, to the owner of each of these mailboxes, in one statement."""
+    """The same, to the owner of each of these mailboxes, at once."""
     rows = [
         {
             "at": now(),
@@ -45,8 +45,7 @@ def record_of_mailboxes(actor: Actor, action: str, mailboxes: Sequence[Mailbox],
         }
         for mailbox in mailboxes
     ]
-    if rows:
-        AuditEvent.insert_many(rows).execute()
+    insert_all(AuditEvent, rows)
 
 
 def _organisation_id(account: Account | None) -> int | None:

@@ -59,8 +59,9 @@ def put_ends(ports: Ports, accounts: Sequence[Account]) -> None:
     for account in accounts:
         payload = _payload(account)
         key = f"connections:{account.id}:{new_token()}"
-        rows.append(outbox.row(ports, "connections", key, payload, account))
-        rows.append(outbox.row(ports, "connections", f"{key}{STRAGGLERS}", payload, account, delay=STRAGGLERS_AFTER))
+        first = outbox.row(ports, "connections", key, payload, account)
+        later = first["next_try_at"] + STRAGGLERS_AFTER
+        rows += [first, {**first, "key": f"{key}{STRAGGLERS}", "next_try_at": later}]
     outbox.put_all(rows)
 
 

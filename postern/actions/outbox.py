@@ -19,7 +19,7 @@ from postern.actions.ports import (
     SmsRefused,
     SmsUnavailable,
 )
-from postern.models import Account, OutboxItem, now
+from postern.models import Account, OutboxItem, insert_all, now
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +89,8 @@ def row(
 
 
 def put_all(rows: list[dict]) -> None:
-    """Write several items in one statement, within the caller's transaction."""
-    if rows:
-        OutboxItem.insert_many(rows).on_conflict_ignore().execute()
+    """Write several items at once, within the caller's transaction."""
+    insert_all(OutboxItem, rows, ignore=True)
 
 
 def find(key: str) -> OutboxItem:

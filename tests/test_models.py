@@ -1,0 +1,70 @@
+"""Writing many rows at once, on both databases."""
+
+import pytest
+from peewee import IntegrityError
+
+from postern import models
+from postern.models import Account, KnownBrowser, OutboxItem, insert_all, now, update_each
+
+
+def items(*keys: str) -> list[dict]:
+    return [{"kind": "mail", "key": key, "payload": f"for {key}"} for key in keys]
+
+
+def test_rows_that_say_little_get_what_the_model_gives_them(database):
+    insert_all(OutboxItem, items("one", "two"))
+    made = list(OutboxItem.select().order_by(OutboxItem.id))
+    assert [(each.key, each.payload, each.attempts, each.last_error) for each in made] == [
+        ("one", "for one", 0, ""),
+        ("two", "for two", 0, ""),
+    ]
+    assert all(now() - 60 < each.created_at <= now() and each.account is None for each in made)
+    assert [each.key for each in OutboxItem.due(now())] == ["one", "two"]
+
+
+def test_what_is_there_already_stays_where_that_is_asked_for(database):
+    insert_all(OutboxItem, items("one"))
+    insert_all(OutboxItem, [{"kind": "mail", "key": "one", "payload": "another"}, *items("two")], ignore=True)
+    assert sorted((each.key, each.payload) for each in OutboxItem) == [("one", "for one"), ("two", "for two")]
+
+
+def test_otherwise_it_is_the_trouble_that_peewee_would_tell_of(database):
+    """Whoever begins a lost transaction anew knows Peewee's exceptions, not those of the database's driver."""
+    insert_all(OutboxItem, items("one"))
+    with pytest.raises(IntegrityError):
+        insert_all(OutboxItem, items("one"))
+    with pytest.raises(IntegrityError):
+        update_each(OutboxItem, [{"id": OutboxItem.get().id, "key": None}])
+
+
+def test_more_rows_than_one_statement_takes(database, monkeypatch):
+    monkeypatch.setattr(models, "MOST_PARAMETERS", 40)
+    insert_all(OutboxItem, items(*map(str, range(17))))
+    assert sorted(int(each.key) for each in OutboxItem) == list(range(17))
+
+
+def test_a_row_names_others_by_themselves_or_by_their_number(people, anna, boris):
+    insert_all(
+        KnownBrowser,
+        [{"account": anna, "token_hash": "a" * 64}, {"account": boris.id, "token_hash": "b" * 64}],
+    )
+    assert {each.account.login: each.token_hash[0] for each in KnownBrowser} == {anna.login: "a", boris.login: "b"}
+
+
+def test_each_row_is_written_its_own_and_no_other(people, anna, boris):
+    chiara = people.add("chiara", first_name="Chiara")
+    update_each(
+        Account,
+        [
+            {"id": anna.id, "first_name": "Änne", "must_change_password": True},
+            {"id": boris.id, "first_name": "'; DROP", "must_change_password": False},
+        ],
+    )
+    written = {each.id: (each.first_name, each.must_change_password) for each in Account}
+    assert written == {anna.id: ("Änne", True), boris.id: ("'; DROP", False), chiara.id: ("Chiara", False)}
+
+
+def test_no_rows_are_no_statement(database):
+    insert_all(OutboxItem, [])
+    update_each(OutboxItem, [])
+    assert not OutboxItem.select().exists()
