@@ -9,7 +9,7 @@ import csv
 import hmac
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from postern.actions import links, mail, mail_programs, outbox, random_passwords
@@ -74,14 +74,14 @@ def unsealed_secret(ports: Ports, sealed: str) -> str:
 
 
 def pack(ports: Ports, change: PasswordChange, credentials: Iterable[Credential]) -> Sealed:
-    """The archive of these credentials with a fresh key. Asks nothing of the database, and takes its time."""
+    """The archive of these credentials, which are taken one by one, with a fresh key. Asks nothing of the database, and
+    takes its time."""
     key = random_passwords.archive_key()
-    told = [(each, _told(ports, change, each)) for each in credentials]
     if change.archive_format == PasswordChange.PDF:
         title = ports.letters.part("credentials", "title.txt", change.language, {})
-        content = ports.archiver.pdf(title, [_section(lines) for _, lines in told], key)
+        content = ports.archiver.pdf(title, [_section(_told(ports, change, each)) for each in credentials], key)
     else:
-        content = ports.archiver.zip([*_texts(lines for _, lines in told), _table(ports, change, told)], key)
+        content = ports.archiver.zip(_files(ports, change, credentials), key)
     secret_key = ports.settings.secret_key
     return Sealed(seal_bytes(secret_key, ARCHIVES, content), seal(secret_key, KEYS, {"key": key}))
 
@@ -113,20 +113,20 @@ def _section(lines: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
     return heading, [line for line in rest if any(line)]
 
 
-def _texts(told: Iterable[list[tuple[str, str]]]) -> Iterable[ArchiveEntry]:
-    """A readable text for each mailbox. Names of files are not encrypted: they are numbers."""
-    for number, lines in enumerate(told, start=1):
-        text = "".join(f"{label}: {value}\r\n" if label else f"{value}\r\n" for label, value in lines)
-        yield ArchiveEntry(f"{number:04}.txt", text.encode(TEXT))
-
-
-def _table(ports: Ports, change: PasswordChange, told: list[tuple[Credential, object]]) -> ArchiveEntry:
-    """All of them in one table. No cell begins with what a spreadsheet takes for a formula."""
+def _files(ports: Ports, change: PasswordChange, credentials: Iterable[Credential]) -> Iterator[ArchiveEntry]:
+    """A readable text for each mailbox, and all of them in one table, none of whose cells begins with what spreadsheets
+    take for a formula. Names of files are not encrypted: they are numbers."""
     table = io.StringIO()
     rows = csv.writer(table)
     rows.writerow(["address", "link" if change.kind == PasswordChange.LINKS else "password"])
-    rows.writerows([credential.address, _shown(ports, change, credential)] for credential, _ in told)
-    return ArchiveEntry("list.csv", table.getvalue().encode(TEXT))
+    for number, credential in enumerate(credentials, start=1):
+        rows.writerow([credential.address, _shown(ports, change, credential)])
+        yield ArchiveEntry(f"{number:04}.txt", _text(_told(ports, change, credential)))
+    yield ArchiveEntry("list.csv", table.getvalue().encode(TEXT))
+
+
+def _text(lines: list[tuple[str, str]]) -> bytes:
+    return "".join(f"{label}: {value}\r\n" if label else f"{value}\r\n" for label, value in lines).encode(TEXT)
 
 
 def keep(ports: Ports, change: PasswordChange, sealed: Sealed) -> None:

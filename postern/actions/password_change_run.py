@@ -13,9 +13,9 @@ import logging
 import os
 import secrets
 import threading
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
 
 from peewee import PeeweeException
 
@@ -44,15 +44,14 @@ from postern.models import (
     PasswordChangeItem,
     now,
     transactional,
+    update_each,
 )
 
 log = logging.getLogger(__name__)
 
-# A worker that was killed has its changes to itself for so long; each step must be quicker, on the slowest host.
+# A worker that was killed has its changes to itself for so long; a step must take less than half, on the slowest host.
 LEASE = 15
-DRAWN_AT_ONCE, HASHED_AT_ONCE, CHANGED_AT_ONCE = 250, 128, 20
-# How many hashes are written down in one transaction, while others are being computed.
-WRITTEN_AT_ONCE = 8
+DRAWN_AT_ONCE, WRITTEN_AT_ONCE, CHANGED_AT_ONCE = 250, 32, 40
 # The panel answers first: whoever waits for a page waits for seconds, whoever waits for this has a progress bar.
 NICENESS = 19
 
@@ -71,7 +70,7 @@ class Runner:
 
     def __init__(self):
         self._name = secrets.token_hex(8)
-        self._archive: tuple[int, Future[Sealed]] | None = None
+        self._preparation: Preparation | None = None
 
     def work(self, ports: Ports) -> int:
         """One step; how much was done: 0 when there is nothing to do at the moment."""
@@ -88,6 +87,8 @@ class Runner:
         try:
             return self._step(ports, change)
         except PeeweeException:
+            # What was computed may not have been written down.
+            self._preparation = None
             raise
         except Exception:
             log.exception("password change %s failed unexpectedly", change.id)
@@ -96,31 +97,51 @@ class Runner:
 
     def _step(self, ports: Ports, change: PasswordChange) -> int:
         if change.state == PasswordChange.PREPARING:
-            return draw(ports, change) or self._prepare(ports, change)
+            return self._prepare(ports, change)
         if change.state == PasswordChange.SENDING:
             return go_on_when_sent(change)
         return put_into_force(ports, change)
 
     def _prepare(self, ports: Ports, change: PasswordChange) -> int:
-        """Hash; and meanwhile make the archive, whose passwords are all drawn."""
-        if self._archive is None or self._archive[0] != change.id:
-            self._archive = (change.id, begin_archive(ports, change))
-        done = self._hash(ports, change)
-        if not done:
-            _, archive = self._archive
-            self._archive = None
-            send(ports, change, archive.result())
-        return done or 1
+        """Draw passwords and write down their hashes; when nothing is left, send what the archive became meanwhile."""
+        if self._preparation is None or self._preparation.change_id != change.id:
+            self._preparation = Preparation(ports, change)
+        preparation = self._preparation
+        drawn = 0 if preparation.archive else draw(ports, change)
+        if not (drawn or preparation.archive):
+            preparation.archive = begin_archive(ports, change)
+        hashed = next(preparation.hashes)
+        if hashed and not _keep_hashes(change, hashed):
+            preparation.hashes.close()
+            self._preparation = None
+        elif not (hashed or drawn):
+            self._preparation = None
+            send(ports, change, preparation.archive.result())
+        return len(hashed) + drawn or 1
 
-    def _hash(self, ports: Ports, change: PasswordChange) -> int:
-        items = list(_prepared(change).where(PasswordChangeItem.new_hash.is_null()).limit(HASHED_AT_ONCE))
-        with hashing() as pool:
-            hashed = pool.map(lambda item: (item, _new_hash(ports, change, item)), items)
-            while some := list(islice(hashed, WRITTEN_AT_ONCE)):
-                if not (change.lease(self._name, LEASE) and _keep_hashes(change, some)):
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    break
-        return len(items)
+
+class Preparation:
+    """What a worker computes for one change beside its steps."""
+
+    def __init__(self, ports: Ports, change: PasswordChange):
+        self.change_id = change.id
+        self.hashes = hashed_ahead(ports, change)
+        # Begun when all passwords are drawn.
+        self.archive: Future[Sealed] | None = None
+
+
+def hashed_ahead(ports: Ports, change: PasswordChange) -> Iterator[list[dict]]:
+    """Hashes of what was drawn, some at a time, while as many more are being computed; none while there is none."""
+    ahead, last = deque(), 0
+    with hashing() as pool:
+        try:
+            while True:
+                for item_id, secret in _unhashed(change, last, 2 * WRITTEN_AT_ONCE - len(ahead)):
+                    ahead.append(pool.submit(_hashed, ports, change, item_id, secret))
+                    last = item_id
+                yield [ahead.popleft().result() for _ in range(min(len(ahead), WRITTEN_AT_ONCE))]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -145,6 +166,13 @@ def _prepared(change: PasswordChange):
     )
 
 
+def _unhashed(change: PasswordChange, last: int, most: int) -> list[tuple[int, str]]:
+    """Number and secret of the next items behind the last one that are to be hashed."""
+    beyond = PasswordChangeItem.new_hash.is_null() & (PasswordChangeItem.id > last)
+    found = _prepared(change).select(PasswordChangeItem.id, PasswordChangeItem.secret).where(beyond)
+    return list(found.limit(most).tuples())
+
+
 @transactional
 def draw(ports: Ports, change: PasswordChange) -> int:
     """Draw new passwords, or the tokens of links, for mailboxes that have none yet; how many were looked at."""
@@ -157,14 +185,16 @@ def draw(ports: Ports, change: PasswordChange) -> int:
         .limit(DRAWN_AT_ONCE)
     )
     items, policy = list(waiting), change.service.password_policy
-    accounts = _accounts(items)
+    accounts, drawn = _accounts(items), []
     for item in items:
         account = accounts.get(item.mailbox_id)
         why_not = _why_not(change, item, account)
         if why_not:
             _skip(item, why_not)
         else:
-            _keep_secret(ports, item, _drawn(ports, change, account, policy))
+            secret = credentials.sealed_secret(ports, _drawn(ports, change, account, policy))
+            drawn.append({"id": item.id, "secret": secret, "state": PasswordChangeItem.PREPARED})
+    update_each(PasswordChangeItem, drawn)
     return len(items)
 
 
@@ -187,13 +217,6 @@ def _drawn(ports: Ports, change: PasswordChange, account: Account, policy: str) 
     if change.kind == PasswordChange.LINKS:
         return new_token()
     return random_passwords.for_account(account, policy, ports.settings.password_blocklist)
-
-
-def _keep_secret(ports: Ports, item: PasswordChangeItem, secret: str) -> None:
-    sealed = credentials.sealed_secret(ports, secret)
-    PasswordChangeItem.update(secret=sealed, state=PasswordChangeItem.PREPARED).where(
-        PasswordChangeItem.id == item.id
-    ).execute()
 
 
 def _is_to_go_on(change: PasswordChange) -> bool:
@@ -231,30 +254,26 @@ def _actor(change: PasswordChange) -> Actor:
 
 def begin_archive(ports: Ports, change: PasswordChange) -> Future[Sealed]:
     """Begin to make the archive of all that was drawn, in a thread of its own that asks nothing of the database."""
-    told = [Credential(item.address, credentials.unsealed_secret(ports, item.secret)) for item in _prepared(change)]
+    sealed = list(_prepared(change).select(PasswordChangeItem.address, PasswordChangeItem.secret).tuples())
+    told = (Credential(address, credentials.unsealed_secret(ports, secret)) for address, secret in sealed)
     thread = ThreadPoolExecutor(1, "archive", initializer=step_back)
     archive = thread.submit(credentials.pack, ports, change, told)
     thread.shutdown(wait=False)
     return archive
 
 
-def _new_hash(ports: Ports, change: PasswordChange, item: PasswordChangeItem) -> str:
+def _hashed(ports: Ports, change: PasswordChange, item_id: int, sealed: str) -> dict:
     """What will be stored: argon2 for a password, SHA-256 for the random token of a link."""
-    secret = credentials.unsealed_secret(ports, item.secret)
-    if change.kind == PasswordChange.LINKS:
-        return digest(secret)
-    return passwords.hash_password(ports.settings, secret)
+    secret, is_link = credentials.unsealed_secret(ports, sealed), change.kind == PasswordChange.LINKS
+    return {"id": item_id, "new_hash": digest(secret) if is_link else passwords.hash_password(ports.settings, secret)}
 
 
 @transactional
-def _keep_hashes(change: PasswordChange, hashed: list[tuple[PasswordChangeItem, str]]) -> bool:
+def _keep_hashes(change: PasswordChange, hashed: list[dict]) -> bool:
     """Write hashes down; False when the change is not to go on."""
     if not _is_to_go_on(change):
         return False
-    for item, new_hash in hashed:
-        PasswordChangeItem.update(new_hash=new_hash).where(
-            PasswordChangeItem.id == item.id, PasswordChangeItem.state == PasswordChangeItem.PREPARED
-        ).execute()
+    update_each(PasswordChangeItem, hashed)
     return True
 
 
@@ -266,6 +285,9 @@ def send(ports: Ports, change: PasswordChange, archive: Sealed) -> None:
     prepared = (PasswordChangeItem.change == change) & (PasswordChangeItem.state == PasswordChangeItem.PREPARED)
     if not PasswordChangeItem.select().where(prepared).exists():
         finish(change)
+        return
+    if PasswordChangeItem.select().where(prepared, PasswordChangeItem.new_hash.is_null()).exists():
+        # Another worker, which took this one for dead, has just drawn them: the next step hashes them.
         return
     change.proceed(PasswordChange.PREPARING, PasswordChange.SENDING, archived_at=now())
     PasswordChangeItem.update(in_archive=True, secret="").where(prepared).execute()
@@ -307,19 +329,28 @@ def put_into_force(ports: Ports, change: PasswordChange) -> int:
     if not _is_to_go_on(change):
         return 1
     items = list(_prepared(change).limit(CHANGED_AT_ONCE))
+    if not items:
+        finish(change)
+        return 1
+    _hold(items)
     accounts, changed = _accounts(items), []
     for item in items:
-        account = accounts.get(item.mailbox_id)
-        why_not = _why_not(change, item, account) or _replace(change, item, account)
+        why_not = _why_not(change, item, accounts.get(item.mailbox_id))
         if why_not:
             _skip(item, why_not)
         else:
             changed.append(item)
     if changed:
+        _replace(change, changed, accounts)
         _follow_up(ports, change, changed, [accounts[item.mailbox_id] for item in changed])
-    if not items:
-        finish(change)
-    return len(items) or 1
+    return len(items)
+
+
+def _hold(items: list[PasswordChangeItem]) -> None:
+    """Keep the accounts of these mailboxes as they are for everybody else until the transaction ends."""
+    owners = Mailbox.select(Mailbox.account).where(Mailbox.id.in_([item.mailbox_id for item in items])).tuples()
+    # By their numbers: for a query within an update MariaDB would look at every account, and hold them all.
+    Account.update(state=Account.state).where(Account.id.in_([number for (number,) in owners])).execute()
 
 
 def _why_not(change: PasswordChange, item: PasswordChangeItem, account: Account | None) -> str:
@@ -339,12 +370,16 @@ def _skip(item: PasswordChangeItem, reason: str) -> None:
     ).where(PasswordChangeItem.id == item.id).execute()
 
 
-def _replace(change: PasswordChange, item: PasswordChangeItem, account: Account) -> str:
-    """Put the new password into force, or the link; why not, when somebody was quicker."""
+def _replace(change: PasswordChange, items: list[PasswordChangeItem], accounts: dict[int, Account]) -> None:
+    """Put the new passwords into force, or the links, of accounts that are held."""
     if change.kind == PasswordChange.LINKS:
-        links.create_for(account, links.HANDED_OUT, item.new_hash)
-        return ""
-    return "" if account.replace_password(item.old_hash, item.new_hash) else CHANGED_MEANWHILE
+        for item in items:
+            links.create_for(accounts[item.mailbox_id], links.HANDED_OUT, item.new_hash)
+        return
+    fresh = {"password_changed_at": now(), "must_change_password": change.must_change}
+    update_each(
+        Account, [{"id": accounts[item.mailbox_id].id, "password_hash": item.new_hash, **fresh} for item in items]
+    )
 
 
 def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeItem], accounts: list[Account]) -> None:
@@ -356,8 +391,6 @@ def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeI
     else:
         choices = {"everywhere": change.everywhere, "must_change": change.must_change}
         audit.record_of_mailboxes(actor, "web:password:issued", mailboxes, **choices)
-    if change.must_change:
-        Account.update(must_change_password=True).where(Account.id.in_([each.id for each in accounts])).execute()
     if change.everywhere:
         sessions.end_all_of(accounts)
         connections.put_ends(ports, accounts)

@@ -3,7 +3,7 @@
 The adapters implement these; `postern.adapters.build` wires them and tests pass in-memory twins.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 from typing import Protocol
@@ -120,8 +120,9 @@ class ArchiveImpossible(Exception):
 class Archiver(Protocol):
     """Makes encrypted archives. A password protects only as much as it is hard to guess: 100 random bits or more."""
 
-    def zip(self, entries: Sequence[ArchiveEntry], password: str) -> bytes:
-        """A ZIP archive of these files in this order, encrypted with AES-256."""
+    def zip(self, entries: Iterable[ArchiveEntry], password: str) -> bytes:
+        """A ZIP archive of these files in this order, encrypted with AES-256. They are taken one by one: thousands need
+        not be in memory together."""
 
     def pdf(self, title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]], password: str) -> bytes:
         """A PDF document, encrypted with AES-256: a title, then sections with a heading and lines of label and value.

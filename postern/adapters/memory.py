@@ -1,6 +1,6 @@
 """In-memory twins of the ports, for tests and for a demo without a mail server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email.message import EmailMessage
 
@@ -94,7 +94,7 @@ class MemoryArchiver:
         self.made: list[MadeArchive] = []
         self.has_fonts = True
 
-    def zip(self, entries: Sequence[ArchiveEntry], password: str) -> bytes:
+    def zip(self, entries: Iterable[ArchiveEntry], password: str) -> bytes:
         return self._keep(MadeArchive("zip", password, tuple(entries)))
 
     def pdf(self, title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]], password: str) -> bytes:

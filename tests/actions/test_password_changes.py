@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
+from peewee import OperationalError
 
 from postern.actions import (
     credentials,
@@ -32,7 +33,7 @@ from postern.models import (
     PasswordChangeItem,
     WebSession,
 )
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import LONGEST_WAIT, acting, at_the_same_instant
 from tests.actions.office import (
     EVERYONE,
     NAMES,
@@ -316,6 +317,25 @@ def test_two_workers_of_which_each_thinks_it_is_alone(office, monkeypatch):
     assert AuditEvent.select().where(AuditEvent.action == "web:password:issued").count() == len(NAMES)
 
 
+@pytest.mark.parametrize("at", ["_unhashed", "_keep_hashes", "draw", "begin_archive", "send", "put_into_force"])
+def test_it_goes_on_where_it_was_when_the_database_fails_for_a_moment(office, monkeypatch, at):
+    real, fails = getattr(password_change_run, at), [True]
+
+    def fail_once(*arguments):
+        if fails and fails.pop():
+            raise OperationalError("gone away")
+        return real(*arguments)
+
+    monkeypatch.setattr(password_change_run, at, fail_once)
+    change = office.start()
+    with pytest.raises(OperationalError):
+        office.until(change, *PasswordChange.OVER)
+    change = office.until(change, *PasswordChange.OVER)
+    assert change.state == PasswordChange.DONE
+    assert len(office.ports.sms.sent) == 1
+    assert all(matches(name, office.archive[f"{name}@example.org"]) for name in NAMES)
+
+
 def test_hashing_lets_everything_else_go_first():
     with password_change_run.hashing() as pool:
         niceness = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
@@ -342,6 +362,32 @@ def test_whoever_changed_their_own_password_meanwhile_keeps_it(office, when):
     assert change.items.where(PasswordChangeItem.address.startswith("boris")).get().in_archive == (
         when != PasswordChange.PREPARING
     )
+
+
+def test_nobody_changes_their_password_between_the_look_at_it_and_the_new_one(office, monkeypatch):
+    """Who is told that their password was changed has it; at the last moment they are refused instead."""
+    change = office.until(office.start(), PasswordChange.CHANGING)
+    boris, looked, over = acting(account("boris")), threading.Event(), threading.Event()
+    real = password_change_run._replace
+
+    def by_themselves():
+        assert looked.wait(LONGEST_WAIT)
+        try:
+            return passwords.change(office.ports, boris, PASSWORD, "Other-Garden-8")
+        finally:
+            over.set()
+
+    def replace_later(*arguments):
+        looked.set()
+        over.wait(0.5)
+        real(*arguments)
+
+    monkeypatch.setattr(password_change_run, "_replace", replace_later)
+    _, outcome = at_the_same_instant(office.step, by_themselves)
+    change = office.until(change, *PasswordChange.OVER)
+    assert isinstance(outcome, Refused)
+    assert set(results(change).values()) == {""}
+    assert matches("boris", office.archive["boris@example.org"])
 
 
 def test_who_is_suspended_or_removed_meanwhile_is_left_out(office):
