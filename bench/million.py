@@ -1,7 +1,8 @@
 """One million mailboxes in 2,000 domains, and what a manager's pages cost there, over the same with one thousand.
 
-`python -m bench.million` makes both installations, first on SQLite and then on MariaDB, and measures. The rows are
-those that making the users one by one writes, with one password hash for all. It takes a quarter of an hour.
+`python -m bench.million` makes both installations, first on SQLite and then on MariaDB, and measures; with `sqlite` or
+`mariadb` behind it, on that one alone. The rows are those that making the users one by one writes, with one password
+hash for all.
 
 `python -m bench.million seed URL COUNT` only makes them, in an empty database that is named as POSTERN_DATABASE_URL is;
 `python -m bench.million measure URL URL` measures over two that were made, the one with many and the one with few.
@@ -33,6 +34,7 @@ from tests.client import TreeReader
 from tests.conftest import environment_of
 from tests.mailhost.servers import MariaDB
 
+KINDS = ("sqlite", "mariadb")
 MANY, FEW = 1_000_000, 1_000
 MAILBOXES_A_DOMAIN = 500
 AIM, LARGEST_PAGE = 2.0, 60_000
@@ -403,7 +405,7 @@ def main() -> None:
         elif command == "measure":
             report("given", *(Panel(Path(directory_) / str(place), url, 0) for place, url in enumerate(words)))
         else:
-            for kind in ("sqlite", "mariadb"):
+            for kind in [command] if command else KINDS:
                 with both(kind) as (many, few):
                     report(kind, many, few)
 

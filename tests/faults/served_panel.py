@@ -70,13 +70,19 @@ class ServedPanel:
         wait_until(self.is_well, "the panel answers")
 
     def stop(self) -> None:
-        """End as a service manager does: ask, and kill what does not listen, such as a process that just starts."""
+        """End as a service manager does: ask, and kill what does not listen, such as a process that just starts. The
+        worker may outlive its master by the item in hand."""
         if self._master:
+            descendants = list(_descendants(self._master.pid))
             self._master.terminate()
             try:
                 self._master.wait(STOP_SECONDS)
+                wait_until(lambda: not any(map(_command, descendants)), "its processes end", STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 self.kill_everything()
+            except TimeoutError:
+                for process in descendants:
+                    _kill(process)
             self._master = None
 
     def is_well(self) -> bool:
@@ -170,6 +176,7 @@ def _descendants(process: int) -> Iterator[int]:
 
 
 def _command(process: int) -> bytes:
+    """What a process was started as; nothing for one that has ended."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{process}/cmdline").read_bytes()
     return b""
