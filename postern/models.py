@@ -929,7 +929,7 @@ def insert_all(table: type[Table], rows: list[dict], ignore: bool = False) -> No
     Columns that they leave out get what the model gives them; with `ignore`, rows that are there already stay."""
     if not rows:
         return
-    rows = [{**_defaults(table), **row} for row in rows]
+    rows = [{**table._meta.get_default_dict(), **row} for row in rows]
     fields = [getattr(table, name) for name in rows[0]]
     columns = ", ".join(_quoted(field.column_name) for field in fields)
     marks_of_one = f"({', '.join([database.obj.param] * len(fields))})"
@@ -949,10 +949,6 @@ def update_each(table: type[Table], rows: list[dict]) -> None:
     statement = f"UPDATE {table._meta.table_name} SET {changes} WHERE id = {database.obj.param}"  # noqa: S608 - our names
     for row in rows:
         database.execute_sql(statement, [*(field.db_value(row[field.name]) for field in fields), row["id"]])
-
-
-def _defaults(table: type[Table]) -> dict:
-    return {field.name: default() if callable(default) else default for field, default in table._meta.defaults.items()}
 
 
 def _quoted(name: str) -> str:

@@ -57,8 +57,10 @@ def test_trouble_is_waited_out_whatever_it_is(ports, people, monkeypatch, caplog
     monkeypatch.setattr(worker, "AFTER_TROUBLE", 0.01)
     running = threading.Thread(target=worker.run, args=(ports, stop))
     running.start()
-    assert recovered.wait(DEADLINE)
-    stop.set()
-    running.join(DEADLINE)
+    try:
+        assert recovered.wait(DEADLINE)
+    finally:
+        stop.set()
+        running.join(DEADLINE)
     assert not running.is_alive()
     assert caplog.text.count(str(trouble)) >= 2

@@ -480,14 +480,10 @@ def _insert_all(actor: Actor, present: UserImport, service: Service, moment: int
 def _insert(table, chosen: dict, select) -> None:
     """Insert what a query finds; columns that are not chosen get what the model gives them."""
     fields = [field for field in table._meta.sorted_fields if not field.primary_key]
-    columns = [chosen[field] if field in chosen else _default(field) for field in fields]
+    given = table._meta.get_default_dict()
+    columns = [chosen[field] if field in chosen else field.db_value(given.get(field.name)) for field in fields]
     columns = [column if hasattr(column, "alias") else Value(column) for column in columns]
     table.insert_from(select(columns), fields).execute()
-
-
-def _default(field):
-    default = field.default() if callable(field.default) else field.default
-    return field.db_value(default)
 
 
 def _note_made(actor: Actor, present: UserImport, service: Service, moment: int) -> None:
