@@ -64,6 +64,17 @@ def test_two_forms_of_one_link_set_one_password(client, settings, anna):
     assert opens(settings, anna, NEW)
 
 
+def test_what_the_page_asks_late_leaves_the_news_for_the_next_page(client, settings, anna):
+    """A check of what is typed that arrives after the link was used: its answer is shown nowhere."""
+    path = path_of(settings, anna, links.RESET)
+    page = set_form(client.open(path))
+    content = dict(page.content_of("Set password"))
+    assert client.request("POST", path, content, HX_Request="true").headers["HX-Redirect"] == "/sign-in"
+    late = client.request("POST", f"{path}/check", content, HX_Request="true")
+    assert (late.status, late.flashes, late.headers.getlist("Set-Cookie")) == (410, [], [])
+    assert client.open("/sign-in").flashes
+
+
 def test_this_was_not_me_locks_with_one_press(signed_in, settings, anna, ports, mailer, new_client):
     change_form(signed_in.open("/account/password")).press("Change")
     outbox.deliver_due(ports)
