@@ -12,7 +12,7 @@ from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.models import Account
 from tests.actions.office import NAMES, Office
-from tests.conftest import ADDRESS, BROWSER, People
+from tests.conftest import ADDRESS, BROWSER, Clock, People
 
 LONGEST_WAIT = 30
 
@@ -43,6 +43,11 @@ def at_the_same_instant(*calls: Callable[[], object]) -> list[object]:
         thread.join(LONGEST_WAIT)
     assert not any(thread.is_alive() for thread in threads)
     return outcomes
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(clock: Clock) -> None:
+    """However slow the machine is, no attempt is forgiven and nothing grows old while a test runs."""
 
 
 @pytest.fixture

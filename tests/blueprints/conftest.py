@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.client import Client, Page
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, Clock
 
 NEW, WRONG = "Other-Garden-8", "Guessed-Garden-9"
 
@@ -14,6 +14,11 @@ NEW, WRONG = "Other-Garden-8", "Guessed-Garden-9"
 def module_database_url(tmp_path_factory: pytest.TempPathFactory) -> str:
     directory: Path = tmp_path_factory.mktemp("database")
     return f"sqlite:///{directory / 'postern.db'}"
+
+
+@pytest.fixture(autouse=True)
+def _time_stands_still(clock: Clock) -> None:
+    """However slow the machine is, no attempt is forgiven and no session grows old while a test runs."""
 
 
 @pytest.fixture
