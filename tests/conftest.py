@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
+from werkzeug.routing import Rule
 
 from postern import app as composition
 from postern import models
@@ -14,6 +16,7 @@ from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.adapters.letters import TemplateLetters
 from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
+from postern.blueprints.web.errors import Panel
 from postern.models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from postern.settings import Settings
 from tests.client import Client
@@ -52,6 +55,21 @@ class CompiledTemplates(BytecodeCache):
 
 
 COMPILED_TEMPLATES = CompiledTemplates()
+
+
+class CompiledRoute(Rule):
+    """Keeps what builds its address, for all the apps of a run, for the same reason: most of what an app costs."""
+
+    _kept: ClassVar[dict[tuple[str, bool], Callable]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable:
+        named = self.rule, append_unknown
+        if named not in self._kept:
+            self._kept[named] = super()._compile_builder(append_unknown)
+        return self._kept[named]
+
+
+Panel.url_rule_class = CompiledRoute
 
 
 class People:

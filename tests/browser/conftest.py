@@ -10,7 +10,8 @@ from .panel import Panel, Person
 from .people import sign_in
 from .webmail import Webmail
 
-CHROMIUM = "/usr/bin/chromium"
+# Chromium without what surrounds a page, which takes as long as the page.
+CHROMIUM = "/usr/lib/chromium/chromium-headless-shell"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",

@@ -20,6 +20,7 @@ CROSS_SITE = Site(
     "webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256, falls_back=False
 )
 STRANGER = "stranger.test"
+WHOLE_CHROMIUM = "/usr/bin/chromium"
 BLOCK_THIRD_PARTY_COOKIES = "--test-third-party-cookie-phaseout"
 PEOPLE_AT_ONCE = 40
 
@@ -71,15 +72,17 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture(scope="package")
 def start_chromium(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
-    """`start_chromium(*arguments)`; what was started with the same arguments before is the same."""
-    started: dict[tuple[str, ...], Browser] = {}
+    """`start_chromium(blocks_cookies)`; what was started like this before is the same."""
+    started: dict[bool, Browser] = {}
     mapped = ("--host-resolver-rules=MAP *.test 127.0.0.1", "--ignore-certificate-errors")
 
-    def start(*arguments: str) -> Browser:
-        if arguments not in started:
-            options = [*ARGUMENTS, *mapped, *arguments]
-            started[arguments] = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
-        return started[arguments]
+    def start(blocks_cookies: bool) -> Browser:
+        if blocks_cookies not in started:
+            # Which cookies are blocked is part of what surrounds a page.
+            program, blocking = (WHOLE_CHROMIUM, [BLOCK_THIRD_PARTY_COOKIES]) if blocks_cookies else (CHROMIUM, [])
+            options = [*ARGUMENTS, *mapped, *blocking]
+            started[blocks_cookies] = playwright.chromium.launch(executable_path=program, args=options)
+        return started[blocks_cookies]
 
     yield start
     for browser in started.values():
@@ -96,7 +99,7 @@ def new_visitor(host: WholeHost, start_chromium) -> Iterator[Callable[..., Visit
         if browser == "firefox":
             prefs = BLOCK_ALL_CROSS_SITE_COOKIES if blocks_cookies else {}
             return opened.enter_context(Firefox(names, language, width, prefs))
-        chromium = start_chromium(*([BLOCK_THIRD_PARTY_COOKIES] if blocks_cookies else []))
+        chromium = start_chromium(blocks_cookies)
         context = chromium.new_context(
             viewport={"width": width, "height": 900}, locale=language, ignore_https_errors=True
         )
