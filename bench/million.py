@@ -200,6 +200,7 @@ def fast_writes() -> Iterator[None]:
         models.database.execute_sql("SET SESSION unique_checks = 0")
         models.database.execute_sql("SET SESSION foreign_key_checks = 0")
         yield
+        models.database.manual_close()
         return
     for pragma in ("synchronous = off", "cache_size = -2000000", "foreign_keys = off"):
         models.database.execute_sql(f"PRAGMA {pragma}")
@@ -383,7 +384,7 @@ def both(kind: str, many: int = MANY, few: int = FEW) -> Iterator[tuple[Panel, P
         else:
             server = stack.enter_context(MariaDB())
             server.execute("SET GLOBAL innodb_buffer_pool_size = 2147483648", "SET GLOBAL local_infile = 1")
-            urls = [f"{server.create_database()}?local_infile=1" for _ in range(2)]
+            urls = [f"{server.create_database()}&local_infile=1" for _ in range(2)]
         yield tuple(
             Panel(directory_ / f"instance{count}", url, count) for url, count in zip(urls, (many, few), strict=True)
         )

@@ -6,6 +6,7 @@ by the migrations, not here: they are a contract with the mail server, and these
 
 import contextlib
 import functools
+import heapq
 import json
 import logging
 import os
@@ -26,12 +27,12 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
-    MySQLDatabase,
     OperationalError,
     SqliteDatabase,
     TextField,
 )
 from peewee_migrate import Router
+from playhouse.pool import PooledMySQLDatabase
 
 database = DatabaseProxy()
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -44,6 +45,9 @@ SQLITE_PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": 5000,
 }
+
+# Seconds for which a connection to MySQL is used at most.
+LONGEST_CONNECTION = 60
 
 # A transaction that lost against another one is begun anew: deadlock and lock wait time-out in MySQL's numbering; a
 # Galera node reports a certification conflict as a deadlock.
@@ -84,11 +88,27 @@ def _sqlite(url: str) -> SqliteDatabase:
     return PrivateSqliteDatabase(str(sqlite_file(url)), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
 
 
-def _mysql(url: str) -> MySQLDatabase:
+class Pool(PooledMySQLDatabase):
+    """Connections that requests leave to one another: to make one costs more than most pages, because Python reads all
+    the certificates of the machine for it. Each is asked whether it still lives before it is used again, so that a
+    server that was started anew is not noticed; one that is `stale_timeout` seconds old is not even asked, because what
+    is between here and there may have forgotten it, and the question would be waited for."""
+
+    def _connect(self):
+        with self._pool_lock:
+            while self._connections and self._is_stale(self._connections[0][0]):
+                self._close_raw(heapq.heappop(self._connections)[-1])
+        return super()._connect()
+
+
+def _mysql(url: str) -> Pool:
     """What stands behind `?` in the URL goes to PyMySQL as it is, such as `unix_socket`."""
     parts = urlsplit(url)
-    return MySQLDatabase(
+    return Pool(
         parts.path.removeprefix("/"),
+        # One for each thread, and no thread waits for another's.
+        max_connections=None,
+        stale_timeout=LONGEST_CONNECTION,
         host=parts.hostname or "127.0.0.1",
         port=parts.port or 3306,
         user=unquote(parts.username or ""),
@@ -111,8 +131,8 @@ def release_connection() -> None:
     """Give up the connection of a request that is over.
 
     A connection to SQLite stays open for the thread's next request: it cannot go stale, and opening it anew would cost
-    five statements and, whenever nobody else has the file open, a checkpoint. MySQL's server ends idle connections and
-    may be started anew at any time, so each request makes its own.
+    five statements and, whenever nobody else has the file open, a checkpoint. One to MySQL goes back to the pool, which
+    knows whether it is still one when the next request asks.
     """
     if not is_sqlite() and not database.is_closed():
         database.close()
@@ -964,7 +984,7 @@ def _insert(ignore: bool) -> str:
 
 
 def is_mysql() -> bool:
-    return isinstance(database.obj, MySQLDatabase)
+    return isinstance(database.obj, Pool)
 
 
 def is_sqlite() -> bool:

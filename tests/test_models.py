@@ -1,10 +1,17 @@
-"""Writing many rows at once, on both databases."""
+"""Writing many rows at once, on both databases; and the connections to MySQL."""
 
+import contextlib
+import time
+from collections.abc import Iterator
+
+import pymysql
 import pytest
 from peewee import IntegrityError
 
 from postern import models
 from postern.models import Account, KnownBrowser, OutboxItem, insert_all, now, update_each
+from tests.actions.conftest import at_the_same_instant
+from tests.conftest import Clock
 
 
 def items(*keys: str) -> list[dict]:
@@ -68,3 +75,49 @@ def test_no_rows_are_no_statement(database):
     insert_all(OutboxItem, [])
     update_each(OutboxItem, [])
     assert not OutboxItem.select().exists()
+
+
+# --- connections to MySQL ---
+
+
+@pytest.fixture
+def pool(mariadb_server) -> Iterator[models.Pool]:
+    """A database of its own on MariaDB, as a process of Postern opens it."""
+    url = mariadb_server.create_database()
+    pool = models.open_database(url)
+    yield pool
+    pool.close_all()
+    mariadb_server.drop_database(url)
+
+
+def connection_in_use(pool: models.Pool) -> int:
+    """Its number with the server; then it is given up, as at the end of a request."""
+    with contextlib.closing(pool.execute_sql("SELECT connection_id()")) as answer:
+        number = answer.fetchone()[0]
+    models.release_connection()
+    return number
+
+
+def test_one_request_leaves_its_connection_to_the_next(pool):
+    assert connection_in_use(pool) == connection_in_use(pool)
+
+
+def test_a_connection_that_the_server_has_ended_is_not_used_again(pool, mariadb_server):
+    ended = connection_in_use(pool)
+    mariadb_server.execute(f"KILL {ended}")
+    assert connection_in_use(pool) != ended
+
+
+def test_an_old_connection_is_not_even_asked_whether_it_lives(pool, monkeypatch):
+    old = connection_in_use(pool)
+    later = Clock(int(time.time()) + models.LONGEST_CONNECTION + 1)
+    monkeypatch.setattr("playhouse.pool.time", later)
+    asked = []
+    monkeypatch.setattr(pymysql.connections.Connection, "ping", lambda *_: asked.append(True))
+    assert connection_in_use(pool) != old
+    assert asked == []
+
+
+def test_each_thread_has_a_connection_of_its_own(pool):
+    numbers = at_the_same_instant(*[lambda: pool.execute_sql("SELECT connection_id()").fetchone()[0]] * 8)
+    assert len(set(numbers)) == 8

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pymysql
 import pytest
@@ -322,7 +323,7 @@ def test_dovecots_mysql_account_reads_the_views_writes_last_logins_and_nothing_e
     Accounts(url).add(ANNA, PASSWORD)
     settings = mail_settings(url, tmp_path, **DOVECOT_ACCOUNT)
     grant(mariadb_server, settings)
-    name = url.rpartition("/")[2]
+    name = urlsplit(url).path.strip("/")
     with (
         contextlib.closing(
             pymysql.connect(
