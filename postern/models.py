@@ -138,6 +138,14 @@ def release_connection() -> None:
         database.close()
 
 
+def discard_connection() -> None:
+    """End the connection after trouble: nobody knows what state it is in, nor whether its server still takes part."""
+    if is_sqlite():
+        database.close()
+    else:
+        database.manual_close()
+
+
 def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
     """Run the function in one transaction; begin it anew when it lost against another.
 

@@ -19,7 +19,7 @@ from postern.actions import (
     storage,
 )
 from postern.actions.ports import Ports
-from postern.models import database, release_connection
+from postern.models import database, discard_connection, release_connection
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def _attend(duty: Duty, ports: Ports, stop: threading.Event) -> None:
             release_connection()
         except Exception as trouble:
             _tell(duty, trouble)
-            database.close()
+            discard_connection()
             stop.wait(AFTER_TROUBLE)
         else:
             stop.wait(0 if done else duty.every)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from postern import models
 from postern.models import Account
 from tests.client import Client
 from tests.conftest import PASSWORD, environment_of
@@ -22,6 +23,26 @@ def server() -> Iterator[MariaDB]:
 @pytest.fixture
 def environment(tmp_path: Path, server: MariaDB) -> dict[str, str]:
     return environment_of(tmp_path / "instance", server.create_database())
+
+
+def connection_in_use() -> int:
+    """Its number with the server; then it is given up, as at the end of a request."""
+    (number,) = models.database.execute_sql("SELECT connection_id()").fetchone()
+    models.release_connection()
+    return number
+
+
+def test_no_connection_is_kept_to_a_server_that_takes_nothing_any_more(client: Client, anna: Account, server: MariaDB):
+    """As where another node of a cluster has taken its place: whoever connects anew comes to that one."""
+    client.sign_in(anna.login, PASSWORD)
+    former = connection_in_use()
+    server.execute("SET GLOBAL read_only = ON")
+    try:
+        assert_said(change_password(client))
+    finally:
+        server.execute("SET GLOBAL read_only = OFF")
+    assert connection_in_use() != former
+    assert change_password(client).status == 200
 
 
 def test_a_server_that_is_down_is_said_and_its_return_is_not_noticed(client: Client, anna: Account, server: MariaDB):

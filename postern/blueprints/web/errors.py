@@ -7,7 +7,7 @@ from peewee import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from postern.actions.throttle import TooManyAttempts
-from postern.models import database
+from postern.models import discard_connection
 
 
 class Panel(Flask):
@@ -65,8 +65,7 @@ def _too_many(error: TooManyAttempts):
 
 def _database_error(error: Exception):
     current_app.logger.error("the database did not answer: %s", error)
-    # Whatever state the connection is in, the next request begins with a new one.
-    database.close()
+    discard_connection()
     sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
     page, status = _page(503, sentence)
     return page, status, {"Retry-After": "10"}
