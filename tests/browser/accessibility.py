@@ -12,17 +12,25 @@ RUN = """async only => {
     const told = (id, {html, failureSummary}) => `${id}: ${html.slice(0, 160)} ${failureSummary}`;
     return violations.flatMap(({id, nodes}) => nodes.map(node => told(id, node)));
 }"""
-DESKTOP, PHONE, ZOOMED = (1280, 800), (360, 740), (320, 640)
+DESKTOP, PHONE = (1280, 800), (360, 740)
+# As if zoomed in, and just above each width at which the layout changes.
+EDGES = ((320, 640), (481, 740), (601, 740), (721, 740))
+
+
+def fits(page: Page) -> None:
+    """Assert that nothing of the page stands beside what is visible, however wide that is."""
+    for width, height in (*EDGES, PHONE, DESKTOP):
+        page.set_viewport_size({"width": width, "height": height})
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), f"scrolls sideways at {width} px"
 
 
 def examine(page: Page) -> None:
     """Assert that the page, as it stands, can be used by everybody."""
+    fits(page)
     page.evaluate(AXE)
-    for width, height in (ZOOMED, PHONE, DESKTOP):
+    for width, height in (PHONE, DESKTOP):
         page.set_viewport_size({"width": width, "height": height})
-        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth"), f"scrolls sideways at {width} px"
-        if (width, height) != ZOOMED:
-            assert page.evaluate(RUN) == [], f"light, {width} px"
+        assert page.evaluate(RUN) == [], f"light, {width} px"
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(RUN, ["color-contrast", "link-in-text-block"]) == [], "dark"
     page.emulate_media(color_scheme="light")

@@ -5,7 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
@@ -100,6 +101,16 @@ class Panel:
     def password_was_given_long_ago(self, person: Person) -> None:
         self._execute(f"UPDATE web_session SET password_at = 0 WHERE {OF_PERSON}", person.login)
 
+    @contextmanager
+    def speaking_to(self, person: Person, language: str) -> Iterator[None]:
+        """They have chosen this language, for a while."""
+        former = self._execute("SELECT language FROM account WHERE login = ?", person.login)
+        self._execute("UPDATE account SET language = ? WHERE login = ?", language, person.login)
+        try:
+            yield
+        finally:
+            self._execute("UPDATE account SET language = ? WHERE login = ?", former, person.login)
+
     def sessions(self, person: Person) -> int:
         return self._execute(f"SELECT count(*) FROM web_session WHERE {OF_PERSON}", person.login)
 
@@ -115,8 +126,8 @@ class Panel:
             command, cwd=ROOT, env=self._environment, input=typed, capture_output=True, text=True, check=True
         ).stdout
 
-    def _execute(self, statement: str, *values: object) -> int:
-        """What a query counts; None for a change."""
+    def _execute(self, statement: str, *values: object) -> int | str | None:
+        """What a query finds first; None for a change."""
         with closing(sqlite3.connect(self._directory / "postern.db", timeout=10)) as database, database:
             row = database.execute(statement, values).fetchone()
         return row and row[0]

@@ -150,12 +150,8 @@ def test_the_page_shows_what_a_choice_implies(page: Page, person: Person):
     expect(page.get_by_label("Write", exact=True)).to_be_enabled()
 
 
-PHONE = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
-
-
-@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
-def test_the_pages(new_context, person: Person, options: dict):
-    page = new_context(reduced_motion="reduce", **options).new_page()
+def test_the_pages(new_context, person: Person):
+    page = new_context(reduced_motion="reduce").new_page()
     sign_in(page, person, "/collaborations/")
     examine(page)
     page.goto("/collaborations/new")

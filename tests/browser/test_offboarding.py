@@ -9,7 +9,6 @@ from .people import is_refused, is_signed_out, press, says, sign_in
 from .test_collaborations import invite
 
 BOSS = Person(MANAGER)
-PHONE = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
 
 
 @pytest.fixture
@@ -127,9 +126,8 @@ def test_a_file_that_is_too_large_is_not_sent(page: Page, tmp_path):
     assert page.url.endswith("/imports/new")
 
 
-@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
-def test_the_pages(new_context, leaving: Page, person: Person, options: dict):
-    page = new_context(reduced_motion="reduce", **options).new_page()
+def test_the_pages(new_context, leaving: Page, person: Person):
+    page = new_context(reduced_motion="reduce").new_page()
     sign_in(page, BOSS, "/services/")
     to_access(page, person)
     examine(page)

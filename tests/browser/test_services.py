@@ -5,8 +5,10 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from .accessibility import examine
-from .panel import MANAGER, Person, until
+from postern.settings import LANGUAGES
+
+from .accessibility import examine, fits
+from .panel import MANAGER, Panel, Person, until
 from .people import (
     confirm_field,
     current_field,
@@ -191,12 +193,8 @@ def test_the_second_of_two_managers_is_told(page: Page, new_context, person: Per
     expect(second.get_by_label("Last name")).to_have_value("First")
 
 
-PHONE = {"color_scheme": "dark", "viewport": {"width": 360, "height": 740}}
-
-
-@pytest.mark.parametrize("options", [{}, PHONE], ids=["desktop", "phone"])
-def test_the_pages(new_context, mail_server, person: Person, options: dict):
-    page = new_context(reduced_motion="reduce", **options).new_page()
+def test_the_pages(new_context, mail_server, person: Person):
+    page = new_context(reduced_motion="reduce").new_page()
     mail_server.connect(person.login)
     sign_in(page, BOSS, "/services/")
     examine(page)
@@ -227,3 +225,13 @@ def test_the_pages(new_context, mail_server, person: Person, options: dict):
     choose(page, person.login, "Remove")
     page.locator("dialog[open]").wait_for()
     examine(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pages_fit_in_every_language(page: Page, panel: Panel, language: str):
+    sign_in(page, BOSS, "/services/")
+    with panel.speaking_to(BOSS, language):
+        for address in ("", "1", "1/mailboxes/", "1/mailboxes/new", "1/imports/new", "1/password-change"):
+            page.goto(f"/services/{address}")
+            assert page.locator("html").get_attribute("lang") == language
+            fits(page)
