@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlencode
@@ -156,12 +157,13 @@ def words_of(person: Person, first: int, service: Service) -> Iterator[dict]:
 
 
 def event_of(person: Person, first: int, service: Service, since: int) -> dict:
-    rare = person.number % 100_000 == 500
+    """One in ten is something that the manager did, who is the account before the first."""
+    rare, by_manager = person.number % 100_000 == 500, person.number % 10 == 0
     return {
         "at": since + person.number,
         "action": "web:user:removed" if rare else ACTIONS[person.number % len(ACTIONS)],
-        "actor": first + person.number,
-        "actor_login": person.login,
+        "actor": first - 1 if by_manager else first + person.number,
+        "actor_login": MANAGER if by_manager else person.login,
         "account": first + person.number,
         "account_login": person.login,
         "organisation": service.organisation_id,
@@ -306,10 +308,20 @@ def trail(panel: Panel, **asked: str) -> Request:
     return lambda: panel.get(address)
 
 
-def deep_trail(panel: Panel) -> Request:
-    return trail(
-        panel, before=str(AuditEvent.select(AuditEvent.id).order_by(AuditEvent.id).first().id + panel.count // 2)
-    )
+def deep_trail(panel: Panel, **asked: str) -> Request:
+    """In the newer half: to come to there from the newest event down is what some databases like to do."""
+    return trail(panel, before=str(event(panel, 0.7).id), **asked)
+
+
+def event(panel: Panel, position: float) -> AuditEvent:
+    """One that the manager did not cause, about this part of the trail, 0 for its beginning."""
+    in_order = AuditEvent.select().order_by(AuditEvent.id)
+    start = in_order.first().id + int(panel.count * position)
+    return in_order.where(AuditEvent.id >= start, AuditEvent.actor_login != MANAGER).first()
+
+
+def day_of(panel: Panel, position: float) -> str:
+    return datetime.fromtimestamp(event(panel, position).at, UTC).date().isoformat()
 
 
 SCENARIOS: dict[str, Callable[[Panel], Request]] = {
@@ -329,9 +341,13 @@ SCENARIOS: dict[str, Callable[[Panel], Request]] = {
     "trail, first page": trail,
     "trail, deep page": deep_trail,
     "trail, a rare kind": lambda panel: trail(panel, action="web:user:removed"),
-    "trail, by whom": lambda panel: trail(panel, by=panel.person(0.3).login),
+    "trail, by whom": lambda panel: trail(panel, by=event(panel, 0.3).actor_login),
     "trail, one mailbox": lambda panel: trail(panel, mailbox=panel.person(0.3).login),
-    "trail, up to a day": lambda panel: trail(panel, until="2026-01-01"),
+    "trail, up to a day": lambda panel: trail(panel, until=day_of(panel, 0.5)),
+    "trail, since a day, deep page": lambda panel: deep_trail(panel, since=day_of(panel, 0.1)),
+    "trail, up to a day, deep page": lambda panel: deep_trail(panel, until=day_of(panel, 0.9)),
+    "trail, by the busiest, deep page": lambda panel: deep_trail(panel, by=MANAGER),
+    "trail, by the busiest, up to a day": lambda panel: trail(panel, by=MANAGER, until=day_of(panel, 0.5)),
 }
 
 

@@ -496,6 +496,8 @@ class AuditEvent(Table):
             (("account", "at"), False),
             (("organisation", "at"), False),
             (("organisation", "action"), False),
+            (("organisation", "actor_login"), False),
+            (("organisation", "account_login"), False),
             (("action",), False),
             (("actor_login",), False),
             (("account_login",), False),

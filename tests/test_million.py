@@ -11,6 +11,7 @@ from postern.actions.mailboxes import NewMailbox
 from postern.models import Account, AccountWord, Mailbox
 from postern.settings import LANGUAGES
 
+EMPTY = ("search, found by nobody", "service, general facts", "edit and save")
 OWN = {"id", "login", "address", "home", "first_name", "last_name", "contact_email", "sort_name", "account"}
 OWN |= {"revision", "created_at", "password_hash", "password_changed_at", "quota_bytes", "domain"}
 
@@ -47,6 +48,12 @@ def test_what_is_seeded_is_what_adding_a_user_writes(panels):
 def test_every_page_that_is_measured_answers_and_stays_small(panels, name):
     measured = million.measure(million.SCENARIOS[name], *panels, turns=1, warm_up=0)
     assert measured.largest <= million.LARGEST_PAGE
+
+
+@pytest.mark.parametrize("name", [name for name in million.SCENARIOS if not name.startswith(EMPTY)])
+def test_every_page_that_is_measured_has_something_on_it(panels, name):
+    request = million.SCENARIOS[name](panels[0])
+    assert request().count("<tr") > 1
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -36,7 +36,7 @@ EVERYTHING = Filter()
 
 def events(account: Account, wanted: Filter = EVERYTHING, before: int | None = None):
     """What the account may see of it, the newest first, and below the event of the number `before`."""
-    found = AuditEvent.of(account, before, narrowed=bool(wanted.by or wanted.about or wanted.mailbox))
+    found = AuditEvent.of(account, before, narrowed=bool(wanted.mailbox))
     for condition in _conditions(wanted):
         found = found.where(condition)
     return found

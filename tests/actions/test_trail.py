@@ -100,8 +100,8 @@ def test_details_are_one_line_of_words():
     [
         ({}, "organisation_id=? AND rowid<?", "PRIMARY KEY (rowid<?)"),
         ({"action": "web:device:made"}, "organisation_id=? AND action=?", "(action=?"),
-        ({"by": "a@b"}, "(actor_login=?", "(actor_login=?"),
-        ({"about": "a@b"}, "(account_login=?", "(account_login=?"),
+        ({"by": "a@b"}, "(organisation_id=? AND actor_login=?", "(actor_login=?"),
+        ({"about": "a@b"}, "(organisation_id=? AND account_login=?", "(account_login=?"),
         ({"mailbox": "anna@example.org"}, "(mailbox_id=?", "(mailbox_id=?"),
         ({"since": 5}, "organisation_id=? AND rowid>? AND rowid<?", "PRIMARY KEY (rowid>? AND rowid<?)"),
     ],
