@@ -33,6 +33,8 @@ def invite(page: Page, person: Person, user_name: str = "mario.rossi", permissio
     press(page, "Continue")
     for permission in permissions:
         page.get_by_label(permission, exact=True).check()
+        # What comes with it is written below, and moves the button while it is pressed.
+        expect(page.locator(".htmx-request")).to_have_count(0)
     press(page, "Create account")
     says(page)
     return f"{user_name}/{person.login}"
