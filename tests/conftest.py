@@ -177,6 +177,13 @@ def ports(settings: Settings, database: None, mail_server: MemoryMailServer, mai
     return ports_of(settings, mail_server, mailer)
 
 
+def connection_in_use() -> int:
+    """Its number with MariaDB; then it is given up, as at the end of a request."""
+    (number,) = models.database.execute_sql("SELECT connection_id()").fetchone()
+    models.release_connection()
+    return number
+
+
 def ports_of(settings: Settings, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:
     letters, breaches = TemplateLetters(settings), NoBreachedPasswords()
     return Ports(settings, mail_server, mailer, letters, breaches, MemoryArchiver(), MemorySms())

@@ -11,7 +11,7 @@ from postern.actions.mailboxes import NewMailbox
 from postern.models import Account, AccountWord, Mailbox
 from postern.settings import LANGUAGES
 
-EMPTY = ("search, found by nobody", "service, general facts", "edit and save")
+WITHOUT_ROWS = ("search, found by nobody", "service, general facts", "edit and save")
 OWN = {"id", "login", "address", "home", "first_name", "last_name", "contact_email", "sort_name", "account"}
 OWN |= {"revision", "created_at", "password_hash", "password_changed_at", "quota_bytes", "domain"}
 
@@ -50,7 +50,7 @@ def test_every_page_that_is_measured_answers_and_stays_small(panels, name):
     assert measured.largest <= million.LARGEST_PAGE
 
 
-@pytest.mark.parametrize("name", [name for name in million.SCENARIOS if not name.startswith(EMPTY)])
+@pytest.mark.parametrize("name", [name for name in million.SCENARIOS if name not in WITHOUT_ROWS])
 def test_every_page_that_is_measured_has_something_on_it(panels, name):
     request = million.SCENARIOS[name](panels[0])
     assert request().count("<tr") > 1

@@ -1,6 +1,5 @@
 """Writing many rows at once, on both databases; and the connections to MySQL."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from peewee import IntegrityError
 from postern import models
 from postern.models import Account, KnownBrowser, OutboxItem, insert_all, now, update_each
 from tests.actions.conftest import at_the_same_instant
-from tests.conftest import Clock
+from tests.conftest import Clock, connection_in_use
 
 
 def items(*keys: str) -> list[dict]:
@@ -90,31 +89,23 @@ def pool(mariadb_server) -> Iterator[models.Pool]:
     mariadb_server.drop_database(url)
 
 
-def connection_in_use(pool: models.Pool) -> int:
-    """Its number with the server; then it is given up, as at the end of a request."""
-    with contextlib.closing(pool.execute_sql("SELECT connection_id()")) as answer:
-        number = answer.fetchone()[0]
-    models.release_connection()
-    return number
-
-
 def test_one_request_leaves_its_connection_to_the_next(pool):
-    assert connection_in_use(pool) == connection_in_use(pool)
+    assert connection_in_use() == connection_in_use()
 
 
 def test_a_connection_that_the_server_has_ended_is_not_used_again(pool, mariadb_server):
-    ended = connection_in_use(pool)
+    ended = connection_in_use()
     mariadb_server.execute(f"KILL {ended}")
-    assert connection_in_use(pool) != ended
+    assert connection_in_use() != ended
 
 
 def test_an_old_connection_is_not_even_asked_whether_it_lives(pool, monkeypatch):
-    old = connection_in_use(pool)
+    old = connection_in_use()
     later = Clock(int(time.time()) + models.LONGEST_CONNECTION + 1)
     monkeypatch.setattr("playhouse.pool.time", later)
     asked = []
     monkeypatch.setattr(pymysql.connections.Connection, "ping", lambda *_: asked.append(True))
-    assert connection_in_use(pool) != old
+    assert connection_in_use() != old
     assert asked == []
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from postern import models
 from postern.models import Account
 from tests.client import Client
-from tests.conftest import PASSWORD, environment_of
+from tests.conftest import PASSWORD, connection_in_use, environment_of
 from tests.faults.test_database import assert_said, change_password
 from tests.mailhost.servers import MariaDB
 
@@ -23,13 +22,6 @@ def server() -> Iterator[MariaDB]:
 @pytest.fixture
 def environment(tmp_path: Path, server: MariaDB) -> dict[str, str]:
     return environment_of(tmp_path / "instance", server.create_database())
-
-
-def connection_in_use() -> int:
-    """Its number with the server; then it is given up, as at the end of a request."""
-    (number,) = models.database.execute_sql("SELECT connection_id()").fetchone()
-    models.release_connection()
-    return number
 
 
 def test_no_connection_is_kept_to_a_server_that_takes_nothing_any_more(client: Client, anna: Account, server: MariaDB):

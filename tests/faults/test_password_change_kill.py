@@ -100,7 +100,7 @@ class Records:
             connection.execute("UPDATE outbox_item SET leased_until = 0, next_try_at = 0 WHERE delivered_at IS NULL")
 
     def hashes(self) -> dict[str, str]:
-        return dict(self._rows("SELECT address, password_hash FROM mailbox JOIN account a ON a.id = account_id"))
+        return {address: stored for address, stored, _ in self.hashes_and_issued()}
 
     def hashes_and_issued(self) -> list[tuple[str, str, int]]:
         """Of each mailbox what opens it and how often a password was issued, both as they were at one moment."""
