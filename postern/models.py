@@ -5,16 +5,18 @@ by the migrations, not here: they are a contract with the mail server, and these
 """
 
 import contextlib
+import dataclasses
 import functools
 import heapq
 import json
 import logging
+import operator
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from peewee import (
@@ -27,12 +29,14 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     Model,
+    MySQLDatabase,
     OperationalError,
     SqliteDatabase,
     TextField,
 )
 from peewee_migrate import Router
 from playhouse.pool import PooledMySQLDatabase
+from pymysql.constants import CLIENT
 
 database = DatabaseProxy()
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -59,6 +63,10 @@ ANCIENT = 0
 # Of one statement; SQLite takes 32,766.
 MOST_PARAMETERS = 30_000
 
+# Whatever the server's own configuration says: what does not fit is refused, and never cut.
+STRICT_MODE = "TRADITIONAL"
+STRICT = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}
+
 
 def now() -> int:
     """The present moment in whole seconds since the epoch."""
@@ -68,6 +76,8 @@ def now() -> int:
 class PrivateSqliteDatabase(SqliteDatabase):
     """An SQLite database whose file is made, where there is none, so that only its owner may read it; SQLite gives the
     file's companions the same mode. Whatever stands in the way is told by SQLite itself."""
+
+    field_types: ClassVar[dict[str, str]] = SqliteDatabase.field_types | {"UNLIMITED_TEXT": "TEXT"}
 
     def _connect(self):
         with contextlib.suppress(OSError):
@@ -88,7 +98,23 @@ def _sqlite(url: str) -> SqliteDatabase:
     return PrivateSqliteDatabase(str(sqlite_file(url)), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
 
 
-class Pool(PooledMySQLDatabase):
+class StrictMySQLDatabase(MySQLDatabase):
+    """MySQL that refuses what does not fit into a column; a connection that would cut it is not used."""
+
+    field_types: ClassVar[dict[str, str]] = MySQLDatabase.field_types | {"UNLIMITED_TEXT": "LONGTEXT"}
+
+    def _connect(self):
+        connection = super()._connect()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_mode")
+            (modes,) = cursor.fetchone()
+        if not STRICT & set(modes.split(",")):
+            connection.close()
+            raise OperationalError("it cuts what does not fit: its sql_mode lacks STRICT_TRANS_TABLES")
+        return connection
+
+
+class Pool(PooledMySQLDatabase, StrictMySQLDatabase):
     """Connections that requests leave to one another: to make one costs more than most pages, because Python reads all
     the certificates of the machine for it. Each is asked whether it still lives before it is used again, so that a
     server that was started anew is not noticed; one that is `stale_timeout` seconds old is not even asked, because what
@@ -102,7 +128,10 @@ class Pool(PooledMySQLDatabase):
 
 
 def _mysql(url: str) -> Pool:
-    """What stands behind `?` in the URL goes to PyMySQL as it is, such as `unix_socket`."""
+    """What stands behind `?` in the URL goes to PyMySQL as it is, such as `unix_socket`.
+
+    An UPDATE tells how many rows it found, as SQLite does, also where it left them as they were.
+    """
     parts = urlsplit(url)
     return Pool(
         parts.path.removeprefix("/"),
@@ -114,6 +143,8 @@ def _mysql(url: str) -> Pool:
         user=unquote(parts.username or ""),
         password=unquote(parts.password or ""),
         charset="utf8mb4",
+        client_flag=CLIENT.FOUND_ROWS,
+        sql_mode=STRICT_MODE,
         init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         connect_timeout=5,
         read_timeout=20,
@@ -149,26 +180,71 @@ def discard_connection() -> None:
 def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
     """Run the function in one transaction; begin it anew when it lost against another.
 
-    On SQLite the transaction takes the write lock at once (`BEGIN IMMEDIATE`), so that it never fails half-way.
+    On SQLite the transaction takes the write lock at once (`BEGIN IMMEDIATE`), so that it never fails half-way. Where
+    nothing is committed, the rows that the function was given are again as they were given.
     """
 
     @functools.wraps(action)
     def run(*arguments, **named) -> Result:
+        put_back = _remembered([arguments, named])
         for tries_left in reversed(range(TRANSACTION_TRIES)):
             try:
                 with database.atomic():
                     return action(*arguments, **named)
             except OperationalError as error:
+                put_back()
                 lost = error.args and error.args[0] in LOST_TRANSACTIONS
                 if not lost or not tries_left or database.in_transaction():
                     raise
+            except BaseException:
+                put_back()
+                raise
         raise AssertionError("unreachable")
 
     return run
 
 
-class JSONText(TextField):
-    """A small mapping kept as JSON text: readable by every database and by people."""
+def _remembered(given: object) -> Callable[[], None]:
+    """What puts every row that can be reached from here back as it is now."""
+    kept = {}
+    _keep_rows(given, kept)
+
+    def put_back() -> None:
+        for row, content in kept.values():
+            vars(row).clear()
+            vars(row).update({name: _apart(value) for name, value in content.items()})
+
+    return put_back
+
+
+def _keep_rows(given: object, kept: dict[int, tuple[Model, dict]]) -> None:
+    if isinstance(given, Model):
+        if id(given) not in kept:
+            content = {name: _apart(value) for name, value in vars(given).items()}
+            kept[id(given)] = given, content
+            _keep_rows(content, kept)
+    elif isinstance(given, dict):
+        _keep_rows(list(given.values()), kept)
+    elif isinstance(given, list | tuple):
+        for each in given:
+            _keep_rows(each, kept)
+    elif dataclasses.is_dataclass(given):
+        _keep_rows([getattr(given, field.name) for field in dataclasses.fields(given)], kept)
+
+
+def _apart(value: object) -> object:
+    """A container of its own with the same content."""
+    return value.copy() if isinstance(value, dict | set) else value
+
+
+class UnlimitedText(TextField):
+    """Text that may be longer than the 64 KB which MySQL's TEXT holds."""
+
+    field_type = "UNLIMITED_TEXT"
+
+
+class JSONText(UnlimitedText):
+    """A mapping kept as JSON text: readable by every database and by people."""
 
     def db_value(self, value):
         return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
@@ -178,18 +254,63 @@ class JSONText(TextField):
 
 
 class Table(Model):
+    """A table, whose rows are written as what they were loaded as and not as what has their number by then.
+
+    Between loading and writing a row may be deleted, and its number may be another's: databases were restored, tables
+    were built anew, and SQLite gave numbers out again before its tables had `AUTOINCREMENT`.
+    """
+
+    # Given once, and different in whatever else gets the number.
+    identity: ClassVar[tuple[str, ...]] = ()
+
     class Meta:
         database = database
         legacy_table_names = False
 
+    def itself(self):
+        """The condition that finds this very row, and none that has its number meanwhile."""
+        known = [_same(getattr(type(self), name), self.__data__[name]) for name in self.identity]
+        return functools.reduce(operator.and_, known, self._meta.primary_key == self._pk)
+
+    def _pk_expr(self):
+        """What Peewee finds a row by that it is to save or to delete."""
+        return self.itself()
+
+    @classmethod
+    def these(cls, rows: Sequence["Table"]):
+        """The condition that finds these very rows."""
+        columns = [cls._meta.primary_key, *(getattr(cls, name) for name in cls.identity)]
+        return functools.reduce(
+            operator.and_, [column.in_({row.__data__[column.name] for row in rows}) for column in columns]
+        )
+
+    def write(self, *conditions: object, **columns: object) -> bool:
+        """Write these columns of this very row, as long as the conditions hold; False, and nothing is written, when
+        they do not, or it is gone."""
+        changed = bool(type(self).update(columns).where(self.itself(), *conditions).execute())
+        if changed:
+            for name, value in columns.items():
+                setattr(self, name, value)
+        return changed
+
+    @classmethod
+    def hold(cls, *conditions: object) -> int:
+        """Hold the rows of these conditions until the caller's transaction ends; how many there are. Each is changed:
+        one that is left as it was is held on its own server, and on no other node of a cluster."""
+        return cls.update(held=cls.held + 1).where(*conditions).execute()
+
 
 class Organisation(Table):
+    identity = ("name",)
+
     name = CharField(120, unique=True)
     created_at = BigIntegerField(default=now)
 
 
 class Service(Table):
     """A mail service that an organisation ordered."""
+
+    identity = ("organisation", "name")
 
     ACTIVE, SUSPENDED = "active", "suspended"
 
@@ -210,6 +331,8 @@ class Service(Table):
     used_bytes = BigIntegerField(default=0)
     used_at = BigIntegerField(null=True)
     created_at = BigIntegerField(default=now)
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
 
     class Meta:
         indexes = ((("organisation", "name"), True),)
@@ -221,6 +344,8 @@ class Service(Table):
 
 
 class Domain(Table):
+    identity = ("name",)
+
     service = ForeignKeyField(Service, backref="domains", on_delete="RESTRICT")
     name = CharField(253, unique=True)
     created_at = BigIntegerField(default=now)
@@ -233,6 +358,8 @@ def first_revision() -> int:
 
 class Account(Table):
     """Whoever can sign in."""
+
+    identity = ("login", "created_at")
 
     OPERATOR, OWNER, ADMINISTRATOR, PERSON = "operator", "owner", "administrator", "person"
     COLLABORATOR = "collaborator"
@@ -263,6 +390,8 @@ class Account(Table):
     domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
     sort_name = CharField(320, default="")
     created_at = BigIntegerField(default=now)
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
 
     class Meta:
         indexes = (
@@ -337,24 +466,21 @@ class Account(Table):
 
     def replace_password(self, old_hash: str | None, new_hash: str) -> bool:
         """Put a new hash in place of exactly the old one; False when somebody else was quicker."""
-        changed_at = now()
-        replaced = (
-            Account.update(password_hash=new_hash, password_changed_at=changed_at, must_change_password=False)
-            .where(Account.id == self.id, _same(Account.password_hash, old_hash))
-            .execute()
-        )
-        if replaced:
-            self.password_hash, self.password_changed_at, self.must_change_password = new_hash, changed_at, False
-        return bool(replaced)
+        fresh = {"password_hash": new_hash, "password_changed_at": now(), "must_change_password": False}
+        return self.write(_same(Account.password_hash, old_hash), **fresh)
 
-    def put_into_state(self, state: str) -> None:
-        """Active, locked, suspended … from now on, also where the list of users looks for it."""
-        self.state = state
-        Account.update(state=state, revision=Account.revision + 1).where(Account.id == self.id).execute()
+    def put_into_state(self, state: str) -> bool:
+        """Active, locked, suspended … from now on, also where the list of users looks for it; False when it is gone."""
+        if not Account.update(state=state, revision=Account.revision + 1).where(self.itself()).execute():
+            return False
         AccountWord.update(state=state).where(AccountWord.account == self).execute()
+        self.state = state
+        return True
 
 
 class Mailbox(Table):
+    identity = ("home",)
+
     domain = ForeignKeyField(Domain, backref="mailboxes", on_delete="RESTRICT")
     account = ForeignKeyField(Account, backref="mailboxes", on_delete="RESTRICT")
     address = CharField(254, unique=True)
@@ -372,6 +498,8 @@ class Mailbox(Table):
 
 class Collaboration(Table):
     """An account that opens a mailbox which is not its own, and what it may do there."""
+
+    identity = ("account", "mailbox", "created_at")
 
     READ, WRITE, SEND, IMAP, POP3, SETTINGS = 1, 2, 4, 8, 16, 32
     MAIL_PROGRAMS = IMAP | POP3
@@ -400,6 +528,8 @@ class Collaboration(Table):
 class Webmail(Table):
     """A webmail that signs in here whoever is signed in there, by tokens that it signs."""
 
+    identity = ("key_id",)
+
     EDDSA, HS256 = "EdDSA", "HS256"
 
     origin = CharField(255, unique=True)
@@ -426,6 +556,8 @@ class Webmail(Table):
 class WebSession(Table):
     """A signed-in browser. The cookie holds the token; this row decides."""
 
+    identity = ("token_hash",)
+
     account = ForeignKeyField(Account, backref="sessions", on_delete="CASCADE")
     token_hash = FixedCharField(64, unique=True)
     data = JSONText(default=dict)
@@ -443,6 +575,8 @@ class WebSession(Table):
 class KnownBrowser(Table):
     """A browser in which this account signed in before: strangers' guesses do not slow it down."""
 
+    identity = ("token_hash",)
+
     account = ForeignKeyField(Account, backref="known_browsers", on_delete="CASCADE")
     token_hash = FixedCharField(64, unique=True)
     seen_at = BigIntegerField(default=now)
@@ -451,6 +585,8 @@ class KnownBrowser(Table):
 class OneTimeLink(Table):
     """A link that was sent to somebody; the row holds the hash of its token and what it was made for."""
 
+    identity = ("token_hash",)
+
     account = ForeignKeyField(Account, backref="links", on_delete="CASCADE")
     purpose = CharField(32)
     token_hash = FixedCharField(64, unique=True)
@@ -458,6 +594,8 @@ class OneTimeLink(Table):
     bound_to = FixedCharField(64)
     # What else the link is about, such as the device that "This wasn't me" ends.
     subject_id = IntegerField(null=True)
+    # What makes that very thing: of a device, the form that it was made by.
+    subject = FixedCharField(64, default="")
     created_at = BigIntegerField(default=now)
     expires_at = BigIntegerField()
     used_at = BigIntegerField(null=True)
@@ -467,15 +605,13 @@ class OneTimeLink(Table):
 
     def use(self) -> bool:
         """Use the link up; True for exactly one caller, however many come at the same moment."""
-        return bool(
-            OneTimeLink.update(used_at=now())
-            .where(OneTimeLink.id == self.id, OneTimeLink.used_at.is_null(), OneTimeLink.expires_at > now())
-            .execute()
-        )
+        return self.write(OneTimeLink.used_at.is_null(), OneTimeLink.expires_at > now(), used_at=now())
 
 
 class AuditEvent(Table):
     """Who did what to whom, when and from where. Names stand here as they were then; rows outlive accounts."""
+
+    identity = ("at", "action", "actor_login", "account_login")
 
     at = BigIntegerField(default=now, index=True)
     action = CharField(64)
@@ -524,11 +660,13 @@ class AuditEvent(Table):
 class OutboxItem(Table):
     """Something still to be done in the outside world, written in the transaction of its cause."""
 
+    identity = ("key",)
+
     kind = CharField(16)
     # Says what the item is for: the same key is never put in twice.
     key = CharField(120, unique=True)
     account = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="outbox")
-    payload = TextField()
+    payload = UnlimitedText()
     created_at = BigIntegerField(default=now)
     next_try_at = BigIntegerField(default=now)
     leased_until = BigIntegerField(default=ANCIENT)
@@ -551,20 +689,16 @@ class OutboxItem(Table):
     def lease(self, seconds: int) -> bool:
         """Take the item for so many seconds; True for exactly one caller."""
         moment = now()
-        return bool(
-            OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
-            .where(
-                OutboxItem.id == self.id,
-                OutboxItem.leased_until <= moment,
-                OutboxItem.delivered_at.is_null(),
-                OutboxItem.given_up_at.is_null(),
-            )
-            .execute()
-        )
+        free = OutboxItem.leased_until <= moment
+        is_open = OutboxItem.delivered_at.is_null() & OutboxItem.given_up_at.is_null()
+        leased = OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
+        return bool(leased.where(self.itself(), free, is_open).execute())
 
 
 class Device(Table):
     """A password of its own for one mail program: a public selector, and a verifier that Dovecot checks."""
+
+    identity = ("account", "request_id", "created_at")
 
     IMAP, POP3, SENDING = 1, 2, 4
 
@@ -611,6 +745,8 @@ class LastLogin(Table):
 class DeviceNetwork(Table):
     """A network from which a device was used: its owner is told once for each."""
 
+    identity = ("device", "network")
+
     device = ForeignKeyField(Device, backref="networks", on_delete="CASCADE")
     network = CharField(49)
     seen_at = BigIntegerField(default=now)
@@ -621,6 +757,8 @@ class DeviceNetwork(Table):
 
 class DeviceInvitation(Table):
     """An invitation to set up a device; by itself it opens nothing, its recipient still proves who they are."""
+
+    identity = ("account", "email", "name", "created_at")
 
     account = ForeignKeyField(Account, backref="device_invitations", on_delete="CASCADE")
     invited_by = ForeignKeyField(Account, on_delete="CASCADE", backref="invitations_made")
@@ -654,20 +792,15 @@ class DeviceInvitation(Table):
 
     def accept(self) -> bool:
         """Use the invitation up; True for exactly one caller."""
-        return bool(
-            DeviceInvitation.update(accepted_at=now())
-            .where(
-                DeviceInvitation.id == self.id,
-                DeviceInvitation.accepted_at.is_null(),
-                DeviceInvitation.withdrawn_at.is_null(),
-                DeviceInvitation.expires_at > now(),
-            )
-            .execute()
-        )
+        still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+        same_link = DeviceInvitation.token_hash == self.token_hash
+        return self.write(still_open, same_link, DeviceInvitation.expires_at > now(), accepted_at=now())
 
 
 class Attempts(Table):
     """How often something was tried lately under one key: the throttle's memory."""
+
+    identity = ("key",)
 
     key = FixedCharField(64, unique=True)
     count = IntegerField(default=0)
@@ -698,6 +831,8 @@ class AccountWord(Table):
 class UserImport(Table):
     """A file of users for a service: read, checked line by line, then made all at once or not at all."""
 
+    identity = ("service", "file_name", "created_at")
+
     # Its lines are still being written down; being looked at; looked at; to be made; made, and people are being told.
     READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
         "reading", "checking", "checked", "wanted", "finishing", "done",
@@ -725,6 +860,8 @@ class UserImport(Table):
     leased_until = BigIntegerField(default=ANCIENT)
     created_at = BigIntegerField(default=now)
     made_at = BigIntegerField(null=True)
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
 
     class Meta:
         indexes = ((("state", "leased_until"), False),)
@@ -741,12 +878,13 @@ class UserImport(Table):
     def lease(self, seconds: int) -> bool:
         """Take it for so many seconds; True for exactly one caller."""
         moment = now()
-        free = (UserImport.id == self.id) & (UserImport.leased_until <= moment)
-        return bool(UserImport.update(leased_until=moment + seconds).where(free).execute())
+        return self.write(UserImport.leased_until <= moment, leased_until=moment + seconds)
 
 
 class UserImportPart(Table):
     """Some lines of such a file as they were read; deleted when they were looked at."""
+
+    identity = ("user_import",)
 
     user_import = ForeignKeyField(UserImport, backref="parts", on_delete="CASCADE")
     content = JSONText()
@@ -755,6 +893,8 @@ class UserImportPart(Table):
 class UserImportLine(Table):
     """A line of such a file that was looked at: what is to be made of it, or what is wrong. It is deleted when its user
     is made and told."""
+
+    identity = ("user_import", "line")
 
     user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
     line = IntegerField()
@@ -777,7 +917,7 @@ class UserImportLine(Table):
 
 
 class LongText(TextField):
-    """Text that may be longer than the 64 KB which MySQL's TEXT holds."""
+    """The same where it is called so on SQLite too."""
 
     field_type = "LONGTEXT"
 
@@ -785,6 +925,8 @@ class LongText(TextField):
 class PasswordChange(Table):
     """New passwords, or links to set them, for several mailboxes of a domain at once: what was asked for, and how far
     it got."""
+
+    identity = ("service", "domain", "manager_login", "created_at")
 
     PASSWORDS, LINKS = "passwords", "links"
     ZIP, PDF = "zip", "pdf"
@@ -826,6 +968,8 @@ class PasswordChange(Table):
     message_failed_at = BigIntegerField(null=True)
     leased_until = BigIntegerField(default=ANCIENT)
     leased_by = CharField(32, default="")
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
 
     class Meta:
         indexes = ((("service", "state"), False), (("state", "leased_until"), False))
@@ -836,25 +980,18 @@ class PasswordChange(Table):
         if self.leased_by == worker and self.leased_until >= moment + seconds / 2:
             return True
         mine = (PasswordChange.leased_by == worker) | (PasswordChange.leased_until <= moment)
-        this_one = (PasswordChange.id == self.id) & PasswordChange.state.in_(self.OPEN)
-        PasswordChange.update(leased_by=worker, leased_until=moment + seconds).where(this_one, mine).execute()
-        # Asked afterwards, because MySQL counts a row that is left as it was for none.
-        return PasswordChange.select().where(this_one, PasswordChange.leased_by == worker).exists()
+        is_open = PasswordChange.state.in_(self.OPEN)
+        return self.write(mine, is_open, leased_by=worker, leased_until=moment + seconds)
 
     def proceed(self, before: str, after: str, **columns: object) -> bool:
         """From one state to another; True for exactly one caller, however many try at the same moment."""
-        moved = (
-            PasswordChange.update(state=after, **columns)
-            .where(PasswordChange.id == self.id, PasswordChange.state == before)
-            .execute()
-        )
-        if moved:
-            self.state = after
-        return bool(moved)
+        return self.write(PasswordChange.state == before, state=after, **columns)
 
 
 class PasswordChangeItem(Table):
     """One mailbox of such a change."""
+
+    identity = ("change", "address")
 
     WAITING, PREPARED, CHANGED, SKIPPED = "waiting", "prepared", "changed", "skipped"
 
@@ -881,6 +1018,8 @@ class PasswordChangeItem(Table):
 class CredentialsArchive(Table):
     """The archive of a password change and its key, both encrypted, as long as they can still be sent."""
 
+    identity = ("change",)
+
     change = ForeignKeyField(PasswordChange, unique=True, on_delete="CASCADE")
     content = LongText()
     key = TextField()
@@ -888,6 +1027,8 @@ class CredentialsArchive(Table):
 
 class UsedToken(Table):
     """A token of a webmail that was used: none counts twice."""
+
+    identity = ("key",)
 
     key = FixedCharField(64, unique=True)
     expires_at = BigIntegerField(index=True)
@@ -897,6 +1038,8 @@ class WebmailCredential(Table):
     """What one session of a webmail opens the mailbox with in place of the person's password: from the webmail's hosts
     only. It is made like a device's password. What has ended is kept for a while: a webmail's session whose
     credential has ended signs nobody in here any more."""
+
+    identity = ("account", "selector")
 
     account = ForeignKeyField(Account, backref="webmail_credentials", on_delete="CASCADE")
     webmail = ForeignKeyField(Webmail, backref="credentials", on_delete="CASCADE")
@@ -963,34 +1106,43 @@ def insert_all(table: type[Table], rows: list[dict], ignore: bool = False) -> No
     fields = [getattr(table, name) for name in rows[0]]
     columns = ", ".join(_quoted(field.column_name) for field in fields)
     marks_of_one = f"({', '.join([database.obj.param] * len(fields))})"
+    unless_there = _unless_there() if ignore else ""
     at_once = MOST_PARAMETERS // len(fields)
     for batch in (rows[start : start + at_once] for start in range(0, len(rows), at_once)):
         marks = ", ".join([marks_of_one] * len(batch))
         values = [field.db_value(row[field.name]) for row in batch for field in fields]
-        database.execute_sql(f"{_insert(ignore)} INTO {table._meta.table_name} ({columns}) VALUES {marks}", values)
+        statement = f"INSERT INTO {table._meta.table_name} ({columns}) VALUES {marks}{unless_there}"  # noqa: S608
+        database.execute_sql(statement, values)
 
 
-def update_each(table: type[Table], rows: list[dict]) -> None:
-    """Write the same columns of many rows, each found by its `id`: Peewee would write the statement anew for each."""
-    if not rows:
+def _unless_there() -> str:
+    """What leaves rows alone that are there already, and nothing else: MySQL's `INSERT IGNORE` would also cut what does
+    not fit."""
+    return " ON DUPLICATE KEY UPDATE id = id" if is_mysql() else " ON CONFLICT DO NOTHING"
+
+
+def update_each(changes: Sequence[tuple[Table, dict[str, Any]]]) -> None:
+    """Write the same columns of many rows of a table, each in its own way: Peewee would write the statement anew for
+    each. Each row is found as `Table.itself` finds it."""
+    if not changes:
         return
-    fields = [getattr(table, name) for name in rows[0] if name != "id"]
-    changes = ", ".join(f"{_quoted(field.column_name)} = {database.obj.param}" for field in fields)
-    statement = f"UPDATE {table._meta.table_name} SET {changes} WHERE id = {database.obj.param}"  # noqa: S608 - our names
-    for row in rows:
-        database.execute_sql(statement, [*(field.db_value(row[field.name]) for field in fields), row["id"]])
+    row, columns = changes[0]
+    table = type(row)
+    fields = [getattr(table, name) for name in columns]
+    found_by = [table._meta.primary_key, *(getattr(table, name) for name in table.identity)]
+    mark = f" = {database.obj.param}"
+    written = ", ".join(_quoted(field.column_name) + mark for field in fields)
+    where = " AND ".join(_quoted(field.column_name) + mark for field in found_by)
+    statement = f"UPDATE {table._meta.table_name} SET {written} WHERE {where}"  # noqa: S608 - our names
+    for row, columns in changes:
+        values = [field.db_value(columns[field.name]) for field in fields]
+        database.execute_sql(statement, values + [row.__data__[field.name] for field in found_by])
 
 
 def _quoted(name: str) -> str:
     """Some names, such as `key`, are MySQL's own words."""
     left, right = database.obj.quote
     return f"{left}{name}{right}"
-
-
-def _insert(ignore: bool) -> str:
-    if not ignore:
-        return "INSERT"
-    return "INSERT IGNORE" if is_mysql() else "INSERT OR IGNORE"
 
 
 def is_mysql() -> bool:

@@ -92,7 +92,7 @@ class People:
         Mailbox.create(
             domain=self.domain, account=account, address=address, home=f"{self.domain.name}/{name}", quota_bytes=quota
         )
-        services.count_in(self.service.id, quota)
+        services.count_in(self.service, quota)
         return account
 
     def add_collaborator(

@@ -40,7 +40,7 @@ def test_otherwise_it_is_the_trouble_that_peewee_would_tell_of(database):
     with pytest.raises(IntegrityError):
         insert_all(OutboxItem, items("one"))
     with pytest.raises(IntegrityError):
-        update_each(OutboxItem, [{"id": OutboxItem.get().id, "key": None}])
+        update_each([(OutboxItem.get(), {"key": None})])
 
 
 def test_more_rows_than_one_statement_takes(database, monkeypatch):
@@ -60,10 +60,9 @@ def test_a_row_names_others_by_themselves_or_by_their_number(people, anna, boris
 def test_each_row_is_written_its_own_and_no_other(people, anna, boris):
     chiara = people.add("chiara", first_name="Chiara")
     update_each(
-        Account,
         [
-            {"id": anna.id, "first_name": "Änne", "must_change_password": True},
-            {"id": boris.id, "first_name": "'; DROP", "must_change_password": False},
+            (anna, {"first_name": "Änne", "must_change_password": True}),
+            (boris, {"first_name": "'; DROP", "must_change_password": False}),
         ],
     )
     written = {each.id: (each.first_name, each.must_change_password) for each in Account}
@@ -72,7 +71,7 @@ def test_each_row_is_written_its_own_and_no_other(people, anna, boris):
 
 def test_no_rows_are_no_statement(database):
     insert_all(OutboxItem, [])
-    update_each(OutboxItem, [])
+    update_each([])
     assert not OutboxItem.select().exists()
 
 

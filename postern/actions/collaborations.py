@@ -241,8 +241,7 @@ def _change_permissions(
     if chosen == before:
         return []
     _refuse_beyond(actor, chosen & ~before)
-    collaboration.permissions = chosen
-    collaboration.save(only=[Collaboration.permissions])
+    collaboration.write(permissions=chosen)
     beyond = ~permissions.device_protocols(chosen)
     stopped = [device for device in account.devices if device.protocols & beyond]
     handed_out = [device for device in devices.handed_out_by(account) if device.protocols & beyond]
@@ -288,9 +287,9 @@ def erase(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | Non
     """Delete a collaborator's account and all that hangs on it, within the caller's transaction; the outbox items that
     cut its connections."""
     cuts = _end(ports, actor, account, Account.DISABLED)
-    # Dovecot's table knows numbers only, which SQLite may give to the next account.
+    # Dovecot's table knows numbers only.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
-    Account.delete().where(Account.id == account.id).execute()
+    Account.delete().where(account.itself()).execute()
     return cuts
 
 
@@ -356,8 +355,9 @@ def _held(actor: Actor, collaboration: Collaboration) -> Account:
     _lock(actor, collaboration.mailbox)
     if not authority.may_act_on_collaborator(actor.account, collaboration):
         raise Refused(N_("You may not do this."))
-    Account.update(state=Account.state).where(Account.id == collaboration.account_id).execute()
-    account = Account.get_or_none(Account.id == collaboration.account_id, Account.login == collaboration.account.login)
+    this_one = collaboration.account.itself()
+    Account.hold(this_one)
+    account = Account.get_or_none(this_one)
     if account is None:
         raise Refused(N_("This collaborator was removed a moment ago."))
     collaboration.account = account
@@ -371,8 +371,7 @@ def _refuse_beyond(actor: Actor, granted: int) -> None:
 
 def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[OutboxItem | None]:
     """Void everything that opens the mailbox for this account; the outbox items that cut its connections."""
-    account.password_hash = None
-    account.save(only=[Account.password_hash])
+    account.write(password_hash=None)
     account.put_into_state(new_state)
     sessions.end_all(account)
     sessions.forget_browsers(account)
@@ -383,8 +382,7 @@ def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[O
 
 def _new_link(collaboration: Collaboration, purpose: str) -> str:
     token = links.create(collaboration.account, purpose)
-    collaboration.link_expires_at = now() + links.LIFETIMES[purpose]
-    collaboration.save(only=[Collaboration.link_expires_at])
+    collaboration.write(link_expires_at=now() + links.LIFETIMES[purpose])
     return token
 
 

@@ -138,23 +138,13 @@ def keep(ports: Ports, change: PasswordChange, sealed: Sealed) -> None:
 
 def put_mail(ports: Ports, change: PasswordChange) -> None:
     """Put the letter with the archive into the outbox, within the caller's transaction."""
-    change.mails, change.mail_sent_at = change.mails + 1, None
-    change.save(only=[PasswordChange.mails, PasswordChange.mail_sent_at])
+    change.write(mails=change.mails + 1, mail_sent_at=None)
     outbox.put(ports, "credentials", _mail_key(change), {"change": change.id}, change.manager)
 
 
 def put_message(ports: Ports, change: PasswordChange) -> None:
     """Put the text message with the archive's key into the outbox, within the caller's transaction."""
-    change.messages += 1
-    change.message_sent_at = change.message_delivered_at = change.message_failed_at = None
-    change.save(
-        only=[
-            PasswordChange.messages,
-            PasswordChange.message_sent_at,
-            PasswordChange.message_delivered_at,
-            PasswordChange.message_failed_at,
-        ]
-    )
+    change.write(messages=change.messages + 1, message_sent_at=None, message_delivered_at=None, message_failed_at=None)
     payload = {"change": change.id, "number": change.messages}
     outbox.put(ports, "credentials-sms", _message_key(change), payload, change.manager)
 
@@ -216,7 +206,7 @@ def _masked(phone: str) -> str:
 @transactional
 def _note(change: PasswordChange, column) -> None:
     """Write down that it was accepted, and erase what is no longer needed."""
-    PasswordChange.update({column: now()}).where(PasswordChange.id == change.id).execute()
+    change.write(**{column.name: now()})
     erase_when_delivered(change)
 
 
@@ -291,10 +281,9 @@ def _take_note(change_id: int, number: int, state: int) -> None:
     if change is None or change.message_delivered_at:
         return
     if state in DELIVERED:
-        change.message_delivered_at = now()
+        change.write(message_delivered_at=now())
     elif state in FAILED and number == change.messages and not change.message_failed_at:
-        change.message_failed_at = now()
-    change.save(only=[PasswordChange.message_delivered_at, PasswordChange.message_failed_at])
+        change.write(message_failed_at=now())
     erase_when_delivered(change)
 
 
@@ -307,8 +296,9 @@ def erase_when_delivered(change: PasswordChange) -> None:
 
 def erase(change: PasswordChange) -> None:
     """Erase archive, key and every secret of the change, within the caller's transaction."""
+    if not change.write(erased_at=now()):
+        return
     CredentialsArchive.delete().where(CredentialsArchive.change == change).execute()
     PasswordChangeItem.update(secret="", new_hash=None, old_hash=None).where(
         PasswordChangeItem.change == change
     ).execute()
-    PasswordChange.update(erased_at=now()).where(PasswordChange.id == change.id).execute()

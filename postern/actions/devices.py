@@ -30,6 +30,7 @@ from postern.models import (
     Mailbox,
     OneTimeLink,
     OutboxItem,
+    insert_all,
     now,
     transactional,
 )
@@ -101,7 +102,7 @@ def rows(account: Account, connected: connections.Connected) -> list[Row]:
         Row(
             device,
             device.user.display_name if device.user else invited.get(device.id, ""),
-            # SQLite may give the number of a device that is gone to the next one: older logins are not its own.
+            # Dovecot may write late of a device that is gone: older logins than the device are not its own.
             latest[device.id] if device.id in latest and latest[device.id].last_access >= device.created_at else None,
             device.id in now_connected,
         )
@@ -188,8 +189,9 @@ def lock(actor: Actor, account: Account) -> None:
     """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
     the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
     ended: who waited behind "log me out from everywhere" gets no device any more."""
-    Account.update(state=Account.state).where(Account.id == account.id).execute()
-    if Account.get_by_id(account.id).state != Account.ACTIVE:
+    Account.hold(account.itself())
+    present = Account.get_or_none(account.itself())
+    if present is None or present.state != Account.ACTIVE:
         raise Refused(N_("This account is locked or suspended."))
     if actor.session is not None and not sessions.exists(actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
@@ -247,10 +249,9 @@ def change_password(ports: Ports, actor: Actor, device: Device, by: Account | No
 def _change_password(ports: Ports, actor: Actor, device: Device, by: Account) -> tuple[Made, OutboxItem | None]:
     lock(actor, device.account)
     password = device_passwords.new_password()
-    device.selector, device.verifier = password.selector, password.verifier()
-    device.password_at, device.password_by = now(), by
-    if not device.save(only=[Device.selector, Device.verifier, Device.password_at, Device.password_by]):
-        raise Refused(N_("This device was disconnected a moment ago."))
+    fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
+    if not device.write(Device.selector == device.selector, **fresh):
+        raise disconnected()
     audit.record(actor, "web:device:password-changed", device.account, device=device.name)
     notices.device_password_changed(ports, actor, device)
     return Made(device, password.text), connections.put_end(ports, device.account, device.id)
@@ -261,8 +262,9 @@ def rename(ports: Ports, actor: Actor, device: Device, name: str, icon: str) -> 
     """Another name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
-    old, device.name, device.icon = device.name, checked_name(name, "name"), icon
-    device.save(only=[Device.name, Device.icon])
+    old = device.name
+    if not device.write(name=checked_name(name, "name"), icon=icon):
+        raise disconnected()
     audit.record(actor, "web:device:renamed", device.account, device=device.name, before=old)
     notices.done_by_another(ports, actor, device.account, "web:device:renamed", [old, device.name])
 
@@ -301,7 +303,9 @@ def forget_all(actor: Actor, account: Account) -> list[Device]:
     """Forget every device and withdraw every invitation, within the caller's transaction; the devices that there were:
     their connections are the caller's to cut."""
     DeviceInvitation.update(withdrawn_at=now()).where(
-        DeviceInvitation.id.in_([invitation.id for invitation in DeviceInvitation.pending(account)])
+        DeviceInvitation.account == account,
+        DeviceInvitation.accepted_at.is_null(),
+        DeviceInvitation.withdrawn_at.is_null(),
     ).execute()
     devices = list(account.devices)
     for device in devices:
@@ -362,9 +366,9 @@ def _disown(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
 
 
 def disowned(link: OneTimeLink) -> Device | None:
-    """The device that a “This wasn't me” is about; None when it is gone. SQLite may give its number to a later one."""
+    """The device that a “This wasn't me” is about; None when it is gone."""
     return Device.get_or_none(
-        Device.id == link.subject_id, Device.account == link.account, Device.created_at <= link.created_at
+        Device.id == link.subject_id, Device.account == link.account, Device.request_id == link.subject
     )
 
 
@@ -376,8 +380,8 @@ def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> boo
 
 @transactional
 def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> OutboxItem | None:
-    mailbox.device_passwords_only = required
-    mailbox.save(only=[Mailbox.device_passwords_only])
+    if not mailbox.write(device_passwords_only=required):
+        raise Refused(N_("This user was removed a moment ago."))
     action = "web:devices:required" if required else "web:devices:not-required"
     audit.record(actor, action, mailbox.account)
     notices.done_by_another(ports, actor, mailbox.account, action)
@@ -386,8 +390,15 @@ def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> Ou
 
 def forget(device: Device) -> bool:
     """Delete the device and what Dovecot wrote of it, so that nothing can inherit it; False when it was gone."""
+    if not Device.delete().where(device.itself()).execute():
+        return False
     LastLogin.delete().where(LastLogin.device_id == device.id).execute()
-    return bool(Device.delete().where(Device.id == device.id).execute())
+    return True
+
+
+def disconnected() -> Refused:
+    """The refusal of what is to be done with a device that is gone."""
+    return Refused(N_("This device was disconnected a moment ago."))
 
 
 class NetworkWatch:
@@ -417,7 +428,7 @@ def _know_network(device: Device, address: str) -> bool:
     network = throttle.network_of(address)
     known = DeviceNetwork.get_or_none(DeviceNetwork.device == device, DeviceNetwork.network == network)
     if known is None and network:
-        DeviceNetwork.insert(device=device, network=network).on_conflict_ignore().execute()
+        insert_all(DeviceNetwork, [{"device": device, "network": network}], ignore=True)
     return known is None and bool(network)
 
 

@@ -63,7 +63,7 @@ def _enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
     begun_by = {"webmail": handoff.token.webmail, "webmail_session": handoff.webmail_session}
     if actor.account == handoff.account:
         if actor.session.webmail_id is not None:
-            WebSession.update(begun_by).where(WebSession.id == actor.session.id).execute()
+            actor.session.write(**begun_by)
         return None
     if actor.session is not None:
         sessions.sign_out(actor)

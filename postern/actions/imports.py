@@ -156,8 +156,7 @@ def _write_down(begun: UserImport, rows: Iterator[list]) -> None:
         UserImportPart.create(user_import=begun, content=part)
     if not begun.line_count:
         raise Refused(N_("The file names its columns, and then no user."), "file")
-    begun.state, begun.leased_until = UserImport.CHECKING, now() + LEASE
-    begun.save(only=[UserImport.state, UserImport.line_count, UserImport.leased_until])
+    begun.write(state=UserImport.CHECKING, line_count=begun.line_count, leased_until=now() + LEASE)
 
 
 def _parts(rows: Iterator[list]) -> Iterator[list]:
@@ -184,20 +183,18 @@ def want(ports: Ports, actor: Actor, checked: UserImport) -> UserImport:
 @transactional
 def _want(actor: Actor, checked: UserImport) -> None:
     authority.refuse_unless_may_manage(actor, checked.service)
-    wanted = UserImport.update(
+    wanted = checked.write(
+        UserImport.state == UserImport.CHECKED,
+        UserImport.problem_count == 0,
+        UserImport.problem.is_null(),
         state=UserImport.WANTED,
         made_by=actor.account,
         made_by_login=actor.login,
         address=actor.address,
         user_agent=actor.user_agent[:255],
         leased_until=now() + LEASE if checked.line_count <= AT_ONCE else 0,
-    ).where(
-        UserImport.id == checked.id,
-        UserImport.state == UserImport.CHECKED,
-        UserImport.problem_count == 0,
-        UserImport.problem.is_null(),
     )
-    if not wanted.execute():
+    if not wanted:
         raise Refused(N_("These users cannot be added now: something is wrong with the file, or it was used before."))
 
 
@@ -206,7 +203,7 @@ def discard(actor: Actor, unwanted: UserImport) -> None:
     """Forget a file and its lines; nobody is made. Raises `Refused` once its users are being made."""
     authority.refuse_unless_may_manage(actor, unwanted.service)
     forgotten = UserImport.delete().where(
-        UserImport.id == unwanted.id,
+        unwanted.itself(),
         UserImport.state.in_((UserImport.READING, UserImport.CHECKING, UserImport.CHECKED, UserImport.DONE)),
     )
     if not forgotten.execute():
@@ -218,7 +215,7 @@ def _now_or_later(ports: Ports, begun: UserImport) -> UserImport:
         for _step in range(STEPS_AT_ONCE):
             if not _go_on(ports, begun.id):
                 break
-    UserImport.update(leased_until=0).where(UserImport.id == begun.id).execute()
+    begun.write(leased_until=0)
     return UserImport.get_by_id(begun.id)
 
 
@@ -231,7 +228,7 @@ def work(ports: Ports) -> int:
         return 0
     begun_at = time.monotonic()
     _go_on(ports, found.id)
-    UserImport.update(leased_until=0).where(UserImport.id == found.id).execute()
+    found.write(leased_until=0)
     time.sleep(min(max(time.monotonic() - begun_at, SHORTEST_PAUSE), LONGEST_PAUSE))
     return 1
 
@@ -269,13 +266,13 @@ def _check_some(_ports: Ports, present: UserImport) -> None:
 
 @transactional
 def _replace(present: UserImport, part: UserImportPart, lines: list[dict]) -> None:
-    if not UserImportPart.delete().where(UserImportPart.id == part.id).execute():
+    if not UserImportPart.delete().where(part.itself()).execute():
         raise DoneByAnother
     insert_all(UserImportLine, lines)
     UserImport.update(
         done_count=UserImport.done_count + len(lines),
         problem_count=UserImport.problem_count + sum(1 for line in lines if line["problem"] is not None),
-    ).where(UserImport.id == present.id).execute()
+    ).where(present.itself()).execute()
 
 
 def _looked_at(present: UserImport, part: list[list]) -> list[dict]:
@@ -355,9 +352,7 @@ def _note_checked(present: UserImport) -> None:
         _refuse_too_many(present.service, *_totals(present))
     except Refused as refusal:
         problem = _kept(refusal)
-    UserImport.update(state=UserImport.CHECKED, problem=problem).where(
-        UserImport.id == present.id, UserImport.state == UserImport.CHECKING
-    ).execute()
+    present.write(UserImport.state == UserImport.CHECKING, state=UserImport.CHECKED, problem=problem)
 
 
 def _totals(present: UserImport) -> tuple[int, int]:
@@ -393,7 +388,7 @@ def _refuse_too_many(service: Service, added: int, size: int) -> None:
 @transactional
 def _make_all(_ports: Ports, present: UserImport) -> None:
     """Make all users at once. What is no longer as it was when it was checked is written down instead."""
-    service = Service.get_by_id(_hold(present).service_id)
+    service = _held_service(present)
     actor = _actor(present)
     try:
         authority.refuse_unless_may_manage(actor, service)
@@ -409,13 +404,13 @@ def _make_all(_ports: Ports, present: UserImport) -> None:
     _note_made(actor, present, service, moment)
 
 
-def _hold(present: UserImport) -> UserImport:
-    """Hold the import and its service, so that nobody else is counted into it meanwhile."""
-    mine = UserImport.update(done_count=0).where(UserImport.id == present.id, UserImport.state == UserImport.WANTED)
-    if not mine.execute():
+def _held_service(present: UserImport) -> Service:
+    """The import's service as it is now; both are held, so that nobody else is counted into it meanwhile."""
+    if not UserImport.hold(present.itself(), UserImport.state == UserImport.WANTED):
         raise DoneByAnother
-    Service.update(mailboxes_made=Service.mailboxes_made).where(Service.id == present.service_id).execute()
-    return present
+    Service.hold(present.service.itself())
+    present.write(done_count=0)
+    return Service.get_by_id(present.service_id)
 
 
 def _actor(present: UserImport) -> Actor:
@@ -425,7 +420,7 @@ def _actor(present: UserImport) -> Actor:
 
 
 def _put_back(present: UserImport, **columns: object) -> None:
-    UserImport.update(state=UserImport.CHECKED, **columns).where(UserImport.id == present.id).execute()
+    present.write(state=UserImport.CHECKED, **columns)
 
 
 def _mark_taken(present: UserImport) -> int:
@@ -436,8 +431,7 @@ def _mark_taken(present: UserImport) -> int:
         UserImportLine.select().where(UserImportLine.user_import == present, fn.EXISTS(account) | fn.EXISTS(mailbox))
     )
     for line in gone:
-        line.problem = _kept(mailboxes.taken(line.address))
-        line.save(only=[UserImportLine.problem])
+        line.write(problem=_kept(mailboxes.taken(line.address)))
     return len(gone)
 
 
@@ -490,10 +484,10 @@ def _note_made(actor: Actor, present: UserImport, service: Service, moment: int)
     added, size = _totals(present)
     Service.update(
         mailboxes_made=Service.mailboxes_made + added, quota_given_bytes=Service.quota_given_bytes + size
-    ).where(Service.id == service.id).execute()
-    UserImport.update(state=UserImport.FINISHING, made_at=moment).where(UserImport.id == present.id).execute()
+    ).where(service.itself()).execute()
+    present.write(state=UserImport.FINISHING, made_at=moment)
     event = audit.record(actor, "web:users:imported", service=service.name, file=present.file_name, users=added)
-    AuditEvent.update(organisation=service.organisation_id).where(AuditEvent.id == event.id).execute()
+    event.write(organisation=service.organisation_id)
 
 
 # --- finishing ---
@@ -504,19 +498,19 @@ def _finish_some(ports: Ports, present: UserImport) -> None:
     """Enter some of the new users where searches find them, send them their invitations, and forget their lines."""
     batch = list(present.lines.order_by(UserImportLine.line).limit(FINISHED_AT_A_TIME))
     if not batch:
-        UserImport.update(state=UserImport.DONE).where(UserImport.id == present.id).execute()
+        present.write(state=UserImport.DONE)
         return
-    done = UserImportLine.delete().where(UserImportLine.id.in_([line.id for line in batch]))
+    done = UserImportLine.delete().where(UserImportLine.these(batch))
     if done.execute() != len(batch):
         raise DoneByAnother
     new = Account.login.in_([line.address for line in batch])
-    Account.update(state=Account.state).where(new).execute()
+    Account.hold(new)
     accounts = list(Account.select().where(new, Account.created_at == present.made_at))
     _enter(accounts)
     invited = _invite(ports, present, accounts) if present.invites else 0
     UserImport.update(
         done_count=UserImport.done_count + len(batch), invited_count=UserImport.invited_count + invited
-    ).where(UserImport.id == present.id).execute()
+    ).where(present.itself()).execute()
 
 
 def _enter(accounts: list[Account]) -> None:

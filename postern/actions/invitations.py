@@ -99,7 +99,8 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email:
 def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: bool) -> Invited:
     """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`."""
     devices.lock(actor, invitation.account)
-    if not _is_open(DeviceInvitation.get_by_id(invitation.id)):
+    present = DeviceInvitation.get_or_none(invitation.itself())
+    if present is None or not _is_open(present):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
     invited = _renew(ports, invitation)
     audit.record(actor, "web:invitation:renewed", invitation.account, device=invitation.name, to=recipient(invitation))
@@ -152,16 +153,17 @@ def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
 def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: str) -> None:
     throttle.attempt([CODES_A_DAY.on(invitation.id)])
     expires_at = now() + CODE_LIFETIME
-    replaced = (
-        DeviceInvitation.update(
-            mailed_code_hash=_code_hash(ports.settings, invitation, code), mailed_code_expires_at=expires_at
-        )
-        .where(DeviceInvitation.id == invitation.id, DeviceInvitation.mailed_code_expires_at <= expires_at - CODE_EVERY)
-        .execute()
+    replaced = invitation.write(
+        DeviceInvitation.token_hash == invitation.token_hash,
+        DeviceInvitation.mailed_code_expires_at <= expires_at - CODE_EVERY,
+        mailed_code_hash=_code_hash(ports.settings, invitation, code),
+        mailed_code_expires_at=expires_at,
     )
     if not replaced:
-        sent_at = DeviceInvitation.get_by_id(invitation.id).mailed_code_expires_at - CODE_LIFETIME
-        raise TooManyAttempts(sent_at + CODE_EVERY - now())
+        present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
+        if present is None:
+            raise _void()
+        raise TooManyAttempts(present.mailed_code_expires_at - CODE_LIFETIME + CODE_EVERY - now())
     facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": actor.address}
     key = f"device-code:{invitation.id}:{new_token()}"
     mail.put(ports, key, "device_code", recipient(invitation), _language(invitation), facts, invitation.account)
@@ -198,18 +200,22 @@ def accept(ports: Ports, actor: Actor, invitation: DeviceInvitation, proved: boo
 @transactional
 def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
     devices.lock(actor, invitation.account)
-    present = DeviceInvitation.get_by_id(invitation.id)
-    if present.token_hash != invitation.token_hash or not _is_open(present) or not present.accept():
-        raise Refused(N_("This invitation has been used or withdrawn, or has expired."))
+    present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
+    if present is None or not _is_open(present) or not present.accept():
+        raise _void()
     wanted = Wanted(present.name, present.icon, present.protocols, expires_at=present.device_expires_at)
     request_id = digest(f"invitation:{present.id}")
     made = devices.make_checked(actor, present.account, present.invited_by, wanted, present.user, request_id)
-    DeviceInvitation.update(device=made.device).where(DeviceInvitation.id == present.id).execute()
+    present.write(device=made.device)
     audit.record(
         actor, "link:invitation:accepted", present.account, device=made.device.name, invited=recipient(present)
     )
     notices.device_made(ports, actor, made.device, invited=recipient(present))
     return made
+
+
+def _void() -> Refused:
+    return Refused(N_("This invitation has been used or withdrawn, or has expired."))
 
 
 def _is_open(invitation: DeviceInvitation) -> bool:
@@ -254,7 +260,8 @@ def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
     invitation.token_hash, invitation.expires_at = digest(token), now() + LIFETIME
     invitation.inviter_code_hash = _code_hash(ports.settings, invitation, code)
     invitation.mailed_code_hash, invitation.mailed_code_expires_at = "", 0
-    invitation.save()
+    if not invitation.save():
+        raise _void()
     half = INVITER_CODE_LENGTH // 2
     return Invited(invitation, f"{ports.settings.base_url}/set-up/{token}", f"{code[:half]}-{code[half:]}", False)
 
@@ -288,18 +295,11 @@ def _give_up(actor: Actor, invitation: DeviceInvitation) -> None:
 
 
 def _withdraw(actor: Actor, invitation: DeviceInvitation, action: str) -> bool:
-    withdrawn = (
-        DeviceInvitation.update(withdrawn_at=now())
-        .where(
-            DeviceInvitation.id == invitation.id,
-            DeviceInvitation.accepted_at.is_null(),
-            DeviceInvitation.withdrawn_at.is_null(),
-        )
-        .execute()
-    )
+    still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+    withdrawn = invitation.write(still_open, withdrawn_at=now())
     if withdrawn:
         audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
-    return bool(withdrawn)
+    return withdrawn
 
 
 def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:

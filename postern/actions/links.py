@@ -10,7 +10,7 @@ from postern.actions import throttle
 from postern.actions.actor import Actor
 from postern.actions.text import N_, Refused
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, OneTimeLink, now
+from postern.models import Account, Device, OneTimeLink, now
 from postern.settings import Settings
 
 Found = TypeVar("Found")
@@ -43,14 +43,15 @@ PATHS = {
 }
 
 
-def create(account: Account, purpose: str, subject_id: int | None = None) -> str:
-    """A new link's token, within the caller's transaction. Links that set a password replace their predecessors."""
+def create(account: Account, purpose: str, device: Device | None = None) -> str:
+    """A new link's token, within the caller's transaction; with the device that it is about. Links that set a password
+    replace their predecessors."""
     token = new_token()
-    create_for(account, purpose, digest(token), subject_id)
+    create_for(account, purpose, digest(token), device)
     return token
 
 
-def create_for(account: Account, purpose: str, token_hash: str, subject_id: int | None = None) -> None:
+def create_for(account: Account, purpose: str, token_hash: str, device: Device | None = None) -> None:
     """The same for a token that was made before, of which the SHA-256 is known here."""
     if purpose in SETS_PASSWORD:
         revoke(account, SETS_PASSWORD)
@@ -58,7 +59,8 @@ def create_for(account: Account, purpose: str, token_hash: str, subject_id: int 
         account=account,
         purpose=purpose,
         token_hash=token_hash,
-        subject_id=subject_id,
+        subject_id=device and device.id,
+        subject=device.request_id if device else "",
         bound_to=_state(account, purpose),
         expires_at=now() + LIFETIMES[purpose],
     )
@@ -97,8 +99,8 @@ def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
 def use(link: OneTimeLink) -> Account:
     """Use a link up that was found before, within the caller's transaction; its account as it is now. Raises `Refused`
     when it was used meanwhile, or the account is no longer as the link was made for it."""
-    account = Account.get_by_id(link.account_id)
-    if link.bound_to != _state(account, link.purpose) or not link.use():
+    account = Account.get_or_none(Account.id == link.account_id)
+    if account is None or link.bound_to != _state(account, link.purpose) or not link.use():
         raise void()
     return account
 
@@ -134,6 +136,7 @@ def address(settings: Settings, purpose: str, token: str) -> str:
 def _state(account: Account, purpose: str) -> str:
     """What the link was made for. A new password voids the links that set one; "This wasn't me" has to outlive it,
     and ends with the lock that it brings about."""
+    made_for = f"{account.login}:{account.created_at}:{purpose}:{account.state}"
     if purpose in (DISOWN, DISOWN_DEVICE):
-        return digest(f"{account.id}:{purpose}:{account.state}")
-    return digest(f"{account.id}:{purpose}:{account.state}:{account.password_hash}")
+        return digest(made_for)
+    return digest(f"{made_for}:{account.password_hash}")

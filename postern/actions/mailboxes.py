@@ -96,16 +96,10 @@ def change_service(
     service = find_service(name, organisation)
     if password_policy is not None:
         _refuse_unknown_policy(password_policy)
-        service.password_policy = password_policy
-    if device_passwords_only is not None:
-        service.device_passwords_only = device_passwords_only
-    if most_collaborators is not None:
-        service.most_collaborators = most_collaborators
-    if most_mailboxes is not None:
-        service.most_mailboxes = most_mailboxes
-    if quota_bytes is not None:
-        service.quota_bytes = quota_bytes
-    service.save(only=[getattr(Service, name) for name in SERVICE_RULES])
+    rules = (password_policy, device_passwords_only, most_collaborators, most_mailboxes, quota_bytes)
+    given = {name: rule for name, rule in zip(SERVICE_RULES, rules, strict=True) if rule is not None}
+    if given:
+        service.write(**given)
     settings = {name.removeprefix("password_"): getattr(service, name) for name in SERVICE_RULES}
     audit.record(actor, "operator:service:changed", service=name, **settings)
     return service
@@ -143,7 +137,7 @@ def create(new: NewMailbox, password_hash: str | None) -> Account:
     """A mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the address
     is taken, or the service has no place for it."""
     domain = domain_of(new.address)
-    services.count_in(domain.service_id, new.quota_bytes)
+    services.count_in(domain.service, new.quota_bytes)
     refuse_taken(new.address)
     account = Account(
         login=new.address,

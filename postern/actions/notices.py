@@ -145,7 +145,7 @@ def _way_in(ports: Ports, purpose: str, token: str) -> dict:
 
 
 def _tell_of_device(ports: Ports, actor: Actor, device: Device, letter: str, **more: object) -> None:
-    token = links.create(device.account, links.DISOWN_DEVICE, device.id)
+    token = links.create(device.account, links.DISOWN_DEVICE, device)
     facts = {"device": device.name, "by": actor.login, **more, **_way_in(ports, links.DISOWN_DEVICE, token)}
     _tell(ports, actor, device.account, letter, facts)
 

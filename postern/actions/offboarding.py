@@ -21,6 +21,7 @@ from postern.actions import (
 from postern.actions.actor import Actor
 from postern.actions.connections import Connected
 from postern.actions.ports import Ports
+from postern.actions.text import N_, Refused
 from postern.models import (
     Account,
     AuditEvent,
@@ -154,8 +155,7 @@ def _end(ports: Ports, actor: Actor, mailbox: Mailbox, seen: Access) -> tuple[Au
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
-    account.password_hash, account.contact_email = None, ""
-    account.save(only=[Account.password_hash, Account.contact_email])
+    account.write(password_hash=None, contact_email="")
     account.put_into_state(Account.SUSPENDED)
     event = audit.record(actor, ENDED, account, **facts)
     return event, [connections.put_end(ports, account, connections.ALL), *cuts]
@@ -164,8 +164,10 @@ def _end(ports: Ports, actor: Actor, mailbox: Mailbox, seen: Access) -> tuple[Au
 def _held(actor: Actor, mailbox: Mailbox) -> Account:
     """The mailbox's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
     acting person may not act on it, or was signed out meanwhile."""
-    Account.update(state=Account.state).where(Account.id == mailbox.account_id).execute()
-    account = Account.get_by_id(mailbox.account_id)
+    Account.hold(mailbox.account.itself())
+    account = Account.get_or_none(mailbox.account.itself())
+    if account is None:
+        raise Refused(N_("This user was removed a moment ago."))
     authority.refuse_unless_may_act(actor, account)
     return account
 

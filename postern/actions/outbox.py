@@ -129,12 +129,12 @@ def deliver_due(ports: Ports, kinds: tuple[str, ...] | None = None, limit: int =
 
 
 def _done(item: OutboxItem) -> None:
-    OutboxItem.update(delivered_at=now(), payload="", last_error="").where(OutboxItem.id == item.id).execute()
+    item.write(delivered_at=now(), payload="", last_error="")
 
 
 def _give_up(item: OutboxItem, why: str) -> None:
     log.warning("outbox item %s (%s) is given up: %s", item.id, item.kind, why)
-    OutboxItem.update(given_up_at=now(), payload="", last_error=why[:500]).where(OutboxItem.id == item.id).execute()
+    item.write(given_up_at=now(), payload="", last_error=why[:500])
 
 
 def _try_later(item: OutboxItem, why: str) -> None:
@@ -142,6 +142,4 @@ def _try_later(item: OutboxItem, why: str) -> None:
         _give_up(item, why)
         return
     pause = min(2**item.attempts, LONGEST_PAUSE.get(item.kind, LONGEST_PAUSE_OTHERWISE))
-    OutboxItem.update(next_try_at=now() + pause, leased_until=0, last_error=why[:500]).where(
-        OutboxItem.id == item.id
-    ).execute()
+    item.write(next_try_at=now() + pause, leased_until=0, last_error=why[:500])

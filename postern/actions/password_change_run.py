@@ -49,6 +49,9 @@ from postern.models import (
 
 log = logging.getLogger(__name__)
 
+# An item, and the column of it that is to be written.
+Hashed = tuple[PasswordChangeItem, dict[str, str]]
+
 # A worker that was killed has its changes to itself for so long; a step must take less than half, on the slowest host.
 LEASE = 15
 DRAWN_AT_ONCE, WRITTEN_AT_ONCE, CHANGED_AT_ONCE = 250, 32, 40
@@ -130,15 +133,15 @@ class Preparation:
         self.archive: Future[Sealed] | None = None
 
 
-def hashed_ahead(ports: Ports, change: PasswordChange) -> Iterator[list[dict]]:
+def hashed_ahead(ports: Ports, change: PasswordChange) -> Iterator[list[Hashed]]:
     """Hashes of what was drawn, some at a time, while as many more are being computed; none while there is none."""
     ahead, last = deque(), 0
     with hashing() as pool:
         try:
             while True:
-                for item_id, secret in _unhashed(change, last, 2 * WRITTEN_AT_ONCE - len(ahead)):
-                    ahead.append(pool.submit(_hashed, ports, change, item_id, secret))
-                    last = item_id
+                for item in _unhashed(change, last, 2 * WRITTEN_AT_ONCE - len(ahead)):
+                    ahead.append(pool.submit(_hashed, ports, change, item))
+                    last = item.id
                 yield [ahead.popleft().result() for _ in range(min(len(ahead), WRITTEN_AT_ONCE))]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -166,11 +169,10 @@ def _prepared(change: PasswordChange):
     )
 
 
-def _unhashed(change: PasswordChange, last: int, most: int) -> list[tuple[int, str]]:
-    """Number and secret of the next items behind the last one that are to be hashed."""
+def _unhashed(change: PasswordChange, last: int, most: int) -> list[PasswordChangeItem]:
+    """The next items behind the last one that are to be hashed."""
     beyond = PasswordChangeItem.new_hash.is_null() & (PasswordChangeItem.id > last)
-    found = _prepared(change).select(PasswordChangeItem.id, PasswordChangeItem.secret).where(beyond)
-    return list(found.limit(most).tuples())
+    return list(_prepared(change).where(beyond).limit(most))
 
 
 @transactional
@@ -193,8 +195,8 @@ def draw(ports: Ports, change: PasswordChange) -> int:
             _skip(item, why_not)
         else:
             secret = credentials.sealed_secret(ports, _drawn(ports, change, account, policy))
-            drawn.append({"id": item.id, "secret": secret, "state": PasswordChangeItem.PREPARED})
-    update_each(PasswordChangeItem, drawn)
+            drawn.append((item, {"secret": secret, "state": PasswordChangeItem.PREPARED}))
+    update_each(drawn)
     return len(items)
 
 
@@ -222,10 +224,7 @@ def _drawn(ports: Ports, change: PasswordChange, account: Account, policy: str) 
 def _is_to_go_on(change: PasswordChange) -> bool:
     """Whether the change is still where it was, within a transaction that holds its row; one whose manager may not do
     this any more is stopped."""
-    as_known = (PasswordChange.id == change.id) & (PasswordChange.state == change.state)
-    PasswordChange.update(state=change.state).where(as_known).execute()
-    # Asked afterwards, because MySQL counts a row that is left as it was for none.
-    if not PasswordChange.select().where(as_known).exists():
+    if not PasswordChange.hold(change.itself(), PasswordChange.state == change.state):
         return False
     if password_changes.may_go_on(change):
         return True
@@ -262,18 +261,18 @@ def begin_archive(ports: Ports, change: PasswordChange) -> Future[Sealed]:
     return archive
 
 
-def _hashed(ports: Ports, change: PasswordChange, item_id: int, sealed: str) -> dict:
+def _hashed(ports: Ports, change: PasswordChange, item: PasswordChangeItem) -> Hashed:
     """What will be stored: argon2 for a password, SHA-256 for the random token of a link."""
-    secret, is_link = credentials.unsealed_secret(ports, sealed), change.kind == PasswordChange.LINKS
-    return {"id": item_id, "new_hash": digest(secret) if is_link else passwords.hash_password(ports.settings, secret)}
+    secret, is_link = credentials.unsealed_secret(ports, item.secret), change.kind == PasswordChange.LINKS
+    return item, {"new_hash": digest(secret) if is_link else passwords.hash_password(ports.settings, secret)}
 
 
 @transactional
-def _keep_hashes(change: PasswordChange, hashed: list[dict]) -> bool:
+def _keep_hashes(change: PasswordChange, hashed: list[Hashed]) -> bool:
     """Write hashes down; False when the change is not to go on."""
     if not _is_to_go_on(change):
         return False
-    update_each(PasswordChangeItem, hashed)
+    update_each(hashed)
     return True
 
 
@@ -350,7 +349,7 @@ def _hold(items: list[PasswordChangeItem]) -> None:
     """Keep the accounts of these mailboxes as they are for everybody else until the transaction ends."""
     owners = Mailbox.select(Mailbox.account).where(Mailbox.id.in_([item.mailbox_id for item in items])).tuples()
     # By their numbers: for a query within an update MariaDB would look at every account, and hold them all.
-    Account.update(state=Account.state).where(Account.id.in_([number for (number,) in owners])).execute()
+    Account.hold(Account.id.in_([number for (number,) in owners]))
 
 
 def _why_not(change: PasswordChange, item: PasswordChangeItem, account: Account | None) -> str:
@@ -365,9 +364,7 @@ def _why_not(change: PasswordChange, item: PasswordChangeItem, account: Account 
 
 
 def _skip(item: PasswordChangeItem, reason: str) -> None:
-    PasswordChangeItem.update(
-        state=PasswordChangeItem.SKIPPED, reason=reason, secret="", new_hash=None, old_hash=None
-    ).where(PasswordChangeItem.id == item.id).execute()
+    item.write(state=PasswordChangeItem.SKIPPED, reason=reason, secret="", new_hash=None, old_hash=None)
 
 
 def _replace(change: PasswordChange, items: list[PasswordChangeItem], accounts: dict[int, Account]) -> None:
@@ -377,9 +374,7 @@ def _replace(change: PasswordChange, items: list[PasswordChangeItem], accounts: 
             links.create_for(accounts[item.mailbox_id], links.HANDED_OUT, item.new_hash)
         return
     fresh = {"password_changed_at": now(), "must_change_password": change.must_change}
-    update_each(
-        Account, [{"id": accounts[item.mailbox_id].id, "password_hash": item.new_hash, **fresh} for item in items]
-    )
+    update_each([(accounts[item.mailbox_id], {"password_hash": item.new_hash, **fresh}) for item in items])
 
 
 def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeItem], accounts: list[Account]) -> None:
@@ -400,7 +395,7 @@ def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeI
     notices.passwords_issued(ports, actor, accounts, is_link)
     PasswordChangeItem.update(
         state=PasswordChangeItem.CHANGED, changed_at=now(), secret="", new_hash=None, old_hash=None
-    ).where(PasswordChangeItem.id.in_([item.id for item in items])).execute()
+    ).where(PasswordChangeItem.these(items)).execute()
 
 
 def finish(change: PasswordChange) -> None:

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from peewee import IntegrityError, Value, fn
 
-from postern.actions import audit, authority, credentials, directory, passwords, phone_numbers, services, throttle
+from postern.actions import (
+    audit,
+    authority,
+    credentials,
+    directory,
+    passwords,
+    phone_numbers,
+    services,
+    sessions,
+    throttle,
+)
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.names import canonical_contact, checked_name
 from postern.actions.ports import Ports
@@ -24,6 +34,7 @@ from postern.models import (
     PasswordChange,
     PasswordChangeItem,
     Service,
+    WebSession,
     now,
     transactional,
 )
@@ -197,11 +208,10 @@ def draft(ports: Ports, actor: Actor, domain: Domain, choice: Choice, wanted: Wa
 
 def _forget_old_drafts(account: Account) -> None:
     """Whoever looks at one preview after the other leaves thousands of rows behind."""
-    drafts = PasswordChange.select(PasswordChange.id).where(
-        PasswordChange.state == PasswordChange.DRAFT, PasswordChange.manager == account
-    )
-    old = [each.id for each in drafts.order_by(PasswordChange.id.desc())][MOST_DRAFTS:]
-    PasswordChange.delete().where(PasswordChange.id.in_(old)).execute()
+    is_draft = PasswordChange.state == PasswordChange.DRAFT
+    drafts = PasswordChange.select().where(is_draft, PasswordChange.manager == account)
+    old = list(drafts.order_by(PasswordChange.id.desc()))[MOST_DRAFTS:]
+    PasswordChange.delete().where(is_draft, PasswordChange.these(old)).execute()
 
 
 # What an item takes over from its mailbox, and what it begins with: a copy knows no defaults.
@@ -248,15 +258,21 @@ def _refuse_others(domain: Domain, ids: set[int], found) -> None:
     raise Refused(sentence, "mailboxes", address=barred.address)
 
 
-def start(ports: Ports, actor: Actor, change: PasswordChange, password: object) -> None:
-    """Hand a draft over to the worker; started already, it is left as it is. Raises `Refused` when the password is not
+def start(ports: Ports, actor: Actor, change: PasswordChange, password: object) -> tuple[WebSession, str]:
+    """Hand a draft over to the worker; started already, it is left as it is. The session that goes on, because the
+    password was given, and the token for its cookie. Raises `Refused` when the password is not
     the acting person's, a mailbox is in another change that is under way, or the draft is too old, or
     `throttle.TooManyAttempts`."""
     passwords.confirm(ports, actor, password)
-    _start(actor, change)
+    return _start_and_go_on(actor, change)
 
 
 @transactional
+def _start_and_go_on(actor: Actor, change: PasswordChange) -> tuple[WebSession, str]:
+    _start(actor, change)
+    return sessions.renew(actor)
+
+
 def _start(actor: Actor, change: PasswordChange) -> None:
     started = change.proceed(
         PasswordChange.DRAFT,
@@ -288,8 +304,9 @@ def _start(actor: Actor, change: PasswordChange) -> None:
 
 def may_go_on(change: PasswordChange) -> bool:
     """Whether its manager, whose row is nobody else's until the transaction ends, still looks after the service."""
-    Account.update(state=Account.state).where(Account.id == change.manager_id).execute()
-    manager = Account.get_or_none(Account.id == change.manager_id)
+    this_one = (Account.id == change.manager_id) & (Account.login == change.manager_login)
+    Account.hold(this_one)
+    manager = Account.get_or_none(this_one)
     return manager is not None and authority.may_manage(manager, change.service)
 
 
@@ -324,7 +341,7 @@ def end(change: PasswordChange, state: str, reason: str = "") -> bool:
     if not any(change.proceed(before, state, finished_at=now()) for before in PasswordChange.OPEN):
         return False
     if state != PasswordChange.DONE:
-        PasswordChange.update(reason=reason).where(PasswordChange.id == change.id).execute()
+        change.write(reason=reason)
     items = PasswordChangeItem.change == change
     left = PasswordChangeItem.state.in_((PasswordChangeItem.WAITING, PasswordChangeItem.PREPARED))
     PasswordChangeItem.update(state=PasswordChangeItem.SKIPPED, reason=reason).where(items, left).execute()

@@ -11,7 +11,7 @@ from postern.actions import audit, connections, devices, notices, policy, sessio
 from postern.actions.actor import Actor
 from postern.actions.ports import Connection, Ports
 from postern.actions.text import N_, Refused
-from postern.models import Account, Device, OutboxItem, transactional
+from postern.models import Account, Device, OutboxItem, WebSession, transactional
 from postern.settings import Settings
 
 # Guessing the current password inside a session: slower from the sixth, nothing more after twenty in its whole life.
@@ -35,6 +35,8 @@ class Change:
 
     everywhere: bool
     connections_ended: bool
+    # The session that goes on, and the token for its cookie; None when every session has ended.
+    renewed: tuple[WebSession, str] | None
 
 
 def hasher(settings: Settings) -> PasswordHasher:
@@ -66,18 +68,23 @@ def renew_hash(settings: Settings, account: Account, password: str) -> None:
     if not hasher(settings).check_needs_rehash(stored):
         return
     renewed = hash_password(settings, policy.prepared(password))
-    Account.update(password_hash=renewed).where(Account.id == account.id, Account.password_hash == stored).execute()
-    account.password_hash = renewed
+    account.write(Account.password_hash == stored, password_hash=renewed)
 
 
 def confirm(ports: Ports, actor: Actor, password: object) -> None:
-    """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`."""
+    """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`. Who goes on because
+    of it goes on in a session that is `sessions.renew`ed."""
     throttle.forgive(_guess(ports, actor, password))
+
+
+def confirm_again(ports: Ports, actor: Actor, password: object) -> tuple[WebSession, str]:
+    """The same before something dangerous: the session in which it may be done now, and the token for its cookie."""
+    confirm(ports, actor, password)
+    return transactional(sessions.renew)(actor)
 
 
 def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counter]:
     """The same, but the counters that counted the guess are left for the caller to forgive."""
-    # Not its number, which SQLite gives to another session when this one has ended.
     guesses = [CONFIRMATIONS.on(actor.session.token_hash)]
     throttle.attempt(guesses)
     if not verify(ports.settings, actor.account.password_hash, password):
@@ -113,9 +120,9 @@ def change(
     refuse_breached(ports, accepted)
     guesses = _guess(ports, actor, current)
     new_hash = hash_password(ports.settings, accepted)
-    items = _commit_change(ports, actor, guesses, new_hash, everywhere, devices_too and everywhere, browser)
+    renewed, items = _commit_change(ports, actor, guesses, new_hash, everywhere, devices_too and everywhere, browser)
     ended = [connections.end_now(ports, item) for item in items]
-    return Change(everywhere, all(ended))
+    return Change(everywhere, all(ended), renewed)
 
 
 def refuse_breached(ports: Ports, password: str) -> None:
@@ -133,7 +140,7 @@ def _commit_change(
     everywhere: bool,
     devices_too: bool,
     browser: str | None,
-) -> list[OutboxItem | None]:
+) -> tuple[tuple[WebSession, str] | None, list[OutboxItem | None]]:
     account = actor.account
     throttle.forgive(guesses)
     if not account.replace_password(account.password_hash, new_hash):
@@ -142,10 +149,10 @@ def _commit_change(
     audit.record(actor, "web:password:changed", everywhere=everywhere, browsers=ended)
     notices.password_changed(ports, actor, account, everywhere)
     if not everywhere:
-        return []
+        return sessions.renew(actor), []
     sessions.forget_browsers(account, but=browser)
     of_devices = devices.end_all(ports, actor, account) if devices_too else []
-    return [connections.put_end(ports, account), *of_devices]
+    return None, [connections.put_end(ports, account), *of_devices]
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,12 +2,13 @@
 
 from postern.actions import audit
 from postern.actions.actor import Actor
-from postern.models import Account, transactional
+from postern.actions.text import N_, Refused
+from postern.models import transactional
 
 
 @transactional
 def save(actor: Actor, language: str, timezone: str) -> None:
     """The acting person's language and time zone; empty means as the browser or the host has it."""
-    actor.account.language, actor.account.timezone = language, timezone
-    actor.account.save(only=[Account.language, Account.timezone])
+    if not actor.account.write(language=language, timezone=timezone):
+        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     audit.record(actor, "web:preferences:changed")

@@ -21,6 +21,7 @@ from postern.actions.actor import Actor
 from postern.actions.encryption import derived_key
 from postern.actions.ports import Ports
 from postern.actions.sign_in import canonical_login
+from postern.actions.text import N_, Refused
 from postern.actions.throttle import Limit
 from postern.actions.tokens import digest
 from postern.models import Account, OneTimeLink, OutboxItem, now, transactional
@@ -145,7 +146,8 @@ def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> list
 
 
 def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> list[OutboxItem | None]:
-    account.put_into_state(Account.LOCKED)
+    if not account.put_into_state(Account.LOCKED):
+        raise Refused(N_("This user was removed a moment ago."))
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))

@@ -75,10 +75,10 @@ def domains(service: Service):
     return Domain.select().where(Domain.service == service).order_by(Domain.name)
 
 
-def count_in(service_id: int, quota_bytes: int) -> None:
+def count_in(service: Service, quota_bytes: int) -> None:
     """Count one mailbox more, within the caller's transaction, which holds the service's row from here on. Raises
     `Refused` when that is more than was ordered."""
-    service = _count(service_id, 1, quota_bytes)
+    service = _count(service, 1, quota_bytes)
     if service.most_mailboxes and service.mailboxes_made > service.most_mailboxes:
         raise Refused(
             N_("This service has %(count)s mailboxes, which is all that was ordered."),
@@ -88,28 +88,27 @@ def count_in(service_id: int, quota_bytes: int) -> None:
     _refuse_too_much(service, quota_bytes)
 
 
-def count_out(service_id: int, quota_bytes: int) -> None:
+def count_out(service: Service, quota_bytes: int) -> None:
     """Count one mailbox less, which had this quota, within the caller's transaction."""
-    _count(service_id, -1, -quota_bytes)
+    _count(service, -1, -quota_bytes)
 
 
 def change_quota(mailbox: Mailbox, quota_bytes: int) -> None:
     """Another quota for a mailbox, within the caller's transaction, which holds the owner's row; raises `Refused` when
     the service has not so much left."""
-    service = _count(mailbox.domain.service_id, 0, quota_bytes - mailbox.quota_bytes)
+    service = _count(mailbox.domain.service, 0, quota_bytes - mailbox.quota_bytes)
     if quota_bytes > mailbox.quota_bytes or not quota_bytes:
         _refuse_too_much(service, quota_bytes)
-    mailbox.quota_bytes = quota_bytes
-    mailbox.save(only=[Mailbox.quota_bytes])
+    mailbox.write(quota_bytes=quota_bytes)
 
 
-def _count(service_id: int, mailboxes: int, quota_bytes: int) -> Service:
+def _count(service: Service, mailboxes: int, quota_bytes: int) -> Service:
     """The service with its counters as they are now. Nobody else changes them until the transaction ends."""
     Service.update(
         mailboxes_made=Service.mailboxes_made + mailboxes,
         quota_given_bytes=Service.quota_given_bytes + quota_bytes,
-    ).where(Service.id == service_id).execute()
-    return Service.get_by_id(service_id)
+    ).where(service.itself()).execute()
+    return Service.get_by_id(service.id)
 
 
 def _refuse_too_much(service: Service, quota_bytes: int) -> None:

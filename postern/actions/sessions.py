@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from postern.actions import audit, connections
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.ports import Ports
+from postern.actions.text import N_, Refused
 from postern.actions.tokens import digest, new_token
 from postern.models import (
     Account,
@@ -14,6 +15,7 @@ from postern.models import (
     Webmail,
     WebmailCredential,
     WebSession,
+    insert_all,
     now,
     transactional,
 )
@@ -102,15 +104,15 @@ def find(token: str) -> WebSession | None:
 
 
 def exists(session: WebSession) -> bool:
-    """Whether nobody has ended the session; SQLite may give its number to a later one."""
-    return WebSession.select().where(WebSession.id == session.id, WebSession.token_hash == session.token_hash).exists()
+    """Whether nobody has ended the session."""
+    return WebSession.select().where(session.itself()).exists()
 
 
 def seen(session: WebSession, address: str) -> None:
     """Note that the session is in use, from this address."""
     moment = now()
     if moment >= session.seen_at + SEEN_EVERY or address != session.address:
-        WebSession.update(seen_at=moment, address=address).where(WebSession.id == session.id).execute()
+        session.write(seen_at=moment, address=address)
 
 
 def password_is_recent(session: WebSession) -> bool:
@@ -118,9 +120,31 @@ def password_is_recent(session: WebSession) -> bool:
     return now() < session.password_at + RECENT_PASSWORD
 
 
-def password_given(session: WebSession) -> None:
-    """Note that the password was given in this session just now."""
-    WebSession.update(password_at=now()).where(WebSession.id == session.id).execute()
+def renew(actor: Actor) -> tuple[WebSession, str]:
+    """The acting session, in which the password was given just now, goes on in this new row, with the token for its
+    cookie, within the caller's transaction: whoever got hold of the old one is signed out. What the session holds stays
+    as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
+    it was ended meanwhile, or the password is another by now."""
+    Account.hold(actor.account.itself())
+    account, former = Account.get_or_none(actor.account.itself()), WebSession.get_or_none(actor.session.itself())
+    if account is None or former is None or not is_alive(former, account):
+        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
+    if account.password_hash != actor.account.password_hash:
+        raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
+    WebSession.delete().where(former.itself()).execute()
+    token = new_token()
+    session = WebSession.create(
+        account=actor.account,
+        token_hash=digest(token),
+        data=former.data,
+        created_at=former.created_at,
+        password_at=now(),
+        address=former.address,
+        user_agent=former.user_agent,
+        webmail=former.webmail_id,
+        webmail_session=former.webmail_session,
+    )
+    return session, token
 
 
 def living(account: Account) -> list[WebSession]:
@@ -160,7 +184,7 @@ def in_webmails(account: Account) -> list[InWebmail]:
 def sign_out(actor: Actor) -> None:
     """End the session that is acting."""
     audit.record(actor, "web:session:signed-out")
-    WebSession.delete().where(WebSession.id == actor.session.id).execute()
+    WebSession.delete().where(actor.session.itself()).execute()
 
 
 @transactional
@@ -168,7 +192,7 @@ def end(actor: Actor, session: WebSession) -> None:
     """End one of the actor's own sessions, and those that the same session of a webmail began."""
     audit.record(actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
     end_of_webmail(session)
-    WebSession.delete().where(WebSession.id == session.id).execute()
+    WebSession.delete().where(session.itself()).execute()
 
 
 def end_others(ports: Ports, actor: Actor) -> bool:
@@ -201,7 +225,7 @@ def end_all(account: Account, keep: WebSession | None = None) -> int:
     others = WebSession.account == account
     credentials = (WebmailCredential.account == account) & WebmailCredential.ended_at.is_null()
     if keep is not None:
-        others &= WebSession.id != keep.id
+        others &= WebSession.token_hash != keep.token_hash
         credentials &= ~_are_of(WebmailCredential, keep)
     WebmailCredential.update(ended_at=now()).where(credentials).execute()
     return WebSession.delete().where(others).execute()
@@ -232,7 +256,7 @@ def remember_browser(account: Account, token: str | None) -> str:
     token = token or new_token()
     token_hash = _browser_digest(account, token)
     # Its row may be there: known, forgotten by age, or just made by the same browser in another tab.
-    KnownBrowser.insert(account=account, token_hash=token_hash).on_conflict_ignore().execute()
+    insert_all(KnownBrowser, [{"account": account, "token_hash": token_hash}], ignore=True)
     KnownBrowser.update(seen_at=now()).where(KnownBrowser.token_hash == token_hash).execute()
     return token
 

@@ -93,9 +93,11 @@ def settle(counters: list[Counter]) -> None:
 
 def refuse_if_changed(account: Account) -> None:
     """While the password was being verified it may have been changed, or the account locked, and every session ended.
-    Read after the session's row was written, which waits for whoever is changing the account."""
-    present = Account.get_by_id(account.id)
-    if (present.password_changed_at, present.state) != (account.password_changed_at, account.state):
+    Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited for or waits."""
+    Account.hold(account.itself())
+    present = Account.get_or_none(account.itself())
+    known = (account.password_changed_at, account.state)
+    if present is None or (present.password_changed_at, present.state) != known:
         raise wrong()
 
 

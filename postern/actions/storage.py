@@ -44,8 +44,8 @@ class StorageCount:
         )
 
     def _write_down(self) -> None:
-        for service in list(Service.select(Service.id)):
-            Service.update(used_bytes=self._sums[service.id], used_at=now()).where(Service.id == service.id).execute()
+        for service in list(Service.select()):
+            service.write(used_bytes=self._sums[service.id], used_at=now())
         self._resting_until = now() + REST
         self._begin()
 

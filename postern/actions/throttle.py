@@ -97,9 +97,9 @@ def _locked(keys: list[str], moment: int) -> dict[str, Attempts]:
 
 def _count(counter: Counter, row: Attempts, moment: int) -> None:
     if moment >= row.first_at + counter.limit.window:
-        Attempts.update(count=1, first_at=moment, last_at=moment).where(Attempts.id == row.id).execute()
+        Attempts.update(count=1, first_at=moment, last_at=moment).where(row.itself()).execute()
     else:
-        Attempts.update(count=Attempts.count + 1, last_at=moment).where(Attempts.id == row.id).execute()
+        Attempts.update(count=Attempts.count + 1, last_at=moment).where(row.itself()).execute()
 
 
 def network_of(address: str) -> str:

@@ -148,10 +148,7 @@ def set_password(
     forgotten, links are void, and the user is told; the outbox items that cut the connections that used the old one."""
     if not account.replace_password(account.password_hash, new_hash):
         raise _changed_meanwhile()
-    account.must_change_password = must_change
-    Account.update(must_change_password=must_change, revision=Account.revision + 1).where(
-        Account.id == account.id
-    ).execute()
+    account.write(must_change_password=must_change, revision=account.revision + 1)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD)
@@ -270,11 +267,11 @@ def _remove(ports: Ports, actor: Actor, mailbox: Mailbox) -> list[OutboxItem | N
         cuts += _remove_collaborator(ports, actor, collaboration)
     cuts += devices.forget_known_to(ports, actor, account)
     audit.record(actor, "web:user:removed", account, home=mailbox.home)
-    services.count_out(mailbox.domain.service_id, mailbox.quota_bytes)
-    # Dovecot's table knows numbers only, which SQLite may give to the next account.
+    services.count_out(mailbox.domain.service, mailbox.quota_bytes)
+    # Dovecot's table knows numbers only.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
-    Mailbox.delete().where(Mailbox.id == mailbox.id).execute()
-    Account.delete().where(Account.id == account.id).execute()
+    Mailbox.delete().where(mailbox.itself()).execute()
+    Account.delete().where(account.itself()).execute()
     return cuts
 
 
@@ -289,10 +286,11 @@ def _remove_collaborator(ports: Ports, actor: Actor, collaboration: Collaboratio
 def held(actor: Actor, mailbox: Mailbox) -> Account:
     """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
     person may not act on it any more, or it is gone."""
-    Account.update(state=Account.state).where(Account.id == mailbox.account_id).execute()
-    account = Account.get_or_none(Account.id == mailbox.account_id, Account.login == mailbox.address)
-    if account is None or account.mailbox is None or account.mailbox.id != mailbox.id:
-        raise Refused(N_("This user was removed a moment ago."))
+    this_one = (Account.id == mailbox.account_id) & (Account.login == mailbox.address)
+    Account.hold(this_one)
+    account = Account.get_or_none(this_one)
+    if account is None or account.mailbox is None or account.mailbox.home != mailbox.home:
+        raise removed()
     authority.refuse_unless_may_act(actor, account)
     return account
 
@@ -304,11 +302,11 @@ def _keep_profile(ports: Ports, actor: Actor, mailbox: Mailbox, account: Account
     if not changed and not other_quota:
         return
     before = mail.addresses_of(account)
-    for name in changed:
-        setattr(account, name, getattr(profile, name))
-    account.sort_name = directory.sort_name(account.login, account.first_name, account.last_name)
-    account.revision += 1
-    account.save(only=[Account.revision, Account.sort_name, *(getattr(Account, name) for name in changed)])
+    account.write(
+        **{name: getattr(profile, name) for name in changed},
+        sort_name=directory.sort_name(account.login, profile.first_name, profile.last_name),
+        revision=account.revision + 1,
+    )
     if changed & NAMES:
         directory.enter(account)
     if "contact_email" in changed:
@@ -373,6 +371,11 @@ def _hashed(ports: Ports, account: Account, password_policy: str, password: Pass
 
 def _send_link(ports: Ports, actor: Actor, account: Account, purpose: str) -> None:
     notices.password_link(ports, actor, account, purpose, links.create(account, purpose))
+
+
+def removed() -> Refused:
+    """The refusal of a user who is gone."""
+    return Refused(N_("This user was removed a moment ago."))
 
 
 def _locked() -> Refused:

@@ -134,12 +134,7 @@ def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
 
 @transactional
 def _end(ports: Ports, actor: Actor, credential: WebmailCredential, event: str) -> OutboxItem | None:
-    ended = (
-        WebmailCredential.update(ended_at=now())
-        .where(WebmailCredential.id == credential.id, WebmailCredential.ended_at.is_null())
-        .execute()
-    )
-    if not ended:
+    if not credential.write(WebmailCredential.ended_at.is_null(), ended_at=now()):
         return None
     sessions.end_of_webmail(credential)
     audit.record(actor, event, webmail=credential.webmail.origin, from_address=credential.address)

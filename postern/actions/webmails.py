@@ -67,7 +67,7 @@ def _remove(ports: Ports, actor: Actor, origin: str) -> list[OutboxItem | None]:
     ]
     audit.record(actor, "operator:webmail:removed", origin=origin)
     WebmailCredential.delete().where(WebmailCredential.webmail == webmail).execute()
-    Webmail.delete().where(Webmail.id == webmail.id).execute()
+    Webmail.delete().where(webmail.itself()).execute()
     return cuts
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from argon2 import PasswordHasher
@@ -33,8 +34,15 @@ class Office:
 
     def start(self, wanted=WANTED, choice=EVERYONE, actor=None) -> PasswordChange:
         change = self.draft(wanted, choice, actor)
-        password_changes.start(self.ports, actor or self.actor, change, PASSWORD)
+        self.begin(change, actor)
         return change
+
+    def begin(self, change: PasswordChange, actor=None) -> None:
+        """Start it, and go on in the session that the password gave."""
+        acting = actor or self.actor
+        session, _ = password_changes.start(self.ports, acting, change, PASSWORD)
+        if acting is self.actor:
+            self.actor = replace(acting, session=session)
 
     def step(self) -> int:
         return self.runner.work(self.ports)

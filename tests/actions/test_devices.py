@@ -345,7 +345,7 @@ def test_a_new_network_is_told_once(ports, make, mailer, clock):
 
 
 def disown_link(device: Device) -> OneTimeLink:
-    return links.find(links.create(device.account, links.DISOWN_DEVICE, device.id), (links.DISOWN_DEVICE,))
+    return links.find(links.create(device.account, links.DISOWN_DEVICE, device), (links.DISOWN_DEVICE,))
 
 
 def test_this_wasnt_me_ends_that_device_once(ports, stranger, make, mail_server, anna):

@@ -80,7 +80,7 @@ def test_all_are_made_as_one_by_one(ports, begin, boss, service):
     imported = imports.want(ports, boss, begin(TWO))
     assert imported.state == UserImport.DONE
     own = {"id", "login", "address", "first_name", "last_name", "contact_email", "quota_bytes", "home", "language"}
-    own |= {"sort_name", "revision", "created_at", "account"}
+    own |= {"sort_name", "revision", "created_at", "account", "held"}
     for one, other in (
         (made, Account.by_login("dora@example.org")),
         (Mailbox.by_address("zoe@example.org"), Mailbox.by_address("dora@example.org")),

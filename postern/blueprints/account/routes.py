@@ -62,6 +62,7 @@ def change_password():
         return _password_page(form, 429)
     if change.everywhere:
         return _signed_out(change)
+    guards.go_on_in(change.renewed)
     frame.tell_password_changed(everywhere=False)
     flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
     return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))

@@ -118,10 +118,11 @@ def start(service_id: int, change_id: int):
     if not form.validate():
         return _draft_page(change, form, 422)
     try:
-        password_changes.start(guards.ports(), guards.actor(), change, form.current_password.data)
+        renewed = password_changes.start(guards.ports(), guards.actor(), change, form.current_password.data)
     except Refused as refusal:
         form.refuse(refusal, "current_password")
         return _draft_page(change, form, 422)
+    guards.go_on_in(renewed)
     return _to(change)
 
 

@@ -88,12 +88,12 @@ def confirmed():
     form = ConfirmForm()
     if form.validate():
         try:
-            passwords.confirm(guards.ports(), guards.actor(), form.current_password.data)
+            renewed = passwords.confirm_again(guards.ports(), guards.actor(), form.current_password.data)
         except Refused as refusal:
             form.refuse(refusal, "current_password")
         except TooManyAttempts as refusal:
             form.current_password.errors = [wait_sentence(refusal)]
         else:
-            sessions.password_given(current_user.record)
+            guards.go_on_in(renewed)
             return hx.redirect(guards.safe_return(request.args.get("next")))
     return hx.render("sign_in/confirm.html", 422, form=form)

@@ -33,6 +33,7 @@ class BrowserSession(CallbackDict, SessionMixin):
         self.record = record
         self.trouble = trouble
         self.token: str | None = None
+        self.ended = False
         self.browser: str | None = None
 
     def _changed(self, _) -> None:
@@ -46,7 +47,7 @@ class BrowserSession(CallbackDict, SessionMixin):
     def end(self) -> None:
         """The browser is signed out from now on."""
         self.clear()
-        self.record, self.token = None, None
+        self.record, self.token, self.ended = None, None, True
 
 
 class DatabaseSessions(SessionInterface):
@@ -87,11 +88,12 @@ class DatabaseSessions(SessionInterface):
         if not session.modified or session.trouble:
             return
         if session.record is not None:
-            WebSession.update(data=dict(session)).where(WebSession.id == session.record.id).execute()
+            WebSession.update(data=dict(session)).where(session.record.itself()).execute()
         else:
             signed = self._serializer(app).dumps(dict(session))
             response.set_cookie(self.visitor_cookie, signed, max_age=VISITOR_LIFETIME, **self._attributes)
-            if self.session_cookie in request.cookies:
+            # One that is not known stays: while this request was on its way the browser may have got another.
+            if session.ended and self.session_cookie in request.cookies:
                 response.delete_cookie(self.session_cookie, **self._attributes)
 
     def known_browser(self, request: Request) -> str | None:

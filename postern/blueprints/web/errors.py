@@ -6,7 +6,9 @@ from flask_wtf.csrf import CSRFError
 from peewee import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
+from postern.blueprints.web import words
 from postern.models import discard_connection
 
 
@@ -21,6 +23,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(TooManyAttempts, _too_many)
+    app.register_error_handler(Refused, _refused)
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(InterfaceError, _database_error)
 
@@ -52,6 +55,11 @@ def _too_large() -> str:
     if not megabytes:
         return _("This is more than a form can take.")
     return _("This file is too large: %(megabytes)s MB is the most. Nothing was read.", megabytes=megabytes)
+
+
+def _refused(refusal: Refused):
+    """What no form could say beside a field."""
+    return _page(409, words.translated(refusal))
 
 
 def _stale_form(_error: CSRFError):

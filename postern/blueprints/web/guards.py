@@ -113,6 +113,12 @@ def actor() -> Actor:
     )
 
 
+def go_on_in(renewed: tuple[WebSession, str]) -> None:
+    """The browser's session goes on in this row, and with the token in place of its own."""
+    session.record, session.token = renewed
+    current_user.record = session.record
+
+
 def ports() -> Ports:
     return current_app.extensions["ports"]
 
