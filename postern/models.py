@@ -652,6 +652,24 @@ class DeviceInvitation(Table):
             .order_by(cls.id.desc())
         )
 
+    @property
+    def recipient(self) -> str:
+        """The address that was invited."""
+        return self.user.login if self.user else self.email
+
+    def withdraw(self) -> bool:
+        """Take the invitation back; False when it was accepted or withdrawn before."""
+        return bool(
+            DeviceInvitation.update(withdrawn_at=now())
+            .where(
+                DeviceInvitation.id == self.id,
+                DeviceInvitation.token_hash == self.token_hash,
+                DeviceInvitation.accepted_at.is_null(),
+                DeviceInvitation.withdrawn_at.is_null(),
+            )
+            .execute()
+        )
+
     def accept(self) -> bool:
         """Use the invitation up; True for exactly one caller."""
         return bool(

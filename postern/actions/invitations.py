@@ -6,9 +6,9 @@ digits that is sent to the address that was invited, or by the code that was sho
 
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from postern.actions import audit, authority, devices, links, mail, notices, sessions, throttle
+from postern.actions import audit, devices, links, mail, notices, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.device_passwords import ALPHABET
 from postern.actions.devices import Made, Wanted
@@ -58,7 +58,7 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`.
     """
-    wanted, _ = devices.checked(actor, account, wanted)
+    wanted, _ = devices.checked(account, wanted)
     try:
         recipient = canonical_contact(email)
     except Refused as refusal:
@@ -68,7 +68,7 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
 
 @transactional
 def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: str, mailed: bool) -> Invited:
-    devices.lock(actor, account)
+    inviter = devices.lock_to_hand_out(actor, account, wanted.protocols)
     devices.refuse_too_many(account)
     if DeviceInvitation.pending(account).count() >= MOST_PENDING:
         raise Refused(
@@ -81,7 +81,7 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email:
         raise Refused(N_("An invitation to %(address)s for a device of this name is pending."), "email", address=email)
     invitation = DeviceInvitation(
         account=account,
-        invited_by=actor.account,
+        invited_by=inviter,
         user=user,
         # Whoever gets a user's address after them does not inherit what they were invited to.
         email="" if user else email,
@@ -91,30 +91,40 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email:
         device_expires_at=wanted.expires_at,
     )
     invited = _renew(ports, invitation)
-    audit.record(actor, "web:invitation:made", account, device=invitation.name, to=email)
+    _record(ports, actor, invitation, "web:invitation:made")
     return _mail(ports, invited) if mailed else invited
 
 
 @transactional
 def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: bool) -> Invited:
-    """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`."""
-    devices.lock(actor, invitation.account)
+    """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`.
+
+    Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
+    than they may hand out themselves, or `throttle.TooManyAttempts`.
+    """
+    inviter = devices.lock_to_hand_out(actor, invitation.account, invitation.protocols)
     if not _is_open(DeviceInvitation.get_by_id(invitation.id)):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
+    invitation.invited_by = inviter
     invited = _renew(ports, invitation)
-    audit.record(actor, "web:invitation:renewed", invitation.account, device=invitation.name, to=recipient(invitation))
+    _record(ports, actor, invitation, "web:invitation:renewed")
     return _mail(ports, invited) if mailed else invited
 
 
 @transactional
-def withdraw(actor: Actor, invitation: DeviceInvitation) -> bool:
-    """Take the invitation back; False when it was accepted or withdrawn a moment before."""
-    return _withdraw(actor, invitation, "web:invitation:withdrawn")
+def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
+    """Take the invitation back; False when it was accepted, withdrawn or sent again a moment before. Raises
+    `Refused`."""
+    devices.lock_to_keep(actor, invitation.account)
+    withdrawn = invitation.withdraw()
+    if withdrawn:
+        _record(ports, actor, invitation, "web:invitation:withdrawn")
+    return withdrawn
 
 
 def recipient(invitation: DeviceInvitation) -> str:
     """The address that was invited."""
-    return invitation.user.login if invitation.user else invitation.email
+    return invitation.recipient
 
 
 def open_by(actor: Actor, token: str) -> DeviceInvitation | None:
@@ -198,6 +208,9 @@ def accept(ports: Ports, actor: Actor, invitation: DeviceInvitation, proved: boo
 @transactional
 def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
     devices.lock(actor, invitation.account)
+    # Whoever is locked at the same moment loses what they were given.
+    for concerned in filter(None, (invitation.invited_by, invitation.user)):
+        devices.hold(concerned)
     present = DeviceInvitation.get_by_id(invitation.id)
     if present.token_hash != invitation.token_hash or not _is_open(present) or not present.accept():
         raise Refused(N_("This invitation has been used or withdrawn, or has expired."))
@@ -209,6 +222,8 @@ def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
         actor, "link:invitation:accepted", present.account, device=made.device.name, invited=recipient(present)
     )
     notices.device_made(ports, actor, made.device, invited=recipient(present))
+    inviting = replace(actor, account=present.invited_by)
+    devices.tell_of_own(ports, inviting, present.account, "web:device:made", [made.device.name])
     return made
 
 
@@ -223,7 +238,7 @@ def _is_open(invitation: DeviceInvitation) -> bool:
         and invitation.account.may_enter
         and invitation.account.mailbox is not None
         and _may_invite(invitation)
-        and (bool(invitation.email) or _belongs_to(invitation.user, invitation.account))
+        and (bool(invitation.email) or devices.may_be_for(invitation.user, invitation.account))
     )
 
 
@@ -231,21 +246,13 @@ def _may_invite(invitation: DeviceInvitation) -> bool:
     """Whether the inviter may still hand out such a device of this account: the account itself, a collaborator who
     keeps the mailbox's settings, or who looks after it."""
     inviter, account = invitation.invited_by, invitation.account
-    if authority.may_act_on(inviter, account):
-        return True
-    beyond = invitation.protocols & ~devices.protocols_for(inviter)
-    return inviter.may_enter and not beyond and account in devices.looked_after(inviter)
-
-
-def _belongs_to(user: Account | None, account: Account) -> bool:
-    """Whether the user is there, may sign in, and is of the account's organisation."""
-    return user is not None and user.state == Account.ACTIVE and authority.belong_together(user, account)
+    return devices.may_look_after(inviter, account) and not devices.are_beyond(inviter, account, invitation.protocols)
 
 
 def _user(account: Account, email: str) -> Account | None:
     """The user of the account's organisation who has this address as login."""
     user = Account.by_login(email.lower())
-    return user if _belongs_to(user, account) else None
+    return user if devices.may_be_for(user, account) else None
 
 
 def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
@@ -284,22 +291,18 @@ def _language(invitation: DeviceInvitation) -> str:
 
 @transactional
 def _give_up(actor: Actor, invitation: DeviceInvitation) -> None:
-    _withdraw(actor, invitation, "link:invitation:guessed")
+    if invitation.withdraw():
+        _write_down(actor, invitation, "link:invitation:guessed")
 
 
-def _withdraw(actor: Actor, invitation: DeviceInvitation, action: str) -> bool:
-    withdrawn = (
-        DeviceInvitation.update(withdrawn_at=now())
-        .where(
-            DeviceInvitation.id == invitation.id,
-            DeviceInvitation.accepted_at.is_null(),
-            DeviceInvitation.withdrawn_at.is_null(),
-        )
-        .execute()
-    )
-    if withdrawn:
-        audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
-    return bool(withdrawn)
+def _record(ports: Ports, actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+    """Write it down, and tell the owner of the mailbox when somebody else did it."""
+    _write_down(actor, invitation, action)
+    devices.tell_owner(ports, actor, invitation.account, action, [invitation.name, recipient(invitation)])
+
+
+def _write_down(actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+    audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
 
 
 def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:
