@@ -663,7 +663,9 @@ class DeviceInvitation(Table):
             DeviceInvitation.update(withdrawn_at=now())
             .where(
                 DeviceInvitation.id == self.id,
-                DeviceInvitation.token_hash == self.token_hash,
+                # Its link may be another one by now.
+                DeviceInvitation.account == self.account_id,
+                DeviceInvitation.created_at == self.created_at,
                 DeviceInvitation.accepted_at.is_null(),
                 DeviceInvitation.withdrawn_at.is_null(),
             )

@@ -223,7 +223,7 @@ def _reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[Out
     if account.state not in (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED):
         raise Refused(N_("There is no password to reset."))
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    stopped = [device.name for device in account.devices]
+    stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
     cuts = _end(ports, actor, account, Account.SUSPENDED)
     _record(ports, actor, collaboration, "web:collaboration:reset")
     notices.collaboration_reset(ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
@@ -249,17 +249,17 @@ def _change_permissions(
     _refuse_beyond(actor, chosen & ~before)
     collaboration.permissions = chosen
     collaboration.save(only=[Collaboration.permissions])
-    stopped, others, withdrawn = _beyond(account, before, chosen)
+    stopped, handed_out, withdrawn = _beyond(account, before, chosen)
     devices.withdraw_these(actor, withdrawn)
-    cuts = devices.forget_these(ports, actor, [*stopped, *others])
+    cuts = devices.forget_these(ports, actor, devices.unique([*stopped, *handed_out]))
     _record(ports, actor, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
     notices.collaboration_permissions(ports, collaboration, [device.name for device in stopped])
     return [connections.put_end(ports, account, connections.ALL), *cuts]
 
 
 def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], list[Device], list[DeviceInvitation]]:
-    """What ends with permissions that are taken away: devices of the collaborator, devices of the mailbox's owner that
-    they handed out or were given, and invitations."""
+    """What ends with permissions that are taken away: devices that the collaborator uses, devices of the mailbox's
+    owner that they handed out, and invitations."""
     beyond = ~permissions.device_protocols(chosen)
     # Without "Manage settings" nobody hands out devices of the owner, whatever they may do.
     beyond_owners = beyond if chosen & permissions.SETTINGS else ~0
@@ -271,13 +271,10 @@ def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], l
             return bool(invitation.protocols & lost)
         return bool(invitation.protocols & (beyond if invitation.account_id == account.id else beyond_owners))
 
-    handed_out = [device for device in devices.handed_out_by(account) if device.protocols & beyond_owners]
+    own = [device for device in account.devices if device.protocols & beyond]
     given = [device for device in devices.made_for(account) if device.protocols & lost]
-    return (
-        [device for device in account.devices if device.protocols & beyond],
-        devices.unique([*handed_out, *given]),
-        [invitation for invitation in devices.invitations_about(account) if ends(invitation)],
-    )
+    handed_out = [device for device in devices.handed_out_by(account) if device.protocols & beyond_owners]
+    return [*own, *given], handed_out, [each for each in devices.invitations_about(account) if ends(each)]
 
 
 def disable(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:

@@ -365,6 +365,11 @@ def made_for(account: Account) -> list[Device]:
     return list(Device.select().where(for_it, Device.account != account))
 
 
+def of_others_known_to(account: Account) -> list[Device]:
+    """The devices of others whose passwords this account handed out or was given."""
+    return unique([*handed_out_by(account), *made_for(account)])
+
+
 def invitations_about(account: Account) -> list[DeviceInvitation]:
     """The pending invitations by which this account lets others set a device up, or is let do so itself."""
     by_email = [each.id for each in _invited_by_email(account)]
@@ -382,7 +387,9 @@ def _invited_by_email(account: Account) -> list[DeviceInvitation]:
     """The invitations of the mailbox's owner that went to a collaborator's reference e-mail."""
     if not account.is_collaborator or account.mailbox is None:
         return []
-    theirs = DeviceInvitation.select().where(DeviceInvitation.account == account.mailbox.account_id)
+    is_pending = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+    matters = is_pending | DeviceInvitation.device.is_null(False)
+    theirs = DeviceInvitation.select().where(DeviceInvitation.account == account.mailbox.account_id, matters)
     return [each for each in theirs if each.email.casefold() == account.contact_email.casefold()]
 
 
@@ -394,7 +401,7 @@ def forget_known_to(ports: Ports, actor: Actor, account: Account) -> list[Outbox
     withdraw_these(actor, invitations_about(account))
     # Whoever came by a link of the account acts as that account.
     teller = actor if actor.account or actor == OPERATOR else replace(actor, account=account)
-    return forget_these(ports, actor, unique([*handed_out_by(account), *made_for(account)]), teller)
+    return forget_these(ports, actor, of_others_known_to(account), teller)
 
 
 def forget_these(
@@ -430,7 +437,8 @@ def tell_owner(ports: Ports, actor: Actor, account: Account, action: str, names:
 
 
 def tell_of_own(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str]) -> None:
-    """The same about a collaborator's own devices: of theirs an owner has a letter with a link that ends the device."""
+    """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
+    link that ends the device."""
     if account.is_collaborator:
         tell_owner(ports, actor, account, action, names)
 

@@ -113,8 +113,7 @@ def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: boo
 
 @transactional
 def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
-    """Take the invitation back; False when it was accepted, withdrawn or sent again a moment before. Raises
-    `Refused`."""
+    """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
     devices.lock_to_keep(actor, invitation.account)
     withdrawn = invitation.withdraw()
     if withdrawn:
@@ -152,7 +151,7 @@ def is_user(actor: Actor, invitation: DeviceInvitation) -> bool:
 def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
     """Send a code to the address that was invited; it replaces the one before, and is valid for ten minutes.
 
-    Raises `throttle.TooManyAttempts` within a minute of the last one.
+    Raises `throttle.TooManyAttempts` within a minute of the last one, or `Refused` when nobody can accept it any more.
     """
     code = f"{secrets.randbelow(1_000_000):06}"
     _send_code(ports, actor, invitation, code)
@@ -160,6 +159,7 @@ def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
 
 @transactional
 def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: str) -> None:
+    _present(invitation)
     throttle.attempt([CODES_A_DAY.on(invitation.id)])
     expires_at = now() + CODE_LIFETIME
     replaced = (
@@ -211,9 +211,9 @@ def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
     # Whoever is locked at the same moment loses what they were given.
     for concerned in filter(None, (invitation.invited_by, invitation.user)):
         devices.hold(concerned)
-    present = DeviceInvitation.get_by_id(invitation.id)
-    if present.token_hash != invitation.token_hash or not _is_open(present) or not present.accept():
-        raise Refused(N_("This invitation has been used or withdrawn, or has expired."))
+    present = _present(invitation)
+    if not present.accept():
+        raise _void()
     wanted = Wanted(present.name, present.icon, present.protocols, expires_at=present.device_expires_at)
     request_id = digest(f"invitation:{present.id}")
     made = devices.make_checked(actor, present.account, present.invited_by, wanted, present.user, request_id)
@@ -225,6 +225,20 @@ def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
     inviting = replace(actor, account=present.invited_by)
     devices.tell_of_own(ports, inviting, present.account, "web:device:made", [made.device.name])
     return made
+
+
+def _present(invitation: DeviceInvitation) -> DeviceInvitation:
+    """The invitation as it is now; raises `Refused` when its link is another one, or it can no longer be accepted."""
+    present = DeviceInvitation.get_or_none(
+        DeviceInvitation.id == invitation.id, DeviceInvitation.token_hash == invitation.token_hash
+    )
+    if present is None or not _is_open(present):
+        raise _void()
+    return present
+
+
+def _void() -> Refused:
+    return Refused(N_("This invitation has been used or withdrawn, or has expired."))
 
 
 def _is_open(invitation: DeviceInvitation) -> bool:

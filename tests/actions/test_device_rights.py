@@ -12,6 +12,7 @@ from postern.actions import (
     links,
     offboarding,
     outbox,
+    passwords,
     permissions,
     recovery,
     users,
@@ -32,6 +33,7 @@ from postern.models import (
     now,
 )
 from tests.actions.conftest import acting, at_the_same_instant
+from tests.conftest import PASSWORD
 
 PHONE = Wanted("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
 TABLET = Wanted("Eve's tablet", "tablet", Device.IMAP)
@@ -149,6 +151,29 @@ def test_an_invitation_that_the_owner_sends_again_is_the_owners(ports, keeper, o
 def test_the_letter_that_is_sent_again_names_who_sends_it(ports, mailer, keeper, invited):
     invitations.resend(ports, keeper, DeviceInvitation.get(), mailed=True)
     assert keeper.account.login in letters(ports, mailer, EVE)[-1]
+
+
+def test_a_manager_who_sends_it_again_is_who_invites_and_the_owner_is_told(ports, mailer, manager, anna, invited):
+    again = invitations.resend(ports, acting(manager), DeviceInvitation.get(), mailed=False)
+    assert DeviceInvitation.get().invited_by == manager
+    assert any(manager.login in letter for letter in letters(ports, mailer, anna.login))
+    Account.update(state=Account.SUSPENDED).where(Account.id == manager.id).execute()
+    assert invitations.find(token_of(again)) is None
+
+
+def test_no_code_is_mailed_for_an_invitation_that_is_over(ports, owner, invited, guest):
+    opened = invitations.find(token_of(invited))
+    invitations.resend(ports, owner, DeviceInvitation.get(), mailed=False)
+    with pytest.raises(Refused):
+        invitations.send_code(ports, guest, opened)
+    assert not OutboxItem.select().where(OutboxItem.key.startswith("device-code")).exists()
+
+
+def test_an_invitation_that_was_sent_again_a_moment_ago_is_withdrawn_all_the_same(ports, owner, keeper, invited):
+    seen = DeviceInvitation.get()
+    again = invitations.resend(ports, keeper, DeviceInvitation.get(), mailed=False)
+    assert invitations.withdraw(ports, owner, seen)
+    assert invitations.find(token_of(again)) is None
 
 
 # --- rights are looked at again inside of each transaction ---
@@ -433,6 +458,15 @@ def test_offboarding_shows_and_reports_what_others_made_for_the_leaver(ports, ow
     assert offboarding.access(ports, boris.mailbox).given == [made.device]
     event = offboarding.end(ports, acting(manager), boris.mailbox)
     assert offboarding.report(boris.mailbox, event.id).devices == [f"{made.device.name} ({anna.login})"]
+
+
+@pytest.mark.parametrize("too", [True, False])
+def test_who_changes_the_password_ends_what_others_made_for_them_with_their_devices(ports, owner, anna, boris, too):
+    given = made_by_the_owner(ports, owner, anna, boris)
+    own = devices.make(ports, acting(boris), boris, PHONE, "his").device
+    assert passwords.consequences(ports, boris).devices == [own, given.device]
+    passwords.change(ports, acting(boris), PASSWORD, "Other-Garden-8", everywhere=True, devices_too=too)
+    assert list(Device.select()) == ([] if too else [given.device, own])
 
 
 # --- the recipient's second password, that of the profile ---

@@ -34,6 +34,8 @@ def send_code(token: str):
         invitations.send_code(guards.ports(), guards.actor(), found)
     except TooManyAttempts as refusal:
         flash(wait_sentence(refusal), "warning")
+    except Refused:
+        abort(410)
     else:
         address = words.masked(invitations.recipient(found))
         flash(_("A code is on its way to %(address)s. It is valid for 10 minutes.", address=address), "success")
