@@ -790,6 +790,16 @@ class DeviceInvitation(Table):
             .order_by(cls.id.desc())
         )
 
+    @property
+    def recipient(self) -> str:
+        """The address that was invited."""
+        return self.user.login if self.user else self.email
+
+    def withdraw(self) -> bool:
+        """Take the invitation back; False when it was accepted or withdrawn before."""
+        still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+        return self.write(still_open, withdrawn_at=now())
+
     def accept(self) -> bool:
         """Use the invitation up; True for exactly one caller."""
         still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()

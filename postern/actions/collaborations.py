@@ -32,6 +32,7 @@ from postern.models import (
     AuditEvent,
     Collaboration,
     Device,
+    DeviceInvitation,
     LastLogin,
     Mailbox,
     OutboxItem,
@@ -83,6 +84,8 @@ class Consequences:
     devices: list[Device]
     # Devices of the mailbox's owner that they handed out: they may know those passwords.
     handed_out: list[Device]
+    # Devices of others that were made for them.
+    given: list[Device]
     # Whom they let into the mailbox themselves: those stay.
     let_in: list[Account]
 
@@ -193,8 +196,9 @@ def refuse_too_many(mailbox: Mailbox) -> None:
 @transactional
 def send_link_again(ports: Ports, actor: Actor, collaboration: Collaboration) -> None:
     """A new link to set the password, by e-mail; the earlier one is void. Raises `Refused` for who has a password or is
-    disabled, or `throttle.TooManyAttempts`."""
+    disabled, or may more than the acting person, or `throttle.TooManyAttempts`."""
     account = _held(actor, collaboration)
+    _refuse_more(actor, collaboration)
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
         raise Refused(N_("There is nothing to send: %(name)s has a password."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
@@ -207,17 +211,19 @@ def send_link_again(ports: Ports, actor: Actor, collaboration: Collaboration) ->
 
 def reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:
     """Void the password at once, end everything that uses it and send a link to set another; False while the mail
-    server has not answered. Raises `Refused` for who has no password yet or is disabled."""
+    server has not answered. Raises `Refused` for who has no password yet, is disabled, or may more than the acting
+    person, who can only disable them."""
     return connections.all_ended(ports, _reset(ports, actor, collaboration))
 
 
 @transactional
 def _reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
     account = _held(actor, collaboration)
+    _refuse_more(actor, collaboration)
     if account.state not in (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED):
         raise Refused(N_("There is no password to reset."))
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    stopped = [device.name for device in account.devices]
+    stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
     cuts = _end(ports, actor, account, Account.SUSPENDED)
     _record(ports, actor, collaboration, "web:collaboration:reset")
     notices.collaboration_reset(ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
@@ -242,15 +248,32 @@ def _change_permissions(
         return []
     _refuse_beyond(actor, chosen & ~before)
     collaboration.write(permissions=chosen)
-    beyond = ~permissions.device_protocols(chosen)
-    stopped = [device for device in account.devices if device.protocols & beyond]
-    handed_out = [device for device in devices.handed_out_by(account) if device.protocols & beyond]
-    if not chosen & permissions.SETTINGS:
-        handed_out = devices.handed_out_by(account)
-    cuts = devices.forget_these(ports, actor, [*stopped, *handed_out])
+    stopped, handed_out, withdrawn = _beyond(account, before, chosen)
+    devices.withdraw_these(actor, withdrawn)
+    cuts = devices.forget_these(ports, actor, devices.unique([*stopped, *handed_out]))
     _record(ports, actor, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
     notices.collaboration_permissions(ports, collaboration, [device.name for device in stopped])
     return [connections.put_end(ports, account, connections.ALL), *cuts]
+
+
+def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], list[Device], list[DeviceInvitation]]:
+    """What ends with permissions that are taken away: devices that the collaborator uses, devices of the mailbox's
+    owner that they handed out, and invitations."""
+    beyond = ~permissions.device_protocols(chosen)
+    # Without "Manage settings" nobody hands out devices of the owner, whatever they may do.
+    beyond_owners = beyond if chosen & permissions.SETTINGS else ~0
+    # The owner may have given them more than they may do themselves, and then meant it.
+    lost = permissions.device_protocols(before) & beyond
+
+    def ends(invitation: DeviceInvitation) -> bool:
+        if invitation.invited_by_id != account.id:
+            return bool(invitation.protocols & lost)
+        return bool(invitation.protocols & (beyond if invitation.account_id == account.id else beyond_owners))
+
+    own = [device for device in account.devices if device.protocols & beyond]
+    given = [device for device in devices.made_for(account) if device.protocols & lost]
+    handed_out = [device for device in devices.handed_out_by(account) if device.protocols & beyond_owners]
+    return [*own, *given], handed_out, [each for each in devices.invitations_about(account) if ends(each)]
 
 
 def disable(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:
@@ -323,13 +346,15 @@ def consequences(ports: Ports, collaboration: Collaboration) -> Consequences:
     """What a reset, a disabling or a removal would end now."""
     account = collaboration.account
     connected = connections.of(ports, account)
+    handed_out = devices.handed_out_by(account)
     let_in = Account.select().join(Collaboration, on=Collaboration.account).where(Collaboration.created_by == account)
     return Consequences(
         len(sessions.living(account)),
         connected.programs,
         connected.unknown,
         list(account.devices),
-        devices.handed_out_by(account),
+        handed_out,
+        [device for device in devices.made_for(account) if device not in handed_out],
         list(let_in),
     )
 
@@ -345,7 +370,9 @@ def _lock(actor: Actor, mailbox: Mailbox) -> None:
     """Hold the mailbox's owner, so that nothing about its collaborators happens at the same time; raises `Refused` when
     the owner is locked or suspended, or the acting person may no longer do this."""
     devices.lock(actor, mailbox.account)
-    if not authority.may_keep_mailbox(actor.account) or not actor.account.may_enter:
+    acting = devices.hold(actor.account)
+    keeps = acting is not None and acting.may_enter and authority.may_keep_mailbox(acting)
+    if not keeps or acting.mailbox.id != mailbox.id:
         raise Refused(N_("You may not do this."))
 
 
@@ -367,6 +394,11 @@ def _held(actor: Actor, collaboration: Collaboration) -> Account:
 def _refuse_beyond(actor: Actor, granted: int) -> None:
     if granted & ~permissions.of(actor.account):
         raise Refused(N_("You may give only permissions that you have yourself."), "permissions")
+
+
+def _refuse_more(actor: Actor, collaboration: Collaboration) -> None:
+    """Raises `Refused` when the collaborator may more than the acting person: who renews access gives it."""
+    _refuse_beyond(actor, Collaboration.get_by_id(collaboration.id).permissions)
 
 
 def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[OutboxItem | None]:

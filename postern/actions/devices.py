@@ -1,7 +1,7 @@
 """Devices: a password of its own for each mail program, to be handed out and taken back one by one."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from peewee import JOIN
 
@@ -16,7 +16,7 @@ from postern.actions import (
     sessions,
     throttle,
 )
-from postern.actions.actor import Actor
+from postern.actions.actor import OPERATOR, Actor
 from postern.actions.names import checked_name
 from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
@@ -142,9 +142,13 @@ def looked_after(account: Account) -> list[Account]:
     return [*own, account.mailbox.account] if keeps else own
 
 
-def checked(actor: Actor, account: Account, wanted: Wanted) -> tuple[Wanted, Account | None]:
+def may_look_after(by: Account, account: Account) -> bool:
+    """Whether an account may make, change and end the devices of another, or its own."""
+    return authority.may_act_on(by, account) or (by.may_enter and account in looked_after(by))
+
+
+def checked(account: Account, wanted: Wanted) -> tuple[Wanted, Account | None]:
     """What is wanted with its name in stored form, and the account it is for; raises `Refused` with the field."""
-    refuse_beyond(actor.account, account, wanted.protocols)
     user = _user(account, wanted.user)
     if wanted.icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
@@ -156,11 +160,16 @@ def checked(actor: Actor, account: Account, wanted: Wanted) -> tuple[Wanted, Acc
     return Wanted(name, wanted.icon, wanted.protocols, wanted.user, wanted.expires_at), user
 
 
-def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
-    """Raises `Refused` when a device of this account could do more than the account may, or than whoever hands it out
-    may do now: a manager of the account hands out whatever its owner could."""
+def are_beyond(by: Account, account: Account, protocols: int) -> bool:
+    """Whether a device of this account could do more than the account may, or than whoever hands it out may do now: a
+    manager of the account hands out whatever its owner could."""
     hands = account if authority.may_act_on(by, account) else by
-    if protocols & ~(protocols_for(account) & protocols_for(hands)):
+    return bool(protocols & ~(protocols_for(account) & protocols_for(hands)))
+
+
+def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
+    """Raises `Refused` when such a device `are_beyond` what may be handed out."""
+    if are_beyond(by, account, protocols):
         raise Refused(N_("You may hand out only what you may do yourself in mail programs."), "protocols")
 
 
@@ -169,7 +178,7 @@ def make(ports: Ports, actor: Actor, account: Account, wanted: Wanted, request_i
 
     Raises `Refused` with the field that is wrong.
     """
-    wanted, user = checked(actor, account, wanted)
+    wanted, user = checked(account, wanted)
     return _make(ports, actor, account, wanted, user, digest(f"{account.id}:{request_id}"))
 
 
@@ -177,11 +186,14 @@ def make(ports: Ports, actor: Actor, account: Account, wanted: Wanted, request_i
 def _make(
     ports: Ports, actor: Actor, account: Account, wanted: Wanted, user: Account | None, request_id: str
 ) -> Made | None:
-    lock(actor, account)
+    by = lock_to_hand_out(actor, account, wanted.protocols)
+    if user is not None and not may_be_for(hold(user), account):
+        raise _nobody()
     if Device.get_or_none(Device.request_id == request_id):
         return None
-    made = make_checked(actor, account, actor.account, wanted, user, request_id)
+    made = make_checked(actor, account, by, wanted, user, request_id)
     notices.device_made(ports, actor, made.device)
+    tell_of_own(ports, actor, account, "web:device:made", [made.device.name])
     return made
 
 
@@ -189,14 +201,39 @@ def lock(actor: Actor, account: Account) -> None:
     """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
     the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
     ended: who waited behind "log me out from everywhere" gets no device any more."""
-    Account.hold(account.itself())
-    present = Account.get_or_none(account.itself())
+    present = hold(account)
     if present is None or present.state != Account.ACTIVE:
         raise Refused(N_("This account is locked or suspended."))
     if actor.session is not None and not sessions.exists(actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     if actor.account is not None and permissions.have_changed(actor.account):
         raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
+
+
+def hold(account: Account) -> Account | None:
+    """The account as it is now, and nobody else's until the caller's transaction ends; None when it is gone."""
+    Account.hold(account.itself())
+    return Account.get_or_none(account.itself())
+
+
+def lock_to_keep(actor: Actor, account: Account, by: Account | None = None) -> Account:
+    """`lock`, for whatever is done to an account's devices and invitations: raises `Refused` as well unless whoever
+    does it may look after them now; that is the acting account, or `by`, whose invitation the acting person accepted.
+    Its account as it is now, which is held too: what it makes does not outlive a lock of the same moment."""
+    lock(actor, account)
+    doer = by or actor.account
+    present = hold(doer) if doer else None
+    if present is None or not may_look_after(present, account):
+        raise Refused(N_("You may not do this."))
+    return present
+
+
+def lock_to_hand_out(actor: Actor, account: Account, protocols: int, by: Account | None = None) -> Account:
+    """`lock_to_keep`, for whatever makes or renews a secret that opens the account's mailbox by these protocols: raises
+    `Refused` as well when that is beyond whoever hands it out."""
+    present = lock_to_keep(actor, account, by)
+    refuse_beyond(present, account, protocols)
+    return present
 
 
 def make_checked(
@@ -239,21 +276,20 @@ def change_password(ports: Ports, actor: Actor, device: Device, by: Account | No
     """A new password for the same device; the old one and its open connections are cut at once. The second value is
     False while the mail server has not answered. `by`: whose invitation the acting person accepted. Raises
     `Refused`."""
-    by = by or actor.account
-    refuse_beyond(by, device.account, device.protocols)
     made, item = _change_password(ports, actor, device, by)
     return made, connections.end_now(ports, item)
 
 
 @transactional
-def _change_password(ports: Ports, actor: Actor, device: Device, by: Account) -> tuple[Made, OutboxItem | None]:
-    lock(actor, device.account)
+def _change_password(ports: Ports, actor: Actor, device: Device, by: Account | None) -> tuple[Made, OutboxItem | None]:
+    by = lock_to_hand_out(actor, device.account, device.protocols, by)
     password = device_passwords.new_password()
     fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
     if not device.write(Device.selector == device.selector, **fresh):
         raise disconnected()
     audit.record(actor, "web:device:password-changed", device.account, device=device.name)
     notices.device_password_changed(ports, actor, device)
+    tell_of_own(ports, actor, device.account, "web:device:password-changed", [device.name])
     return Made(device, password.text), connections.put_end(ports, device.account, device.id)
 
 
@@ -262,35 +298,41 @@ def rename(ports: Ports, actor: Actor, device: Device, name: str, icon: str) -> 
     """Another name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
+    lock_to_keep(actor, device.account)
     old = device.name
     if not device.write(name=checked_name(name, "name"), icon=icon):
         raise disconnected()
     audit.record(actor, "web:device:renamed", device.account, device=device.name, before=old)
-    notices.done_by_another(ports, actor, device.account, "web:device:renamed", [old, device.name])
+    tell_owner(ports, actor, device.account, "web:device:renamed", [old, device.name])
 
 
 def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
-    """Take the device's password back and cut its connections; False while the mail server has not answered."""
+    """Take the device's password back and cut its connections; False while the mail server has not answered. Raises
+    `Refused`."""
     return connections.end_now(ports, _disconnect(ports, actor, device))
 
 
 @transactional
 def _disconnect(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
+    lock_to_keep(actor, device.account)
     if not forget(device):
         return None
-    _tell_disconnected(ports, actor, device)
+    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    tell_owner(ports, actor, device.account, "web:device:disconnected", [device.name])
     return connections.put_end(ports, device.account, device.id)
 
 
 def disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[bool]:
-    """Take every device's password back; for each whether its connections are cut already."""
+    """Take every device's password back and withdraw every invitation; for each device whether its connections are cut
+    already. Raises `Refused`."""
     return [connections.end_now(ports, item) for item in _disconnect_all(ports, actor, account)]
 
 
 @transactional
 def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    names = [device.name for device in account.devices]
-    notices.done_by_another(ports, actor, account, "web:devices:disconnected", names)
+    lock_to_keep(actor, account)
+    names = [each.name for each in (*account.devices, *DeviceInvitation.pending(account))]
+    tell_owner(ports, actor, account, "web:devices:disconnected", names)
     return end_all(ports, actor, account)
 
 
@@ -302,11 +344,7 @@ def end_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | N
 def forget_all(actor: Actor, account: Account) -> list[Device]:
     """Forget every device and withdraw every invitation, within the caller's transaction; the devices that there were:
     their connections are the caller's to cut."""
-    DeviceInvitation.update(withdrawn_at=now()).where(
-        DeviceInvitation.account == account,
-        DeviceInvitation.accepted_at.is_null(),
-        DeviceInvitation.withdrawn_at.is_null(),
-    ).execute()
+    withdraw_these(actor, DeviceInvitation.pending(account))
     devices = list(account.devices)
     for device in devices:
         forget(device)
@@ -320,34 +358,90 @@ def handed_out_by(account: Account) -> list[Device]:
     return list(Device.select().where(Device.password_by == account, Device.account != account))
 
 
+def made_for(account: Account) -> list[Device]:
+    """The devices of others that were made for this account: for its login and, when it is a collaborator's, through an
+    invitation to the reference e-mail by the mailbox's owner. That is the same person, who has the password."""
+    by_email = [each.device_id for each in _invited_by_email(account) if each.device_id]
+    for_it = (Device.user == account) | Device.id.in_(by_email)
+    return list(Device.select().where(for_it, Device.account != account))
+
+
+def of_others_known_to(account: Account) -> list[Device]:
+    """The devices of others whose passwords this account handed out or was given."""
+    return unique([*handed_out_by(account), *made_for(account)])
+
+
+def invitations_about(account: Account) -> list[DeviceInvitation]:
+    """The pending invitations by which this account lets others set a device up, or is let do so itself."""
+    by_email = [each.id for each in _invited_by_email(account)]
+    concerned = (DeviceInvitation.invited_by == account) | (DeviceInvitation.user == account)
+    return list(
+        DeviceInvitation.select().where(
+            concerned | DeviceInvitation.id.in_(by_email),
+            DeviceInvitation.accepted_at.is_null(),
+            DeviceInvitation.withdrawn_at.is_null(),
+        )
+    )
+
+
+def _invited_by_email(account: Account) -> list[DeviceInvitation]:
+    """The invitations of the mailbox's owner that went to a collaborator's reference e-mail."""
+    if not account.is_collaborator or account.mailbox is None:
+        return []
+    is_pending = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+    matters = is_pending | DeviceInvitation.device.is_null(False)
+    theirs = DeviceInvitation.select().where(DeviceInvitation.account == account.mailbox.account_id, matters)
+    return [each for each in theirs if each.email.casefold() == account.contact_email.casefold()]
+
+
 def forget_known_to(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
     """Take back every device password that the account may know, within the caller's transaction: its own, whose
-    connections are the caller's to cut, and those that it handed out for a mailbox's owner; the outbox items that cut
-    the latter's."""
+    connections are the caller's to cut, those that it handed out for a mailbox's owner, and those that others made for
+    it; the outbox items that cut the latter two. Invitations by it and to it are withdrawn."""
     forget_all(actor, account)
-    DeviceInvitation.update(withdrawn_at=now()).where(
-        DeviceInvitation.invited_by == account,
-        DeviceInvitation.accepted_at.is_null(),
-        DeviceInvitation.withdrawn_at.is_null(),
-    ).execute()
-    return forget_these(ports, actor, handed_out_by(account))
+    withdraw_these(actor, invitations_about(account))
+    # Whoever came by a link of the account acts as that account.
+    teller = actor if actor.account or actor == OPERATOR else replace(actor, account=account)
+    return forget_these(ports, actor, of_others_known_to(account), teller)
 
 
-def forget_these(ports: Ports, actor: Actor, taken: Iterable[Device]) -> list[OutboxItem | None]:
-    """Take these devices' passwords back, within the caller's transaction; the outbox items that cut their
-    connections."""
-    return [_forget_and_cut(ports, actor, device) for device in taken]
+def forget_these(
+    ports: Ports, actor: Actor, taken: Sequence[Device], teller: Actor | None = None
+) -> list[OutboxItem | None]:
+    """Take these devices' passwords back, within the caller's transaction, and tell the mailboxes' owners that it was
+    done by `teller`, or by whoever acts; the outbox items that cut their connections."""
+    for device in taken:
+        forget(device)
+        audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    for account in {device.account_id: device.account for device in taken}.values():
+        names = [device.name for device in taken if device.account_id == account.id]
+        tell_owner(ports, teller or actor, account, "web:device:disconnected", names)
+    return [connections.put_end(ports, device.account, device.id) for device in taken]
 
 
-def _forget_and_cut(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
-    forget(device)
-    _tell_disconnected(ports, actor, device)
-    return connections.put_end(ports, device.account, device.id)
+def unique(devices: Iterable[Device]) -> list[Device]:
+    """Each of the devices once."""
+    return list({device.id: device for device in devices}.values())
 
 
-def _tell_disconnected(ports: Ports, actor: Actor, device: Device) -> None:
-    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
-    notices.done_by_another(ports, actor, device.account, "web:device:disconnected", [device.name])
+def withdraw_these(actor: Actor, pending: Iterable[DeviceInvitation]) -> None:
+    """Withdraw these invitations, within the caller's transaction, and write each down."""
+    for invitation in list(pending):
+        if invitation.withdraw():
+            facts = {"device": invitation.name, "to": invitation.recipient}
+            audit.record(actor, "web:invitation:withdrawn", invitation.account, **facts)
+
+
+def tell_owner(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str] = ()) -> None:
+    """Tell the owner of the mailbox that this account opens what somebody else did to the account's devices."""
+    notices.done_by_another(ports, actor, account.mailbox.account, action, names)
+
+
+def tell_of_own(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str]) -> None:
+    """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
+    link that ends the device."""
+    if account.is_collaborator:
+        tell_owner(ports, actor, account, action, names)
 
 
 def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
@@ -374,12 +468,13 @@ def disowned(link: OneTimeLink) -> Device | None:
 
 def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> bool:
     """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
-    what is connected with it is cut. False while the mail server has not answered."""
+    what is connected with it is cut. False while the mail server has not answered. Raises `Refused`."""
     return connections.end_now(ports, _require(ports, actor, mailbox, required))
 
 
 @transactional
 def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> OutboxItem | None:
+    lock_to_keep(actor, mailbox.account)
     if not mailbox.write(device_passwords_only=required):
         raise Refused(N_("This user was removed a moment ago."))
     action = "web:devices:required" if required else "web:devices:not-required"
@@ -437,6 +532,15 @@ def _user(account: Account, login: str) -> Account | None:
     if not login.strip():
         return None
     user = Account.by_login(login.strip().lower())
-    if user is None or not authority.belong_together(user, account):
-        raise Refused(N_("There is no user with this address in your organisation."), "user")
+    if not may_be_for(user, account):
+        raise _nobody()
     return user
+
+
+def may_be_for(user: Account | None, account: Account) -> bool:
+    """Whether a device of the account may be for this user: somebody in the same organisation who can still sign in."""
+    return user is not None and user.state == Account.ACTIVE and authority.belong_together(user, account)
+
+
+def _nobody() -> Refused:
+    return Refused(N_("There is no user with this address in your organisation."), "user")

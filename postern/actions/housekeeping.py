@@ -40,7 +40,10 @@ def clear_away() -> None:
     ).execute()
     KnownBrowser.delete().where(KnownBrowser.seen_at < moment - sessions.BROWSER_REMEMBERED).execute()
     OneTimeLink.delete().where(OneTimeLink.expires_at < moment - LINKS_KEPT).execute()
-    DeviceInvitation.delete().where(DeviceInvitation.expires_at < moment - LINKS_KEPT).execute()
+    # Those that became a device say, as long as it is there, whom it was made for.
+    DeviceInvitation.delete().where(
+        DeviceInvitation.expires_at < moment - LINKS_KEPT, DeviceInvitation.device.is_null()
+    ).execute()
     OutboxItem.delete().where(
         (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
     ).execute()

@@ -6,9 +6,9 @@ digits that is sent to the address that was invited, or by the code that was sho
 
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from postern.actions import audit, authority, devices, links, mail, notices, sessions, throttle
+from postern.actions import audit, devices, links, mail, notices, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.device_passwords import ALPHABET
 from postern.actions.devices import Made, Wanted
@@ -58,7 +58,7 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`.
     """
-    wanted, _ = devices.checked(actor, account, wanted)
+    wanted, _ = devices.checked(account, wanted)
     try:
         recipient = canonical_contact(email)
     except Refused as refusal:
@@ -68,7 +68,7 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
 
 @transactional
 def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: str, mailed: bool) -> Invited:
-    devices.lock(actor, account)
+    inviter = devices.lock_to_hand_out(actor, account, wanted.protocols)
     devices.refuse_too_many(account)
     if DeviceInvitation.pending(account).count() >= MOST_PENDING:
         raise Refused(
@@ -81,7 +81,7 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email:
         raise Refused(N_("An invitation to %(address)s for a device of this name is pending."), "email", address=email)
     invitation = DeviceInvitation(
         account=account,
-        invited_by=actor.account,
+        invited_by=inviter,
         user=user,
         # Whoever gets a user's address after them does not inherit what they were invited to.
         email="" if user else email,
@@ -91,31 +91,40 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email:
         device_expires_at=wanted.expires_at,
     )
     invited = _renew(ports, invitation)
-    audit.record(actor, "web:invitation:made", account, device=invitation.name, to=email)
+    _record(ports, actor, invitation, "web:invitation:made")
     return _mail(ports, invited) if mailed else invited
 
 
 @transactional
 def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: bool) -> Invited:
-    """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`."""
-    devices.lock(actor, invitation.account)
+    """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`.
+
+    Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
+    than they may hand out themselves, or `throttle.TooManyAttempts`.
+    """
+    inviter = devices.lock_to_hand_out(actor, invitation.account, invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
+    invitation.invited_by = inviter
     invited = _renew(ports, invitation)
-    audit.record(actor, "web:invitation:renewed", invitation.account, device=invitation.name, to=recipient(invitation))
+    _record(ports, actor, invitation, "web:invitation:renewed")
     return _mail(ports, invited) if mailed else invited
 
 
 @transactional
-def withdraw(actor: Actor, invitation: DeviceInvitation) -> bool:
-    """Take the invitation back; False when it was accepted or withdrawn a moment before."""
-    return _withdraw(actor, invitation, "web:invitation:withdrawn")
+def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
+    """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
+    devices.lock_to_keep(actor, invitation.account)
+    withdrawn = invitation.withdraw()
+    if withdrawn:
+        _record(ports, actor, invitation, "web:invitation:withdrawn")
+    return withdrawn
 
 
 def recipient(invitation: DeviceInvitation) -> str:
     """The address that was invited."""
-    return invitation.user.login if invitation.user else invitation.email
+    return invitation.recipient
 
 
 def open_by(actor: Actor, token: str) -> DeviceInvitation | None:
@@ -143,7 +152,7 @@ def is_user(actor: Actor, invitation: DeviceInvitation) -> bool:
 def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
     """Send a code to the address that was invited; it replaces the one before, and is valid for ten minutes.
 
-    Raises `throttle.TooManyAttempts` within a minute of the last one.
+    Raises `throttle.TooManyAttempts` within a minute of the last one, or `Refused` when nobody can accept it any more.
     """
     code = f"{secrets.randbelow(1_000_000):06}"
     _send_code(ports, actor, invitation, code)
@@ -151,6 +160,7 @@ def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
 
 @transactional
 def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: str) -> None:
+    _present(invitation)
     throttle.attempt([CODES_A_DAY.on(invitation.id)])
     expires_at = now() + CODE_LIFETIME
     replaced = invitation.write(
@@ -200,8 +210,11 @@ def accept(ports: Ports, actor: Actor, invitation: DeviceInvitation, proved: boo
 @transactional
 def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
     devices.lock(actor, invitation.account)
-    present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
-    if present is None or not _is_open(present) or not present.accept():
+    # Whoever is locked at the same moment loses what they were given.
+    for concerned in filter(None, (invitation.invited_by, invitation.user)):
+        devices.hold(concerned)
+    present = _present(invitation)
+    if not present.accept():
         raise _void()
     wanted = Wanted(present.name, present.icon, present.protocols, expires_at=present.device_expires_at)
     request_id = digest(f"invitation:{present.id}")
@@ -211,7 +224,17 @@ def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> Made:
         actor, "link:invitation:accepted", present.account, device=made.device.name, invited=recipient(present)
     )
     notices.device_made(ports, actor, made.device, invited=recipient(present))
+    inviting = replace(actor, account=present.invited_by)
+    devices.tell_of_own(ports, inviting, present.account, "web:device:made", [made.device.name])
     return made
+
+
+def _present(invitation: DeviceInvitation) -> DeviceInvitation:
+    """The invitation as it is now; raises `Refused` when its link is another one, or it can no longer be accepted."""
+    present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
+    if present is None or not _is_open(present):
+        raise _void()
+    return present
 
 
 def _void() -> Refused:
@@ -229,7 +252,7 @@ def _is_open(invitation: DeviceInvitation) -> bool:
         and invitation.account.may_enter
         and invitation.account.mailbox is not None
         and _may_invite(invitation)
-        and (bool(invitation.email) or _belongs_to(invitation.user, invitation.account))
+        and (bool(invitation.email) or devices.may_be_for(invitation.user, invitation.account))
     )
 
 
@@ -237,21 +260,13 @@ def _may_invite(invitation: DeviceInvitation) -> bool:
     """Whether the inviter may still hand out such a device of this account: the account itself, a collaborator who
     keeps the mailbox's settings, or who looks after it."""
     inviter, account = invitation.invited_by, invitation.account
-    if authority.may_act_on(inviter, account):
-        return True
-    beyond = invitation.protocols & ~devices.protocols_for(inviter)
-    return inviter.may_enter and not beyond and account in devices.looked_after(inviter)
-
-
-def _belongs_to(user: Account | None, account: Account) -> bool:
-    """Whether the user is there, may sign in, and is of the account's organisation."""
-    return user is not None and user.state == Account.ACTIVE and authority.belong_together(user, account)
+    return devices.may_look_after(inviter, account) and not devices.are_beyond(inviter, account, invitation.protocols)
 
 
 def _user(account: Account, email: str) -> Account | None:
     """The user of the account's organisation who has this address as login."""
     user = Account.by_login(email.lower())
-    return user if _belongs_to(user, account) else None
+    return user if devices.may_be_for(user, account) else None
 
 
 def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
@@ -291,15 +306,18 @@ def _language(invitation: DeviceInvitation) -> str:
 
 @transactional
 def _give_up(actor: Actor, invitation: DeviceInvitation) -> None:
-    _withdraw(actor, invitation, "link:invitation:guessed")
+    if invitation.withdraw():
+        _write_down(actor, invitation, "link:invitation:guessed")
 
 
-def _withdraw(actor: Actor, invitation: DeviceInvitation, action: str) -> bool:
-    still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
-    withdrawn = invitation.write(still_open, withdrawn_at=now())
-    if withdrawn:
-        audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
-    return withdrawn
+def _record(ports: Ports, actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+    """Write it down, and tell the owner of the mailbox when somebody else did it."""
+    _write_down(actor, invitation, action)
+    devices.tell_owner(ports, actor, invitation.account, action, [invitation.name, recipient(invitation)])
+
+
+def _write_down(actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+    audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
 
 
 def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:

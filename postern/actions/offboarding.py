@@ -63,6 +63,8 @@ class Access:
     invitations: list[DeviceInvitation]
     # One-time links that set a password and can still be used.
     links: list[OneTimeLink]
+    # Devices of other mailboxes that were made for its owner: whoever leaves has their passwords.
+    given: list[Device]
 
     @property
     def has_password(self) -> bool:
@@ -114,6 +116,7 @@ def access(ports: Ports, mailbox: Mailbox) -> Access:
         _guests(ports, mailbox, connected.unknown),
         invitations.pending(account),
         _open_links(account),
+        devices.made_for(account),
     )
 
 
@@ -177,7 +180,10 @@ def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object
     guests = [row for row in collaborations.rows(mailbox) if row.state != collaborations.DISABLED]
     everybody = [account, *(row.account for row in guests)]
     named = {
-        "devices": [device.name for device in account.devices.order_by(Device.name)],
+        "devices": [
+            *(device.name for device in account.devices.order_by(Device.name)),
+            *(f"{device.name} ({device.account.login})" for device in devices.made_for(account)),
+        ],
         "collaborators": [f"{row.account.display_name} ({row.account.login})" for row in guests],
         "invitations": [
             f"{invitation.name} ({invitations.recipient(invitation)})" for invitation in invitations.pending(account)

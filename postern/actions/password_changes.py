@@ -287,6 +287,7 @@ def _start(actor: Actor, change: PasswordChange) -> None:
         raise Refused(N_("This was prepared more than an hour ago. Start again from the form."), "current_password")
     if not may_go_on(change):
         raise Refused(N_("You may not do this."), "current_password")
+    authority.refuse_unless_may_manage(actor, change.service)
     throttle.attempt([STARTED_A_DAY.on(change.service_id)])
     _take(change)
     count = change.items.count()
@@ -329,7 +330,8 @@ def _take(change: PasswordChange) -> None:
 @transactional
 def cancel(actor: Actor, change: PasswordChange) -> None:
     """Stop before the next mailbox. What has a new password keeps it: it stands in the archive. Raises `Refused` when
-    it is over."""
+    it is over, or the acting person no longer looks after the service."""
+    authority.refuse_unless_may_manage(actor, change.service)
     if not end(change, PasswordChange.CANCELLED, CANCELLED):
         raise Refused(N_("This is over already."))
     audit.record(actor, "web:password-change:cancelled", None, domain=change.domain.name, **counts(change))
@@ -355,8 +357,9 @@ def end(change: PasswordChange, state: str, reason: str = "") -> bool:
 
 @transactional
 def send_mail_again(actor: Actor, change: PasswordChange, ports: Ports) -> None:
-    """The same archive once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or
-    `throttle.TooManyAttempts`."""
+    """The same archive once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or the
+    acting person no longer looks after the service, or `throttle.TooManyAttempts`."""
+    authority.refuse_unless_may_manage(actor, change.service)
     _refuse_erased(change)
     throttle.attempt([SENT_AGAIN.on("mail", change.id)])
     if not credentials.hurry(change, credentials.mail_delivery(change), of_message=False):
@@ -366,8 +369,9 @@ def send_mail_again(actor: Actor, change: PasswordChange, ports: Ports) -> None:
 
 @transactional
 def send_message_again(actor: Actor, change: PasswordChange, ports: Ports) -> None:
-    """The same key once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or
-    `throttle.TooManyAttempts`."""
+    """The same key once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or the
+    acting person no longer looks after the service, or `throttle.TooManyAttempts`."""
+    authority.refuse_unless_may_manage(actor, change.service)
     _refuse_erased(change)
     throttle.attempt([SENT_AGAIN.on("message", change.id)])
     if not credentials.hurry(change, credentials.message_delivery(change), of_message=True):

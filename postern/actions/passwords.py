@@ -96,7 +96,8 @@ def consequences(ports: Ports, account: Account) -> Consequences:
     """What logging out from everywhere would end now."""
     connected = connections.of(ports, account)
     browsers, in_webmails = len(sessions.living(account)), sessions.in_webmails(account)
-    return Consequences(browsers, in_webmails, connected.by_own_password, connected.unknown, list(account.devices))
+    known = [*account.devices, *devices.of_others_known_to(account)]
+    return Consequences(browsers, in_webmails, connected.by_own_password, connected.unknown, known)
 
 
 def change(
@@ -109,7 +110,7 @@ def change(
     browser: str | None = None,
 ) -> Change:
     """Change the acting person's password; with `everywhere` end every session and every connection that used the old
-    one, and with `devices_too` take back the device passwords as well.
+    one, and with `devices_too` take back the device passwords as well, also those that others made for the account.
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
     the token of the known browser that may stay known.
@@ -151,8 +152,10 @@ def _commit_change(
     if not everywhere:
         return sessions.renew(actor), []
     sessions.forget_browsers(account, but=browser)
-    of_devices = devices.end_all(ports, actor, account) if devices_too else []
-    return None, [connections.put_end(ports, account), *of_devices]
+    if not devices_too:
+        return None, [connections.put_end(ports, account)]
+    of_others = devices.forget_known_to(ports, actor, account)
+    return None, [connections.put_end(ports, account, connections.ALL), *of_others]
 
 
 @functools.lru_cache(maxsize=8)

@@ -21,9 +21,11 @@ from postern.models import (
     Mailbox,
     OneTimeLink,
     Organisation,
+    OutboxItem,
     PasswordChange,
     PasswordChangeItem,
     Service,
+    WebSession,
 )
 from tests.actions.conftest import acting
 from tests.actions.office import (
@@ -360,3 +362,28 @@ def test_progress(office, monkeypatch, clock):
 def test_the_recipient_inside_a_mailbox_that_is_changed(office):
     assert not password_changes.changes_its_recipient(office.draft())
     assert password_changes.changes_its_recipient(office.draft(replace(WANTED, email="Boris@example.org")))
+
+
+@pytest.mark.parametrize(
+    "loss", [{"role": Account.PERSON}, {"state": Account.SUSPENDED}, {"organisation": None}], ids=str
+)
+def test_who_no_longer_looks_after_the_service_sends_nothing_again_and_stops_nothing(office, mara, loss):
+    change = office.until(office.start(), PasswordChange.CHANGING)
+    before = OutboxItem.select().count()
+    Account.update(**loss).where(Account.id == mara.account.id).execute()
+    for act in (password_changes.send_mail_again, password_changes.send_message_again):
+        with pytest.raises(Refused):
+            act(mara, present(change), office.ports)
+    with pytest.raises(Refused):
+        password_changes.cancel(mara, present(change))
+    assert (OutboxItem.select().count(), present(change).state) == (before, PasswordChange.CHANGING)
+
+
+def test_who_was_signed_out_a_moment_ago_starts_nothing_and_sends_nothing_again(office, mara):
+    change, draft = office.until(office.start(), PasswordChange.CHANGING), office.draft()
+    WebSession.delete().where(WebSession.account == mara.account).execute()
+    with pytest.raises(Refused):
+        password_changes.send_mail_again(mara, present(change), office.ports)
+    with pytest.raises(Refused):
+        password_changes.start(office.ports, mara, draft, PASSWORD)
+    assert present(draft).state == PasswordChange.DRAFT

@@ -323,7 +323,7 @@ def test_the_fifty_first_device_is_refused_and_the_invitation_waits(ports, invit
 
 
 def withdraw(ports, inviter, anna, boris, clock, invitation):
-    assert invitations.withdraw(inviter, invitation)
+    assert invitations.withdraw(ports, inviter, invitation)
 
 
 def resend(ports, inviter, anna, boris, clock, invitation):
@@ -421,7 +421,7 @@ def test_sent_again_it_has_a_new_link_a_new_code_and_thirty_days(ports, inviter,
 def test_what_was_accepted_can_be_neither_withdrawn_nor_sent_again(ports, inviter, invite, guest, anna):
     invitation = found(invite())
     invitations.accept(ports, guest, invitation, proved=True)
-    assert not invitations.withdraw(inviter, invitation)
+    assert not invitations.withdraw(ports, inviter, invitation)
     with pytest.raises(Refused):
         invitations.resend(ports, inviter, invitation, mailed=False)
     assert anna.devices.count() == 1
@@ -430,7 +430,7 @@ def test_what_was_accepted_can_be_neither_withdrawn_nor_sent_again(ports, invite
 def test_withdrawn_and_accepted_at_the_same_instant_one_holds(ports, inviter, invite, guest, anna):
     invitation = found(invite())
     withdrawn, accepted = at_the_same_instant(
-        lambda: invitations.withdraw(inviter, invitation),
+        lambda: invitations.withdraw(ports, inviter, invitation),
         lambda: invitations.accept(ports, guest, invitation, proved=True),
     )
     assert (withdrawn is True) == isinstance(accepted, Refused)
@@ -441,7 +441,7 @@ def test_the_list_of_pending_ones_leaves_out_what_is_void(ports, inviter, invite
     kept = invite(name="Kept")
     accepted, withdrawn, orphaned = invite(name="A"), invite(name="W"), invite(boris.login, name="O")
     invitations.accept(ports, guest, found(accepted), proved=True)
-    invitations.withdraw(inviter, found(withdrawn))
+    invitations.withdraw(ports, inviter, found(withdrawn))
     Account.update(state=Account.LOCKED).where(Account.id == boris.id).execute()
     assert found(orphaned) is None
     assert invitations.pending(anna) == [kept.invitation]

@@ -30,22 +30,24 @@ from postern.models import (
 from tests.actions.conftest import acting
 from tests.conftest import People
 
-# Anna is the person; the keeper may all that a collaborator may, the reader nothing but read; the colleague has a
-# mailbox in the same service.
-ROLES = ("operator", "owner", "administrator", "person", "keeper", "reader", "colleague", "nobody")
-PUBLIC, SIGNED_IN = "++++++++ ++++++++", "+++++++> +++++++>"
+# Anna is the person; the keeper may all that a collaborator may, the clerk reads and manages the settings, the reader
+# does nothing but read; the colleague has a mailbox in the same service.
+ROLES = ("operator", "owner", "administrator", "person", "keeper", "clerk", "reader", "colleague", "nobody")
+PUBLIC, SIGNED_IN = "+++++++++ +++++++++", "++++++++> ++++++++>"
 # What everybody may ask for, and what there is nothing of here: the demo's outbox, settings for a domain not served.
-SWITCHED_OFF = "00000000 00000000"
-REFUSED = "xxxxxxxx xxxxxxxx"
+SWITCHED_OFF = "000000000 000000000"
+REFUSED = "xxxxxxxxx xxxxxxxxx"
 # Whoever manages the service: the operator any, others those of their own organisation. Managers of whatever service.
-MANAGED, MANAGERS = "+++0000> +000000>", "+++0000> +++0000>"
+MANAGED, MANAGERS = "+++00000> +0000000>", "+++00000> +++00000>"
 # Anna's own; and what the keeper of her mailbox sees to as well.
-HERS, KEPT = "000+000> 0000000>", "000++00> 0000000>"
+HERS, KEPT = "000+0000> 00000000>", "000+++00> 00000000>"
 # Whoever sees to a mailbox, each to their own; and collaborators, about themselves.
-KEEPERS, COLLABORATORS = "000++0+> 000++0+>", "0000++0> 0000++0>"
+KEEPERS, COLLABORATORS = "000+++0+> 000+++0+>", "0000+++0> 0000+++0>"
+# Whoever may use mail programs, with devices of their own.
+OWN_DEVICES = "000++00+> 000++00+>"
 # The same, where a page asks on its own.
-SIGNED_IN_ALONE, MANAGED_ALONE = "+++++++- +++++++-", "+++0000- +000000-"
-KEPT_ALONE, KEEPERS_ALONE = "000++00- 0000000-", "000++0+- 000++0+-"
+SIGNED_IN_ALONE, MANAGED_ALONE = "++++++++- ++++++++-", "+++00000- +0000000-"
+KEPT_ALONE, KEEPERS_ALONE = "000+++00- 00000000-", "000+++0+- 000+++0+-"
 
 # Of each route the roles in the order above: in Anna's organisation, and of another.
 MATRIX = {
@@ -85,15 +87,15 @@ MATRIX = {
     "demo.attachment GET": SWITCHED_OFF,
     "demo.outbox GET": SWITCHED_OFF,
     "devices.change_password POST": KEPT,
-    "devices.create POST": KEEPERS,
+    "devices.create POST": OWN_DEVICES,
     "devices.disconnect POST": KEPT,
-    "devices.disconnect_all POST": KEEPERS,
+    "devices.disconnect_all POST": OWN_DEVICES,
     "devices.disconnection GET": KEPT,
-    "devices.disconnection_of_all GET": KEEPERS,
+    "devices.disconnection_of_all GET": OWN_DEVICES,
     "devices.download_profile POST": KEPT,
     "devices.list_devices GET": KEEPERS,
     "devices.name GET": KEPT,
-    "devices.new GET": KEEPERS,
+    "devices.new GET": OWN_DEVICES,
     "devices.password GET": KEPT,
     "devices.profile GET": KEPT,
     "devices.rename POST": KEPT,
@@ -109,10 +111,10 @@ MATRIX = {
     "handoff.arrived GET": PUBLIC,
     "handoff.go_on POST": REFUSED,
     "home GET": PUBLIC,
-    "invitations.create POST": KEEPERS,
+    "invitations.create POST": OWN_DEVICES,
     "invitations.letter GET": KEPT,
     "invitations.list_invitations GET": SIGNED_IN,
-    "invitations.new GET": KEEPERS,
+    "invitations.new GET": OWN_DEVICES,
     "invitations.resend POST": KEPT,
     "invitations.withdraw POST": KEPT,
     "invitations.withdrawal GET": KEPT,
@@ -202,6 +204,7 @@ def build_world(ports, settings, name: str, operator: Account) -> World:
     people = People(settings, organisation=name, domain=f"{name}.example")
     anna, colleague = people.add("anna", password=None), people.add("colleague", password=None)
     keeper = people.add_collaborator(anna, "keeper", permissions.ALL, password=None)
+    clerk = people.add_collaborator(anna, "clerk", permissions.READ | permissions.SETTINGS, password=None)
     reader = people.add_collaborator(anna, "reader", permissions.READ, password=None)
     accounts = {
         "operator": operator,
@@ -209,6 +212,7 @@ def build_world(ports, settings, name: str, operator: Account) -> World:
         "administrator": people.add_manager(f"administrator@{name}.example", Account.ADMINISTRATOR),
         "person": anna,
         "keeper": keeper,
+        "clerk": clerk,
         "reader": reader,
         "colleague": colleague,
     }

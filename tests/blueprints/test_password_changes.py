@@ -6,7 +6,7 @@ import pytest
 
 from postern.actions import outbox
 from postern.actions.password_change_run import Runner
-from postern.models import Account, Domain, Mailbox, Organisation, PasswordChange, Service, WebSession
+from postern.models import Account, Domain, Mailbox, Organisation, OutboxItem, PasswordChange, Service, WebSession
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, People, app_of, environment_of
 
@@ -369,3 +369,14 @@ def test_a_gateway_reports_by_get_or_post_and_needs_no_token(page, client, ports
 @pytest.mark.parametrize("token", ["1-1-" + "A" * 43, "x", "1-1-", "%00", "1-1-" + "é" * 43, "9" * 400])
 def test_a_report_that_nobody_signed_is_nothing(client, database, token):
     assert client.request("GET", f"/sms/reports/{token}?state=1").status == 404
+
+
+def test_sending_credentials_again_asks_for_the_password(page, client, ports, clock):
+    running = started(page, "anna")
+    work(ports)
+    finished = client.open(running.path)
+    clock.pass_by(301)
+    sent = OutboxItem.select().count()
+    for button in ("Send the letter again", "Send the text message again"):
+        assert finished.press(button).title == "Your password, once more"
+    assert OutboxItem.select().count() == sent

@@ -8,10 +8,12 @@ import smtplib
 
 import pytest
 
-from postern.actions import collaborations, devices, permissions
+from postern.actions import collaborations, devices, invitations, offboarding, permissions
+from postern.actions.actor import Actor
 from postern.actions.devices import Wanted
 from postern.actions.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
-from postern.models import Account, Collaboration, Device, Service
+from postern.actions.text import Refused
+from postern.models import Account, Collaboration, Device, Organisation, Service
 from tests.mailhost.accounts import CHEAP
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 from tests.mailhost.servers import HOST, Idle, wait_until
@@ -371,3 +373,74 @@ def test_nothing_of_a_password_is_logged(host: MailHost, owner: Login):
     collaborator.openings("wrong-Password-9")
     assert PASSWORD not in host.dovecot.log + host.postfix.log
     assert "wrong-Password-9" not in host.dovecot.log + host.postfix.log
+
+
+# --- devices of the mailbox's owner in a collaborator's hands ---
+
+
+def put_into_one_organisation(owner: Login, other: Login) -> Organisation:
+    """Only for somebody of the same organisation is a device made."""
+    organisation = owner.account.mailbox.domain.service.organisation
+    Account.update(organisation=organisation).where(Account.login.in_([owner.address, other.address])).execute()
+    return organisation
+
+
+def test_what_a_collaborator_knows_of_the_owners_devices_is_refused_once_they_are_disabled(
+    host: MailHost, owner: Login
+):
+    collaborator = Collaborator(host, owner, READ | WRITE | SEND | IMAP | SETTINGS)
+    by_mail = Wanted("Invited", "tablet", Device.IMAP)
+    with host.accounts.connected():
+        put_into_one_organisation(owner, collaborator)
+        ports, anna, own, theirs = host.ports, owner.account, owner.actor, collaborator.actor
+        hers = devices.make(ports, own, anna, Wanted("Hers", "laptop", Device.IMAP), f"{anna.login} hers")
+        taken = devices.make(ports, own, anna, Wanted("Taken", "laptop", Device.IMAP), f"{anna.login} taken")
+        taken, _ = devices.change_password(ports, theirs, taken.device)
+        invited = invitations.invite(ports, own, anna, by_mail, "x@elsewhere.example.com", mailed=False)
+        invited = invitations.resend(ports, theirs, invited.invitation, mailed=False)
+        accepted = invitations.accept(ports, Actor(address="192.0.2.1"), invited.invitation, proved=True)
+        given = Wanted("Given", "smartphone", Device.IMAP, collaborator.address)
+        given = devices.make(ports, own, anna, given, f"{anna.login} given")
+    passwords = [taken.password, accepted.password, given.password]
+    waiting = [owner.waits_in_idle(password) for password in passwords]
+    others = [owner.waits_in_idle(hers.password), owner.waits_in_idle(OWN_PASSWORD)]
+
+    assert collaborator.act(collaborations.disable)
+    assert all(each.seconds_until_dropped(2) < 2 for each in waiting)
+    assert not any(map(owner.opens_imap, passwords))
+    assert all(map(Idle.is_open, others))
+    assert owner.opens_imap(hers.password)
+
+
+def test_who_only_reads_and_manages_settings_gets_no_password_that_imap_takes(host: MailHost, owner: Login):
+    clerk = Collaborator(host, owner, READ | SETTINGS)
+    with host.accounts.connected():
+        wanted = Wanted("Assistant", "laptop", Device.IMAP | Device.SENDING)
+        invited = invitations.invite(
+            host.ports, owner.actor, owner.account, wanted, "x@elsewhere.example.com", mailed=False
+        )
+        made = devices.make(host.ports, owner.actor, owner.account, wanted, owner.address)
+        for renew in (
+            lambda: invitations.resend(host.ports, clerk.actor, invited.invitation, mailed=False),
+            lambda: devices.change_password(host.ports, clerk.actor, made.device),
+            lambda: devices.make(host.ports, clerk.actor, owner.account, wanted, clerk.address),
+        ):
+            with pytest.raises(Refused):
+                renew()
+        assert owner.account.devices.count() == 1
+    assert owner.opens_imap(made.password)
+
+
+def test_what_others_made_for_a_person_is_refused_once_all_access_of_theirs_is_ended(host: MailHost, owner: Login):
+    leaver = Login(host, host.add())
+    with host.accounts.connected():
+        organisation = put_into_one_organisation(owner, leaver)
+        manager = Account.create(login=f"manager-of-{leaver.address}", role=Account.OWNER, organisation=organisation)
+        wanted = Wanted("For the leaver", "laptop", Device.IMAP, leaver.address)
+        made = devices.make(host.ports, owner.actor, owner.account, wanted, leaver.address)
+    waiting = owner.waits_in_idle(made.password)
+    with host.accounts.connected():
+        offboarding.end(host.ports, Actor(account=manager, address="192.0.2.1"), leaver.account.mailbox)
+    assert waiting.seconds_until_dropped(2) < 2
+    assert not owner.opens_imap(made.password)
+    assert owner.opens_imap(OWN_PASSWORD)

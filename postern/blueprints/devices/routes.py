@@ -142,7 +142,10 @@ def disconnection(device_id: int):
 @guards.recent_password
 def disconnect(device_id: int):
     device = _own(device_id)
-    ended = devices.disconnect(guards.ports(), guards.actor(), device)
+    try:
+        ended = devices.disconnect(guards.ports(), guards.actor(), device)
+    except Refused as refusal:
+        return _refused(refusal)
     flash(_("“%(name)s” is disconnected. Its password opens nothing any more.", name=device.name), "success")
     words.flash_pending(ended)
     return hx.redirect(url_for(".list_devices"))
@@ -164,7 +167,10 @@ def disconnection_of_all():
 @blueprint.post("/disconnection")
 @guards.recent_password
 def disconnect_all():
-    ended = devices.disconnect_all(guards.ports(), guards.actor(), device_forms.acted_for())
+    try:
+        ended = devices.disconnect_all(guards.ports(), guards.actor(), device_forms.acted_for())
+    except Refused as refusal:
+        return _refused(refusal)
     flash(_("All devices are disconnected. Their passwords open nothing any more."), "success")
     words.flash_pending(all(ended))
     return hx.redirect(url_for(".list_devices"))
@@ -188,7 +194,10 @@ def requirement():
 @guards.recent_password
 def require():
     required = RequirementForm().required.data
-    ended = devices.require(guards.ports(), guards.actor(), _mailbox(), required)
+    try:
+        ended = devices.require(guards.ports(), guards.actor(), _mailbox(), required)
+    except Refused as refusal:
+        return _refused(refusal)
     if required:
         flash(_("Mail programs need a device password from now on."), "success")
     else:
@@ -223,6 +232,11 @@ def _new_password(device: Device) -> devices.Made | None:
         return None
     words.flash_pending(ended)
     return made
+
+
+def _refused(refusal: Refused):
+    flash(words.translated(refusal), "error")
+    return hx.redirect(url_for(".list_devices"))
 
 
 def _new_page(form: NewDeviceForm, status: int = 200):

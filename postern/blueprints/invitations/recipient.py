@@ -34,6 +34,8 @@ def send_code(token: str):
         invitations.send_code(guards.ports(), guards.actor(), found)
     except TooManyAttempts as refusal:
         flash(wait_sentence(refusal), "warning")
+    except Refused:
+        abort(410)
     else:
         address = words.masked(invitations.recipient(found))
         flash(_("A code is on its way to %(address)s. It is valid for 10 minutes.", address=address), "success")
@@ -69,21 +71,25 @@ def accept(token: str):
         flash(words.translated(refusal), "error")
         return _page(found, token, status=422)
     session.pop(PROVED, None)
-    _remember(ACCEPTED, found)
+    _remember(ACCEPTED, found, selector=made.device.selector)
     return hx.render("invitations/handover.html", program=form.program.data, token=token, **device_forms.handover(made))
 
 
 @blueprint.post("/<token>/profile")
 @guards.public
 def profile(token: str):
-    """For whoever accepted in this browser a moment ago: a profile, with a password of its own."""
+    """For whoever accepted in this browser a moment ago: a profile, with a password of its own. Somebody who changed
+    the password since took it back."""
     accepted = _accepted_here(token)
     if accepted is None or not device_forms.can_have_profile(accepted.device):
+        abort(410)
+    if accepted.device.selector != session[ACCEPTED].get("selector"):
         abort(410)
     try:
         made, _ended = devices.change_password(guards.ports(), guards.actor(), accepted.device, by=accepted.invited_by)
     except Refused:
         abort(410)
+    _remember(ACCEPTED, accepted, selector=made.device.selector)
     return device_forms.profile_of(made)
 
 
@@ -98,8 +104,8 @@ def _accepted_here(token: str) -> DeviceInvitation | None:
     return accepted if accepted is not None and _is_remembered(ACCEPTED, accepted) else None
 
 
-def _remember(what: str, found: DeviceInvitation) -> None:
-    session[what] = {"invitation": found.token_hash, "until": now() + invitations.PROOF_LIFETIME}
+def _remember(what: str, found: DeviceInvitation, **more: str) -> None:
+    session[what] = {"invitation": found.token_hash, "until": now() + invitations.PROOF_LIFETIME, **more}
 
 
 def _is_remembered(what: str, found: DeviceInvitation) -> bool:

@@ -6,7 +6,7 @@ from flask_login import current_user
 
 from postern.actions import devices, invitations
 from postern.actions.text import Refused
-from postern.blueprints.web import device_forms, guards, hx
+from postern.blueprints.web import device_forms, guards, hx, words
 from postern.models import DeviceInvitation
 
 from .forms import InvitationForm, ResendForm
@@ -62,8 +62,8 @@ def resend(invitation_id: int):
     invitation, form = _own(invitation_id), ResendForm()
     try:
         return _made_page(invitations.resend(guards.ports(), guards.actor(), invitation, form.mailed.data))
-    except Refused:
-        abort(404)
+    except Refused as refusal:
+        return _refused(refusal)
 
 
 @blueprint.get(f"{INVITATION}/withdrawal")
@@ -80,7 +80,11 @@ def withdrawal(invitation_id: int):
 @blueprint.post(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdraw(invitation_id: int):
-    if invitations.withdraw(guards.actor(), _own(invitation_id)):
+    try:
+        withdrawn = invitations.withdraw(guards.ports(), guards.actor(), _own(invitation_id))
+    except Refused as refusal:
+        return _refused(refusal)
+    if withdrawn:
         flash(_("The invitation is withdrawn. Its link opens nothing any more."), "success")
     else:
         flash(_("The invitation was accepted a moment ago. The device is in the list."), "warning")
@@ -104,6 +108,11 @@ def _letter_page(invitation: DeviceInvitation, form: ResendForm):
     return hx.render(
         "invitations/letter.html", invitation=invitation, recipient=invitations.recipient(invitation), form=form
     )
+
+
+def _refused(refusal: Refused):
+    flash(words.translated(refusal), "error")
+    return hx.redirect(url_for("devices.list_devices"))
 
 
 def _made_page(invited: invitations.Invited):

@@ -140,14 +140,14 @@ def cancel(service_id: int, change_id: int):
 
 
 @blueprint.post(f"{CHANGE}/letter")
-@guards.manager
+@guards.manager_recently
 def send_letter_again(service_id: int, change_id: int):
     again = password_changes.send_mail_again
     return _acted(service_id, change_id, again, _("The letter is on its way."), guards.ports())
 
 
 @blueprint.post(f"{CHANGE}/message")
-@guards.manager
+@guards.manager_recently
 def send_message_again(service_id: int, change_id: int):
     again = password_changes.send_message_again
     return _acted(service_id, change_id, again, _("The text message is on its way."), guards.ports())
