@@ -110,7 +110,7 @@ class StrictMySQLDatabase(MySQLDatabase):
             (modes,) = cursor.fetchone()
         if not STRICT & set(modes.split(",")):
             connection.close()
-            raise OperationalError("it cuts what does not fit: its sql_mode lacks STRICT_TRANS_TABLES")
+            raise OperationalError("it would cut what does not fit: its sql_mode lacks STRICT_TRANS_TABLES")
         return connection
 
 

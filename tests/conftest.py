@@ -20,6 +20,7 @@ from postern.blueprints.web.errors import Panel
 from postern.models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from postern.settings import Settings
 from tests.client import Client
+from tests.numbers import refuse_bare_numbers
 
 pytest_plugins = ["tests.mailhost.fixtures"]
 
@@ -153,6 +154,7 @@ def database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     models.open_database(settings.database_url)
     models.database.connect()
     models.router().run()
+    refuse_bare_numbers(monkeypatch, models.database.obj)
     yield
     # A test may have closed it, or put another one in its place.
     opened = models.open_database(settings.database_url)

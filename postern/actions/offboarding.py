@@ -5,6 +5,7 @@ browsers, webmails, mail programs, devices, invitations, collaborators, links, t
 which “Forgot password” would write. The account is suspended; mail still arrives and nothing of it is lost.
 """
 
+import itertools
 from dataclasses import dataclass, field
 
 from postern.actions import (
@@ -35,8 +36,9 @@ from postern.models import (
 )
 
 ENDED = "web:access:ended"
-# A report names so many of each kind, and counts the rest.
-MOST_NAMED = 100
+# A report names so many of each kind, as long as they take no more than so many bytes, and counts the rest: no name,
+# which the person concerned may have chosen, is too long for it.
+MOST_NAMED, MOST_BYTES = 100, 16_000
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,10 @@ def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object
         ],
         "programs": _programs(seen),
     }
+    told = {kind: _first(names) for kind, names in named.items()}
     return {
-        **{kind: names[:MOST_NAMED] for kind, names in named.items()},
-        "more": {kind: len(names) - MOST_NAMED for kind, names in named.items() if len(names) > MOST_NAMED},
+        **told,
+        "more": {kind: len(names) - len(told[kind]) for kind, names in named.items() if len(names) > len(told[kind])},
         "password": account.password_hash is not None,
         "contact": account.contact_email,
         "browsers": sum(len(sessions.living(each)) for each in everybody),
@@ -200,6 +203,12 @@ def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object
         "links": len(_open_links(account)),
         "programs_unknown": seen.mail_server_is_silent,
     }
+
+
+def _first(names: list[str]) -> list[str]:
+    """As many of the names as a report has place for."""
+    sizes = itertools.accumulate(len(name.encode()) for name in names[:MOST_NAMED])
+    return [name for name, size in zip(names, sizes, strict=False) if size <= MOST_BYTES]
 
 
 def _programs(seen: Access) -> list[str]:

@@ -387,7 +387,7 @@ def test_without_devices_the_password_page_offers_nothing(signed_in):
 
 
 def disown_address(device: Device) -> str:
-    return f"/links/not-my-device/{links.create(device.account, links.DISOWN_DEVICE, device.id)}"
+    return f"/links/not-my-device/{links.create(device.account, links.DISOWN_DEVICE, device)}"
 
 
 def test_this_wasnt_me_disconnects_that_device(client, device, ports, anna):

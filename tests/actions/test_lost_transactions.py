@@ -1,0 +1,262 @@
+"""A transaction that is lost at any of its statements, as on a cluster it may be, is begun anew and does what it would
+have done: once, and with nothing left in memory of the time before."""
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+from peewee import OperationalError
+
+from postern import models
+from postern.actions import (
+    collaborations,
+    devices,
+    invitations,
+    links,
+    offboarding,
+    passwords,
+    preferences,
+    recovery,
+    sessions,
+    sign_in,
+    users,
+)
+from postern.actions.devices import Wanted
+from postern.actions.text import Refused
+from postern.actions.users import Password, Profile
+from postern.models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, Mailbox, WebSession
+from tests.actions.conftest import acting
+from tests.conftest import PASSWORD
+
+PHONE = Wanted("Phone", "smartphone", Device.IMAP | Device.SENDING)
+DEADLOCK = 1213
+NEW = "Other-Garden-8"
+
+
+class Losing:
+    """Loses one transaction when it comes to its statement of this number, counted from the first that writes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.at, self._written = None, 0
+        database = models.database.obj
+        real = database.execute_sql
+
+        def execute_sql(sql, *arguments, **named):
+            if self.at is not None and database.in_transaction() and sql.startswith(("UPDATE", "INSERT", "DELETE")):
+                self._written += 1
+                if self._written == self.at:
+                    self.at = None
+                    raise OperationalError(DEADLOCK, "Deadlock found when trying to get lock")
+            return real(sql, *arguments, **named)
+
+        monkeypatch.setattr(database, "execute_sql", execute_sql)
+
+    def next(self, at: int) -> None:
+        self.at, self._written = at, 0
+
+
+@pytest.fixture
+def losing(monkeypatch, database) -> Losing:
+    return Losing(monkeypatch)
+
+
+def times_lost(losing: Losing, deed: Callable[[int], object]) -> Iterator[int]:
+    """Does the deed again and again, each time with its transaction lost one statement later, until it is not lost."""
+    for at in itertools.count(1):
+        losing.next(at)
+        yield deed(at)
+        if losing.at is not None:
+            losing.at = None
+            assert at > 3, "it writes several statements"
+            return
+
+
+def count(action: str) -> int:
+    return AuditEvent.select().where(AuditEvent.action == action).count()
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_the_own_password(ports, losing, people, everywhere):
+    fresh = {}
+
+    def change(at: int) -> Account:
+        losing.at, at = None, losing.at
+        account = people.add(f"p{at}")
+        actor = acting(account)
+        devices.make(ports, actor, account, PHONE, "a form")
+        fresh[account.id] = account.password_hash
+        # The guess is counted in a transaction of its own, and the connections are cut afterwards.
+        sealed = passwords._commit_change
+        losing.next(at)
+        outcome = sealed(ports, actor, [], "new hash", everywhere, everywhere, None)
+        assert (outcome[0] is None) == everywhere
+        return account
+
+    for turn, account in enumerate(times_lost(losing, change), start=1):
+        assert Account.get_by_id(account.id).password_hash == "new hash" == account.password_hash
+        assert len(sessions.living(account)) == (0 if everywhere else 1)
+        assert account.devices.count() == (0 if everywhere else 1)
+        assert count("web:password:changed") == turn
+
+
+def test_a_password_that_a_manager_sets(ports, losing, people, manager):
+    boss = acting(manager)
+
+    def edit(at: int) -> Mailbox:
+        losing.at, at = None, losing.at
+        mailbox = people.add(f"p{at}").mailbox
+        revision = mailbox.account.revision
+        losing.next(at)
+        users._edit(ports, boss, mailbox, revision, Profile(first_name="Zoe"), "new hash", True)
+        return mailbox
+
+    for mailbox in times_lost(losing, edit):
+        account = Account.get_by_id(mailbox.account_id)
+        assert (account.password_hash, account.must_change_password, account.first_name) == ("new hash", True, "Zoe")
+
+
+def test_a_password_that_a_link_sets(ports, losing, stranger, people):
+    def use(at: int) -> Account:
+        losing.at, at = None, losing.at
+        account = people.add(f"p{at}")
+        link = links.find(links.create(account, links.RESET), links.SETS_PASSWORD)
+        losing.next(at)
+        recovery.set_password(ports, stranger, link, NEW)
+        return account
+
+    for account in times_lost(losing, use):
+        assert passwords.verify(ports.settings, Account.get_by_id(account.id).password_hash, NEW)
+
+
+def test_a_devices_password(ports, losing, people):
+    def change(at: int) -> devices.Made:
+        losing.at, at = None, losing.at
+        account = people.add(f"p{at}")
+        actor = acting(account)
+        device = devices.make(ports, actor, account, PHONE, "a form").device
+        losing.next(at)
+        made, _ = devices.change_password(ports, actor, device)
+        return made
+
+    for made in times_lost(losing, change):
+        assert Device.get_by_id(made.device.id).verifier == made.device.verifier
+
+
+def test_a_renewed_invitation_and_its_acceptance(ports, losing, stranger, people):
+    def renew(at: int) -> invitations.Invited:
+        losing.at, at = None, losing.at
+        account = people.add(f"p{at}")
+        actor = acting(account)
+        invitation = invitations.invite(
+            ports, actor, account, PHONE, "lia@elsewhere.example.com", mailed=False
+        ).invitation
+        losing.next(at)
+        invited = invitations.resend(ports, actor, invitation, mailed=True)
+        if losing.at is None:
+            losing.next(at)
+        invitations.accept(ports, stranger, invited.invitation, proved=True)
+        return invited
+
+    for invited in times_lost(losing, renew):
+        present = DeviceInvitation.get_by_id(invited.invitation.id)
+        assert present.accepted_at
+        assert present.device.account == present.account
+
+
+def test_a_collaborators_reset(ports, losing, people):
+    def reset(at: int) -> Account:
+        losing.at, at = None, losing.at
+        owner = people.add(f"p{at}")
+        carla = people.add_collaborator(owner)
+        losing.next(at)
+        collaborations.reset(ports, acting(owner), Collaboration.get(Collaboration.account == carla))
+        return carla
+
+    for carla in times_lost(losing, reset):
+        present = Account.get_by_id(carla.id)
+        assert (present.password_hash, present.state) == (None, Account.SUSPENDED)
+
+
+def test_the_end_of_all_access(ports, losing, people, manager):
+    boss = acting(manager)
+
+    def end(at: int) -> Account:
+        losing.at, at = None, losing.at
+        account = people.add(f"p{at}")
+        devices.make(ports, acting(account), account, PHONE, "a form")
+        people.add_collaborator(account)
+        mailbox = account.mailbox
+        losing.next(at)
+        offboarding.end(ports, boss, mailbox)
+        return account
+
+    for turn, account in enumerate(times_lost(losing, end), start=1):
+        present = Account.get_by_id(account.id)
+        assert (present.state, present.password_hash) == (Account.SUSPENDED, None)
+        assert not account.devices.exists()
+        assert count(offboarding.ENDED) == turn
+
+
+def test_what_is_refused_leaves_nothing_in_memory_either(ports, anna):
+    actor = acting(anna)
+    device = devices.make(ports, actor, anna, PHONE, "a form").device
+    Device.delete().execute()
+    with pytest.raises(Refused):
+        devices.rename(ports, actor, device, "Other", "laptop")
+    assert device.name == "Phone"
+    WebSession.delete().execute()
+    with pytest.raises(Refused):
+        passwords.change(ports, actor, PASSWORD, NEW)
+    assert passwords.verify(ports.settings, anna.password_hash, PASSWORD)
+    assert Account.get_by_id(anna.id).password_hash == anna.password_hash
+
+
+def test_whatever_a_transaction_did_to_its_rows_is_undone_with_it(anna, boris):
+    """Those that it was given, and those that hang on them."""
+    mailbox = anna.mailbox
+
+    @models.transactional
+    def spoil(actor, boxes):
+        actor.account.first_name = boxes[0].account.first_name = "Spoiled"
+        boxes[0].quota_bytes, boxes[0].account = 7, boris
+        raise Refused("No.")
+
+    owner = mailbox.account
+    with pytest.raises(Refused):
+        spoil(acting(anna), [mailbox])
+    assert (mailbox.quota_bytes, mailbox.account_id, mailbox.account) == (0, anna.id, owner)
+    assert {anna.first_name, owner.first_name} == {"Anna"}
+
+
+# --- holding ---
+
+
+def test_a_row_that_is_held_is_changed(database, ports, people, manager, anna, statements):
+    """One that is left as it was is held on its own server only, and on no other node of a cluster."""
+    held = Account.get_by_id(anna.id).held
+    devices.make(ports, acting(anna), anna, PHONE, "a form")
+    users.suspend(ports, acting(manager), anna.mailbox)
+    assert Account.get_by_id(anna.id).held > held
+    for statement in statements:
+        for column in ("state", "mailboxes_made", "language"):
+            assert f'SET "{column}" = "{column}"' not in statement.replace("`", '"')
+            assert f'"{column}" = "account"."{column}"' not in statement.replace("`", '"').partition(" WHERE ")[0]
+
+
+def test_who_signs_in_holds_the_account(ports, stranger, anna):
+
+    held = Account.get_by_id(anna.id).held
+    sign_in.sign_in(ports, stranger, anna.login, PASSWORD, None)
+    assert Account.get_by_id(anna.id).held == held + 1
+
+
+def test_preferences_are_what_was_saved(ports, anna):
+    preferences.save(acting(anna), "it", "Europe/Rome")
+    assert (Account.get_by_id(anna.id).language, anna.language) == ("it", "it")
+
+
+def test_a_password_is_set_and_said_to_be_changed_soon(ports, people, manager):
+    mailbox = people.add("zoe").mailbox
+    profile = Profile(contact_email=mailbox.account.contact_email)
+    users.edit(ports, acting(manager), mailbox, mailbox.account.revision, profile, Password(NEW))
+    assert Account.get_by_id(mailbox.account_id).must_change_password
