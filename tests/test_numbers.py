@@ -92,6 +92,7 @@ METHODS = {
     "OneTimeLink.use": ({"expires_at": now() + 999}, OneTimeLink.use),
     "OutboxItem.lease": ({"leased_until": 0}, lambda row: row.lease(60)),
     "DeviceInvitation.accept": ({"expires_at": now() + 999}, DeviceInvitation.accept),
+    "DeviceInvitation.withdraw": ({}, DeviceInvitation.withdraw),
     "UserImport.lease": ({"leased_until": 0}, lambda row: row.lease(60)),
     "PasswordChange.lease": ({"state": "changing", "leased_until": 0}, lambda row: row.lease("worker", 60)),
     "PasswordChange.proceed": ({"state": "draft"}, lambda row: row.proceed("draft", "preparing")),

@@ -288,8 +288,8 @@ def test_what_is_open_after_seven_days_is_stopped_and_drafts_go(office, clock, m
 def test_sending_again_sends_the_same(office, mara, mailer):
     change = office.run()
     first = office.ports.sms.sent[0]
-    password_changes.send_message_again(mara, present(change), office.ports)
-    password_changes.send_mail_again(mara, present(change), office.ports)
+    password_changes.send_message_again(office.actor, present(change), office.ports)
+    password_changes.send_mail_again(office.actor, present(change), office.ports)
     office.deliver()
     again = office.ports.sms.sent[1]
     assert (again.to, again.text) == (first.to, first.text)
@@ -310,7 +310,7 @@ def test_sending_again_what_still_waits_hurries_it(office, mara):
     delivery = credentials.message_delivery(present(change))
     assert (delivery.state, delivery.trouble) == (credentials.RETRYING, "The SMS gateway is down.")
     office.ports.sms.is_down = False
-    password_changes.send_message_again(mara, present(change), office.ports)
+    password_changes.send_message_again(office.actor, present(change), office.ports)
     office.until(change, PasswordChange.DONE)
     assert len(office.ports.sms.sent) == 1
 
@@ -320,7 +320,7 @@ def test_sending_again_is_slowed_down_and_stops(office, mara, clock):
     sent = 0
     with pytest.raises(throttle.TooManyAttempts):
         for _ in range(20):
-            password_changes.send_message_again(mara, present(change), office.ports)
+            password_changes.send_message_again(office.actor, present(change), office.ports)
             sent += 1
             clock.pass_by(61)
     assert sent == password_changes.SENT_AGAIN.ceiling
@@ -375,7 +375,7 @@ def test_who_no_longer_looks_after_the_service_sends_nothing_again_and_stops_not
         with pytest.raises(Refused):
             act(mara, present(change), office.ports)
     with pytest.raises(Refused):
-        password_changes.cancel(mara, present(change))
+        password_changes.cancel(office.actor, present(change))
     assert (OutboxItem.select().count(), present(change).state) == (before, PasswordChange.CHANGING)
 
 
@@ -383,7 +383,7 @@ def test_who_was_signed_out_a_moment_ago_starts_nothing_and_sends_nothing_again(
     change, draft = office.until(office.start(), PasswordChange.CHANGING), office.draft()
     WebSession.delete().where(WebSession.account == mara.account).execute()
     with pytest.raises(Refused):
-        password_changes.send_mail_again(mara, present(change), office.ports)
+        password_changes.send_mail_again(office.actor, present(change), office.ports)
     with pytest.raises(Refused):
         password_changes.start(office.ports, mara, draft, PASSWORD)
     assert present(draft).state == PasswordChange.DRAFT

@@ -451,7 +451,7 @@ def test_a_manager_who_falls_in_the_middle_stops_it_before_the_next_mailbox(offi
 def test_cancelling_before_anything_was_sent_leaves_nothing_behind(office, mara, mailer):
     change = office.start()
     office.step()
-    password_changes.cancel(mara, change)
+    password_changes.cancel(office.actor, change)
     office.until(change, PasswordChange.CANCELLED)
     for _ in range(5):
         assert office.step() == 0
@@ -466,20 +466,20 @@ def test_cancelling_between_mailboxes(office, mara, monkeypatch):
     monkeypatch.setattr(password_change_run, "CHANGED_AT_ONCE", 1)
     change = office.until(office.start(), PasswordChange.CHANGING)
     office.step()
-    password_changes.cancel(mara, change)
+    password_changes.cancel(office.actor, change)
     assert office.step() == 0
     assert matches("anna", office.archive["anna@example.org"])
     assert has_old("boris")
     assert has_old("chiara")
     assert results(change) == {"anna": "", "boris": password_changes.CANCELLED, "chiara": password_changes.CANCELLED}
     with pytest.raises(Refused):
-        password_changes.cancel(mara, change)
+        password_changes.cancel(office.actor, change)
 
 
 def test_a_cancelled_change_in_whose_midst_the_worker_is(office, mara):
     """The worker read the change before it was cancelled."""
     change = office.until(office.start(), PasswordChange.CHANGING)
-    password_changes.cancel(mara, present(change))
+    password_changes.cancel(office.actor, present(change))
     password_change_run.put_into_force(office.ports, change)
     assert all(has_old(name) for name in NAMES)
 
