@@ -8,7 +8,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 
-from postern.actions import audit, authority, devices, links, mail, notices, sessions, throttle
+from postern.actions import audit, authority, devices, mail, notices, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.device_passwords import ALPHABET
 from postern.actions.devices import Made, Wanted
@@ -115,11 +115,6 @@ def withdraw(actor: Actor, invitation: DeviceInvitation) -> bool:
 def recipient(invitation: DeviceInvitation) -> str:
     """The address that was invited."""
     return invitation.user.login if invitation.user else invitation.email
-
-
-def open_by(actor: Actor, token: str) -> DeviceInvitation | None:
-    """The invitation that somebody opens, if it can still be accepted; raises `throttle.TooManyAttempts`."""
-    return links.unless_guessed(actor, lambda: find(token))
 
 
 def find(token: str) -> DeviceInvitation | None:
