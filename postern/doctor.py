@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
-from postern.actions import webmails
+from postern.actions import webmail_tokens, webmails
 from postern.actions.ports import MailServerUnavailable, Ports, SmsUnavailable
 from postern.blueprints.web.assets import missing_vendor_files
 from postern.models import Mailbox, OutboxItem, Webmail, now, pending_migrations, sqlite_file
@@ -161,6 +161,9 @@ def _webmails(settings: Settings) -> Iterator[Finding]:
     for webmail in known:
         mend = _webmail_trouble(settings, webmail)
         yield Finding(webmail.origin, not mend, mend or "This webmail is known, and may show the panel.")
+        if webmail_tokens.names_no_purpose(webmail):
+            mend = "In the last 24 hours its server sent requests that do not say what they are for: update its plugin."
+            yield Finding(webmail.origin, False, mend)
     if known and not settings.webmail_hosts:
         mend = "Set POSTERN_WEBMAIL_HOSTS to the webmails' addresses, or Dovecot refuses what they sign in with."
         yield Finding("webmail hosts", False, mend)

@@ -74,7 +74,10 @@ class SigningWebmail:
     def handoff(self, login: str, **changes: object) -> str:
         return signed(self.header, self.claims(login, **changes), self.sign)
 
-    def bearer(self, content: bytes, **changes: object) -> str:
-        """The token of a request of its server that brings this content."""
+    def bearer(self, content: bytes, method: str | None = None, path: str = "", **changes: object) -> str:
+        """The token of a request of its server that brings this content; without a method that of an older plugin,
+        which does not say what it is for."""
         changes = {"body": base64url(hashlib.sha256(content).digest())} | changes
+        if method:
+            changes = {"htm": method, "htu": self._audience + path} | changes
         return signed(self.header | {"typ": REQUEST}, self.claims("", sub=None, **changes), self.sign)

@@ -63,6 +63,8 @@ SENTENCES = {
     "handoff:session:refused": N_("A sign-in by a webmail was refused"),
     "webmail:session:started": N_("Signed in to a webmail"),
     "webmail:session:signed-out": N_("Signed out of a webmail"),
+    "webmail:session:unasked": N_("Signed in to a webmail that could not reach this panel"),
+    "webmail:session:unasked-refused": N_("A sign-in to a webmail that could not reach this panel was refused"),
     "webmail:request:refused": N_("A webmail's request was refused"),
     "web:webmail:ended": N_("A webmail was signed out"),
     "operator:webmail:added": N_("A webmail was made known"),

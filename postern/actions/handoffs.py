@@ -83,7 +83,7 @@ def _objection(token: Token, account: Account, arrival: Arrival | None) -> str |
     if not account.may_enter:
         return "state"
     if webmail_tokens.was_used(token):
-        return "replay"
+        return webmail_tokens.REPLAY
     return "ended" if _has_ended(token, account) else None
 
 

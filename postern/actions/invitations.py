@@ -8,7 +8,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, replace
 
-from postern.actions import audit, devices, links, mail, notices, sessions, throttle
+from postern.actions import audit, devices, mail, notices, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.device_passwords import ALPHABET
 from postern.actions.devices import Made, Wanted
@@ -125,11 +125,6 @@ def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
 def recipient(invitation: DeviceInvitation) -> str:
     """The address that was invited."""
     return invitation.recipient
-
-
-def open_by(actor: Actor, token: str) -> DeviceInvitation | None:
-    """The invitation that somebody opens, if it can still be accepted; raises `throttle.TooManyAttempts`."""
-    return links.unless_guessed(actor, lambda: find(token))
 
 
 def find(token: str) -> DeviceInvitation | None:

@@ -3,20 +3,12 @@
 Reading a link (GET, HEAD) neither uses nor reveals anything: mail scanners do that. The page behind it has a button.
 """
 
-from collections.abc import Callable
-from typing import TypeVar
-
-from postern.actions import throttle
-from postern.actions.actor import Actor
 from postern.actions.text import N_, Refused
 from postern.actions.tokens import digest, new_token
 from postern.models import Account, Device, OneTimeLink, now
 from postern.settings import Settings
 
-Found = TypeVar("Found")
-
 HOUR, DAY = 3600, 24 * 3600
-WRONG_LINKS = throttle.Limit("wrong links from network", free=30, ceiling=100, window=900)
 
 RESET, WELCOME, RECOVER, DISOWN, DISOWN_DEVICE = "reset", "welcome", "recover", "disown", "disown-device"
 # A manager gets it in an encrypted archive, to hand it out.
@@ -66,25 +58,9 @@ def create_for(account: Account, purpose: str, token_hash: str, device: Device |
     )
 
 
-def open_by(actor: Actor, token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
-    """The link that somebody opens, if it can still be used for one of these purposes; raises
-    `throttle.TooManyAttempts`."""
-    return unless_guessed(actor, lambda: find(token, purposes))
-
-
-def unless_guessed(actor: Actor, find_link: Callable[[], Found | None]) -> Found | None:
-    """What `find_link` finds. Who comes with links that lead to nothing is slowed down and stopped: raises
-    `throttle.TooManyAttempts`."""
-    guesses = [WRONG_LINKS.on(throttle.network_of(actor.address))]
-    throttle.refuse_waiting(guesses)
-    found = find_link()
-    if found is None:
-        throttle.attempt(guesses)
-    return found
-
-
 def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
-    """The link of this token, if it can still be used for one of these purposes."""
+    """The link of this token, if it can still be used for one of these purposes. Nobody guesses 256 bits, so nobody is
+    slowed down: whoever brings junk would only keep others in the same network from their links."""
     link = (
         OneTimeLink.select(OneTimeLink, Account)
         .join(Account)

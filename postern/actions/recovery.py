@@ -32,13 +32,18 @@ FIRST_LETTERS, ENDINGS = (
     ("com", "com", "com", "org", "net", "it", "ru"),
 )
 REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
+# Strangers in the same network do not keep somebody from asking in a browser in which the account signed in before.
+REQUESTS_FROM_KNOWN_BROWSER = Limit("forgotten password from known browser", free=5, ceiling=10, window=3600)
 
 
-def ask_for_link(ports: Ports, actor: Actor, login: str) -> None:
+def ask_for_link(ports: Ports, actor: Actor, login: str, browser: str | None = None) -> None:
     """Ask for a link to set a new password. What happens here is the same for every login, known or not: the worker
-    finds out whether there is anybody to write to."""
+    finds out whether there is anybody to write to. Raises `throttle.TooManyAttempts`."""
     login = canonical_login(login)
-    throttle.attempt([REQUESTS_FROM_NETWORK.on(throttle.network_of(actor.address))])
+    account = Account.by_login(login)
+    is_known = sessions.is_known_browser(account, browser)
+    network = throttle.network_of(actor.address)
+    throttle.attempt([REQUESTS_FROM_KNOWN_BROWSER.on(login) if is_known else REQUESTS_FROM_NETWORK.on(network)])
     key = f"forgotten:{digest(login)[:32]}:{now() // 60}"
     outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
 

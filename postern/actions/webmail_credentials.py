@@ -44,7 +44,7 @@ def make(ports: Ports, webmail: Webmail, wanted: Wanted) -> Made:
     takes the same time for known and unknown logins. Strangers' guesses do not keep out who comes from a network from
     which the account signed in before.
     """
-    actor = Actor(address=_checked_address(wanted.address), user_agent=wanted.user_agent)
+    actor = Actor(address=checked_address(wanted.address), user_agent=wanted.user_agent)
     if not 0 < len(wanted.webmail_session) <= 64:
         raise Refused(N_("This request was not understood."), "sid")
     login = sign_in.canonical_login(wanted.login)
@@ -141,8 +141,8 @@ def _end(ports: Ports, actor: Actor, credential: WebmailCredential, event: str) 
     return connections.put_end(ports, credential.account, credential_id=credential.id)
 
 
-def _checked_address(text: str) -> str:
-    """An address without the name of an interface, which would be nobody else's to understand."""
+def checked_address(text: str) -> str:
+    """An address without the name of an interface, which would be nobody else's to understand; raises `Refused`."""
     try:
         return str(ip_address(text.partition("%")[0]))
     except ValueError:

@@ -2,16 +2,16 @@
 
 They are JSON Web Tokens (RFC 7519), read as RFC 8725 advises: the algorithm is the key's and no matter for the token,
 each kind has a type of its own, a token names nothing that a key could be found by but the key's own number, and each
-counts once.
+counts once. A request's token names the request's method and address as well, in RFC 9449's words.
 """
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import jwt
@@ -22,7 +22,7 @@ from postern.actions import audit, throttle, webmails
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.actions.tokens import digest
-from postern.models import Account, UsedToken, Webmail, transactional
+from postern.models import Account, UsedToken, Webmail, now, transactional
 
 HANDOFF, REQUEST = "postern-handoff+jwt", "postern-webmail+jwt"
 HEADER = {"alg", "typ", "kid"}
@@ -32,7 +32,24 @@ LONGEST_TOKEN = 4096
 LEEWAY, LONGEST_LIFE = 10, 120
 # 128 random bits or more in base64url.
 NUMBER = re.compile(r"[A-Za-z0-9_-]{22,64}")
+# What `webmails` makes for a key's number, with room.
+KEY_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,32}")
+# One that was used before.
+REPLAY = "replay"
+# How long it is remembered that a webmail's requests do not say what they are for.
+UNBOUND_REMEMBERED = 24 * 3600
+# Of one key: somebody's own mistakes and forgeries, which need its number.
 REFUSED_FROM_NETWORK = throttle.Limit("refused webmail tokens from network", free=20, ceiling=100, window=900)
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a request's token has to be for: the method, and the path below the base URL. Webmails from before these
+    stood in tokens go on (`may_be_unnamed`) where the token's body alone keeps the purposes apart well enough."""
+
+    method: str
+    path: str
+    may_be_unnamed: bool = True
 
 
 class NotAccepted(Exception):
@@ -89,7 +106,7 @@ def use(token: Token) -> None:
     try:
         UsedToken.create(key=_number(token), expires_at=token.claims["exp"])
     except IntegrityError:
-        raise NotAccepted("replay", token.webmail) from None
+        raise NotAccepted(REPLAY, token.webmail) from None
 
 
 def was_used(token: Token) -> bool:
@@ -97,15 +114,39 @@ def was_used(token: Token) -> bool:
     return UsedToken.select().where(UsedToken.key == _number(token)).exists()
 
 
-def read_request(ports: Ports, actor: Actor, bearer: str, body: bytes) -> tuple[Webmail, dict]:
+def read_request(
+    ports: Ports, actor: Actor, bearer: str, purpose: Purpose, body: bytes
+) -> tuple[Webmail, dict[str, str]]:
     """A request of a webmail's server: who asks, and what; its token is used up. Raises `NotAccepted`, which is noted,
     or `throttle.TooManyAttempts`."""
     with refusals_noted(actor, "webmail:request:refused"):
         token = read(ports, bearer, REQUEST)
+        _refuse_other_purpose(ports, token, purpose)
         if not hmac.compare_digest(token.text("body").encode(), _base64url(hashlib.sha256(body).digest())):
             raise NotAccepted("body", token.webmail)
         transactional(use)(token)
         return token.webmail, _content(token, body)
+
+
+def names_no_purpose(webmail: Webmail) -> bool:
+    """Whether requests of this webmail came lately that did not say what they are for: its plugin is an old one."""
+    return UsedToken.select().where(UsedToken.key == _unbound(webmail), UsedToken.expires_at > now()).exists()
+
+
+def _refuse_other_purpose(ports: Ports, token: Token, purpose: Purpose) -> None:
+    named = tuple(token.claims.get(claim) for claim in ("htm", "htu"))
+    if named == (None, None) and purpose.may_be_unnamed:
+        _remember_unbound(token.webmail)
+    elif named != (purpose.method, ports.settings.base_url + purpose.path):
+        raise NotAccepted("purpose", token.webmail)
+
+
+def _remember_unbound(webmail: Webmail) -> None:
+    """For the doctor; one write in a day."""
+    if not names_no_purpose(webmail):
+        UsedToken.delete().where(UsedToken.key == _unbound(webmail)).execute()
+        with contextlib.suppress(IntegrityError):
+            UsedToken.create(key=_unbound(webmail), expires_at=now() + UNBOUND_REMEMBERED)
 
 
 def _content(token: Token, body: bytes) -> dict[str, str]:
@@ -120,20 +161,34 @@ def _content(token: Token, body: bytes) -> dict[str, str]:
     return content
 
 
-@contextmanager
+@contextlib.contextmanager
 def refusals_noted(actor: Actor, event: str) -> Iterator[None]:
-    """Write down what is not accepted inside, and let nobody go on with it for long: raises
-    `throttle.TooManyAttempts`."""
-    counters = [REFUSED_FROM_NETWORK.on(throttle.network_of(actor.address))]
-    throttle.refuse_waiting(counters)
+    """Write down what is not accepted inside, and slow down whoever keeps bringing it: raises
+    `throttle.TooManyAttempts` in place of `NotAccepted`, and never for what is accepted."""
     try:
         yield
     except NotAccepted as refusal:
-        throttle.attempt(counters)
-        # Without a key of ours anybody could fill the audit trail.
-        if refusal.webmail is not None:
+        # Anybody can make up a key: that leaves no trace and costs no write.
+        if refusal.webmail is not None and _is_counted(actor, refusal):
             _note(actor, event, refusal)
         raise
+
+
+def _is_counted(actor: Actor, refusal: NotAccepted) -> bool:
+    """Count a refusal on the key and the network that it comes from. Where there were many: False for a good token that
+    is brought again, as two clicks do, and `throttle.TooManyAttempts` for any other."""
+    is_replay = refusal.reason == REPLAY
+    subject = [refusal.webmail.key_id, throttle.network_of(actor.address)]
+    counters = [REFUSED_FROM_NETWORK.on(*subject, *([REPLAY] if is_replay else []))]
+    try:
+        # Asked first, so that a flood costs no write.
+        throttle.refuse_waiting(counters)
+        throttle.attempt(counters)
+    except throttle.TooManyAttempts:
+        if is_replay:
+            return False
+        raise
+    return True
 
 
 @transactional
@@ -143,19 +198,26 @@ def _note(actor: Actor, event: str, refusal: NotAccepted) -> None:
 
 def _signer(text: object, kind: str) -> Webmail:
     """Whose key the token names; nothing of it is believed yet."""
-    if not isinstance(text, str) or len(text) > LONGEST_TOKEN:
+    if not isinstance(text, str) or len(text) > LONGEST_TOKEN or not text.isascii():
         raise NotAccepted("shape")
     try:
         header = jwt.get_unverified_header(text)
     except (jwt.PyJWTError, RecursionError):
         raise NotAccepted("shape") from None
-    webmail = Webmail.get_or_none(Webmail.key_id == str(header.get("kid")))
+    number = header.get("kid")
+    known = isinstance(number, str) and KEY_NUMBER.fullmatch(number)
+    webmail = Webmail.get_or_none(Webmail.key_id == number) if known else None
     if webmail is None:
         raise NotAccepted("key")
     # Whatever else a header says may name another key (jku, jwk, x5u …).
     if set(header) != HEADER or header["typ"] != kind:
         raise NotAccepted("header", webmail)
     return webmail
+
+
+def _unbound(webmail: Webmail) -> str:
+    # No token has so short a number.
+    return digest(f"{webmail.key_id}:unbound")
 
 
 def _number(token: Token) -> str:

@@ -3,13 +3,16 @@
 import time
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from postern.actions import handoffs, housekeeping, sessions, webmail_credentials, webmails
 from postern.actions.actor import OPERATOR, Actor
 from postern.actions.handoffs import Arrival
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.webmail_credentials import Wanted
-from postern.actions.webmail_tokens import REQUEST, NotAccepted
+from postern.actions.webmail_tokens import HANDOFF, REQUEST, NotAccepted
 from postern.models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession, now
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
@@ -144,6 +147,61 @@ def test_what_is_no_token_is_refused_and_fills_no_audit_trail(ports, stranger, w
     assert noted() == []
 
 
+KEY_NUMBERS = ["\ud800", "\0", "", "x" * 3000, "a b", "é", "' OR 1=1 -- ", 7, None, True, [], {}, ["x"], 1e400]
+
+
+@pytest.mark.parametrize("number", KEY_NUMBERS, ids=repr)
+def test_a_number_that_no_key_has_is_refused(ports, stranger, anna, webmail, number):
+    token = signed(webmail.header | {"kid": number}, webmail.claims(anna.login), webmail.sign)
+    assert refusal(ports, stranger, token) in ("key", "shape")
+    assert noted() == []
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(st.characters(codec=None), max_size=80)
+    | st.sampled_from(["EdDSA", "HS256", "none", "\ud800", "\0", HANDOFF]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = ("alg", "typ", "kid", "b64", "crit", "zip", "cty", "jku", "jwk", "x5u", "x5c", "enc")
+ANY_CASES = hypothesis_settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def may_be_brought(ports, token: object) -> None:
+    """Whatever it is, it is refused as one that does not count."""
+    with pytest.raises((NotAccepted, TooManyAttempts)):
+        handoffs.examine(ports, Actor(address="192.0.2.1"), token, IN_ITS_FRAME)
+
+
+@ANY_CASES
+@given(header=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), JSON, max_size=5), names_key=st.booleans())
+def test_whatever_stands_in_a_header_is_refused(ports, anna, webmail, header, names_key):
+    header = header | ({"kid": webmail.row.key_id} if names_key else {})
+    may_be_brought(ports, signed(header, webmail.claims(anna.login), lambda _: b"no signature"))
+
+
+@ANY_CASES
+@given(
+    claims=st.dictionaries(st.sampled_from(["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "sid"]), JSON, min_size=1)
+)
+def test_whatever_a_webmail_claims_is_refused_where_it_is_wrong(ports, anna, webmail, claims):
+    # One wrong thing is enough, and nobody has this login.
+    claims = webmail.claims("nobody@example.org") | claims
+    may_be_brought(ports, signed(webmail.header, claims, webmail.sign))
+
+
+@ANY_CASES
+@given(token=st.text(st.characters(codec=None)) | st.from_regex(r"[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*"))
+def test_whatever_text_is_brought_is_refused(ports, webmail, token):
+    may_be_brought(ports, token)
+
+
 def test_a_key_that_is_not_known_is_refused(ports, stranger, anna, webmail):
     token = signed(webmail.header | {"kid": "unknown"}, webmail.claims(anna.login), webmail.sign)
     assert refusal(ports, stranger, token) == "key"
@@ -258,13 +316,54 @@ def test_one_that_keeps_the_password_ends_with_the_password(ports, stranger, ann
     assert enter(ports, stranger, webmail.handoff(anna.login, auth_time=1000))
 
 
-def test_who_keeps_trying_is_slowed_down_and_nobody_else(ports, stranger, anna, webmail):
-    with pytest.raises(TooManyAttempts):
-        for _ in range(30):
-            refusal(ports, stranger, webmail.handoff(anna.login, aud="https://elsewhere.example.org"))
-    with pytest.raises(TooManyAttempts):
-        enter(ports, stranger, webmail.handoff(anna.login))
-    assert enter(ports, Actor(address="198.51.100.1"), webmail.handoff(anna.login))
+def brought(ports, actor: Actor, token: object) -> str:
+    """What becomes of a token that does not count."""
+    try:
+        enter(ports, actor, token)
+    except (NotAccepted, TooManyAttempts) as refusal:
+        return getattr(refusal, "reason", "wait")
+    raise AssertionError("it counts")
+
+
+def forged(webmail: SigningWebmail, login: str) -> str:
+    """It names the key, which each person of the webmail can read, and is signed by another."""
+    return signed(webmail.header, webmail.claims(login), by_hmac(b"another key"))
+
+
+def test_who_keeps_forging_is_slowed_down_and_nobody_else(ports, stranger, anna, webmail):
+    assert [brought(ports, stranger, forged(webmail, anna.login)) for _ in range(30)] == ["signature"] * 20 + [
+        "wait"
+    ] * 10
+    assert len(noted()) == 20
+    neighbour = Actor(address=stranger.address)
+    assert enter(ports, neighbour, webmail.handoff(anna.login))
+    assert brought(ports, Actor(address="198.51.100.1"), forged(webmail, anna.login)) == "signature"
+    other = SigningWebmail(ports, OTHER)
+    assert brought(ports, stranger, forged(other, anna.login)) == "signature"
+
+
+def test_what_anybody_can_make_up_costs_no_write_and_stops_nobody(ports, stranger, anna, webmail, statements):
+    for token in ["x.y.z", "", signed(webmail.header | {"kid": "unknown"}, {}, webmail.sign)] * 100:
+        assert brought(ports, stranger, token) in ("shape", "key")
+    assert {statement.split()[0] for statement in statements} <= {"SELECT"}
+    assert enter(ports, stranger, webmail.handoff(anna.login))
+
+
+def test_a_good_one_that_is_brought_again_and_again_is_no_attack(ports, stranger, anna, webmail):
+    """Two clicks, or sixty."""
+    token = webmail.handoff(anna.login)
+    outcomes = at_the_same_instant(*[lambda: brought_in(ports, stranger, token)] * 60)
+    assert sorted(map(str, outcomes)) == ["entered"] + ["replay"] * 59
+    assert 1 <= len(noted()) <= 20
+    assert enter(ports, stranger, webmail.handoff(anna.login))
+    assert brought(ports, stranger, webmail.handoff(anna.login, aud="https://elsewhere.example.org")) == "audience"
+
+
+def brought_in(ports, actor: Actor, token: str) -> str:
+    try:
+        return "entered" if enter(ports, actor, token) else "went on"
+    except NotAccepted as refusal:
+        return refusal.reason
 
 
 def test_a_webmail_that_is_removed_takes_its_sessions_along(ports, stranger, anna, webmail):

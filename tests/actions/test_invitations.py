@@ -445,9 +445,3 @@ def test_the_list_of_pending_ones_leaves_out_what_is_void(ports, inviter, invite
     Account.update(state=Account.LOCKED).where(Account.id == boris.id).execute()
     assert found(orphaned) is None
     assert invitations.pending(anna) == [kept.invitation]
-
-
-def test_wrong_links_are_slowed_down_and_stopped(ports, guest, people):
-    with pytest.raises(TooManyAttempts):
-        for number in range(200):
-            assert invitations.open_by(guest, f"wrong-{number}") is None

@@ -231,6 +231,31 @@ def test_asking_for_many_gets_slow(ports, stranger, clock):
     recovery.ask_for_link(ports, Actor(address="203.0.113.9"), "another@example.org")
 
 
+def test_strangers_in_the_same_network_do_not_keep_the_owner_from_asking(ports, mailer, anna, stranger):
+    browser = sessions.remember_browser(anna, None)
+    for number in range(recovery.REQUESTS_FROM_NETWORK.free):
+        recovery.ask_for_link(ports, stranger, f"nobody{number}@example.org")
+    for another_browser in (None, "made up"):
+        with pytest.raises(TooManyAttempts):
+            recovery.ask_for_link(ports, stranger, anna.login, another_browser)
+    recovery.ask_for_link(ports, stranger, anna.login, browser)
+    while outbox.deliver_due(ports):
+        pass
+    assert [recipient for recipient, _ in mailer.sent] == [anna.contact_email]
+
+
+def test_a_known_browser_asks_for_its_own_account_only_and_not_without_end(ports, anna, boris, stranger):
+    browser = sessions.remember_browser(anna, None)
+    for _ in range(recovery.REQUESTS_FROM_NETWORK.free):
+        recovery.ask_for_link(ports, stranger, boris.login, browser)
+    with pytest.raises(TooManyAttempts):
+        recovery.ask_for_link(ports, stranger, boris.login, browser)
+    for _ in range(recovery.REQUESTS_FROM_KNOWN_BROWSER.free):
+        recovery.ask_for_link(ports, stranger, anna.login, browser)
+    with pytest.raises(TooManyAttempts):
+        recovery.ask_for_link(ports, stranger, anna.login, browser)
+
+
 def test_asking_changes_nothing_for_the_owner(ports, settings, anna, stranger):
     recovery.ask_for_link(ports, stranger, anna.login)
     outbox.deliver_due(ports)

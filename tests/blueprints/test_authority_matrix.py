@@ -187,6 +187,7 @@ MATRIX = {
     "user_imports.show_import GET": MANAGED,
     "webmail.end DELETE": REFUSED,
     "webmail.make POST": REFUSED,
+    "webmail.note_fallback POST": REFUSED,
     "webmail.state_of POST": REFUSED,
     "user_imports.show_progress GET": MANAGED_ALONE,
 }

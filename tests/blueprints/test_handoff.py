@@ -11,11 +11,11 @@ import pytest
 
 from postern.actions import sessions, webmail_credentials
 from postern.actions.webmail_credentials import Wanted
-from postern.models import Account, AuditEvent, UsedToken, Webmail, WebSession
+from postern.models import Account, Attempts, AuditEvent, UsedToken, Webmail, WebSession
 from tests.blueprints.conftest import NEW, change_form
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
-from tests.signing import ORIGIN, SigningWebmail
+from tests.signing import ORIGIN, SigningWebmail, signed
 
 HELPERS = Path(__file__).parents[2] / "integrations" / "webmail"
 IN_FRAME, IN_TAB = "iframe", "document"
@@ -149,11 +149,24 @@ def test_a_refusal_tells_nothing(client, webmail, anna):
     assert known.links["Sign in here with your password"] == "/sign-in"
 
 
-def test_a_flood_of_tokens_is_held_off(client, webmail, anna):
-    answers = [post(client, "x.y.z").status for _ in range(25)]
+def test_a_flood_of_made_up_tokens_stops_nobody_in_the_same_network(client, new_client, webmail, anna, caplog):
+    before = AuditEvent.select().count()
+    assert {post(client, "x.y.z").status for _ in range(150)} == {403}
+    assert (AuditEvent.select().count(), Attempts.select().count(), caplog.records) == (before, 0, [])
+    assert post(new_client(), webmail.handoff(anna.login)).title == "Devices"
+
+
+def test_a_flood_of_forged_tokens_is_held_off_and_stops_nobody_either(client, new_client, webmail, anna):
+    forged = webmail.handoff(anna.login).rpartition(".")[0] + "." + "A" * 86
+    answers = [post(client, forged).status for _ in range(25)]
     assert answers[0] == 403
     assert 429 in answers
-    assert AuditEvent.select().where(AuditEvent.action == "handoff:session:refused").count() == 0
+    assert post(new_client(), webmail.handoff(anna.login)).title == "Devices"
+
+
+@pytest.mark.parametrize("number", ["\ud800", "\0", "x" * 3000, 7, None, ["x"]], ids=repr)
+def test_a_number_that_no_key_has_is_no_error(client, webmail, anna, number):
+    assert is_refused(post(client, signed(webmail.header | {"kid": number}, {}, webmail.sign)))
 
 
 # --- where somebody has to be asked ---

@@ -6,7 +6,7 @@ import pytest
 
 from postern.actions import device_passwords, devices, invitations, outbox
 from postern.actions.devices import Wanted
-from postern.models import Account, Device, DeviceInvitation, Mailbox, OutboxItem, WebSession
+from postern.models import Account, Attempts, Device, DeviceInvitation, Mailbox, OutboxItem, WebSession
 from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
@@ -167,6 +167,12 @@ def test_a_wrong_code_stands_beside_its_field(guest, invited, anna):
     assert page.status == 422
     assert page.error_of("Code")
     assert anna.devices.count() == 0
+
+
+def test_junk_from_the_same_network_keeps_nobody_from_an_invitation(guest, invited):
+    assert {guest.open(f"/set-up/{number}").status for number in range(110)} == {410}
+    assert Attempts.select().count() == 0
+    assert guest.open(address_of(invited)).status == 200
 
 
 def test_a_hundred_wrong_codes_end_it(guest, invited, anna):

@@ -38,6 +38,16 @@ def test_a_link_sets_a_password_once(client, settings, anna, purpose):
     assert client.sign_in(anna.login, NEW).title == "Password"
 
 
+def test_junk_from_the_same_network_keeps_nobody_from_a_link(client, settings, anna):
+    """Any page that a visitor has open can send it, as the address of a picture."""
+    path = path_of(settings, anna, links.RESET)
+    before = everything()
+    for purpose in links.PATHS.values():
+        assert {client.open(f"/links/{purpose}/{number}").status for number in range(110)} == {410}
+    assert everything() == before
+    assert client.open(path).status == 200
+
+
 @pytest.mark.parametrize(
     ("new", "confirm", "label"),
     [

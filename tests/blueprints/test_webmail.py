@@ -5,11 +5,14 @@ import json
 import pytest
 from flask import Flask
 
+from postern import doctor
 from postern.models import AuditEvent, Webmail, WebmailCredential, WebSession
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
 
-CREDENTIALS, STATE = "/webmail/credentials", "/webmail/credentials/state"
+CREDENTIALS, STATE, FALLBACKS = "/webmail/credentials", "/webmail/credentials/state", "/webmail/fallbacks"
+# What each of them answers who asks nothing.
+PURPOSES = {("POST", CREDENTIALS): 400, ("DELETE", CREDENTIALS): 204, ("POST", STATE): 200, ("POST", FALLBACKS): 400}
 
 
 class Server:
@@ -20,7 +23,7 @@ class Server:
 
     def ask(self, method: str, path: str, asked: object, bearer: str | None = None):
         body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
-        headers = {"Authorization": f"Bearer {bearer or self.webmail.bearer(body)}"}
+        headers = {"Authorization": f"Bearer {bearer or self.webmail.bearer(body, method, path)}"}
         return self._client.open(path, method=method, data=body, content_type="application/json", headers=headers)
 
     def sign_in(self, login: str, password: str = PASSWORD, address: str = "192.0.2.9", **named: str):
@@ -121,3 +124,108 @@ def test_missing_answers_are_wrong_ones(server):
     assert server.ask("POST", STATE, {}).json == {"alive": False}
     assert server.ask("DELETE", CREDENTIALS, {}).status_code == 204
     assert server.ask("POST", CREDENTIALS, {}).status_code == 400
+
+
+# --- what it is for ---
+
+
+@pytest.mark.parametrize("asked", PURPOSES, ids=" ".join)
+@pytest.mark.parametrize("signed_for", PURPOSES, ids=" ".join)
+def test_a_request_counts_for_the_method_and_address_that_it_was_signed_for(server, asked, signed_for):
+    answer = server.ask(*asked, {}, server.webmail.bearer(b"{}", *signed_for))
+    assert answer.status_code == (PURPOSES[asked] if asked == signed_for else 403)
+    noted = [details["reason"] for *_, details in trail("webmail:request:refused")]
+    assert noted == ([] if asked == signed_for else ["purpose"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"htm": "post"},
+        {"htm": None},
+        {"htu": None},
+        {"htu": STATE},
+        {"htu": ["http://127.0.0.1:8123" + STATE]},
+        {"htu": "https://elsewhere.example.org" + STATE},
+    ],
+    ids=repr,
+)
+def test_a_purpose_is_named_whole_or_not_at_all(server, changes):
+    assert refused(server.ask("POST", STATE, {}, server.webmail.bearer(b"{}", "POST", STATE, **changes)))
+
+
+def test_older_plugins_go_on_and_the_doctor_says_so(server, ports, clock):
+    def is_told_of() -> bool:
+        found = [finding.sentence for finding in doctor.examine(ports) if finding.subject == server.webmail.origin]
+        return any("update its plugin" in sentence for sentence in found)
+
+    server.ask("POST", STATE, {})
+    assert not is_told_of()
+    for asked, status in PURPOSES.items():
+        answer = server.ask(*asked, {}, server.webmail.bearer(b"{}"))
+        assert answer.status_code == (403 if asked == ("POST", FALLBACKS) else status)
+    assert is_told_of()
+    clock.pass_by(24 * 3600)
+    assert not is_told_of()
+    server.ask("POST", STATE, {}, server.webmail.bearer(b"{}"))
+    assert is_told_of()
+
+
+def test_junk_from_the_webmails_own_network_stops_none_of_its_requests(server, anna):
+    forged = server.webmail.bearer(b"{}").rpartition(".")[0] + "." + "A" * 86
+    answers = [server.ask("POST", STATE, {}, bearer).status_code for bearer in ("x.y.z", forged) for _ in range(120)]
+    assert answers[:120] == [403] * 120
+    assert 429 in answers
+    assert server.sign_in(anna.login).status_code == 201
+
+
+# --- what it tells of afterwards ---
+
+
+def told(server, number: int = 1, **named: str) -> int:
+    facts = {"id": f"{number:032x}", "address": "198.51.100.9", "user_agent": "Firefox", "at": "1000000000"}
+    return server.ask(
+        "POST", FALLBACKS, facts | {"login": "anna@example.org", "outcome": "refused"} | named
+    ).status_code
+
+
+def trail(action: str = "webmail:session:unasked") -> list[tuple]:
+    """What was written down of actions that begin like this."""
+    events = AuditEvent.select().where(AuditEvent.action.startswith(action)).order_by(AuditEvent.id)
+    return [(event.action, event.actor_login, event.account_login, event.address, event.details) for event in events]
+
+
+def test_sign_ins_while_no_connection_could_be_made_are_written_down_afterwards(server, anna):
+    assert [told(server), told(server, 2, login="Anna@example.org ", outcome="entered")] == [204, 204]
+    details = {"webmail": server.webmail.origin, "happened_at": "2001-09-09 01:46:40 UTC"}
+    assert trail() == [
+        ("webmail:session:unasked-refused", "", anna.login, "198.51.100.9", details),
+        ("webmail:session:unasked", anna.login, anna.login, "198.51.100.9", details),
+    ]
+
+
+def test_what_is_told_twice_is_written_down_once(server, anna):
+    assert [told(server) for _ in range(3)] == [204] * 3
+    assert len(trail()) == 1
+
+
+def test_whatever_a_guesser_typed_it_is_written_down(server, anna, manager):
+    typed = [
+        {"login": "Secret-Garden-1"},
+        {"login": manager.login},
+        {"login": "\0"},
+        {"login": "x" * 20000},
+        {"address": "nowhere"},
+        {"address": "9" * 200},
+        {"user_agent": "\0" * 20000},
+        {"at": "9" * 200},
+        {"at": "-1"},
+        {"at": "²"},
+        {"at": "99999999999"},
+        {"outcome": "x"},
+    ]
+    assert {told(server, number, **facts) for number, facts in enumerate(typed)} == {204}
+    assert {account for _, _, account, _, _ in trail()} == {"", anna.login}
+    assert len(trail()) == len(typed)
+    assert "Secret-Garden-1" not in str([*AuditEvent.select().dicts()])
+    assert told(server, id="1") == 400

@@ -85,6 +85,15 @@ class ServedPanel:
                     _kill(process)
             self._master = None
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, connections are made as ever and nothing answers: it is very slow."""
+        os.killpg(self._master.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self._master.pid, signal.SIGCONT)
+
     def is_well(self) -> bool:
         try:
             return requests.get(f"{self.url}/healthz", timeout=REQUEST_SECONDS).ok

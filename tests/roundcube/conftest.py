@@ -15,10 +15,8 @@ from tests.roundcube.visitor import PATIENCE_SECONDS, Chromium, Visitor
 from tests.roundcube.webmail_client import WebmailClient
 from tests.roundcube.whole_host import Site, WholeHost
 
-SAME_SITE = Site("webmail.example.test", "account.example.test")
-CROSS_SITE = Site(
-    "webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256, falls_back=False
-)
+SAME_SITE = Site("webmail.example.test", "account.example.test", falls_back=True)
+CROSS_SITE = Site("webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256)
 STRANGER = "stranger.test"
 WHOLE_CHROMIUM = "/usr/bin/chromium"
 BLOCK_THIRD_PARTY_COOKIES = "--test-third-party-cookie-phaseout"
@@ -61,7 +59,7 @@ def person(people: People) -> str:
 @pytest.fixture
 def new_client(host: WholeHost) -> Callable[..., WebmailClient]:
     """`new_client()` is another browser, as far as a program needs one."""
-    return lambda site=SAME_SITE: WebmailClient(host, site)
+    return lambda site=SAME_SITE, **named: WebmailClient(host, site, **named)
 
 
 @pytest.fixture(scope="package")

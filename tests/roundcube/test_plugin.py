@@ -1,13 +1,20 @@
 """What the plugin does on Roundcube's server: trade the password at login, keep the credential only, end it."""
 
 import base64
+import contextlib
 import re
+import socketserver
+import sqlite3
 import subprocess
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from postern.actions.tokens import digest
 from tests.faults.served_panel import PASSWORD
-from tests.mailhost.servers import imap_accepts
+from tests.mailhost.servers import HOST, imap_accepts
 from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
 from tests.roundcube.journeys import ELSEWHERE
 from tests.roundcube.web_servers import PLUGIN
@@ -28,7 +35,7 @@ def client(new_client, person) -> WebmailClient:
 
 @pytest.fixture
 def stop_panel(host):
-    """`stop_panel(site)` until the test ends."""
+    """`stop_panel(site)` until the test starts it again, or ends."""
     stopped = []
 
     def stop(site: Site) -> None:
@@ -37,7 +44,8 @@ def stop_panel(host):
 
     yield stop
     for site in stopped:
-        host.panels[site].start()
+        if not host.panels[site].is_well():
+            host.panels[site].start()
 
 
 def kept_by(host, client: WebmailClient) -> tuple[str, str]:
@@ -66,6 +74,15 @@ def test_logging_out_ends_the_credential(host, client, person):
     client.log_out()
     assert not client.opens_mail()
     assert not opens_imap(host, person, kept)
+
+
+def test_each_request_says_what_it_is_for(host, client):
+    client.log_out()
+    with contextlib.closing(sqlite3.connect(host.panels[SAME_SITE].database)) as database:
+        numbers = [number for (number,) in database.execute("SELECT key_id FROM webmail")]
+        used = {key for (key,) in database.execute("SELECT key FROM used_token")}
+    assert used
+    assert not used & {digest(f"{number}:unbound") for number in numbers}
 
 
 def test_the_credential_sends_mail_and_opens_filters(host, client, person):
@@ -97,20 +114,187 @@ def test_many_guesses_are_told_to_wait(new_client, person):
     assert any("Too many attempts" in each for each in said)
 
 
-def test_without_postern_the_password_itself_opens_the_webmail(host, new_client, person, stop_panel):
+# --- while Postern cannot be reached ---
+
+NO_LOGIN = "the account service does not answer"
+WRONG = "Wrong-Secret-0"
+ODD_BYTE = "x\xff"
+ANSWERS = {
+    "refuses": b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
+    "does not understand": b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    "finds it too large": b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n",
+    "has trouble": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+    "is behind a proxy that does not reach it": b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+    "has no database": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    "makes a credential of nothing": b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
+    "leads elsewhere": b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+    "speaks something else": b"220 mail.example.org ESMTP\r\n",
+    "says nothing": b"",
+}
+
+
+@contextlib.contextmanager
+def answering(port: int, answer: bytes) -> Iterator[None]:
+    """Something in the panel's place that says this to everybody."""
+
+    class Says(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(answer)
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+
+    with Server((HOST, port), Says) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def told(host, person: str) -> list[tuple[str, str]]:
+    """What the panel's trail says of sign-ins that it was not asked about: action and address."""
+    asked = "SELECT action, address FROM audit_event WHERE action LIKE 'webmail:session:unasked%' AND account_login = ?"
+    with contextlib.closing(sqlite3.connect(host.panels[SAME_SITE].database)) as database:
+        return database.execute(asked + " ORDER BY id", (person,)).fetchall()
+
+
+def untold(host) -> list[str]:
+    """What the webmail keeps until the panel answers."""
+    return [data for (data,) in host.roundcube.query("SELECT data FROM cache_shared WHERE cache_key LIKE 'postern.%'")]
+
+
+@pytest.fixture
+def tells_all(host, new_client, people):
+    """Afterwards: the webmail tells the panel, when anybody logs in, whatever it kept."""
+
+    def tell() -> None:
+        while untold(host):
+            new_client().logged_in(people.person(), PASSWORD)
+
+    return tell
+
+
+def test_an_odd_byte_in_the_browsers_name_changes_nothing(host, new_client, person):
+    guesser = new_client(user_agent=ODD_BYTE)
+    said = [messages(guesser.log_in(person, f"Wrong-Secret-{number}")) for number in range(12)]
+    assert any("Too many attempts" in each for each in said)
+    assert f"user=<{person}>" not in host.dovecot.log
+    owner = new_client(user_agent=ODD_BYTE, source="127.0.97.1").logged_in(person, PASSWORD)
+    assert kept_by(host, owner)[1] != PASSWORD
+
+
+def test_an_odd_byte_in_what_is_typed_changes_nothing(host, new_client, person):
+    """Roundcube leaves out what is no UTF-8."""
+    for login, password in ((person + "\udcff", PASSWORD), (person, PASSWORD + "\udcff")):
+        client = new_client()
+        page = client.log_in(*(each.encode("utf-8", "surrogateescape") for each in (login, password)))
+        assert not shows_mail(page) or kept_by(host, client)[1] != PASSWORD
+    for login, password in ((person, "\0"), ("\0", WRONG), (person, WRONG + "\udcff"), (person, "x" * 300_000)):
+        page = new_client().log_in(*(each.encode("utf-8", "surrogateescape") for each in (login, password)))
+        assert not shows_mail(page)
+    assert "auth failed" not in "".join(line for line in host.dovecot.log.splitlines() if person in line)
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_whatever_answers_the_password_itself_opens_nothing(host, new_client, person, stop_panel, answer):
+    stop_panel(SAME_SITE)
+    with answering(host.panels[SAME_SITE].port, answer):
+        page = new_client().log_in(person, PASSWORD)
+    assert not shows_mail(page)
+    assert NO_LOGIN in messages(page)
+    assert f"user=<{person}>" not in host.dovecot.log
+
+
+def test_a_panel_that_is_slow_is_no_reason_either(host, new_client, person):
+    with host.panels[SAME_SITE].frozen():
+        page = new_client().log_in(person, PASSWORD)
+    assert not shows_mail(page)
+    assert NO_LOGIN in messages(page)
+    assert f"user=<{person}>" not in host.dovecot.log
+
+
+def test_a_webmail_lets_nobody_in_without_postern(new_client, person, stop_panel):
+    """It is so unless the configuration says otherwise."""
+    stop_panel(CROSS_SITE)
+    page = new_client(CROSS_SITE).log_in(person, PASSWORD)
+    assert not shows_mail(page)
+    assert NO_LOGIN in messages(page)
+
+
+def test_where_no_connection_can_be_made_the_password_itself_may_open_the_webmail(
+    host, new_client, person, stop_panel, tells_all
+):
     stop_panel(SAME_SITE)
     client = new_client().logged_in(person, PASSWORD)
     assert kept_by(host, client)[1] == PASSWORD
     assert client.list_mail().ok
     client.log_out()
     assert not client.opens_mail()
+    assert told(host, person) == []
+    host.panels[SAME_SITE].start()
+    tells_all()
+    assert told(host, person) == [("webmail:session:unasked", HOST)]
 
 
-def test_a_webmail_may_rather_let_nobody_in_without_postern(new_client, person, stop_panel):
-    stop_panel(CROSS_SITE)
-    answer = new_client(CROSS_SITE).log_in(person, PASSWORD)
-    assert not shows_mail(answer)
-    assert "the account service does not answer" in messages(answer)
+def test_meanwhile_there_are_few_tries_and_each_is_told_afterwards(
+    host, new_client, person, people, stop_panel, tells_all
+):
+    stop_panel(SAME_SITE)
+    guesses = [f"Guessed-Secret-{number}" for number in range(8)]
+    spellings = [person, person.upper(), person.title(), person]
+    pages = [
+        # No cookie is kept from one to the next; addresses of one network are one.
+        new_client(source=f"127.0.97.{number}").log_in(spellings[number % 4], guess)
+        for number, guess in enumerate(guesses, 1)
+    ]
+    said = [messages(page) for page in pages]
+    assert [NO_LOGIN in each for each in said] == [False] * 5 + [True] * 3
+    assert NO_LOGIN in messages(new_client(source="127.0.97.200").log_in(person, PASSWORD))
+    kept = untold(host)
+    assert len(kept) == 6
+    assert not any(guess in each for guess in guesses for each in kept)
+    # The owner is elsewhere, and others are not kept out by it.
+    new_client(source="127.0.98.1").logged_in(person, PASSWORD)
+    new_client(source="127.0.97.1").logged_in(people.person(), PASSWORD)
+    host.panels[SAME_SITE].start()
+    tells_all()
+    refused = [("webmail:session:unasked-refused", f"127.0.97.{number}") for number in range(1, 7)]
+    assert sorted(told(host, person)) == sorted([*refused, ("webmail:session:unasked", "127.0.98.1")])
+    assert not any(guess.encode() in host.panels[SAME_SITE].database.read_bytes() for guess in guesses)
+
+
+def test_tries_of_the_same_moment_are_all_counted(host, new_client, person, stop_panel, tells_all):
+    stop_panel(SAME_SITE)
+    clients = [new_client(source="127.0.97.1") for _ in range(16)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        pages = list(pool.map(lambda client: client.log_in(person, WRONG), clients))
+    assert sum(NO_LOGIN not in messages(page) for page in pages) <= 5
+    host.panels[SAME_SITE].start()
+    tells_all()
+
+
+def test_one_network_tries_few_passwords_of_many_people(host, new_client, people, stop_panel, tells_all):
+    stop_panel(SAME_SITE)
+    pages = [new_client(source="127.0.97.1").log_in(people.person(), WRONG) for _ in range(22)]
+    assert [NO_LOGIN in messages(page) for page in pages] == [False] * 20 + [True] * 2
+    host.panels[SAME_SITE].start()
+    tells_all()
+
+
+def test_what_happened_meanwhile_is_not_lost_by_trouble_or_odd_bytes(host, new_client, person, stop_panel, tells_all):
+    stop_panel(SAME_SITE)
+    new_client(user_agent=ODD_BYTE).log_in(person, WRONG)
+    new_client(user_agent=ODD_BYTE).log_in(person.encode() + b"\xff", WRONG)
+    with answering(host.panels[SAME_SITE].port, b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"):
+        new_client().log_in(person, WRONG)
+    assert len(untold(host)) == 2
+    host.panels[SAME_SITE].start()
+    tells_all()
+    assert told(host, person) == [("webmail:session:unasked-refused", HOST)] * 2
 
 
 def test_a_session_with_the_password_itself_ends_with_that_password(host, new_client, person, stop_panel):

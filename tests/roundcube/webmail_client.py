@@ -13,15 +13,17 @@ REQUEST_SECONDS = 30
 
 
 class WebmailClient:
-    """One browser's worth of cookies in one webmail."""
+    """One browser's worth of cookies in one webmail. `source` is the address that it comes from, on this machine."""
 
-    def __init__(self, host: WholeHost, site: Site):
+    def __init__(self, host: WholeHost, site: Site, source: str = HOST, user_agent: str = "Firefox"):
         self._base = f"https://{HOST}:{host.port}/"
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = str(host.nginx.certificate)
         self._session.mount("https://", HTTPAdapter())
         self._session.get_adapter("https://").poolmanager.connection_pool_kw["assert_hostname"] = site.webmail
+        self._session.get_adapter("https://").poolmanager.connection_pool_kw["source_address"] = (source, 0)
+        self._session.headers["User-Agent"] = user_agent
         self._session.headers["Host"] = f"{site.webmail}:{host.port}"
 
     def log_in(self, login: str, password: str) -> requests.Response:

@@ -32,13 +32,13 @@ virtual_alias_maps = regexp:{{{{!/@({"|".join(domain.replace(".", "[.]") for dom
 @dataclass(frozen=True)
 class Site:
     """A webmail and the panel in it, by their names; the kind of key by which the panel knows the webmail; and whether
-    the webmail goes on with the password itself where the panel does not answer at login."""
+    the webmail goes on with the password itself where no connection to the panel can be made at login."""
 
     webmail: str
     panel: str
     is_cross_site: bool = False
     algorithm: str = Webmail.EDDSA
-    falls_back: bool = True
+    falls_back: bool = False
 
 
 class WholeHost:
@@ -137,7 +137,8 @@ class WholeHost:
         printed = self.flask(*added, site=site)
         lines = [line.strip() for line in printed.splitlines() if line.strip().startswith("$config[")]
         lines.append(f"$config['postern_server_url'] = 'http://{HOST}:{self.panels[site].port}';")
-        lines.append(f"$config['postern_fallback'] = {str(site.falls_back).lower()};")
+        if site.falls_back:
+            lines.append("$config['postern_fallback'] = true;")
         return f"if (strtok($_SERVER['HTTP_HOST'], ':') === '{site.webmail}') {{\n" + "\n".join(lines) + "\n}\n"
 
     def _in_panels_place(self, command: list[str], site: Site | None, typed: str = "") -> str:

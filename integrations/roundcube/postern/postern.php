@@ -1,5 +1,7 @@
 <?php
 
+require_once __DIR__ . '/fallbacks.php';
+
 /**
  * Postern inside Roundcube.
  *
@@ -18,15 +20,20 @@ class postern extends rcube_plugin
     private const ENDED = ['AUTHENTICATIONFAILED', 'AUTHORIZATIONFAILED', 'CONTACTADMIN', 'EXPIRED'];
     private const HAND_OFF_SECONDS = 60;
     private const SERVER_SECONDS = 4;
+    // Text that is no UTF-8 comes from browsers; it is no reason to say nothing.
+    private const JSON = JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE;
 
     private $rc;
+    private $fallbacks;
 
     public function init()
     {
         $this->rc = rcmail::get_instance();
+        $this->fallbacks = new postern_fallbacks($this->rc->get_dbh());
         $this->load_config();
         $this->add_hook('startup', [$this, 'explain']);
         $this->add_hook('authenticate', [$this, 'trade_password']);
+        $this->add_hook('login_after', [$this, 'note_entry']);
         $this->add_hook('login_after', [$this, 'tidy_address']);
         $this->add_hook('storage_connect', [$this, 'tell_address']);
         $this->add_hook('ready', [$this, 'stop_where_ended']);
@@ -46,14 +53,20 @@ class postern extends rcube_plugin
         if (!$login['valid'] || $login['abort'] || !strlen($login['user']) || !strlen($login['pass'])) {
             return $login;
         }
+        $user = $this->completed($login['user'], $login['host']);
+        $address = rcube_utils::remote_addr();
+        $user_agent = $_SERVER['HTTP_USER_AGENT'] ?? '';
         [$status, $answer] = $this->ask('POST', '/webmail/credentials', [
-            'login' => $this->completed($login['user'], $login['host']),
+            'login' => $user,
             'password' => $login['pass'],
             'sid' => $this->session_name(),
-            'address' => rcube_utils::remote_addr(),
-            'user_agent' => $_SERVER['HTTP_USER_AGENT'] ?? '',
+            'address' => $address,
+            'user_agent' => $user_agent,
         ]);
-        if ($status === 201) {
+        if (in_array($status, [201, 401, 429])) {
+            $this->tell_fallbacks();
+        }
+        if ($status === 201 && isset($answer['user'], $answer['password'], $answer['pages'])) {
             $_SESSION['postern_traded'] = true;
             $_SESSION['postern_pages'] = $answer['pages'];
             return ['user' => $answer['user'], 'pass' => $answer['password']] + $login;
@@ -65,10 +78,46 @@ class postern extends rcube_plugin
             $minutes = max(1, (int) ceil(($answer['wait'] ?? 60) / 60));
             return ['abort' => true, 'error' => $this->says('wait', ['minutes' => $minutes])] + $login;
         }
-        if (!$this->rc->config->get('postern_fallback', true)) {
-            return ['abort' => true, 'error' => $this->says('nologin')] + $login;
+        if ($this->may_fall_back($status) && $this->fallbacks->admit($user, $address, $user_agent)) {
+            return $login;
         }
-        return $login;
+        return ['abort' => true, 'error' => $this->says('nologin')] + $login;
+    }
+
+    /**
+     * Whether the mail server alone may judge the password, which slows down no guesses: only where that is wanted, and
+     * no connection to Postern can be made at all. Wrong and slow answers can be brought about by whoever guesses.
+     */
+    private function may_fall_back($status)
+    {
+        if ($status !== 0 || !$this->rc->config->get('postern_fallback', false)) {
+            return false;
+        }
+        $place = parse_url($this->server_url());
+        if (empty($place['host'])) {
+            return false;
+        }
+        $port = $place['port'] ?? (($place['scheme'] ?? '') === 'https' ? 443 : 80);
+        $connection = @stream_socket_client("tcp://$place[host]:$port", $code, $trouble, self::SERVER_SECONDS);
+        return $connection === false;
+    }
+
+    /** Whoever fell back and was let in by the mail server. */
+    public function note_entry($query)
+    {
+        $this->fallbacks->entered();
+        return $query;
+    }
+
+    /** Postern answers: what it could not be asked about comes into its trail. What it does not take now stays. */
+    private function tell_fallbacks()
+    {
+        foreach ($this->fallbacks->untold() as $key => $facts) {
+            if ($this->ask('POST', '/webmail/fallbacks', $facts)[0] !== 204) {
+                return;
+            }
+            $this->fallbacks->forget($key);
+        }
     }
 
     /** A name without a domain gets the one that Roundcube would give it, which it does only after this hook. */
@@ -279,7 +328,8 @@ class postern extends rcube_plugin
     private function theme()
     {
         $chosen = $_COOKIE['colorMode'] ?? '';
-        return $this->rc->config->get('dark_mode_support') === false ? 'light' : ($chosen ?: 'auto');
+        $known = in_array($chosen, ['light', 'dark'], true) ? $chosen : 'auto';
+        return $this->rc->config->get('dark_mode_support') === false ? 'light' : $known;
     }
 
     /** The same for the whole session, whatever happens to PHP's session id, which nobody else learns. */
@@ -306,7 +356,8 @@ class postern extends rcube_plugin
             'jti' => self::base64url(random_bytes(16)),
         ];
         $head = ['alg' => $algorithm, 'typ' => $type, 'kid' => $config->get('postern_key_id')];
-        $text = self::base64url(json_encode($head)) . '.' . self::base64url(json_encode($claims, JSON_THROW_ON_ERROR));
+        $parts = [json_encode($head, self::JSON), json_encode($claims, self::JSON)];
+        $text = implode('.', array_map([self::class, 'base64url'], $parts));
         $key = base64_decode($config->get('postern_key'));
         $signature = $algorithm === 'EdDSA'
             ? sodium_crypto_sign_detached($text, $key)
@@ -322,15 +373,20 @@ class postern extends rcube_plugin
     /** Ask Postern, from server to server: the status (0 where there was no answer) and what it said. */
     private function ask($method, $path, $content)
     {
-        $url = $this->rc->config->get('postern_server_url') ?: $this->rc->config->get('postern_url');
         try {
-            $body = json_encode($content, JSON_THROW_ON_ERROR);
-            $token = $this->signed('postern-webmail+jwt', ['body' => self::base64url(hash('sha256', $body, true))]);
-            $answer = $this->rc->get_http_client()->request($method, $url . $path, [
+            $body = json_encode($content, self::JSON);
+            $token = $this->signed('postern-webmail+jwt', [
+                'htm' => $method,
+                'htu' => $this->rc->config->get('postern_url') . $path,
+                'body' => self::base64url(hash('sha256', $body, true)),
+            ]);
+            $answer = $this->rc->get_http_client()->request($method, $this->server_url() . $path, [
                 'body' => $body,
                 'headers' => ['Authorization' => "Bearer $token", 'Content-Type' => 'application/json'],
                 'http_errors' => false,
                 'allow_redirects' => false,
+                // Nobody between: passwords travel here, and a proxy's answer would not tell whether Postern is there.
+                'proxy' => '',
                 'connect_timeout' => self::SERVER_SECONDS,
                 'timeout' => self::SERVER_SECONDS,
             ]);
@@ -342,6 +398,11 @@ class postern extends rcube_plugin
             rcube::write_log('errors', "Postern: $method $path: " . ($status ?: $text));
         }
         return [$status, json_decode($text, true) ?: []];
+    }
+
+    private function server_url()
+    {
+        return $this->rc->config->get('postern_server_url') ?: $this->rc->config->get('postern_url');
     }
 
     private function says($sentence, $places = [])

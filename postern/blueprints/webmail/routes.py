@@ -2,11 +2,12 @@
 
 from flask import Blueprint, jsonify, request
 
-from postern.actions import webmail_credentials, webmail_tokens
+from postern.actions import webmail_credentials, webmail_fallbacks, webmail_tokens
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.webmail_credentials import Wanted
-from postern.actions.webmail_tokens import NotAccepted
+from postern.actions.webmail_fallbacks import Told
+from postern.actions.webmail_tokens import NotAccepted, Purpose
 from postern.blueprints.web import guards
 from postern.blueprints.web.templates import navigation
 from postern.models import Account, Webmail
@@ -24,7 +25,7 @@ blueprint = Blueprint("webmail", __name__, url_prefix="/webmail")
 @blueprint.record_once
 def _admit_servers(state) -> None:
     """No browser sends these: the signature is what a form's token is elsewhere."""
-    for view in (make, end, state_of):
+    for view in (make, end, state_of, note_fallback):
         state.app.extensions["csrf"].exempt(view)
 
 
@@ -54,14 +55,25 @@ def state_of():
     return jsonify(alive=webmail_credentials.is_alive(webmail, asked.get("password", "")))
 
 
+@blueprint.post("/fallbacks")
+@guards.signed_by_webmail
+def note_fallback():
+    """No webmail told of these before tokens said what they are for."""
+    webmail, asked = _signed_request(may_be_unnamed=False)
+    facts = (asked.get(name, "") for name in ("id", "login", "address", "user_agent", "at"))
+    webmail_fallbacks.note(webmail, Told(*facts, entered=asked.get("outcome") == "entered"))
+    return "", 204
+
+
 def _pages(account: Account) -> list[str]:
     """What the account can open here, for the webmail's own menu."""
     return [PAGES[section.endpoint] for section in navigation(account) if section.endpoint in PAGES]
 
 
-def _signed_request() -> tuple[Webmail, dict]:
+def _signed_request(may_be_unnamed: bool = True) -> tuple[Webmail, dict[str, str]]:
     bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return webmail_tokens.read_request(guards.ports(), guards.actor(), bearer, request.get_data())
+    purpose = Purpose(request.method, request.path, may_be_unnamed)
+    return webmail_tokens.read_request(guards.ports(), guards.actor(), bearer, purpose, request.get_data())
 
 
 @blueprint.errorhandler(NotAccepted)
