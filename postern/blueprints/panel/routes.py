@@ -10,6 +10,7 @@ from postern.models import pending_migrations
 panel = Blueprint("panel", __name__)
 
 
+@guards.in_frames
 @guards.public
 def home():
     """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way

@@ -17,6 +17,7 @@ blueprint = Blueprint("sign_in", __name__)
 
 
 @blueprint.get("/sign-in")
+@guards.in_frames
 @guards.public
 def sign_in():
     if current_user.is_authenticated:
