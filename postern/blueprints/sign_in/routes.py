@@ -74,7 +74,7 @@ def send_link():
     if not form.validate():
         return hx.render("sign_in/forgotten.html", 422, form=form)
     recovery.ask_for_link(guards.ports(), guards.actor(), form.login.data)
-    return hx.render("sign_in/link_sent.html", masked=recovery.masked_contact(guards.ports(), form.login.data))
+    return hx.render("sign_in/link_sent.html")
 
 
 @blueprint.get("/confirm-password")
