@@ -3,11 +3,11 @@
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
 from postern.settings import Settings
 
-from . import frame
+from . import frame, hosts
 from .csp import content_security_policy
 
 YEAR = 365 * 24 * 3600
@@ -36,6 +36,6 @@ def init_app(app: Flask, settings: Settings) -> None:
         if not framers:
             headers["X-Frame-Options"] = "DENY"
         # Mail programs ask for their settings under the mail domains' own names, which are not Postern's to bind.
-        if settings.is_https and urlsplit(request.host_url).hostname == own_host:
+        if settings.is_https and hosts.asked() == own_host:
             headers["Strict-Transport-Security"] = f"max-age={YEAR}; includeSubDomains"
         return response
