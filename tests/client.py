@@ -177,6 +177,7 @@ class Page:
 
     def _check_headers(self) -> None:
         policy = self.headers["Content-Security-Policy"]
+        assert ("frame-ancestors 'none'" in policy) == (self.headers.get("X-Frame-Options") == "DENY")
         assert "frame-ancestors " in policy
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy

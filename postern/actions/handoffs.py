@@ -48,8 +48,9 @@ def examine(ports: Ports, actor: Actor, text: object, arrival: Arrival | None = 
 
 
 def enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
-    """Use the hand-off up: a fresh session and its cookie's token, or None where the session that is acting is this
-    very account's and goes on. Raises `NotAccepted` when the hand-off was used before, which is noted."""
+    """Use the hand-off up: a fresh session and its cookie's token, or None where this very webmail handed the same
+    account over before and the session that is acting goes on. Any other session ends: only what a webmail began is
+    shown in its frame. Raises `NotAccepted` when the hand-off was used before, which is noted."""
     with webmail_tokens.refusals_noted(actor, "handoff:session:refused"):
         try:
             return _enter(actor, handoff)
@@ -61,9 +62,8 @@ def enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
 def _enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
     webmail_tokens.use(handoff.token)
     begun_by = {"webmail": handoff.token.webmail, "webmail_session": handoff.webmail_session}
-    if actor.account == handoff.account:
-        if actor.session.webmail_id is not None:
-            actor.session.write(**begun_by)
+    if actor.account == handoff.account and actor.session.webmail_id == handoff.token.webmail.id:
+        actor.session.write(**begun_by)
         return None
     if actor.session is not None:
         sessions.sign_out(actor)

@@ -35,18 +35,26 @@ PATHS = {
 }
 
 
-def create(account: Account, purpose: str, device: Device | None = None) -> str:
-    """A new link's token, within the caller's transaction; with the device that it is about. Links that set a password
-    replace their predecessors."""
+def create(
+    account: Account, purpose: str, device: Device | None = None, replaces: tuple[str, ...] = SETS_PASSWORD
+) -> str:
+    """A new link's token, within the caller's transaction; with the device that it is about. A link that sets a
+    password voids its predecessors of the purposes that it `replaces`; the others are void once the password is set."""
     token = new_token()
-    create_for(account, purpose, digest(token), device)
+    create_for(account, purpose, digest(token), device, replaces)
     return token
 
 
-def create_for(account: Account, purpose: str, token_hash: str, device: Device | None = None) -> None:
+def create_for(
+    account: Account,
+    purpose: str,
+    token_hash: str,
+    device: Device | None = None,
+    replaces: tuple[str, ...] = SETS_PASSWORD,
+) -> None:
     """The same for a token that was made before, of which the SHA-256 is known here."""
     if purpose in SETS_PASSWORD:
-        revoke(account, SETS_PASSWORD)
+        revoke(account, replaces)
     OneTimeLink.create(
         account=account,
         purpose=purpose,

@@ -1,6 +1,5 @@
 """Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
 
-import hmac
 from dataclasses import dataclass
 
 from postern.actions import (
@@ -18,7 +17,6 @@ from postern.actions import (
     throttle,
 )
 from postern.actions.actor import Actor
-from postern.actions.encryption import derived_key
 from postern.actions.ports import Ports
 from postern.actions.sign_in import canonical_login
 from postern.actions.text import N_, Refused
@@ -26,11 +24,6 @@ from postern.actions.throttle import Limit
 from postern.actions.tokens import digest
 from postern.models import Account, OneTimeLink, OutboxItem, now, transactional
 
-# What made-up addresses begin and end with, the commoner the more often.
-FIRST_LETTERS, ENDINGS = (
-    "aaabbccddeeffgghijjkllmmmnooppqrrssstttuvwxyz",
-    ("com", "com", "com", "org", "net", "it", "ru"),
-)
 REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
 # Strangers in the same network do not keep somebody from asking in a browser in which the account signed in before.
 REQUESTS_FROM_KNOWN_BROWSER = Limit("forgotten password from known browser", free=5, ceiling=10, window=3600)
@@ -48,23 +41,6 @@ def ask_for_link(ports: Ports, actor: Actor, login: str, browser: str | None = N
     outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
 
 
-def masked_contact(ports: Ports, login: str) -> str:
-    """Where such a link goes, `a•••@e•••.org`: the account's contact address. For every login that has none it is made
-    up, always the same for the same login, so that nobody learns which of them exist."""
-    login = canonical_login(login)
-    account = Account.by_login(login)
-    key = derived_key(ports.settings.secret_key, "masked addresses")
-    made_up = hmac.new(key, login.encode("utf-8", "surrogatepass"), "sha256").digest()
-    if account is None or not account.contact_email:
-        return f"{_letter(made_up[0])}•••@{_letter(made_up[1])}•••.{ENDINGS[made_up[2] % len(ENDINGS)]}"
-    local_part, _, domain = account.contact_email.rpartition("@")
-    return f"{local_part[:1]}•••@{domain[:1]}•••.{domain.rpartition('.')[2]}"
-
-
-def _letter(byte: int) -> str:
-    return FIRST_LETTERS[byte % len(FIRST_LETTERS)]
-
-
 @outbox.handles("forgotten")
 def _write_to_owner(ports: Ports, item: OutboxItem, payload: dict) -> None:
     account = Account.by_login(payload["login"])
@@ -74,9 +50,10 @@ def _write_to_owner(ports: Ports, item: OutboxItem, payload: dict) -> None:
 
 @transactional
 def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
+    """Anybody may have asked: a link that somebody sent on purpose stays good beside this one, until one is used."""
     if links.open_link(account, links.RESET):
         return
-    token = links.create(account, links.RESET)
+    token = links.create(account, links.RESET, replaces=())
     facts = {
         "login": account.login,
         "link": links.address(ports.settings, links.RESET, token),

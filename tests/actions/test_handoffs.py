@@ -285,9 +285,25 @@ def test_the_same_account_goes_on_with_its_session(ports, stranger, anna, webmai
     assert WebSession.get().webmail_session == "session-2"
 
 
-def test_a_session_that_began_with_the_password_does_not_become_the_webmails(ports, anna, webmail):
-    assert enter(ports, acting(anna), webmail.handoff(anna.login)) is None
-    assert WebSession.get().webmail is None
+def test_a_session_that_began_with_the_password_ends_and_does_not_become_the_webmails(ports, anna, webmail):
+    own = acting(anna)
+    assert sessions.password_is_recent(own.session)
+    session, token = enter(ports, own, webmail.handoff(anna.login))
+    assert not sessions.exists(own.session)
+    assert [each.token_hash for each in WebSession.select()] == [session.token_hash]
+    assert (session.webmail, session.password_at) == (webmail.row, 0)
+    assert sessions.find(token) == session
+
+
+def test_a_session_that_another_webmail_began_ends_and_does_not_become_this_ones(ports, stranger, anna, webmail):
+    other = SigningWebmail(ports, OTHER)
+    session, first = enter(ports, stranger, other.handoff(anna.login), Arrival(OTHER, "iframe"))
+    sessions.password_given(session)
+    actor = Actor(anna, session, "192.0.2.1", "Firefox")
+    session, token = enter(ports, actor, webmail.handoff(anna.login))
+    assert sessions.find(first) is None
+    assert sessions.find(token).webmail == webmail.row
+    assert not sessions.password_is_recent(session)
 
 
 def test_another_account_takes_its_place_and_the_first_is_signed_out(ports, anna, boris, webmail):

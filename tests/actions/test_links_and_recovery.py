@@ -1,8 +1,10 @@
 """One-time links, and what they are for: getting back in, and keeping somebody else out."""
 
+import re
+
 import pytest
 
-from postern.actions import links, mailboxes, outbox, passwords, recovery, sessions
+from postern.actions import links, mailboxes, outbox, passwords, recovery, sessions, users
 from postern.actions import sign_in as ways_in
 from postern.actions.actor import OPERATOR, Actor
 from postern.actions.ports import Connection
@@ -220,6 +222,36 @@ def test_there_is_no_second_link_within_three_hours(ports, mailer, anna, strange
 
     assert [letters_after(seconds) for seconds in (0, 1, 61, 3600, 7000)] == [1, 1, 1, 1, 1]
     assert letters_after(3600) == 2
+
+
+@pytest.mark.parametrize("purpose", [links.WELCOME, links.HANDED_OUT])
+def test_a_stranger_who_asks_voids_no_link_that_others_sent(ports, settings, people, mailer, stranger, purpose):
+    """Whoever lost the e-mail helps themselves; whoever has it uses it. The first of both links is the last."""
+    new = people.add("new", password=None)
+    sent = links.create(new, purpose)
+    recovery.ask_for_link(ports, stranger, new.login)
+    while outbox.deliver_due(ports):
+        pass
+    ((_, letter),) = mailer.sent
+    asked_for = re.search(r"/links/password/(\S+)", letter.get_body(("plain",)).get_content())[1]
+    link = links.find(sent, links.SETS_PASSWORD)
+    assert link
+    assert links.find(asked_for, links.SETS_PASSWORD)
+    used, other = (sent, asked_for) if purpose == links.WELCOME else (asked_for, sent)
+    recovery.set_password(ports, stranger, links.find(used, links.SETS_PASSWORD), NEW)
+    assert links.find(other, EVERY) is None
+    assert opens(settings, new, NEW)
+
+
+def test_what_a_manager_sends_voids_what_was_asked_for(ports, anna, manager, mailer, stranger):
+    recovery.ask_for_link(ports, stranger, anna.login)
+    while outbox.deliver_due(ports):
+        pass
+    assert links.open_link(anna, links.RESET)
+    before = OneTimeLink.get()
+    users.send_link(ports, acting(manager), anna.mailbox)
+    assert OneTimeLink.get_by_id(before.id).used_at
+    assert links.open_link(anna, links.RESET)
 
 
 def test_asking_for_many_gets_slow(ports, stranger, clock):

@@ -168,24 +168,15 @@ def answers(client: Client, settings: Settings, account: Account):
     yield client.request("POST", "/sign-in", {}, Sec_Fetch_Site="cross-site")
 
 
-@pytest.mark.parametrize(
-    ("origins", "framed_by"),
-    [
-        ("", "'none'"),
-        (
-            "https://mail.example.org, https://webmail.example.net:8443",
-            "https://mail.example.org https://webmail.example.net:8443",
-        ),
-    ],
-)
-def test_every_answer_says_who_may_frame_it(environment, anna, mail_server, mailer, origins, framed_by):
+@pytest.mark.parametrize("origins", ["", "https://mail.example.org, https://webmail.example.net:8443"])
+def test_no_frame_shows_what_was_not_asked_for_a_frame(environment, anna, mail_server, mailer, origins):
     settings = Settings.load(environment | {"POSTERN_WEBMAIL_ORIGINS": origins})
     client = Client(app_of(settings, ports_of(settings, mail_server, mailer)), settings.base_url)
     seen = set()
     for answer in answers(client, settings, anna):
         policy = [part.strip() for part in answer.headers["Content-Security-Policy"].split(";")]
-        assert f"frame-ancestors {framed_by}" in policy
-        assert (answer.headers.get("X-Frame-Options") == "DENY") == (not origins)
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["X-Frame-Options"] == "DENY"
         assert "Server" not in answer.headers
         seen.add(answer.status)
     assert {200, 303, 400, 403, 404, 405, 410, 413} <= seen

@@ -194,14 +194,38 @@ def test_nobody_presses_the_button_from_elsewhere(client, webmail, anna):
     assert WebSession.select().count() == 0
 
 
-def test_in_a_browser_where_another_is_signed_in_it_asks_even_in_the_frame(client, webmail, anna, boris):
-    client.sign_in(boris.login, PASSWORD)
-    question = post(client, webmail.handoff(anna.login))
-    assert question.title == f"{CONTINUE}?"
-    assert boris.login in question.text
-    assert [each.account for each in WebSession.select()] == [boris]
-    assert question.press(CONTINUE, Sec_Fetch_Dest=IN_FRAME).path == "/devices/"
+def test_in_a_browser_where_it_handed_over_another_it_asks_even_in_the_frame(framed, webmail, anna, boris):
+    question = post(framed, webmail.handoff(boris.login))
+    assert question.title == "Continue as boris@example.org?"
+    assert anna.login in question.text
     assert [each.account for each in WebSession.select()] == [anna]
+    assert question.press("Continue as boris@example.org", Sec_Fetch_Dest=IN_FRAME).path == "/devices/"
+    assert [each.account for each in WebSession.select()] == [boris]
+
+
+@pytest.mark.parametrize("name", ["boris", "manager"])
+def test_in_a_browser_where_another_is_signed_in_it_asks_in_a_tab_only(client, webmail, anna, request, name):
+    other = request.getfixturevalue(name)
+    assert client.sign_in(other.login, PASSWORD).status == 200
+    page = post(client, webmail.handoff(anna.login))
+    assert page.title == "This needs a tab of its own"
+    assert other.login not in page.response.text
+    assert page.buttons == []
+    assert [link.get("target") for link in page.tree.iter("a") if link.get("class") != "skip"] == ["_blank"]
+    assert f"frame-ancestors {ORIGIN};" in page.headers["Content-Security-Policy"]
+    question = post(client, webmail.handoff(anna.login), to=IN_TAB)
+    assert other.login in question.text
+    assert [each.account for each in WebSession.select()] == [other]
+    assert question.press(CONTINUE, Sec_Fetch_Dest=IN_TAB).path == "/devices/"
+    assert [each.account for each in WebSession.select()] == [anna]
+
+
+def test_what_is_to_be_told_to_whoever_is_signed_in_is_not_told_in_anothers_frame(client, webmail, anna, boris):
+    client.sign_in(boris.login, PASSWORD)
+    content = client.open("/account/preferences").content_of("Save")
+    assert client.request("POST", "/account/preferences", content, Sec_Fetch_Site="same-origin").status == 303
+    assert post(client, webmail.handoff(anna.login)).flashes == []
+    assert client.open("/account/preferences").flashes == ["Saved."]
 
 
 # --- when there is no session any more, or no cookie ---
@@ -221,13 +245,26 @@ def test_a_browser_that_keeps_no_cookie_is_offered_a_tab(new_client, webmail, an
 
 
 def test_a_session_that_ran_out_asks_the_webmail_and_offers_the_way_in(framed, anna):
+    """In a tab: no frame shows whoever signs in by a password."""
     WebSession.delete().execute()
     page = framed.open("/devices/", Sec_Fetch_Dest=IN_FRAME)
     assert page.title == "Sign in"
     assert page.tree.find(".//*[@data-tell]").get("data-tell") == "signed-out"
     assert html_of(page)["data-webmails"] == f"{ORIGIN} https://other.example.com"
-    filled = page.fill({"E-mail address": anna.login, "Password": PASSWORD})
-    assert filled.press("Sign in", Sec_Fetch_Dest=IN_FRAME).title == "Devices"
+    assert page.buttons == []
+    (link,) = page.tree.findall(".//main//a")
+    assert link.get("target") == "_blank"
+    tab = framed.open(link.get("href"), Sec_Fetch_Dest=IN_TAB)
+    tab.fill({"E-mail address": anna.login, "Password": PASSWORD})
+    assert tab.press("Sign in", Sec_Fetch_Dest=IN_TAB).title == "Devices"
+
+
+def test_after_signing_in_in_a_tab_the_next_hand_off_opens_the_frame(client, webmail, anna):
+    client.sign_in(anna.login, PASSWORD)
+    page = post(client, webmail.handoff(anna.login))
+    assert page.title == "Devices"
+    assert f"frame-ancestors {ORIGIN};" in page.headers["Content-Security-Policy"]
+    assert WebSession.get().webmail == webmail.row
 
 
 def test_outside_a_frame_nothing_is_told(client, anna):

@@ -36,9 +36,24 @@ def webmail() -> Iterator[Webmail]:
 
 
 @pytest.fixture(scope="package")
-def panel(tmp_path_factory, webmail: Webmail) -> Iterator[Panel]:
-    with MailServer() as mail_server, Panel(tmp_path_factory.mktemp("panel"), mail_server, webmail) as running:
+def other_webmail() -> Iterator[Webmail]:
+    """Another webmail of the panel's site, which may show the panel too."""
+    with Webmail() as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def panel(tmp_path_factory, webmail: Webmail, other_webmail: Webmail) -> Iterator[Panel]:
+    directory = tmp_path_factory.mktemp("panel")
+    with MailServer() as mail_server, Panel(directory, mail_server, [webmail, other_webmail]) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def keys(panel: Panel, webmail: Webmail) -> None:
+    """The panel knows the webmail, on its own site and on another."""
+    for origin in (webmail.origin, webmail.far_origin):
+        webmail.take_key(panel.flask("webmail", "add", origin))
 
 
 @pytest.fixture(scope="package")

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,9 +35,9 @@ class Person:
 
 
 class Panel:
-    """A running panel, which `webmail` alone may show in a frame."""
+    """A running panel, which these webmails alone may show in a frame."""
 
-    def __init__(self, directory: Path, mail_server: MailServer, webmail: Webmail, **settings: str):
+    def __init__(self, directory: Path, mail_server: MailServer, webmails: Sequence[Webmail], **settings: str):
         self.mail_server = mail_server
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -52,7 +52,7 @@ class Panel:
                 "PORT": str(self.port),
                 "POSTERN_INSTANCE": str(directory),
                 "POSTERN_BASE_URL": self.url,
-                "POSTERN_WEBMAIL_ORIGINS": f"{webmail.origin} {webmail.far_origin}",
+                "POSTERN_WEBMAIL_ORIGINS": " ".join(f"{each.origin} {each.far_origin}" for each in webmails),
                 "POSTERN_DEMO": "yes",
                 "POSTERN_DEMO_PASSWORD": PASSWORD,
                 "POSTERN_DOVEADM_URL": mail_server.url,

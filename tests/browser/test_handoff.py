@@ -8,11 +8,7 @@ from .panel import until
 from .people import EVERYWHERE, enter, fill_in, press
 from .webmail import Webmail
 
-
-@pytest.fixture(scope="module", autouse=True)
-def key(panel, webmail) -> None:
-    for origin in (webmail.origin, webmail.far_origin):
-        webmail.take_key(panel.flask("webmail", "add", origin))
+pytestmark = pytest.mark.usefixtures("keys")
 
 
 @pytest.fixture
@@ -139,8 +135,10 @@ def test_a_session_that_ran_out_is_told_and_the_way_in_is_there(hand_over, page,
     press(frame, "Save")
     expect(frame.get_by_role("heading", name="Sign in")).to_be_visible()
     until(lambda: told(page, "signed-out"))
-    enter(frame, person.login, person.password)
-    expect(frame.get_by_role("heading", name="Preferences")).to_be_visible()
+    with page.expect_popup() as opened:
+        frame.get_by_role("link", name="Open it in a tab of its own").click()
+    enter(opened.value, person.login, person.password)
+    expect(opened.value.get_by_role("heading", name="Preferences")).to_be_visible()
 
 
 def test_where_cookies_are_refused_a_tab_is_offered_and_the_webmail_told(hand_over, page, webmail):

@@ -31,7 +31,7 @@ def mail_host(tmp_path, mail_server: MailServer, webmail: Webmail) -> Iterator[t
             "POSTERN_DOVEADM_URL": settings.doveadm_url,
             "POSTERN_DOVEADM_KEY": settings.doveadm_key,
         }
-        with Panel(tmp_path, mail_server, webmail, **own) as panel, Dovecot(settings) as dovecot:
+        with Panel(tmp_path, mail_server, [webmail], **own) as panel, Dovecot(settings) as dovecot:
             yield panel, dovecot
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from postern.actions.demo import MANAGER
 from tests.browser.webmail import Webmail
 from tests.faults.served_panel import PASSWORD
 from tests.mailhost.servers import wait_until
@@ -48,6 +49,16 @@ SPEAK_AS_THE_FRAME = """
     for (const message of [{height: -5}, {height: 1e9}, {height: "600"}, {v: 2, height: 4321}, null]) {
         parent.postMessage(message && {type: "postern:height", v: 1, ...message}, "*");
     }
+"""
+# A page on the webmail's origin that frames what it likes.
+FRAME_IT = """
+    const place = document.createElement("div");
+    place.id = "postern";
+    place.innerHTML = "<iframe></iframe>";
+    window.hasLoaded = false;
+    place.firstChild.addEventListener("load", () => { window.hasLoaded = true; });
+    place.firstChild.src = arguments[0];
+    document.body.replaceChildren(place);
 """
 
 
@@ -186,6 +197,48 @@ def test_a_page_that_is_not_listed_may_not_show_the_panel(visitor, host):
     with Webmail() as stranger, visitor.page.expect_console_message(lambda message: "frame-ancestors" in message.text):
         visitor.open(f"{stranger.origin}/frame/{host.panel_url(SAME_SITE)}/")
     visitor.page.frames[1].wait_for_url("chrome-error:**", wait_until="commit")
+
+
+def frame_shows(visitor: Visitor, address: str, what: str) -> bool:
+    """Whether the page that is open shows this in a frame of its own making."""
+    visitor.script(FRAME_IT, address)
+    wait_until(lambda: visitor.script("return window.hasLoaded"), "the frame has loaded", PATIENCE_SECONDS)
+    with visitor.frame():
+        return visitor.sees(what)
+
+
+def sign_in_to_the_panel(visitor: Visitor, address: str, login: str, password: str, what: str) -> None:
+    visitor.open(address)
+    visitor.type("#login", login)
+    visitor.type("#password", password)
+    visitor.click("main form button.primary")
+    visitor.waits_for(what)
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_the_webmails_own_pages_show_no_manager_and_nobody_who_gave_a_password(new_visitor, host, person, browser):
+    """The browser brings their sessions along: webmail and panel are one site."""
+    visitor, panel = new_visitor(browser), host.panel_url(SAME_SITE)
+    access = f"{panel}/services/1/mailboxes/1/access/offboarding"
+    form = "main form[method=post]"
+    sign_in_to_the_panel(visitor, access, MANAGER, host.people[MANAGER], form)
+    visitor.open(host.webmail_url(SAME_SITE))
+    assert not frame_shows(visitor, access, form)
+    visitor = new_visitor(browser)
+    sign_in_to_the_panel(visitor, f"{panel}/account/preferences", person, PASSWORD, form)
+    visitor.open(host.webmail_url(SAME_SITE))
+    assert not frame_shows(visitor, f"{panel}/account/preferences", form)
+
+
+@pytest.mark.parametrize("browser", BROWSERS)
+def test_the_webmail_shows_whom_it_handed_over(new_visitor, host, person, browser):
+    """Whoever gave the password in a tab before, too: the hand-off takes the place of that."""
+    visitor, preferences = new_visitor(browser), f"{host.panel_url(SAME_SITE)}/account/preferences"
+    form = "main form[method=post]"
+    sign_in_to_the_panel(visitor, preferences, person, PASSWORD, form)
+    log_in(visitor, host, SAME_SITE, person)
+    open_page(visitor, "password")
+    assert frame_shows(visitor, preferences, form)
 
 
 def test_that_postern_cannot_be_reached_is_said_and_can_be_tried_again(visitor, host):

@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from flask import Blueprint, Response, abort, request
 
-from postern.blueprints.web import guards, hx
+from postern.blueprints.web import guards, hosts, hx
 from postern.settings import is_loopback_host
 
 blueprint = Blueprint("demo", __name__)
@@ -29,9 +29,11 @@ def attachment(key: str):
 
 
 def _refuse_strangers() -> None:
-    """The demo may be served to the network, its mail may not: links to set passwords stand in it."""
+    """The demo may be served to the network, its mail may not: links to set passwords stand in it. It is read on this
+    machine, by a name that is this machine's."""
     settings = guards.ports().settings
-    if not (settings.keeps_mail or settings.keeps_sms) or not is_loopback_host(request.remote_addr or ""):
+    is_here = is_loopback_host(request.remote_addr or "") and is_loopback_host(hosts.asked())
+    if not (settings.keeps_mail or settings.keeps_sms) or not is_here:
         abort(404)
 
 

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 from postern.actions import mail_programs, set_up
 from postern.actions.names import canonical_address, canonical_domain
 from postern.actions.text import Refused
-from postern.blueprints.web import device_forms, guards
+from postern.blueprints.web import device_forms, guards, hosts
 from postern.models import Domain, now
 
 from .autodiscover_request import RESPONSE_SCHEMA, BadRequest, read
@@ -35,6 +35,11 @@ MESSAGES = {
 }
 
 
+def _is_of_mail_domain(host: str) -> bool:
+    """Whether it is the name of a domain that is served, or one at which programs ask for its settings."""
+    return _domain(host.removeprefix("autoconfig.").removeprefix("autodiscover.")) is not None
+
+
 def _at_each(paths: tuple[str, ...], **options) -> Callable:
     """Route a view at several addresses."""
 
@@ -53,6 +58,7 @@ def _admit_outlook(state) -> None:
 
 
 @_at_each(("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"), methods=["GET"])
+@hosts.answers_also(_is_of_mail_domain)
 @guards.public
 def thunderbird():
     """Thunderbird's autoconfig, also read by Evolution, KMail, FairEmail, K-9 and others.
@@ -66,6 +72,7 @@ def thunderbird():
 
 
 @_at_each(tuple(f"{path}.xml" for path in AUTODISCOVER), methods=["POST"])
+@hosts.answers_also(_is_of_mail_domain)
 @guards.public
 def outlook():
     """Outlook's Autodiscover ("POX"): [MS-OXDSCLI], and "Plan to automatically configure user accounts in Outlook"."""
@@ -84,6 +91,7 @@ def outlook():
 
 @_at_each(tuple(f"{path}.json" for path in AUTODISCOVER), methods=["GET"])
 @_at_each(tuple(f"{path}.json/v1.0/<address>" for path in AUTODISCOVER), methods=["GET"])
+@hosts.answers_also(_is_of_mail_domain)
 @guards.public
 def outlook_json(address: str = ""):
     """Autodiscover version 2, which only says where the XML is.
@@ -100,6 +108,7 @@ def outlook_json(address: str = ""):
 
 
 @blueprint.get("/apple.mobileconfig")
+@hosts.answers_also(_is_of_mail_domain)
 @guards.public
 def apple():
     """A configuration profile without a password, which the device asks for."""
@@ -137,7 +146,7 @@ def _address(text: str) -> str | None:
 
 def _domain_of_host() -> str:
     """`autoconfig.example.org` and `example.org` itself both speak of example.org."""
-    return request.host.partition(":")[0].lower().removeprefix("autoconfig.")
+    return hosts.asked().removeprefix("autoconfig.")
 
 
 def _outlook_error(code: int) -> Response:

@@ -1,13 +1,14 @@
 """The hand-off of whoever is signed in to a webmail: a form that the webmail's page posts into its frame or a new tab.
 
-Nobody is signed in without noticing: in a tab, and where somebody else is signed in, a page asks first.
+Nobody is signed in without noticing: in a tab, and where the webmail handed somebody else over before, a page asks
+first. In place of anybody else it happens in a tab only, because no frame may show a question to them.
 """
 
 from flask import Blueprint, request, session, url_for
 from flask_login import current_user
 
 from postern.actions import handoffs
-from postern.actions.handoffs import TAB, Arrival, HandOff
+from postern.actions.handoffs import FRAME, TAB, Arrival, HandOff
 from postern.actions.text import Refused
 from postern.actions.webmail_tokens import NotAccepted
 from postern.blueprints.web import frame, guards, hx
@@ -24,12 +25,16 @@ def _admit_webmails(state) -> None:
 
 
 @blueprint.post("")
+@guards.in_frames
 @guards.signed_by_webmail
 def arrive():
     arrival = Arrival(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Dest"))
     handoff = handoffs.examine(guards.ports(), guards.actor(), request.form.get("token"), arrival)
     is_another = current_user.is_authenticated and current_user.account != handoff.account
-    if arrival.destination == TAB or is_another:
+    if is_another and arrival.destination == FRAME and not _began_here(handoff):
+        frame.show_nobody(handoff.token.webmail.origin)
+        return hx.render("handoff/somebody_else.html")
+    if is_another or arrival.destination == TAB:
         return hx.render("handoff/question.html", login=handoff.account.login, form=HandOffForm())
     return _enter(handoff)
 
@@ -38,6 +43,11 @@ def arrive():
 @guards.public
 def go_on():
     return _enter(handoffs.examine(guards.ports(), guards.actor(), request.form.get("token")))
+
+
+def _began_here(handoff: HandOff) -> bool:
+    """Whether the same webmail handed over whoever is signed in, and so may show the question to them."""
+    return current_user.record.webmail_id == handoff.token.webmail.id
 
 
 def _enter(handoff: HandOff):
@@ -50,6 +60,7 @@ def _enter(handoff: HandOff):
 
 
 @blueprint.get("/arrived")
+@guards.in_frames
 @guards.public
 def arrived():
     """Where the browser shows whether it kept the cookie."""

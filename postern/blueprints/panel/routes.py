@@ -4,12 +4,13 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
-from postern.blueprints.web import assets, guards, hx
+from postern.blueprints.web import assets, guards, hosts, hx
 from postern.models import pending_migrations
 
 panel = Blueprint("panel", __name__)
 
 
+@guards.in_frames
 @guards.public
 def home():
     """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way
@@ -20,6 +21,7 @@ def home():
 
 
 @panel.get("/healthz")
+@hosts.answers_also(hosts.is_of_a_monitor)
 @guards.public
 def health():
     """200 once the database is reachable and migrated; a load balancer asks this."""

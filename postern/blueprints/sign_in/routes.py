@@ -17,6 +17,7 @@ blueprint = Blueprint("sign_in", __name__)
 
 
 @blueprint.get("/sign-in")
+@guards.in_frames
 @guards.public
 def sign_in():
     if current_user.is_authenticated:
@@ -73,7 +74,7 @@ def send_link():
     if not form.validate():
         return hx.render("sign_in/forgotten.html", 422, form=form)
     recovery.ask_for_link(guards.ports(), guards.actor(), form.login.data, guards.known_browser())
-    return hx.render("sign_in/link_sent.html", masked=recovery.masked_contact(guards.ports(), form.login.data))
+    return hx.render("sign_in/link_sent.html")
 
 
 @blueprint.get("/confirm-password")

@@ -1,10 +1,14 @@
 """What a person reads when a request cannot be answered."""
 
-from flask import Flask, current_app, render_template, request
+from typing import NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+from flask import Flask, Request, Response, abort, current_app, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
 from peewee import InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
@@ -13,10 +17,24 @@ from postern.models import discard_connection
 
 
 class Panel(Flask):
-    """Flask, but for what it writes of an unexpected exception: an address may hold a one-time link."""
+    """Flask, but for what it writes of an unexpected exception, where it redirects to, and which files it serves."""
 
     def log_exception(self, exc_info) -> None:
+        """Without the address, which may hold a one-time link."""
         self.logger.error("Exception in %s [%s]", request.endpoint, request.method, exc_info=exc_info)
+
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """A missing slash leads to a path of this site, whatever the host is called."""
+        if isinstance(request.routing_exception, RequestRedirect):
+            onward = urlsplit(request.routing_exception.new_url)
+            request.routing_exception.new_url = urlunsplit(("", "", "/" + onward.path.lstrip("/"), onward.query, ""))
+        super().raise_routing_exception(request)
+
+    def send_static_file(self, filename: str) -> Response:
+        """Files whose names begin with a point are not for browsers."""
+        if any(part.startswith(".") for part in filename.split("/")):
+            abort(404)
+        return super().send_static_file(filename)
 
 
 def init_app(app: Flask) -> None:

@@ -11,6 +11,7 @@
 @guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
 
 @guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
+@guards.in_frames, above one that is for anybody, lets webmails show it to whoever is not signed in.
 """
 
 from collections.abc import Callable
@@ -78,6 +79,19 @@ def takes(largest: int) -> Callable:
         return view
 
     return declare
+
+
+def in_frames(view):
+    """A view that a webmail's frame may show to whoever is not signed in: nothing that could be pressed there acts."""
+    view.in_frames = True
+    return view
+
+
+def is_shown_to_visitors_in_frames() -> bool:
+    """Whether webmails may show what this request's view answers a visitor; one that asks for a sign-in only leads
+    there."""
+    access, view = _access(), current_app.view_functions.get(request.endpoint)
+    return getattr(view, "in_frames", False) or (access is not None and access.signed_in)
 
 
 class SignedIn(UserMixin):

@@ -3,10 +3,11 @@
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
 from postern.settings import Settings
 
+from . import frame, hosts
 from .csp import content_security_policy
 
 YEAR = 365 * 24 * 3600
@@ -20,22 +21,21 @@ def csp_nonce() -> str:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
-    frame_ancestors = list(settings.webmail_origins)
     own_host = urlsplit(settings.base_url).hostname
 
     @app.after_request
     def secure(response: Response) -> Response:
-        headers = response.headers
-        headers["Content-Security-Policy"] = content_security_policy(csp_nonce(), frame_ancestors)
+        headers, framers = response.headers, frame.framers(settings)
+        headers["Content-Security-Policy"] = content_security_policy(csp_nonce(), framers)
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
         headers["Cross-Origin-Resource-Policy"] = "same-origin"
         headers["Cross-Origin-Opener-Policy"] = "same-origin"
         headers.setdefault("Cache-Control", "no-store")
-        if not frame_ancestors:
+        if not framers:
             headers["X-Frame-Options"] = "DENY"
         # Mail programs ask for their settings under the mail domains' own names, which are not Postern's to bind.
-        if settings.is_https and urlsplit(request.host_url).hostname == own_host:
+        if settings.is_https and hosts.asked() == own_host:
             headers["Strict-Transport-Security"] = f"max-age={YEAR}; includeSubDomains"
         return response

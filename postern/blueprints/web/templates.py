@@ -41,7 +41,6 @@ def init_app(app: Flask, settings: Settings) -> None:
         return {
             "account": account,
             "navigation": navigation(account) if account else [],
-            "embedded": frame.has_own_navigation(),
             "webmails": frame.webmails(settings),
             "theme": frame.theme(),
             "language": words.language(),

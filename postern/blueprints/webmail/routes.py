@@ -8,7 +8,7 @@ from postern.actions.throttle import TooManyAttempts
 from postern.actions.webmail_credentials import Wanted
 from postern.actions.webmail_fallbacks import Told
 from postern.actions.webmail_tokens import NotAccepted, Purpose
-from postern.blueprints.web import guards
+from postern.blueprints.web import guards, hosts
 from postern.blueprints.web.templates import navigation
 from postern.models import Account, Webmail
 
@@ -30,6 +30,7 @@ def _admit_servers(state) -> None:
 
 
 @blueprint.post("/credentials")
+@hosts.answers_by_any_name
 @guards.signed_by_webmail
 def make():
     webmail, asked = _signed_request()
@@ -41,6 +42,7 @@ def make():
 
 
 @blueprint.delete("/credentials")
+@hosts.answers_by_any_name
 @guards.signed_by_webmail
 def end():
     webmail, asked = _signed_request()
@@ -49,6 +51,7 @@ def end():
 
 
 @blueprint.post("/credentials/state")
+@hosts.answers_by_any_name
 @guards.signed_by_webmail
 def state_of():
     webmail, asked = _signed_request()

@@ -1,0 +1,188 @@
+"""Who may show an answer in a frame: of whoever is signed in nobody but the webmail that began that very session."""
+
+from collections.abc import Iterator
+
+import pytest
+from peewee import OperationalError
+
+from postern import models
+from postern.actions import sessions, webmails
+from postern.actions.actor import OPERATOR
+from postern.models import Account, Webmail, WebSession
+from postern.settings import Settings
+from tests.blueprints.test_authority_matrix import World, address_of, build_world, routes
+from tests.client import Client, Page
+from tests.conftest import PASSWORD, app_of, ports_of
+from tests.signing import ORIGIN, SigningWebmail
+
+OTHER = "https://other.example.com"
+IN_FRAME, IN_TAB = "iframe", "document"
+# What a frame shows of a visitor's: why nobody is signed in there. Whatever asks for a sign-in only leads there.
+SHOWN_TO_VISITORS = {"home", "sign_in.sign_in", "handoff.arrive", "handoff.arrived"}
+WITHOUT_SESSION = {"static", "panel.asset", "panel.health"}
+
+
+@pytest.fixture
+def environment(environment):
+    return environment | {"POSTERN_WEBMAIL_ORIGINS": f"{ORIGIN} {OTHER}"}
+
+
+@pytest.fixture
+def webmail(ports) -> SigningWebmail:
+    return SigningWebmail(ports)
+
+
+@pytest.fixture
+def other_webmail(ports) -> SigningWebmail:
+    return SigningWebmail(ports, OTHER)
+
+
+@pytest.fixture
+def world(ports, settings, webmail, other_webmail) -> World:
+    operator = Account.create(login="operator@example.org", role=Account.OPERATOR)
+    return build_world(ports, settings, "here", operator)
+
+
+def framers(headers) -> str:
+    """The origins that may frame an answer, as both headers tell browsers; they have to agree."""
+    (ancestors,) = [
+        part.partition(" ")[2]
+        for part in headers["Content-Security-Policy"].split("; ")
+        if part.startswith("frame-ancestors ")
+    ]
+    assert headers.get("X-Frame-Options") == ("DENY" if ancestors == "'none'" else None)
+    return ancestors
+
+
+def session_of(account: Account, webmail: Webmail | None = None) -> str:
+    """The token of a session that this webmail began, or the account's own password."""
+    begun_by = {"webmail": webmail, "webmail_session": "session-1"} if webmail else {}
+    session, token = sessions.start(account, "192.0.2.1", "", **begun_by)
+    if webmail:
+        frame = {"origin": webmail.origin, "theme": "auto", "language": ""}
+        WebSession.update(data={"frame": frame}).where(WebSession.id == session.id).execute()
+    return token
+
+
+def ask(app, method: str, address: str, token: str | None, destination: str):
+    """The answer's headers; whatever it did is undone."""
+    browser = app.test_client()
+    if token:
+        browser.set_cookie(app.session_interface.session_cookie, token, domain="127.0.0.1")
+    with models.database.atomic() as undone:
+        answer = browser.open(
+            address, method=method, base_url="http://127.0.0.1:8123", headers={"Sec-Fetch-Dest": destination}
+        )
+        answer.get_data()
+        undone.rollback()
+    return answer.headers
+
+
+def expected(app, endpoint: str, destination: str, session: str, ended: bool) -> str:
+    """Who may frame the answer to this session of Anna's, a manager's, or nobody's."""
+    if endpoint in WITHOUT_SESSION:
+        return "'none'"
+    if session in (ORIGIN, OTHER) and not ended:
+        return session
+    if session != "nobody" and not ended:
+        return "'none'"
+    leads_to_sign_in = app.view_functions[endpoint].access.signed_in
+    is_shown = endpoint in SHOWN_TO_VISITORS or leads_to_sign_in
+    return f"{ORIGIN} {OTHER}" if destination == IN_FRAME and is_shown else "'none'"
+
+
+def asked(app, world: World, webmail, other_webmail) -> Iterator[tuple]:
+    anna = world.accounts["person"]
+    tokens = {
+        "nobody": None,
+        "own": session_of(anna),
+        ORIGIN: session_of(anna, webmail.row),
+        OTHER: session_of(anna, other_webmail.row),
+        "manager": session_of(world.accounts["owner"]),
+        "operator": session_of(world.accounts["operator"]),
+    }
+    for endpoint, method in routes(app):
+        address = address_of(app, endpoint, method, world.values)
+        for session, token in tokens.items():
+            for destination in (IN_FRAME, IN_TAB, "empty"):
+                yield endpoint, method, address, session, token, destination
+
+
+def test_every_route_to_every_session(app, world, webmail, other_webmail):
+    app.config["WTF_CSRF_ENABLED"] = False
+    wrong = {}
+    for endpoint, method, address, session, token, destination in asked(app, world, webmail, other_webmail):
+        headers = ask(app, method, address, token, destination)
+        # Whoever signs out is a visitor from then on.
+        ended = endpoint == "sign_in.sign_out"
+        if framers(headers) != expected(app, endpoint, destination, session, ended):
+            wrong[endpoint, method, session, destination] = framers(headers)
+    assert wrong == {}
+
+
+def page_in_frame(client: Client, address: str) -> Page:
+    return client.request("GET", address, Sec_Fetch_Dest=IN_FRAME)
+
+
+def test_without_any_webmail_nothing_is_framed(environment, mail_server, mailer, anna):
+    settings = Settings.load(environment | {"POSTERN_WEBMAIL_ORIGINS": ""})
+    client = Client(app_of(settings, ports_of(settings, mail_server, mailer)), settings.base_url)
+    for address in ("/", "/sign-in", "/devices/", "/handoff/arrived", "/nothing"):
+        assert framers(page_in_frame(client, address).headers) == "'none'"
+
+
+@pytest.fixture
+def handed_over(client, webmail, anna) -> Client:
+    """Anna, whom the webmail handed over into its frame."""
+    content = {"token": webmail.handoff(anna.login), "next": "/devices/"}
+    answer = client.request("POST", "/handoff", content, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
+    assert (answer.status, framers(answer.headers)) == (303, ORIGIN)
+    return client
+
+
+def test_the_webmail_shows_whom_it_handed_over_whatever_is_answered(handed_over):
+    for address in ("/devices/", "/handoff/arrived?next=/devices/", "/nothing", "/services/", "/account/activity.csv"):
+        assert framers(page_in_frame(handed_over, address).headers) == ORIGIN
+
+
+def test_a_hand_off_that_does_not_count_leaves_the_own_session_without_a_frame(signed_in):
+    answer = signed_in.request("POST", "/handoff", {"token": "x"}, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
+    assert (answer.status, framers(answer.headers)) == (403, "'none'")
+
+
+def test_a_webmail_that_is_not_listed_any_more_shows_nobody(handed_over, environment, mail_server, mailer, app):
+    settings = Settings.load(environment | {"POSTERN_WEBMAIL_ORIGINS": OTHER})
+    client = Client(app_of(settings, ports_of(settings, mail_server, mailer)), settings.base_url)
+    for name, value in handed_over.cookies().items():
+        client.set_cookie(name, value)
+    page = page_in_frame(client, "/devices/")
+    assert (page.status, framers(page.headers)) == (200, "'none'")
+
+
+def test_whoever_becomes_a_manager_leaves_the_frame(handed_over):
+    Account.update(role=Account.ADMINISTRATOR).execute()
+    assert framers(page_in_frame(handed_over, "/account/password").headers) == "'none'"
+
+
+def test_whoever_signs_in_by_password_after_a_hand_off_leaves_the_frame(handed_over, anna):
+    token = dict(handed_over.open("/devices/", Sec_Fetch_Dest=IN_TAB).content_of("Sign out"))["csrf_token"]
+    content = {"csrf_token": token, "login": anna.login, "password": PASSWORD}
+    assert handed_over.request("POST", "/sign-in", content).status == 303
+    assert framers(page_in_frame(handed_over, "/account/password").headers) == "'none'"
+
+
+def test_after_the_webmail_is_forgotten_nobody_is_signed_in_its_frame(handed_over, ports):
+    webmails.remove(ports, OPERATOR, ORIGIN)
+    page = page_in_frame(handed_over, "/devices/")
+    assert page.status == 303
+    assert page_in_frame(handed_over, page.headers["Location"]).title == "Sign in"
+
+
+def test_without_the_database_the_frame_says_so(handed_over, monkeypatch):
+    def refuse(*_, **__):
+        raise OperationalError("it is down")
+
+    models.database.close()
+    monkeypatch.setattr(models.database.obj, "_connect", refuse)
+    page = page_in_frame(handed_over, "/devices/")
+    assert (page.status, framers(page.headers)) == (503, f"{ORIGIN} {OTHER}")
