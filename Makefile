@@ -1,4 +1,4 @@
-.PHONY: help run demo test test-long bench check dist translations
+.PHONY: help run demo test test-long bench check dist lock translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -36,6 +36,10 @@ check: ## Style of code and templates
 dist: ## A tarball that needs no Node: dist/postern-VERSION.tar.gz
 	@scripts/setup run
 	@scripts/dist
+
+lock: ## Lock the Python packages that requirements*.in name, with their checksums
+	@scripts/setup test
+	@scripts/lock
 
 translations: ## Bring the catalogues of the languages up to date with the sentences
 	@scripts/setup run

@@ -1,17 +1,21 @@
 """Examine an installation: what is wrong, and how to mend it."""
 
 import os
+import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
+from postern import file_rights, mail_server_config
 from postern.actions import webmail_tokens, webmails
 from postern.actions.ports import MailServerUnavailable, Ports, SmsUnavailable
 from postern.blueprints.web.assets import missing_vendor_files
-from postern.models import Mailbox, OutboxItem, Webmail, now, pending_migrations, sqlite_file
+from postern.mail_server_config import ConfigurationError
+from postern.models import Mailbox, OutboxItem, Webmail, is_mysql, now, pending_migrations, sqlite_file, sqlite_mode
 from postern.settings import Settings, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
@@ -33,6 +37,8 @@ def examine(ports: Ports) -> Iterator[Finding]:
     database = list(_database())
     yield from database
     if all(finding.well for finding in database):
+        if ports.settings.has_mail_server:
+            yield _dovecots_account(ports.settings)
         yield from _mail_server(ports)
         yield from _outbox()
         yield from _webmails(ports.settings)
@@ -63,15 +69,67 @@ def _settings(settings: Settings) -> Iterator[Finding]:
 
 
 def _files(settings: Settings) -> Iterator[Finding]:
-    names = ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt")
-    files = [settings.instance / name for name in names]
+    for file in _secrets(settings):
+        readers = _readers(settings, file)
+        mend = f"{readers} may read it: chmod 600 {file}"
+        yield Finding(str(file), not readers, mend if readers else "Only its owner may read it.")
     if settings.database_url.startswith("sqlite:"):
-        files.append(sqlite_file(settings.database_url))
-    for file in files:
+        file = sqlite_file(settings.database_url)
         if file.exists():
             open_to_others = is_open_to_others(file)
-            mend = f"Others on this machine may read it: chmod 600 {file}"
-            yield Finding(str(file), not open_to_others, mend if open_to_others else "Only its owner may read it.")
+            mend = f"Others on this machine may read it: chmod {sqlite_mode(file):o} {file}"
+            yield Finding(str(file), not open_to_others, mend if open_to_others else "Nobody else may read it.")
+
+
+def _secrets(settings: Settings) -> list[Path]:
+    names = ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt")
+    return [file for file in map(settings.instance.joinpath, names) if file.exists()]
+
+
+def _readers(settings: Settings, file: Path) -> str:
+    """Who besides the panel may read a file, in words; the empty text for nobody."""
+    if is_open_to_others(file):
+        return "Others on this machine"
+    return ", ".join(file_rights.shared_with(file, besides=settings.instance.stat().st_uid))
+
+
+def _dovecots_account(settings: Settings) -> Finding:
+    """Whether what Dovecot reads the database as may do less than the panel."""
+    try:
+        mend = _mysql_account_trouble(settings) if is_mysql() else _system_user_trouble(settings)
+    except ConfigurationError as trouble:
+        mend = str(trouble)
+    return Finding("Dovecot's account", not mend, mend or "Dovecot reads the database with an account of its own.")
+
+
+def _mysql_account_trouble(settings: Settings) -> str:
+    if settings.dovecot_mysql_user:
+        return ""
+    return (
+        "Dovecot reads the database with Postern's own account, which may do everything: set"
+        " POSTERN_DOVECOT_MYSQL_USER and _PASSWORD, and run “flask dovecot config”."
+    )
+
+
+def _system_user_trouble(settings: Settings) -> str:
+    user = mail_server_config.database_user(settings)
+    try:
+        known = _known_to(user, settings)
+    except KeyError:
+        return f"Dovecot is to read the database as {user}, and there is no such system user on this machine."
+    return known and (
+        f"Dovecot reads the database as {user}, who may read {known}: give it a system user of its own, as “Who reads"
+        " and writes the SQLite file” in docs/operating.md says."
+    )
+
+
+def _known_to(user: str, settings: Settings) -> str:
+    """What a system user may read of the panel's secrets, in words; the empty text for nothing."""
+    if pwd.getpwnam(user).pw_uid == settings.instance.stat().st_uid:
+        return "all that the panel may"
+    groups = file_rights.groups_of(user)
+    files = _secrets(settings)
+    return ", ".join(file.name for file in files if file_rights.may(user, groups, file, file_rights.READ))
 
 
 def _database() -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from postern.file_rights import READ, WRITE, may, own_group
 from postern.settings import DOVECOT_VERSIONS, MAIL_PORTS, Settings, is_loopback_host
 
 DIRECTORY = "/etc/dovecot"
@@ -161,6 +162,29 @@ def grants(settings: Settings) -> str:
     return "\n".join(_grants_for(database, host) for host in _hosts_of_dovecot(database))
 
 
+def database_user(settings: Settings) -> str:
+    """The system user that Dovecot's workers read and write the SQLite file as; the empty text for MySQL and MariaDB.
+
+    Raises `ConfigurationError`.
+    """
+    database = _database(settings)
+    if database.kind != "sqlite":
+        return ""
+    if settings.dovecot_database_user:
+        return _name("POSTERN_DOVECOT_DATABASE_USER", settings.dovecot_database_user)
+    try:
+        return Path(database.path).owner()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"The database {database.path} does not exist yet: run `flask db upgrade` first, or set"
+            " POSTERN_DOVECOT_DATABASE_USER to the system user that is going to read it for Dovecot."
+        ) from None
+    except (PermissionError, KeyError):
+        raise ConfigurationError(
+            f"The owner of {database.path} cannot be found out: set POSTERN_DOVECOT_DATABASE_USER."
+        ) from None
+
+
 # --- the facts that the templates are filled with ---
 
 
@@ -178,7 +202,7 @@ def _facts(settings: Settings, version: str, directory: Path) -> dict[str, objec
         "user_name_characters": USER_NAME_CHARACTERS,
         "webmail_hosts": [_network(host) for host in settings.webmail_hosts],
         "database": database,
-        "database_user": _database_user(settings, database),
+        "database_user": _user_with_rights(settings, database),
         "mail_user": _mail_user(settings),
         "mail_group": _group_of(settings.mail_user),
         "variables": VARIABLES[version],
@@ -359,23 +383,23 @@ def _mysql(settings: Settings, url) -> Database:
     )
 
 
-def _database_user(settings: Settings, database: Database) -> str:
-    """The system user that reads the SQLite file; empty for MySQL, where Dovecot's own user does."""
-    if database.kind != "sqlite":
-        return ""
-    if settings.dovecot_database_user:
-        return _name("POSTERN_DOVECOT_DATABASE_USER", settings.dovecot_database_user)
+def _user_with_rights(settings: Settings, database: Database) -> str:
+    """The user that reads the SQLite file. In WAL, SQLite asks everybody, and whoever only reads, to write the file and
+    to make others beside it."""
+    user, file = database_user(settings), Path(database.path)
+    if not user:
+        return user
     try:
-        return pwd.getpwuid(Path(database.path).stat().st_uid).pw_name
-    except FileNotFoundError:
+        groups = own_group(user)
+        refused = [path for path in (file.parent, file) if not may(user, groups, path, READ | WRITE)]
+    except (KeyError, OSError):
+        return user  # a user of another machine, a file that is not there yet, or one that only others may look at
+    if refused:
         raise ConfigurationError(
-            f"The database {database.path} does not exist yet: run `flask db upgrade` first, or set"
-            " POSTERN_DOVECOT_DATABASE_USER to the system user that is going to own it."
-        ) from None
-    except (PermissionError, KeyError):
-        raise ConfigurationError(
-            f"The owner of {database.path} cannot be found out: set POSTERN_DOVECOT_DATABASE_USER."
-        ) from None
+            f"Dovecot is to read the database as {user}, who may not read and write {refused[0]}: share it with that"
+            " user's group, as “Who reads and writes the SQLite file” in docs/operating.md says."
+        )
+    return user
 
 
 def _hosts_of_dovecot(database: Database) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import logging
 import operator
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -74,8 +75,9 @@ def now() -> int:
 
 
 class PrivateSqliteDatabase(SqliteDatabase):
-    """An SQLite database whose file is made, where there is none, so that only its owner may read it; SQLite gives the
-    file's companions the same mode. Whatever stands in the way is told by SQLite itself."""
+    """An SQLite database whose file is made, where there is none, so that only its owner may read it, and the group
+    that the operator shares its directory with; SQLite gives the file's companions the same mode. Whatever stands in
+    the way is told by SQLite itself."""
 
     field_types: ClassVar[dict[str, str]] = SqliteDatabase.field_types | {"UNLIMITED_TEXT": "TEXT"}
 
@@ -83,7 +85,12 @@ class PrivateSqliteDatabase(SqliteDatabase):
         with contextlib.suppress(OSError):
             # Only where there is none: to close a file that SQLite has open in this process drops all its locks on it,
             # and the next program that closes the database throws away what others are still writing.
-            os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            descriptor = os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                # Not by the mode above: the umask would take the group's share away.
+                os.fchmod(descriptor, sqlite_mode(Path(self.database)))
+            finally:
+                os.close(descriptor)
         return super()._connect()
 
 
@@ -156,6 +163,12 @@ def _mysql(url: str) -> Pool:
 def sqlite_file(url: str) -> Path:
     """The file of an SQLite URL: three slashes before a relative path, four before an absolute one."""
     return Path(unquote(urlsplit(url).path[1:]))
+
+
+def sqlite_mode(file: Path) -> int:
+    """The mode of an SQLite file: for its group as well if the operator gave that group the directory (setgid)."""
+    directory = file.parent.stat().st_mode
+    return 0o660 if directory & stat.S_ISGID and directory & stat.S_IWGRP else 0o600
 
 
 def release_connection() -> None:

@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import shutil
 import stat
 from dataclasses import replace
 
@@ -18,6 +19,14 @@ from postern.settings import Settings
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD, app_of, environment_of, ports_of
 from tests.signing import ORIGIN
+
+# Dovecot reads the database as somebody who may read no key of the panel's.
+CONFINED = {"POSTERN_DOVECOT_DATABASE_USER": "nobody", "POSTERN_DOVECOT_MYSQL_USER": "dovecot"}
+
+
+@pytest.fixture
+def environment(environment):
+    return environment | CONFINED
 
 
 @pytest.fixture
@@ -174,6 +183,7 @@ def test_locking_and_opening_again(run, anna, mail_server):
 def test_dovecots_configuration_is_written_with_its_secrets_hidden(environment, anna, tmp_path, version):
     mysql = {"POSTERN_DOVECOT_MYSQL_USER": "dovecot", "POSTERN_DOVECOT_MYSQL_PASSWORD": "x" * 20}
     base = {
+        "POSTERN_DOVECOT_DATABASE_USER": "",
         "POSTERN_MAIL_USER": "nobody",
         "POSTERN_MAIL_LISTEN": "127.0.0.1",
         "POSTERN_MAIL_ROOT": str(tmp_path / "mail"),
@@ -289,6 +299,24 @@ def test_secrets_that_others_may_read(examine, settings, name):
     file.chmod(0o644)
     (mend,) = examine(AskedMailServer("/example.org/anna"))
     assert f"chmod 600 {file}" in mend
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+def test_secrets_that_somebody_may_read_because_of_a_group(examine, settings):
+    file = settings.instance / "secret.key"
+    shutil.chown(file, group="proxy")
+    file.chmod(0o640)
+    (mend,) = examine(AskedMailServer("/example.org/anna"))
+    assert "proxy may read it" in mend
+    assert f"chmod 600 {file}" in mend
+    shutil.chown(file, group="root")
+    assert examine(AskedMailServer("/example.org/anna")) == []
+
+
+def test_dovecot_reads_the_database_as_the_panel_itself(examine, settings):
+    as_itself = replace(settings, dovecot_database_user="", dovecot_mysql_user="")
+    (mend,) = examine(AskedMailServer("/example.org/anna"), as_itself)
+    assert "Dovecot's account" in mend
 
 
 def test_missing_migrations(tmp_path, mailer):

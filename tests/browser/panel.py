@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from tests.mailhost.servers import free_port
+from tests.sandbox import CONFINED
 
 from .mail_server import MailServer
 from .webmail import Webmail
@@ -66,7 +67,7 @@ class Panel:
         self.flask("demo")
         with (self._directory / "uwsgi.log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["uwsgi", "--ini", "wsgi.ini"], cwd=ROOT, env=self._environment, stdout=log, stderr=log
+                [*CONFINED, "uwsgi", "--ini", "wsgi.ini"], cwd=ROOT, env=self._environment, stdout=log, stderr=log
             )
         try:
             until(self._answers, START_LIMIT)

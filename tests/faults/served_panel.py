@@ -13,6 +13,7 @@ from typing import Self
 import requests
 
 from tests.mailhost.servers import HOST, free_port, wait_until
+from tests.sandbox import CONFINED
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(sys.executable).parent
@@ -59,7 +60,7 @@ class ServedPanel:
         """Serve; returns when the panel says that it is well."""
         with (self.instance / "uwsgi.log").open("ab") as log:
             self._master = subprocess.Popen(
-                ["uwsgi", "--ini", "wsgi.ini"],
+                [*CONFINED, "uwsgi", "--ini", "wsgi.ini"],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
