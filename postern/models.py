@@ -241,7 +241,7 @@ def _keep_rows(given: object, kept: dict[int, tuple[Model, dict]]) -> None:
     elif isinstance(given, list | tuple):
         for each in given:
             _keep_rows(each, kept)
-    elif dataclasses.is_dataclass(given):
+    elif dataclasses.is_dataclass(given) and not isinstance(given, type):
         _keep_rows([getattr(given, field.name) for field in dataclasses.fields(given)], kept)
 
 

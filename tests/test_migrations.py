@@ -1,9 +1,17 @@
 """A database that is in use is brought to the present version with all that stands in it."""
 
+import contextlib
+import sqlite3
+
+from peewee import Database
+
 from postern import models
-from postern.actions import user_list
+from postern.actions import devices, links, user_list
+from postern.actions.tokens import digest
 from postern.actions.user_list import Wanted
-from postern.models import Account, AccountWord, Service
+from postern.models import Account, AccountWord, Device, Organisation, Service
+from tests.numbers import a_row
+from tests.test_floors import columns_of, foreign_keys_of, indexes_of
 
 PEOPLE = (("anna", "Anna", "Keller", "active"), ("boris", "Борис", "Орлов", "suspended"), ("c", "", "", "active"))
 
@@ -66,3 +74,115 @@ def test_users_of_an_earlier_version_are_counted_placed_and_found(database_url):
         assert (manager.service, manager.domain, manager.sort_name, manager.phone) == (None, None, "", "")
         assert AccountWord.select().where(AccountWord.account == manager).count() == 0
         assert len({account.revision for account in Account.select()}) == 4
+
+
+# --- numbers that never come again ---
+
+BEFORE, THIS = "008_whose_events", "009_numbers_that_never_come_again"
+TOKENS = {purpose: f"token of {purpose}" for purpose in (links.DISOWN_DEVICE, links.DISOWN, links.RESET)}
+
+
+def fill_the_version_before(database_url: str) -> Database:
+    """A database with a device, links that are open, and logins of a device that is gone."""
+    opened = models.open_database(database_url)
+    with opened.connection_context():
+        models.router().run("003_collaborations")
+        fill_an_earlier_version()
+        models.router().run(BEFORE)
+        opened.execute_sql("UPDATE account SET password_hash = 'hash' WHERE id = 1")
+        words = {"icon": "laptop", "created_by_login": "x", "verifier": "v", "request_id": digest("a form")}
+        moments = {"created_at": 9, "password_at": 9}
+        insert("device", id=7, account_id=1, name="Phone", protocols=1, selector="abcdefgh", **words, **moments)
+        insert("last_login", login_id=40, device_id=77, service="imap", ip="192.0.2.1", last_access=9)
+        for purpose, token in TOKENS.items():
+            secret = ":hash" if purpose == links.RESET else ""
+            bound = {"bound_to": digest(f"1:{purpose}:active{secret}"), "token_hash": digest(token)}
+            moments = {"created_at": 9, "expires_at": models.now() + 999}
+            insert("one_time_link", account_id=1, purpose=purpose, subject_id=7, **bound, **moments)
+        void = {"bound_to": "of another state", "token_hash": digest("void"), "purpose": links.RESET}
+        insert("one_time_link", account_id=1, created_at=9, expires_at=models.now() + 999, **void)
+    return opened
+
+
+def keys_and_indexes() -> dict[str, tuple]:
+    names = [table._meta.table_name for table in models.TABLES]
+    return {name: (indexes_of(name), foreign_keys_of(name)) for name in names}
+
+
+def logins() -> list[tuple]:
+    return list(models.database.execute_sql("SELECT login, login_id, mailbox, refusal FROM mail_login ORDER BY login"))
+
+
+def test_what_is_there_keeps_its_number_its_keys_and_its_links(database_url):
+    opened = fill_the_version_before(database_url)
+    with opened.connection_context():
+        before, seen = keys_and_indexes(), logins()
+        models.router().run()
+        assert (keys_and_indexes(), logins()) == (before, seen)
+        for purpose, token in TOKENS.items():
+            link = links.find(token, (purpose,))
+            assert link.account.login == "anna@example.org"
+            assert (devices.disowned(link) is not None) == (purpose == links.DISOWN_DEVICE)
+        assert links.find("void", links.SETS_PASSWORD) is None
+        if models.is_sqlite():
+            assert list(opened.execute_sql("PRAGMA integrity_check")) == [("ok",)]
+            assert list(opened.execute_sql("PRAGMA foreign_key_check")) == []
+
+
+def test_new_numbers_begin_above_all_that_anything_still_refers_to(database_url):
+    opened = fill_the_version_before(database_url)
+    with opened.connection_context():
+        models.router().run()
+        if models.is_mysql():
+            return
+        reached = dict(opened.execute_sql("SELECT name, seq FROM sqlite_sequence"))
+        assert reached["device"] > 77
+        assert reached["account"] > 40
+        Device.delete().execute()
+        assert a_row(Device, "new").id > 77
+        assert Organisation.create(name="New").id > 1
+
+
+def test_the_mail_server_reads_and_writes_meanwhile(tmp_path):
+    """In a transaction that began before, and with the connection that it has."""
+    file = tmp_path / "postern.db"
+    opened = fill_the_version_before(f"sqlite:///{file}")
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as dovecot:
+        dovecot.execute("BEGIN")
+        before = dovecot.execute("SELECT login, refusal FROM mail_login").fetchall()
+        with opened.connection_context():
+            models.router().run()
+        assert dovecot.execute("SELECT login, refusal FROM mail_login").fetchall() == before
+        dovecot.execute("COMMIT")
+        assert dovecot.execute("SELECT login, refusal FROM mail_login").fetchall() == before
+        assert dovecot.execute("SELECT selector FROM mail_device").fetchall() == [("abcdefgh",)]
+        dovecot.execute("INSERT INTO last_login VALUES (1, 0, 'imap', '192.0.2.1', 9)")
+        assert dovecot.execute("SELECT COUNT(*) FROM last_login").fetchone() == (2,)
+
+
+def test_the_step_is_taken_back_and_taken_again(database_url):
+    opened = fill_the_version_before(database_url)
+    with opened.connection_context():
+        before = keys_and_indexes(), logins(), columns_of("audit_event"), columns_of("account")
+        models.router().run()
+        models.router().rollback()
+        assert models.pending_migrations() == [THIS]
+        assert (keys_and_indexes(), logins(), columns_of("audit_event"), columns_of("account")) == before
+        models.router().run()
+        assert models.pending_migrations() == []
+        assert logins()
+
+
+def test_a_large_table_takes_no_longer_than_a_small_one(tmp_path):
+    """On SQLite nothing is copied: as much is written for a hundred thousand events as for none."""
+    file = tmp_path / "postern.db"
+    opened = fill_the_version_before(f"sqlite:///{file}")
+    with opened.connection_context():
+        opened.execute_sql(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
+            " INSERT INTO audit_event (at, action, actor_login, account_login, address, user_agent, details)"
+            " SELECT i, 'x', 'x', 'x', 'x', 'x', '{}' FROM n"
+        )
+        opened.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        models.router().run()
+        assert file.with_name("postern.db-wal").stat().st_size < 1_000_000

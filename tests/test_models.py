@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pymysql
 import pytest
-from peewee import IntegrityError
+from peewee import DataError, IntegrityError, OperationalError
 
-from postern import models
+from postern import doctor, models
 from postern.models import Account, KnownBrowser, OutboxItem, insert_all, now, update_each
 from tests.actions.conftest import at_the_same_instant
 from tests.conftest import Clock, connection_in_use
@@ -106,6 +106,38 @@ def test_an_old_connection_is_not_even_asked_whether_it_lives(pool, monkeypatch)
     monkeypatch.setattr(pymysql.connections.Connection, "ping", lambda *_: asked.append(True))
     assert connection_in_use() != old
     assert asked == []
+
+
+def test_a_session_that_would_cut_what_does_not_fit_is_not_used(mariadb_server, monkeypatch):
+    monkeypatch.setattr(models, "STRICT_MODE", "NO_ENGINE_SUBSTITUTION")
+    url = mariadb_server.create_database()
+    try:
+        lax = models.open_database(url)
+        with pytest.raises(OperationalError, match="STRICT_TRANS_TABLES"):
+            lax.connect()
+        (finding,) = [finding for finding in doctor._database() if not finding.well]
+        assert "STRICT_TRANS_TABLES" in finding.sentence
+    finally:
+        mariadb_server.drop_database(url)
+
+
+def test_a_server_that_is_lax_by_its_configuration_is_strict_for_us(mariadb_server):
+    mariadb_server.execute("SET GLOBAL sql_mode = ''")
+    try:
+        url = mariadb_server.create_database()
+        opened = models.open_database(url)
+        opened.execute_sql("CREATE TABLE short (text VARCHAR(3))")
+        with pytest.raises(DataError):
+            opened.execute_sql("INSERT INTO short VALUES ('long')")
+        opened.close_all()
+        mariadb_server.drop_database(url)
+    finally:
+        mariadb_server.execute("SET GLOBAL sql_mode = DEFAULT")
+
+
+def test_a_row_that_is_written_as_it_was_counts_as_written(people, anna):
+    """On both databases, so that nobody takes it for one that is gone."""
+    assert anna.write(first_name=anna.first_name)
 
 
 def test_each_thread_has_a_connection_of_its_own(pool):

@@ -179,6 +179,16 @@ def test_no_update_and_no_delete_finds_its_row_by_the_number(file):
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_row_is_held_by_an_update_that_leaves_it_as_it_was(file):
+    """Between the nodes of a cluster that holds nothing: `Table.hold` changes it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and is_column(node.func) and node.func.attr == "update":
+            for given in node.keywords:
+                as_it_was = is_column(given.value) and given.value.attr == given.arg
+                assert not as_it_was or given.value.value.id != node.func.value.id, f"{file}:{node.lineno}"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_what_is_saved_is_looked_at_whether_it_was(file):
     """`save` finds the very row too, and says whether there was one."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

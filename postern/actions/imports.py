@@ -195,7 +195,11 @@ def _want(actor: Actor, checked: UserImport) -> None:
         leased_until=now() + LEASE if checked.line_count <= AT_ONCE else 0,
     )
     if not wanted:
-        raise Refused(N_("These users cannot be added now: something is wrong with the file, or it was used before."))
+        raise _unusable()
+
+
+def _unusable() -> Refused:
+    return Refused(N_("These users cannot be added now: something is wrong with the file, or it was used before."))
 
 
 @transactional
@@ -213,10 +217,13 @@ def discard(actor: Actor, unwanted: UserImport) -> None:
 def _now_or_later(ports: Ports, begun: UserImport) -> UserImport:
     if begun.line_count <= AT_ONCE:
         for _step in range(STEPS_AT_ONCE):
-            if not _go_on(ports, begun.id):
+            if not _go_on(ports, begun):
                 break
     begun.write(leased_until=0)
-    return UserImport.get_by_id(begun.id)
+    present = UserImport.get_or_none(begun.itself())
+    if present is None:
+        raise _unusable()
+    return present
 
 
 def work(ports: Ports) -> int:
@@ -227,16 +234,16 @@ def work(ports: Ports) -> int:
     if found is None or not found.lease(LEASE):
         return 0
     begun_at = time.monotonic()
-    _go_on(ports, found.id)
+    _go_on(ports, found)
     found.write(leased_until=0)
     time.sleep(min(max(time.monotonic() - begun_at, SHORTEST_PAUSE), LONGEST_PAUSE))
     return 1
 
 
-def _go_on(ports: Ports, import_id: int) -> bool:
+def _go_on(ports: Ports, begun: UserImport) -> bool:
     """Do the next step of an import; False when there is none for now. Whoever does the same one at the same time
     undoes nothing: one of them finds that it was done."""
-    present = UserImport.get_or_none(UserImport.id == import_id)
+    present = UserImport.get_or_none(begun.itself())
     step = present and STEPS.get(present.state)
     if not step:
         return False

@@ -122,9 +122,14 @@ def actor() -> Actor:
     return Actor(
         account=current_user.account if current_user.is_authenticated else None,
         session=current_user.record if current_user.is_authenticated else None,
-        address=request.remote_addr or "",
+        address=_address(),
         user_agent=request.user_agent.string,
     )
+
+
+def _address() -> str:
+    """Where the request comes from, without the name of an interface, which may be longer than any address."""
+    return (request.remote_addr or "").partition("%")[0]
 
 
 def go_on_in(renewed: tuple[WebSession, str]) -> None:
@@ -182,7 +187,7 @@ def _admit():
     if not current_user.is_authenticated:
         return Response(status=204) if access.background else _to_sign_in()
     if not access.background:
-        sessions.seen(current_user.record, request.remote_addr or "")
+        sessions.seen(current_user.record, _address())
     if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
         flash(_("Choose a password of your own first."), "warning")
         return hx.redirect(url_for("account.password"))
