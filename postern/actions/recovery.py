@@ -37,7 +37,7 @@ def ask_for_link(ports: Ports, actor: Actor, login: str) -> None:
     """Ask for a link to set a new password. What happens here is the same for every login, known or not: the worker
     finds out whether there is anybody to write to."""
     login = canonical_login(login)
-    throttle.attempt([REQUESTS_FROM_NETWORK.on(throttle.network_of(actor.address))])
+    throttle.attempt(REQUESTS_FROM_NETWORK.from_address(actor.address))
     key = f"forgotten:{digest(login)[:32]}:{now() // 60}"
     outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
 

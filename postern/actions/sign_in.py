@@ -70,8 +70,11 @@ def prove(
 def _counters(login: str, account: Account | None, address: str, browser: str | None) -> list[Counter]:
     if sessions.is_known_browser(account, browser):
         return [KNOWN_BROWSER.on(account.id, browser)]
-    network = throttle.network_of(address)
-    return [FROM_NETWORK_TO_ACCOUNT.on(network, login), STRANGERS_TO_ACCOUNT.on(login), FROM_NETWORK.on(network)]
+    return [
+        *FROM_NETWORK_TO_ACCOUNT.from_address(address, login),
+        STRANGERS_TO_ACCOUNT.on(login),
+        *FROM_NETWORK.from_address(address),
+    ]
 
 
 @transactional

@@ -56,7 +56,7 @@ def make(ports: Ports, webmail: Webmail, wanted: Wanted) -> Made:
 
 def _counters(login: str, account: Account | None, address: str) -> list[Counter]:
     network = throttle.network_of(address)
-    counters = [FROM_NETWORK_TO_ACCOUNT.on(network, login), FROM_NETWORK.on(network)]
+    counters = [*FROM_NETWORK_TO_ACCOUNT.from_address(address, login), *FROM_NETWORK.from_address(address)]
     is_known = (
         WebmailCredential.select()
         .where(WebmailCredential.account == (account.id if account else 0), WebmailCredential.network == network)
