@@ -56,6 +56,9 @@ TRANSACTION_TRIES = 5
 
 ANCIENT = 0
 
+# Seconds by which the clocks of two nodes may differ. Whatever lies further ahead was written by a clock that was wrong.
+CLOCKS_DIFFER = 60
+
 # Of one statement; SQLite takes 32,766.
 MOST_PARAMETERS = 30_000
 
@@ -165,6 +168,12 @@ def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
         raise AssertionError("unreachable")
 
     return run
+
+
+def has_come(awaited: BigIntegerField | int, moment: int, at_most: int):
+    """Whether a moment that was written down has come; of a column, the condition for it. None is further ahead than
+    `at_most` seconds: one that is was written by a clock that was wrong, and is not waited for."""
+    return (awaited <= moment) | (awaited > moment + at_most + CLOCKS_DIFFER)
 
 
 class JSONText(TextField):
@@ -524,6 +533,9 @@ class AuditEvent(Table):
 class OutboxItem(Table):
     """Something still to be done in the outside world, written in the transaction of its cause."""
 
+    # Seconds for which an item is left alone at most, between two tries and while somebody tries.
+    LONGEST_WAIT = 600
+
     kind = CharField(16)
     # Says what the item is for: the same key is never put in twice.
     key = CharField(120, unique=True)
@@ -546,7 +558,8 @@ class OutboxItem(Table):
 
     @classmethod
     def due(cls, moment: int):
-        return cls.open_items().where(cls.next_try_at <= moment, cls.leased_until <= moment).order_by(cls.next_try_at)
+        awaited = (has_come(column, moment, cls.LONGEST_WAIT) for column in (cls.next_try_at, cls.leased_until))
+        return cls.open_items().where(*awaited).order_by(cls.next_try_at)
 
     def lease(self, seconds: int) -> bool:
         """Take the item for so many seconds; True for exactly one caller."""
@@ -555,7 +568,7 @@ class OutboxItem(Table):
             OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
             .where(
                 OutboxItem.id == self.id,
-                OutboxItem.leased_until <= moment,
+                has_come(OutboxItem.leased_until, moment, seconds),
                 OutboxItem.delivered_at.is_null(),
                 OutboxItem.given_up_at.is_null(),
             )
@@ -741,7 +754,7 @@ class UserImport(Table):
     def lease(self, seconds: int) -> bool:
         """Take it for so many seconds; True for exactly one caller."""
         moment = now()
-        free = (UserImport.id == self.id) & (UserImport.leased_until <= moment)
+        free = (UserImport.id == self.id) & has_come(UserImport.leased_until, moment, seconds)
         return bool(UserImport.update(leased_until=moment + seconds).where(free).execute())
 
 
@@ -835,7 +848,7 @@ class PasswordChange(Table):
         moment = now()
         if self.leased_by == worker and self.leased_until >= moment + seconds / 2:
             return True
-        mine = (PasswordChange.leased_by == worker) | (PasswordChange.leased_until <= moment)
+        mine = (PasswordChange.leased_by == worker) | has_come(PasswordChange.leased_until, moment, seconds)
         this_one = (PasswordChange.id == self.id) & PasswordChange.state.in_(self.OPEN)
         PasswordChange.update(leased_by=worker, leased_until=moment + seconds).where(this_one, mine).execute()
         # Asked afterwards, because MySQL counts a row that is left as it was for none.

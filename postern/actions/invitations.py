@@ -18,7 +18,7 @@ from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
 from postern.actions.throttle import Limit, TooManyAttempts
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, DeviceInvitation, now, transactional
+from postern.models import Account, DeviceInvitation, has_come, now, transactional
 from postern.settings import Settings
 
 MINUTE, DAY = 60, 24 * 3600
@@ -156,12 +156,15 @@ def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: s
         DeviceInvitation.update(
             mailed_code_hash=_code_hash(ports.settings, invitation, code), mailed_code_expires_at=expires_at
         )
-        .where(DeviceInvitation.id == invitation.id, DeviceInvitation.mailed_code_expires_at <= expires_at - CODE_EVERY)
+        .where(
+            DeviceInvitation.id == invitation.id,
+            has_come(DeviceInvitation.mailed_code_expires_at, expires_at - CODE_EVERY, CODE_EVERY),
+        )
         .execute()
     )
     if not replaced:
         sent_at = DeviceInvitation.get_by_id(invitation.id).mailed_code_expires_at - CODE_LIFETIME
-        raise TooManyAttempts(sent_at + CODE_EVERY - now())
+        raise TooManyAttempts(min(sent_at + CODE_EVERY - now(), CODE_EVERY))
     facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": actor.address}
     key = f"device-code:{invitation.id}:{new_token()}"
     mail.put(ports, key, "device_code", recipient(invitation), _language(invitation), facts, invitation.account)
@@ -309,7 +312,7 @@ def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:
 def _is_mailed_code(invitation: DeviceInvitation, given: str) -> bool:
     """Whether it is the code that was mailed last, still valid and not tried too often."""
     expected = invitation.mailed_code_hash
-    if not expected or now() >= invitation.mailed_code_expires_at:
+    if not expected or has_come(invitation.mailed_code_expires_at, now(), CODE_LIFETIME):
         return False
     tries = TRIES_OF_CODE.on(invitation.id, expected)
     try:

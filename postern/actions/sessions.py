@@ -8,6 +8,7 @@ from postern.actions.actor import USER_AGENT_LENGTH, Actor
 from postern.actions.ports import Ports
 from postern.actions.tokens import digest, new_token
 from postern.models import (
+    CLOCKS_DIFFER,
     Account,
     KnownBrowser,
     OutboxItem,
@@ -69,10 +70,12 @@ def lifetime_of(account: Account) -> Lifetime:
 
 
 def is_alive(session: WebSession, account: Account) -> bool:
-    """Whether this account's session still counts: not too old, not left idle, and the account may sign in."""
+    """Whether this account's session still counts: not too old, not left idle, and the account may sign in. What a clock
+    wrote that was ahead would count for too long, and does not count at all."""
     lifetime, moment = lifetime_of(account), now()
     return (
         account.may_enter
+        and max(session.seen_at, session.created_at) <= moment + CLOCKS_DIFFER
         and moment < session.seen_at + lifetime.idle
         and moment < session.created_at + lifetime.absolute
     )
@@ -115,7 +118,7 @@ def seen(session: WebSession, address: str) -> None:
 
 def password_is_recent(session: WebSession) -> bool:
     """Whether the password was given in this session within the last five minutes."""
-    return now() < session.password_at + RECENT_PASSWORD
+    return -CLOCKS_DIFFER <= now() - session.password_at < RECENT_PASSWORD
 
 
 def password_given(session: WebSession) -> None:
