@@ -56,7 +56,7 @@ TRANSACTION_TRIES = 5
 
 ANCIENT = 0
 
-# Seconds by which the clocks of two nodes may differ. Whatever lies further ahead was written by a clock that was wrong.
+# Seconds by which the clocks of two nodes may differ. What lies further ahead was written by a clock that was wrong.
 CLOCKS_DIFFER = 60
 
 # Of one statement; SQLite takes 32,766.

@@ -248,11 +248,11 @@ def _refuse_others(domain: Domain, ids: set[int], found) -> None:
     raise Refused(sentence, "mailboxes", address=barred.address)
 
 
-def start(ports: Ports, actor: Actor, change: PasswordChange, password: object) -> None:
+def start(ports: Ports, actor: Actor, change: PasswordChange, password: object, browser: str | None = None) -> None:
     """Hand a draft over to the worker; started already, it is left as it is. Raises `Refused` when the password is not
     the acting person's, a mailbox is in another change that is under way, or the draft is too old, or
     `throttle.TooManyAttempts`."""
-    passwords.confirm(ports, actor, password)
+    passwords.confirm(ports, actor, password, browser)
     _start(actor, change)
 
 

@@ -112,6 +112,22 @@ def take_back(counters: list[Counter]) -> None:
     ).execute()
 
 
+@transactional
+def settle(counters: list[Counter]) -> None:
+    """Who was right takes the attempt back; on the first counter, which is its own, the failures before as well."""
+    own, *shared = counters
+    forgive([own])
+    take_back(shared)
+
+
+def are_used_up(counters: list[Counter]) -> bool:
+    """Whether one of the counters lets nothing through any more until its window is over."""
+    moment = now()
+    rows = {row.key: row for row in Attempts.select().where(Attempts.key.in_([each.key for each in counters]))}
+    counted = [(each.limit, rows[each.key]) for each in counters if each.key in rows]
+    return any(row.count >= limit.ceiling and moment < row.first_at + limit.window for limit, row in counted)
+
+
 def return_to_the_present(counters: list[Counter] | None = None) -> None:
     """Write moments that lie ahead down as now, on these counters or on all: whoever waits shall not wait for them to
     come."""
@@ -155,8 +171,8 @@ def _network(single: IPv4Address | IPv6Address, length: int) -> str:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address that a text writes, of IPv4 wherever it is one of IPv4: inside of IPv6 (::ffff:192.0.2.1, and how NAT64
-    and 6to4 write it) the whole IPv4 world would be one network."""
+    """The address that a text writes, of IPv4 wherever it is one of IPv4: inside of IPv6 (::ffff:192.0.2.1, and how
+    NAT64 and 6to4 write it) the whole IPv4 world would be one network."""
     try:
         written = ip_address(text)
     except ValueError:

@@ -88,7 +88,8 @@ def confirmed():
     form = ConfirmForm()
     if form.validate():
         try:
-            passwords.confirm(guards.ports(), guards.actor(), form.current_password.data)
+            password = form.current_password.data
+            passwords.confirm(guards.ports(), guards.actor(), password, guards.known_browser())
         except Refused as refusal:
             form.refuse(refusal, "current_password")
         except TooManyAttempts as refusal:
