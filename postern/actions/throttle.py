@@ -92,12 +92,34 @@ def _attempt(counters: list[Counter]) -> None:
 
 def refuse_waiting(counters: list[Counter]) -> None:
     """Raises `TooManyAttempts` when one of the counters says wait; counts nothing."""
+    waits = waiting(counters)
+    if waits:
+        raise TooManyAttempts(max(waits.values()))
+
+
+def waiting(counters: list[Counter]) -> dict[Counter, int]:
+    """Those of the counters that say wait, and for how many seconds; counts nothing."""
     moment = now()
     rows = {row.key: row for row in Attempts.select().where(Attempts.key.in_([each.key for each in counters]))}
-    wait = max((each.wait(rows[each.key], moment) for each in counters if each.key in rows), default=0)
-    if wait:
+    waits = {each: wait for each in counters if each.key in rows and (wait := each.wait(rows[each.key], moment))}
+    if waits:
         return_to_the_present(counters)
-        raise TooManyAttempts(wait)
+    return waits
+
+
+@transactional
+def count(counters: list[Counter]) -> None:
+    """Count one attempt that was judged already, whatever the counters say."""
+    moment = now()
+    rows = _locked([each.key for each in counters], moment)
+    for each in counters:
+        _count(each, rows[each.key], moment)
+
+
+def forgive_any(counters: list[Counter]) -> None:
+    """Forget the failures on these counters, and write nothing where there are none."""
+    if Attempts.select().where(Attempts.key.in_([each.key for each in counters])).exists():
+        forgive(counters)
 
 
 def forgive(counters: list[Counter]) -> None:
