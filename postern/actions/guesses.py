@@ -19,8 +19,8 @@ FROM_NETWORK_TO_ACCOUNT = Limit("sign-in from network to account", free=5, ceili
 STRANGERS_TO_ACCOUNT = Limit("sign-in by strangers to account", free=20, ceiling=100, window=DAY)
 FROM_NETWORK = Limit("sign-in from network", free=100, ceiling=300, window=900)
 KNOWN_BROWSER = Limit("sign-in from known browser", free=5, ceiling=50, window=DAY)
-# A mail program that was not told a new password goes on with the old one.
-KNOWN_NETWORK = Limit("sign-in of mail programs from known network", free=50, ceiling=200, window=DAY)
+# A mail program that was not told a new password goes on with the old one, every few minutes.
+KNOWN_NETWORK = Limit("sign-in of mail programs from known network", free=50, ceiling=100, window=4 * 3600)
 
 
 def at_sign_in(login: str, account: Account | None, address: str, browser: str | None) -> list[Counter]:

@@ -70,7 +70,7 @@ def note_failure(settings: Settings, attempt: Attempt) -> None:
 def note_success(attempt: Attempt) -> None:
     """Forget the failures of whoever was right in the end; writes nothing where there are none."""
     if attempt.shape != DEVICE_SHAPED:
-        throttle.forgive_any(guesses.own_of(canonical_login(attempt.login), attempt.address))
+        throttle.forgive_any(guesses.from_known_network(canonical_login(attempt.login), attempt.address))
 
 
 class Questions:
