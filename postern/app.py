@@ -17,6 +17,7 @@ from postern.blueprints.handoff.routes import blueprint as handoff
 from postern.blueprints.invitations.recipient import blueprint as set_up
 from postern.blueprints.invitations.routes import blueprint as invitations
 from postern.blueprints.links.routes import blueprint as links
+from postern.blueprints.mail_policy.routes import blueprint as mail_policy
 from postern.blueprints.offboarding.routes import blueprint as offboarding
 from postern.blueprints.panel.routes import home, panel
 from postern.blueprints.password_changes.routes import blueprint as password_changes
@@ -82,7 +83,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         user_imports,
     ):
         app.register_blueprint(blueprint)
-    for blueprint in (handoff, webmail):
+    for blueprint in (handoff, webmail, mail_policy):
         app.register_blueprint(blueprint)
     cli.init_app(app)
     return app

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import requests
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
 from postern import file_rights, mail_server_config
-from postern.actions import webmail_tokens, webmails
+from postern.actions import mail_policy, webmail_tokens, webmails
 from postern.actions.ports import MailServerUnavailable, Ports, SmsUnavailable
 from postern.blueprints.web.assets import missing_vendor_files
 from postern.mail_server_config import ConfigurationError
@@ -19,6 +20,8 @@ from postern.models import Mailbox, OutboxItem, Webmail, is_mysql, now, pending_
 from postern.settings import Settings, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
+# Seconds: Dovecot lets in whoever it asks about when there is no answer by then; so long the doctor waits for one.
+DOVECOT_WAITS, PATIENCE = 0.2, 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
         if ports.settings.has_mail_server:
             yield _dovecots_account(ports.settings)
         yield from _mail_server(ports)
+        yield from _policy(ports.settings)
         yield from _outbox()
         yield from _webmails(ports.settings)
     yield from _sms(ports)
@@ -181,6 +185,43 @@ def _dovecot_version(ports: Ports) -> Finding:
     mend = f"Dovecot {present} answers: set POSTERN_DOVECOT_VERSION={present} and write its configuration anew."
     well = present == expected
     return Finding("Dovecot's version", well, f"Dovecot {present}, as the settings say." if well else mend)
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    """Whether wrong passwords by mail programs are counted: everybody is let in while nobody answers."""
+    subject = "guesses by mail"
+    if not settings.has_mail_server or not settings.dovecot_asks:
+        yield Finding(subject, True, "Dovecot does not ask the panel: POSTERN_DOVECOT_POLICY_URL says no.")
+        return
+    trouble = _policy_trouble(settings)
+    url = mail_policy.address(settings)
+    yield Finding(subject, not trouble, trouble or f"{url} answers as quickly as Dovecot wants it to.")
+    unasked = mail_policy.let_in_unasked()
+    mend = (
+        "Dovecot lets people in without asking the panel, so wrong passwords are not counted: look for “policy” in its"
+        " log, write its configuration anew with “flask dovecot config” and reload it."
+    )
+    yield Finding("Dovecot's questions", not unasked, mend if unasked else "Dovecot asks before it lets people in.")
+
+
+def _policy_trouble(settings: Settings) -> str:
+    url, headers = mail_policy.address(settings), {"Authorization": mail_policy.authorization(settings)}
+    asked = {"login": "", "remote": "", "shape": mail_policy.DEVICE_SHAPED}
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answers = [session.post(url, json=asked, headers=headers, timeout=PATIENCE) for _ in range(3)]
+            answers = [answer for answer in answers if answer.json() == {"status": 0, "msg": ""}]
+        except requests.RequestException:
+            answers = []
+    if not answers:
+        return (
+            f"{url} does not answer Dovecot, so that wrong passwords by mail programs are not counted: see nginx in the"
+            " guide, and POSTERN_DOVECOT_POLICY_URL."
+        )
+    if min(answer.elapsed.total_seconds() for answer in answers) > DOVECOT_WAITS:
+        return f"{url} takes longer than the 0.2 seconds that Dovecot waits: wrong passwords are counted late or never."
+    return ""
 
 
 def _outbox() -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from postern.actions import mail_policy
 from postern.file_rights import READ, WRITE, may, own_group
 from postern.settings import DOVECOT_VERSIONS, MAIL_PORTS, Settings, is_loopback_host
 
@@ -77,6 +78,11 @@ VARIABLES = {
         "person": "%{remote_ip}",
         "selector": f"%{{password | if('~', '{_SHAPE}', password, '{NO_SELECTOR}') | substr(0, 8)}}",
     },
+}
+# The shape of what was typed, and no more of it, is told to the panel.
+SHAPES = {
+    "2.3": f"%{{if;%w;~;{_SHAPE};{mail_policy.DEVICE_SHAPED};own}}",
+    "2.4": f"%{{password | if('~', '{_SHAPE}', '{mail_policy.DEVICE_SHAPED}', 'own')}}",
 }
 # A network of IPv6 addresses is written out address by address.
 MOST_ADDRESSES = 256
@@ -209,6 +215,7 @@ def _facts(settings: Settings, version: str, directory: Path) -> dict[str, objec
         "no_selector": NO_SELECTOR,
         **_queries(settings, version, database),
         **_doveadm(settings),
+        **_policy(settings, version),
         **_relay(settings),
         **_sasl(settings),
     }
@@ -318,6 +325,18 @@ def _doveadm(settings: Settings) -> dict[str, object]:
         "doveadm_port": url.port or (443 if url.scheme == "https" else 80),
         "doveadm_tls": url.scheme == "https",
         "doveadm_key": _plain("POSTERN_DOVEADM_KEY", settings.doveadm_key),
+    }
+
+
+def _policy(settings: Settings, version: str) -> dict[str, str]:
+    """Where Dovecot asks about attempts to sign in, and with which keys; nothing where it is not to ask."""
+    if not settings.dovecot_asks:
+        return dict.fromkeys(("policy_url", "policy_authorization", "policy_nonce", "policy_shape"), "")
+    return {
+        "policy_url": _plain("POSTERN_DOVECOT_POLICY_URL", mail_policy.address(settings)),
+        "policy_authorization": mail_policy.authorization(settings),
+        "policy_nonce": mail_policy.nonce(settings),
+        "policy_shape": SHAPES[version],
     }
 
 

@@ -61,6 +61,9 @@ TRANSACTION_TRIES = 5
 
 ANCIENT = 0
 
+# Seconds by which the clocks of two nodes may differ. What lies further ahead was written by a clock that was wrong.
+CLOCKS_DIFFER = 60
+
 # Of one statement; SQLite takes 32,766.
 MOST_PARAMETERS = 30_000
 
@@ -248,6 +251,12 @@ def _keep_rows(given: object, kept: dict[int, tuple[Model, dict]]) -> None:
 def _apart(value: object) -> object:
     """A container of its own with the same content."""
     return value.copy() if isinstance(value, dict | set) else value
+
+
+def has_come(awaited: BigIntegerField | int, moment: int, at_most: int):
+    """Whether a moment that was written down has come; of a column, the condition for it. None is further ahead than
+    `at_most` seconds: one that is was written by a clock that was wrong, and is not waited for."""
+    return (awaited <= moment) | (awaited > moment + at_most + CLOCKS_DIFFER)
 
 
 class UnlimitedText(TextField):
@@ -675,6 +684,9 @@ class OutboxItem(Table):
 
     identity = ("key",)
 
+    # Seconds for which an item is left alone at most, between two tries and while somebody tries.
+    LONGEST_WAIT = 600
+
     kind = CharField(16)
     # Says what the item is for: the same key is never put in twice.
     key = CharField(120, unique=True)
@@ -697,12 +709,13 @@ class OutboxItem(Table):
 
     @classmethod
     def due(cls, moment: int):
-        return cls.open_items().where(cls.next_try_at <= moment, cls.leased_until <= moment).order_by(cls.next_try_at)
+        awaited = (has_come(column, moment, cls.LONGEST_WAIT) for column in (cls.next_try_at, cls.leased_until))
+        return cls.open_items().where(*awaited).order_by(cls.next_try_at)
 
     def lease(self, seconds: int) -> bool:
         """Take the item for so many seconds; True for exactly one caller."""
         moment = now()
-        free = OutboxItem.leased_until <= moment
+        free = has_come(OutboxItem.leased_until, moment, seconds)
         is_open = OutboxItem.delivered_at.is_null() & OutboxItem.given_up_at.is_null()
         leased = OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
         return bool(leased.where(self.itself(), free, is_open).execute())
@@ -901,7 +914,7 @@ class UserImport(Table):
     def lease(self, seconds: int) -> bool:
         """Take it for so many seconds; True for exactly one caller."""
         moment = now()
-        return self.write(UserImport.leased_until <= moment, leased_until=moment + seconds)
+        return self.write(has_come(UserImport.leased_until, moment, seconds), leased_until=moment + seconds)
 
 
 class UserImportPart(Table):
@@ -1002,7 +1015,7 @@ class PasswordChange(Table):
         moment = now()
         if self.leased_by == worker and self.leased_until >= moment + seconds / 2:
             return True
-        mine = (PasswordChange.leased_by == worker) | (PasswordChange.leased_until <= moment)
+        mine = (PasswordChange.leased_by == worker) | has_come(PasswordChange.leased_until, moment, seconds)
         is_open = PasswordChange.state.in_(self.OPEN)
         return self.write(mine, is_open, leased_by=worker, leased_until=moment + seconds)
 

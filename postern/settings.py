@@ -23,6 +23,9 @@ LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "E
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 DOVECOT_VERSIONS = ("2.3", "2.4")
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
+# Where the shipped nginx takes Dovecot's questions; a panel without nginx takes them on its own port.
+DOVECOT_POLICY_URL = "http://127.0.0.1:8100"
+NO_POLICY = "no"
 MAIL_PORTS = {
     "imap": 143,
     "imaps": 993,
@@ -152,6 +155,7 @@ class Settings:
     submission_relay: str = setting(_text, "127.0.0.1:25")
     postfix_sasl_socket: str = setting(_text)
     dovecot_version: str = setting(_text, "2.3")
+    dovecot_policy_url: str = setting(_url)
     dovecot_base_dir: str = setting(_text)
     dovecot_database_user: str = setting(_text)
     dovecot_mysql_user: str = setting(_text)
@@ -200,6 +204,11 @@ class Settings:
     def has_mail_server(self) -> bool:
         """Only a demo may run without one."""
         return bool(self.doveadm_url)
+
+    @property
+    def dovecot_asks(self) -> bool:
+        """Whether Dovecot is to ask the panel about attempts to sign in."""
+        return self.dovecot_policy_url not in ("", NO_POLICY)
 
     @property
     def keeps_mail(self) -> bool:
@@ -267,6 +276,11 @@ class Settings:
             f"POSTERN_DOVECOT_VERSION must be one of: {', '.join(DOVECOT_VERSIONS)}.",
         )
         yield (
+            self.dovecot_asks and not _is_private(self.dovecot_policy_url),
+            "POSTERN_DOVECOT_POLICY_URL must begin with https://, or with http:// and a loopback address, such as"
+            f" {DOVECOT_POLICY_URL}; or be “{NO_POLICY}”.",
+        )
+        yield (
             self.cross_site and not self.is_https,
             "POSTERN_CROSS_SITE needs an https base URL: browsers refuse partitioned cookies without it.",
         )
@@ -308,6 +322,14 @@ def _is_timezone(name: str) -> bool:
         return bool(ZoneInfo(name))
     except (KeyError, ValueError, OSError):
         return False
+
+
+def _is_private(address: str) -> bool:
+    """Whether what travels to this address is read by nobody in between."""
+    parts = urlsplit(address)
+    if parts.scheme == "http":
+        return is_loopback_host(parts.hostname or "")
+    return parts.scheme == "https" and bool(parts.hostname)
 
 
 def is_loopback_host(host: str) -> bool:
@@ -371,6 +393,10 @@ def _completed(values: dict, findings: list[str]) -> dict:
         values.setdefault("sms_url", "demo:")
     values["smtp_url"] = values.get("smtp_url") or "smtp://127.0.0.1:25"
     base = urlsplit(values.get("base_url", ""))
+    own_port = base.scheme == "http" and is_loopback_host(base.hostname or "")
+    values["dovecot_policy_url"] = values.get("dovecot_policy_url") or (
+        values["base_url"] if own_port else DOVECOT_POLICY_URL
+    )
     values["mail_from"] = values.get("mail_from") or f"postern@{base.hostname or 'localhost'}"
     values["mail_host"] = values.get("mail_host") or base.hostname or "localhost"
     values["submission_host"] = values.get("submission_host") or values["mail_host"]

@@ -29,6 +29,18 @@ def findings(environment):
     return []
 
 
+@pytest.mark.parametrize(
+    ("base_url", "asked_at"),
+    [
+        ("https://account.example.org", "http://127.0.0.1:8100"),
+        ("http://127.0.0.1:8123", "http://127.0.0.1:8123"),
+    ],
+)
+def test_dovecot_asks_nginx_or_the_panels_own_port(environment, base_url, asked_at):
+    asking = environment | {"POSTERN_BASE_URL": base_url, "POSTERN_DOVECOT_POLICY_URL": ""}
+    assert Settings.load(asking).dovecot_policy_url == asked_at
+
+
 def test_a_complete_installation_starts(environment):
     settings = Settings.load(environment)
     assert (settings.argon2_memory, settings.is_loopback, settings.is_https) == (7168, True, False)
@@ -53,6 +65,9 @@ def test_a_complete_installation_starts(environment):
         ("SMTP_URL", "smtp://host:port"),
         ("DOVEADM_URL", ""),
         ("DOVEADM_URL", "127.0.0.1:8080"),
+        ("DOVECOT_POLICY_URL", "http://192.0.2.1:8100"),
+        ("DOVECOT_POLICY_URL", "127.0.0.1:8100"),
+        ("DOVECOT_POLICY_URL", "off"),
         ("CROSS_SITE", "yes"),
         ("CROSS_SITE", "perhaps"),
         ("DEMO", "si"),

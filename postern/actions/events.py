@@ -10,6 +10,8 @@ SENTENCES = {
     "web:sessions:ended-others": N_("All other browsers and mail programs were signed out"),
     "web:connections:ended": N_("Mail programs were disconnected"),
     "web:password:changed": N_("The password was changed"),
+    "web:password:refused": N_("A wrong current password was given"),
+    "web:session:guessed": N_("A browser was signed out after too many wrong passwords"),
     "web:password:link-requested": N_("A link to set a new password was sent to the contact address"),
     "web:device:made": N_("A device was added"),
     "web:device:password-changed": N_("The password of a device was changed"),

@@ -1,7 +1,8 @@
 """What the worker clears away: rows that can no longer matter."""
 
-from postern.actions import password_changes, sessions
+from postern.actions import password_changes, sessions, throttle
 from postern.models import (
+    CLOCKS_DIFFER,
     Attempts,
     AuditEvent,
     DeviceInvitation,
@@ -16,7 +17,7 @@ from postern.models import (
     now,
 )
 
-HOUR, DAY = 3600, 24 * 3600
+DAY = 24 * 3600
 OUTBOX_KEPT = 30 * DAY
 LINKS_KEPT = 30 * DAY
 ATTEMPTS_KEPT = 2 * DAY
@@ -25,7 +26,8 @@ LAST_LOGINS_KEPT = 400 * DAY
 IMPORTS_KEPT = 30 * DAY
 # Whoever uploads a file decides soon, or uploads it again.
 UNDECIDED_IMPORTS_KEPT = 2 * DAY
-USED_TOKENS_KEPT = 1 * HOUR
+# As long as a clock may be wrong: when it is right again, none of them is good once more.
+USED_TOKENS_KEPT = 1 * DAY
 CREDENTIALS_KEPT = 30 * DAY
 # What strangers can cause without naming an account that there is.
 STRAY_REFUSALS = ("web:session:refused", "handoff:session:refused", "webmail:request:refused")
@@ -36,7 +38,10 @@ def clear_away() -> None:
     moment = now()
     longest = sessions.PERSON
     WebSession.delete().where(
-        (WebSession.created_at < moment - longest.absolute) | (WebSession.seen_at < moment - longest.idle)
+        (WebSession.created_at < moment - longest.absolute)
+        | (WebSession.seen_at < moment - longest.idle)
+        | (WebSession.created_at > moment + CLOCKS_DIFFER)
+        | (WebSession.seen_at > moment + CLOCKS_DIFFER)
     ).execute()
     KnownBrowser.delete().where(KnownBrowser.seen_at < moment - sessions.BROWSER_REMEMBERED).execute()
     OneTimeLink.delete().where(OneTimeLink.expires_at < moment - LINKS_KEPT).execute()
@@ -58,6 +63,7 @@ def clear_away() -> None:
     UsedToken.delete().where(UsedToken.expires_at < moment - USED_TOKENS_KEPT).execute()
     WebmailCredential.delete().where(WebmailCredential.expires_at < moment - CREDENTIALS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()
+    throttle.return_to_the_present()
     undecided = UserImport.state.in_((UserImport.READING, UserImport.CHECKED))
     UserImport.delete().where(undecided, UserImport.created_at < moment - UNDECIDED_IMPORTS_KEPT).execute()
     UserImport.delete().where(

@@ -35,6 +35,7 @@ from postern.models import (
     UserImportLine,
     UserImportPart,
     first_revision,
+    has_come,
     insert_all,
     now,
     transactional,
@@ -229,7 +230,8 @@ def _now_or_later(ports: Ports, begun: UserImport) -> UserImport:
 def work(ports: Ports) -> int:
     """Do one step of the import that waits longest; 0 when there is none. SQLite has one writer at a time and no queue:
     after a step, others have as long as it took."""
-    waiting = UserImport.select().where(UserImport.state.in_(UserImport.IN_HAND), UserImport.leased_until <= now())
+    free = has_come(UserImport.leased_until, now(), LEASE)
+    waiting = UserImport.select().where(UserImport.state.in_(UserImport.IN_HAND), free)
     found = waiting.order_by(UserImport.id).first()
     if found is None or not found.lease(LEASE):
         return 0

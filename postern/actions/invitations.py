@@ -18,7 +18,7 @@ from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
 from postern.actions.throttle import Limit, TooManyAttempts
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, DeviceInvitation, now, transactional
+from postern.models import Account, DeviceInvitation, has_come, now, transactional
 from postern.settings import Settings
 
 MINUTE, DAY = 60, 24 * 3600
@@ -160,7 +160,7 @@ def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: s
     expires_at = now() + CODE_LIFETIME
     replaced = invitation.write(
         DeviceInvitation.token_hash == invitation.token_hash,
-        DeviceInvitation.mailed_code_expires_at <= expires_at - CODE_EVERY,
+        has_come(DeviceInvitation.mailed_code_expires_at, expires_at - CODE_EVERY, CODE_EVERY),
         mailed_code_hash=_code_hash(ports.settings, invitation, code),
         mailed_code_expires_at=expires_at,
     )
@@ -168,7 +168,8 @@ def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: s
         present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
         if present is None:
             raise _void()
-        raise TooManyAttempts(present.mailed_code_expires_at - CODE_LIFETIME + CODE_EVERY - now())
+        sent_at = present.mailed_code_expires_at - CODE_LIFETIME
+        raise TooManyAttempts(min(sent_at + CODE_EVERY - now(), CODE_EVERY))
     facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": actor.address}
     key = f"device-code:{invitation.id}:{new_token()}"
     mail.put(ports, key, "device_code", recipient(invitation), _language(invitation), facts, invitation.account)
@@ -322,7 +323,7 @@ def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:
 def _is_mailed_code(invitation: DeviceInvitation, given: str) -> bool:
     """Whether it is the code that was mailed last, still valid and not tried too often."""
     expected = invitation.mailed_code_hash
-    if not expected or now() >= invitation.mailed_code_expires_at:
+    if not expected or has_come(invitation.mailed_code_expires_at, now(), CODE_LIFETIME):
         return False
     tries = TRIES_OF_CODE.on(invitation.id, expected)
     try:

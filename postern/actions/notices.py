@@ -19,6 +19,11 @@ def password_changed(ports: Ports, actor: Actor, account: Account, everywhere: b
     _tell(ports, actor, account, "password_changed", facts)
 
 
+def password_guessed(ports: Ports, actor: Actor, account: Account) -> None:
+    """Tell an account that somebody who was signed in as it gave wrong passwords until the session was ended."""
+    _tell(ports, actor, account, "password_guessed", {})
+
+
 def device_made(ports: Ports, actor: Actor, device: Device, invited: str = "") -> None:
     """Tell the device's owner that its password was made; `invited` is the address of whoever got it by invitation."""
     _tell_of_device(ports, actor, device, "device_made", invited=invited)

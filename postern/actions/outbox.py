@@ -34,7 +34,7 @@ GIVEN_UP_AFTER = 7 * DAY
 CONNECTIONS, OTHERS = ("connections",), ("mail", "forgotten")
 CREDENTIALS, MESSAGES = ("credentials",), ("credentials-sms",)
 LONGEST_PAUSE = {"connections": 5}
-LONGEST_PAUSE_OTHERWISE = 600
+LONGEST_PAUSE_OTHERWISE = OutboxItem.LONGEST_WAIT
 
 Handler = Callable[[Ports, OutboxItem, dict], None]
 HANDLERS: dict[str, Handler] = {}

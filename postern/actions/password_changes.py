@@ -258,12 +258,14 @@ def _refuse_others(domain: Domain, ids: set[int], found) -> None:
     raise Refused(sentence, "mailboxes", address=barred.address)
 
 
-def start(ports: Ports, actor: Actor, change: PasswordChange, password: object) -> tuple[WebSession, str]:
+def start(
+    ports: Ports, actor: Actor, change: PasswordChange, password: object, browser: str | None = None
+) -> tuple[WebSession, str]:
     """Hand a draft over to the worker; started already, it is left as it is. The session that goes on, because the
     password was given, and the token for its cookie. Raises `Refused` when the password is not
     the acting person's, a mailbox is in another change that is under way, or the draft is too old, or
     `throttle.TooManyAttempts`."""
-    passwords.confirm(ports, actor, password)
+    passwords.confirm(ports, actor, password, browser)
     return _start_and_go_on(actor, change)
 
 

@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from postern.actions import audit, connections, devices, notices, policy, sessions, throttle
+from postern.actions import audit, connections, devices, guesses, notices, policy, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.ports import Connection, Ports
 from postern.actions.text import N_, Refused
 from postern.models import Account, Device, OutboxItem, WebSession, transactional
 from postern.settings import Settings
 
+DAY = 24 * 3600
 # Guessing the current password inside a session: slower from the sixth, nothing more after twenty in its whole life.
 CONFIRMATIONS = throttle.Limit("confirm password", free=5, ceiling=20, window=sessions.PERSON.absolute)
+# A webmail hands its person over as often as it likes, into a fresh session each time: what is guessed in all of them
+# counts for the account, and for the network. Not so in a browser that is known to the account.
+CONFIRMATIONS_TO_ACCOUNT = throttle.Limit("confirm password of account", free=10, ceiling=30, window=DAY)
+CONFIRMATIONS_FROM_NETWORK = throttle.Limit("confirm password from network", free=100, ceiling=300, window=900)
+NOTICES = throttle.Limit("notices of guesses to account", free=1, ceiling=1, window=DAY)
 
 
 @dataclass(frozen=True)
@@ -71,25 +77,55 @@ def renew_hash(settings: Settings, account: Account, password: str) -> None:
     account.write(Account.password_hash == stored, password_hash=renewed)
 
 
-def confirm(ports: Ports, actor: Actor, password: object) -> None:
-    """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`. Who goes on because
-    of it goes on in a session that is `sessions.renew`ed."""
-    throttle.forgive(_guess(ports, actor, password))
+def confirm(ports: Ports, actor: Actor, password: object, browser: str | None = None) -> None:
+    """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`. `browser` is the
+    token of the browser, which may be known. Who guesses for too long loses the session; who goes on because of it
+    goes on in a session that is `sessions.renew`ed."""
+    throttle.settle(_guess(ports, actor, password, browser))
 
 
-def confirm_again(ports: Ports, actor: Actor, password: object) -> tuple[WebSession, str]:
+def confirm_again(ports: Ports, actor: Actor, password: object, browser: str | None = None) -> tuple[WebSession, str]:
     """The same before something dangerous: the session in which it may be done now, and the token for its cookie."""
-    confirm(ports, actor, password)
+    confirm(ports, actor, password, browser)
     return transactional(sessions.renew)(actor)
 
 
-def _guess(ports: Ports, actor: Actor, password: object) -> list[throttle.Counter]:
-    """The same, but the counters that counted the guess are left for the caller to forgive."""
-    guesses = [CONFIRMATIONS.on(actor.session.token_hash)]
-    throttle.attempt(guesses)
-    if not verify(ports.settings, actor.account.password_hash, password):
+def _guess(ports: Ports, actor: Actor, password: object, browser: str | None) -> list[throttle.Counter]:
+    """The same, but the counters that counted the guess are left for the caller to settle."""
+    counters = _counters(actor, browser)
+    throttle.attempt(counters)
+    if verify(ports.settings, actor.account.password_hash, password):
+        return counters
+    cuts = _note_refusal(ports, actor, counters)
+    if cuts is None:
         raise Refused(N_("This is not your current password."), "current_password")
-    return guesses
+    connections.all_ended(ports, cuts)
+    raise Refused(N_("There were too many wrong passwords: this session has ended. Sign in again."), "current_password")
+
+
+def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
+    # Not its number, which SQLite gives to another session when this one has ended.
+    own = CONFIRMATIONS.on(actor.session.token_hash)
+    if sessions.is_known_browser(actor.account, browser):
+        return [own, guesses.KNOWN_BROWSER.on(actor.account.id, browser)]
+    to_account = CONFIRMATIONS_TO_ACCOUNT.on(actor.account.login)
+    return [own, to_account, *CONFIRMATIONS_FROM_NETWORK.from_address(actor.address)]
+
+
+@transactional
+def _note_refusal(ports: Ports, actor: Actor, counters: list[throttle.Counter]) -> list[OutboxItem | None] | None:
+    """Write a wrong password down. With the last that is let through the session ends, and its owner is told; then the
+    cuts of what it had opened in a webmail, or else None."""
+    audit.record(actor, "web:password:refused")
+    if not throttle.are_used_up(counters) or not sessions.exists(actor.session):
+        return None
+    audit.record(actor, "web:session:guessed")
+    try:
+        throttle.attempt([NOTICES.on(actor.account.login)])
+        notices.password_guessed(ports, actor, actor.account)
+    except throttle.TooManyAttempts:
+        pass
+    return sessions.end_with_webmail(ports, actor.session)
 
 
 def consequences(ports: Ports, account: Account) -> Consequences:
@@ -119,9 +155,9 @@ def change(
     if accepted == current:
         raise Refused(N_("The new password is the current one. Choose another."), "new_password")
     refuse_breached(ports, accepted)
-    guesses = _guess(ports, actor, current)
+    counters = _guess(ports, actor, current, browser)
     new_hash = hash_password(ports.settings, accepted)
-    renewed, items = _commit_change(ports, actor, guesses, new_hash, everywhere, devices_too and everywhere, browser)
+    renewed, items = _commit_change(ports, actor, counters, new_hash, everywhere, devices_too and everywhere, browser)
     ended = [connections.end_now(ports, item) for item in items]
     return Change(everywhere, all(ended), renewed)
 
@@ -136,14 +172,14 @@ def refuse_breached(ports: Ports, password: str) -> None:
 def _commit_change(
     ports: Ports,
     actor: Actor,
-    guesses: list[throttle.Counter],
+    counters: list[throttle.Counter],
     new_hash: str,
     everywhere: bool,
     devices_too: bool,
     browser: str | None,
 ) -> tuple[tuple[WebSession, str] | None, list[OutboxItem | None]]:
     account = actor.account
-    throttle.forgive(guesses)
+    throttle.settle(counters)
     if not account.replace_password(account.password_hash, new_hash):
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     ended = sessions.end_all(account) if everywhere else 0

@@ -35,8 +35,10 @@ def ask_for_link(ports: Ports, actor: Actor, login: str, browser: str | None = N
     login = canonical_login(login)
     account = Account.by_login(login)
     is_known = sessions.is_known_browser(account, browser)
-    network = throttle.network_of(actor.address)
-    throttle.attempt([REQUESTS_FROM_KNOWN_BROWSER.on(login) if is_known else REQUESTS_FROM_NETWORK.on(network)])
+    counters = (
+        [REQUESTS_FROM_KNOWN_BROWSER.on(login)] if is_known else REQUESTS_FROM_NETWORK.from_address(actor.address)
+    )
+    throttle.attempt(counters)
     key = f"forgotten:{digest(login)[:32]}:{now() // 60}"
     outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
 

@@ -9,6 +9,7 @@ from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
 from postern.actions.tokens import digest, new_token
 from postern.models import (
+    CLOCKS_DIFFER,
     Account,
     KnownBrowser,
     OutboxItem,
@@ -71,10 +72,12 @@ def lifetime_of(account: Account) -> Lifetime:
 
 
 def is_alive(session: WebSession, account: Account) -> bool:
-    """Whether this account's session still counts: not too old, not left idle, and the account may sign in."""
+    """Whether this account's session still counts: not too old, not left idle, and the account may sign in. What a
+    clock wrote that was ahead would count for too long, and does not count at all."""
     lifetime, moment = lifetime_of(account), now()
     return (
         account.may_enter
+        and max(session.seen_at, session.created_at) <= moment + CLOCKS_DIFFER
         and moment < session.seen_at + lifetime.idle
         and moment < session.created_at + lifetime.absolute
     )
@@ -117,7 +120,7 @@ def seen(session: WebSession, address: str) -> None:
 
 def password_is_recent(session: WebSession) -> bool:
     """Whether the password was given in this session within the last five minutes."""
-    return now() < session.password_at + RECENT_PASSWORD
+    return -CLOCKS_DIFFER <= now() - session.password_at < RECENT_PASSWORD
 
 
 def renew(actor: Actor) -> tuple[WebSession, str]:
@@ -229,6 +232,25 @@ def end_all(account: Account, keep: WebSession | None = None) -> int:
         credentials &= ~_are_of(WebmailCredential, keep)
     WebmailCredential.update(ended_at=now()).where(credentials).execute()
     return WebSession.delete().where(others).execute()
+
+
+def end_with_webmail(ports: Ports, session: WebSession) -> list[OutboxItem | None]:
+    """End a session and, where a webmail began it, that webmail's session with all that it opens here and at the mail
+    server, within the caller's transaction; what cuts the latter's connections."""
+    credentials = WebmailCredential.select().where(
+        WebmailCredential.account == session.account_id,
+        _are_of(WebmailCredential, session),
+        WebmailCredential.ended_at.is_null(),
+    )
+    cuts = [connections.put_end(ports, each.account, credential_id=each.id) for each in credentials]
+    WebmailCredential.update(ended_at=now()).where(
+        WebmailCredential.account == session.account_id,
+        _are_of(WebmailCredential, session),
+        WebmailCredential.ended_at.is_null(),
+    ).execute()
+    end_of_webmail(session)
+    WebSession.delete().where(WebSession.id == session.id, WebSession.token_hash == session.token_hash).execute()
+    return cuts
 
 
 def end_of_webmail(other: WebSession | WebmailCredential) -> None:

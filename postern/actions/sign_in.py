@@ -4,21 +4,14 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from postern.actions import audit, passwords, sessions, throttle
+from postern.actions import audit, guesses, passwords, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
-from postern.actions.throttle import Counter, Limit
+from postern.actions.throttle import Counter
 from postern.models import Account, WebSession, transactional
 
 LONGEST_LOGIN = 254
-
-# Strangers to an account share these; a browser in which the account signed in before has a count of its own, so that
-# strangers' guesses never stand in its owner's way.
-FROM_NETWORK_TO_ACCOUNT = Limit("sign-in from network to account", free=5, ceiling=20, window=900)
-STRANGERS_TO_ACCOUNT = Limit("sign-in by strangers to account", free=20, ceiling=100, window=24 * 3600)
-FROM_NETWORK = Limit("sign-in from network", free=100, ceiling=300, window=900)
-KNOWN_BROWSER = Limit("sign-in from known browser", free=5, ceiling=50, window=24 * 3600)
 
 
 @dataclass(frozen=True)
@@ -44,7 +37,7 @@ def sign_in(ports: Ports, actor: Actor, login: object, password: object, browser
     """
     login = canonical_login(login)
     account = Account.by_login(login)
-    counters = _counters(login, account, actor.address, browser)
+    counters = guesses.at_sign_in(login, account, actor.address, browser)
     prove(ports, actor, account, password, counters)
     return _commit(actor, account, browser, counters)
 
@@ -58,7 +51,7 @@ def prove(
     admits: Callable[[Account], bool] = lambda _account: True,
 ) -> None:
     """Count an attempt and see whether it is right: whether this is the account's password, and it may come in, here
-    (`admits`) as anywhere. Raises what `sign_in` raises. Who was right `settle`s."""
+    (`admits`) as anywhere. Raises what `sign_in` raises. Who was right `throttle.settle`s."""
     throttle.attempt(counters)
     right = passwords.verify(ports.settings, account.password_hash if account else None, password)
     if not right or not account.may_enter or not admits(account):
@@ -67,28 +60,13 @@ def prove(
     passwords.renew_hash(ports.settings, account, password)
 
 
-def _counters(login: str, account: Account | None, address: str, browser: str | None) -> list[Counter]:
-    if sessions.is_known_browser(account, browser):
-        return [KNOWN_BROWSER.on(account.id, browser)]
-    network = throttle.network_of(address)
-    return [FROM_NETWORK_TO_ACCOUNT.on(network, login), STRANGERS_TO_ACCOUNT.on(login), FROM_NETWORK.on(network)]
-
-
 @transactional
 def _commit(actor: Actor, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
-    settle(counters)
+    throttle.settle(counters)
     session, token = sessions.start(account, actor.address, actor.user_agent)
     refuse_if_changed(account)
     audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
     return SignedIn(session, token, sessions.remember_browser(account, browser))
-
-
-def settle(counters: list[Counter]) -> None:
-    """Who was right takes the attempt back, within the caller's transaction; on the first counter, which is its own,
-    the failures before as well."""
-    own, *shared = counters
-    throttle.forgive([own])
-    throttle.take_back(shared)
 
 
 def refuse_if_changed(account: Account) -> None:

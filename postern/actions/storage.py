@@ -1,6 +1,7 @@
 """How much the mailboxes of each service hold together: asked of Dovecot little by little, and kept for the pages."""
 
 from collections import Counter
+from time import monotonic
 
 from postern.actions.ports import MailServerUnavailable, Ports
 from postern.models import Domain, Mailbox, Service, now
@@ -20,7 +21,7 @@ class StorageCount:
 
     def look(self, ports: Ports) -> None:
         """Count the next mailboxes."""
-        if now() < self._resting_until:
+        if monotonic() < self._resting_until:
             return
         mailboxes = list(self._following())
         if not mailboxes:
@@ -46,7 +47,7 @@ class StorageCount:
     def _write_down(self) -> None:
         for service in list(Service.select()):
             service.write(used_bytes=self._sums[service.id], used_at=now())
-        self._resting_until = now() + REST
+        self._resting_until = monotonic() + REST
         self._begin()
 
     def _begin(self) -> None:

@@ -9,8 +9,8 @@ from ipaddress import ip_address
 
 from postern.actions import audit, connections, device_passwords, sessions, sign_in, throttle
 from postern.actions.actor import USER_AGENT_LENGTH, Actor
+from postern.actions.guesses import FROM_NETWORK, FROM_NETWORK_TO_ACCOUNT, STRANGERS_TO_ACCOUNT
 from postern.actions.ports import Ports
-from postern.actions.sign_in import FROM_NETWORK, FROM_NETWORK_TO_ACCOUNT, STRANGERS_TO_ACCOUNT
 from postern.actions.text import N_, Refused
 from postern.actions.throttle import Counter
 from postern.models import Account, OutboxItem, Webmail, WebmailCredential, now, transactional
@@ -56,7 +56,7 @@ def make(ports: Ports, webmail: Webmail, wanted: Wanted) -> Made:
 
 def _counters(login: str, account: Account | None, address: str) -> list[Counter]:
     network = throttle.network_of(address)
-    counters = [FROM_NETWORK_TO_ACCOUNT.on(network, login), FROM_NETWORK.on(network)]
+    counters = [*FROM_NETWORK_TO_ACCOUNT.from_address(address, login), *FROM_NETWORK.from_address(address)]
     is_known = (
         WebmailCredential.select()
         .where(WebmailCredential.account == (account.id if account else 0), WebmailCredential.network == network)
@@ -69,7 +69,7 @@ def _counters(login: str, account: Account | None, address: str) -> list[Counter
 def _make(
     ports: Ports, actor: Actor, webmail: Webmail, account: Account, webmail_session: str, counters: list[Counter]
 ) -> Made:
-    sign_in.settle(counters)
+    throttle.settle(counters)
     _end_former(account, webmail, webmail_session)
     password = device_passwords.new_password()
     credential = WebmailCredential.create(

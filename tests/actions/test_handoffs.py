@@ -227,7 +227,7 @@ def test_of_many_at_the_same_moment_one_counts(ports, stranger, anna, webmail):
 
 def test_used_tokens_are_kept_as_long_as_they_could_matter(ports, stranger, anna, webmail, clock):
     enter(ports, stranger, webmail.handoff(anna.login))
-    clock.pass_by(3600)
+    clock.pass_by(housekeeping.USED_TOKENS_KEPT)
     housekeeping.clear_away()
     assert UsedToken.select().count() == 1
     clock.pass_by(120)

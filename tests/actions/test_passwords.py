@@ -21,8 +21,10 @@ def opens(settings, account, password):
 
 
 def state_of_everything():
+    """All but that wrong passwords were given, which stands in the trail."""
+    told = AuditEvent.select().where(AuditEvent.action != "web:password:refused")
     return [list(table.select().order_by(*table._meta.sorted_fields).dicts()) for table in (Account, WebSession)] + [
-        table.select().count() for table in (OneTimeLink, OutboxItem, KnownBrowser, AuditEvent)
+        query.count() for query in (OneTimeLink.select(), OutboxItem.select(), KnownBrowser.select(), told)
     ]
 
 

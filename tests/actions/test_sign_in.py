@@ -2,7 +2,7 @@
 
 import pytest
 
-from postern.actions import links, passwords, recovery, sessions
+from postern.actions import guesses, links, passwords, recovery, sessions
 from postern.actions import sign_in as ways_in
 from postern.actions.actor import Actor
 from postern.actions.text import Refused
@@ -97,7 +97,7 @@ def test_every_password_is_verified_at_the_usual_cost(ports, people, monkeypatch
 
 
 def test_five_guesses_are_free_then_it_gets_slow_and_stops(ports, anna, clock):
-    limit = ways_in.FROM_NETWORK_TO_ACCOUNT
+    limit = guesses.FROM_NETWORK_TO_ACCOUNT
     assert [try_to_sign_in(ports, anna.login, "wrong") for _ in range(7)] == ["refused"] * 5 + ["wait"] * 2
     judged, began = 5, clock.moment
     while clock.moment < began + limit.window - 61:
@@ -143,7 +143,7 @@ def test_a_thousand_guesses_from_everywhere_do_not_stand_in_the_owners_way(ports
         for number in range(1000)
         if not clock.pass_by(1)
     ]
-    assert outcomes.count("refused") <= ways_in.STRANGERS_TO_ACCOUNT.ceiling
+    assert outcomes.count("refused") <= guesses.STRANGERS_TO_ACCOUNT.ceiling
     assert try_to_sign_in(ports, anna.login, PASSWORD, "203.0.113.1", known) == "in"
     assert try_to_sign_in(ports, anna.login, PASSWORD, "203.0.113.1", "a made-up browser") == "wait"
 
@@ -158,8 +158,8 @@ def test_a_known_browser_is_no_way_around_the_throttle(ports, anna, boris, clock
 
 
 def test_guesses_against_many_accounts_from_one_network_stop_too(ports, people, clock):
-    outcomes = [try_to_sign_in(ports, f"nobody{n}@example.org", "wrong") for n in range(ways_in.FROM_NETWORK.free + 3)]
-    assert outcomes == ["refused"] * ways_in.FROM_NETWORK.free + ["wait"] * 3
+    outcomes = [try_to_sign_in(ports, f"nobody{n}@example.org", "wrong") for n in range(guesses.FROM_NETWORK.free + 3)]
+    assert outcomes == ["refused"] * guesses.FROM_NETWORK.free + ["wait"] * 3
 
 
 def test_guesses_at_the_same_instant_are_counted_one_by_one(ports, anna, clock):

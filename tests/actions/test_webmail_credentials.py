@@ -18,8 +18,8 @@ from postern.actions import (
     webmails,
 )
 from postern.actions.actor import OPERATOR, Actor
+from postern.actions.guesses import STRANGERS_TO_ACCOUNT
 from postern.actions.ports import Connection
-from postern.actions.sign_in import STRANGERS_TO_ACCOUNT
 from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
 from postern.actions.webmail_credentials import Made, Wanted

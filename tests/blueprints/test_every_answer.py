@@ -22,7 +22,7 @@ PUBLIC = {
 }  # fmt: skip
 PUBLIC_BLUEPRINTS = {"links", "discovery", "handoff", "set_up", "webmail"}
 # Where a form's token is not asked for, but what a webmail signed.
-SIGNED = ("handoff.arrive", "webmail.")
+SIGNED = ("handoff.arrive", "webmail.", "mail_policy.")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from postern.actions import passwords
 from postern.models import Account, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
 from tests.conftest import PASSWORD
@@ -232,6 +233,16 @@ def test_guessing_the_password_once_more_stops(signed_in, clock):
     page = signed_in.open("/confirm-password")
     told = [page.fill({"Current password": WRONG}).press("Continue").error_of("Current password") for _ in range(6)]
     assert len(set(told)) == 2
+
+
+def test_guessing_the_password_once_more_for_too_long_signs_out(signed_in, clock):
+    clock.pass_by(301)
+    page = signed_in.open("/confirm-password")
+    while signed_in.open("/account/activity").title != "Sign in":
+        clock.pass_by(passwords.CONFIRMATIONS.longest_wait)
+        told = page.fill({"Current password": WRONG}).press("Continue")
+    assert "this session has ended" in told.error_of("Current password")
+    assert WebSession.select().count() == 0
 
 
 # --- a password of one's own first ---

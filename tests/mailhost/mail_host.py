@@ -17,6 +17,7 @@ from postern.adapters.dovecot import DoveadmMailServer
 from postern.adapters.letters import TemplateLetters
 from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemorySms, NoBreachedPasswords
 from postern.models import Account
+from postern.settings import Settings
 from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from tests.mailhost.servers import (
     HOST,
@@ -120,6 +121,19 @@ def plain(address: str, password: str) -> bytes:
     return base64.b64encode(f"\0{address}\0{password}".encode())
 
 
+def ports_of(settings: Settings) -> Ports:
+    """The real mail server, and twins of all else."""
+    return Ports(
+        settings,
+        DoveadmMailServer(settings.doveadm_url, settings.doveadm_key),
+        MemoryMailer(),
+        TemplateLetters(settings),
+        NoBreachedPasswords(),
+        MemoryArchiver(),
+        MemorySms(),
+    )
+
+
 @contextlib.contextmanager
 def running_mail_host(database_url: str, server: MariaDB | None, instance: Path) -> Iterator[MailHost]:
     """On MariaDB, Dovecot reads and writes with the account that `grants` makes."""
@@ -136,17 +150,8 @@ def running_mail_host(database_url: str, server: MariaDB | None, instance: Path)
         )
         if server is not None:
             grant(server, settings)
-        ports = Ports(
-            settings,
-            DoveadmMailServer(settings.doveadm_url, settings.doveadm_key),
-            MemoryMailer(),
-            TemplateLetters(settings),
-            NoBreachedPasswords(),
-            MemoryArchiver(),
-            MemorySms(),
-        )
         with (
             Dovecot(settings, REFUSE_QUICKLY) as dovecot,
             Postfix(f"inet:{settings.postfix_sasl_socket}", relay.port) as postfix,
         ):
-            yield MailHost(dovecot, postfix, relay, accounts, ports)
+            yield MailHost(dovecot, postfix, relay, accounts, ports_of(settings))

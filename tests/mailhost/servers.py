@@ -612,7 +612,8 @@ def imap_accepts(port: int, user: str | bytes, password: str | bytes, **named: s
     try:
         imap_login(port, user, password, **named).logout()
     except imaplib.IMAP4.error as error:
-        if not any(code in str(error) for code in ("AUTHENTICATIONFAILED", "CONTACTADMIN")):
+        # ALERT: somebody guessed too often.
+        if not any(code in str(error) for code in ("AUTHENTICATIONFAILED", "CONTACTADMIN", "ALERT")):
             raise
         return False
     return True

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from postern import mail_server_config
+from postern.actions import mail_policy
 from postern.adapters.dovecot import DoveadmMailServer
 from postern.mail_server_config import ConfigurationError
 from postern.settings import DOVECOT_VERSIONS
@@ -472,6 +473,7 @@ def mode_of(name: str) -> int:
         ({"webmail_hosts": ("2001:db8::/64",)}, "POSTERN_WEBMAIL_HOSTS"),
         ({"doveadm_url": ""}, "POSTERN_DOVEADM_URL"),
         ({"doveadm_key": "short"}, "POSTERN_DOVEADM_KEY"),
+        ({"dovecot_policy_url": "http://127.0.0.1:81 }"}, "POSTERN_DOVECOT_POLICY_URL"),
         ({"doveadm_key": "sixteen characters\n}"}, "POSTERN_DOVEADM_KEY"),
         ({"mail_user": "root"}, "POSTERN_MAIL_USER"),
         ({"mail_root": Path("relative")}, "POSTERN_MAIL_ROOT"),
@@ -503,6 +505,17 @@ def test_only_what_has_the_shape_of_a_device_password_reaches_a_query(settings, 
     }[version]
     assert guarded in text
     assert not re.search(r"%[0-9.]*w|%\{password|%\{if;", text.replace(guarded, ""))
+
+
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+def test_what_the_panel_is_asked_with_stands_in_a_file_for_root_only(settings, version):
+    asking = dataclasses.replace(settings, dovecot_policy_url="http://127.0.0.1:8100")
+    files = mail_server_config.render(asking, version)
+    for secret in (mail_policy.authorization(asking), mail_policy.nonce(asking)):
+        assert {name for name, text in files.items() if secret in text} == {"postern-secrets.conf"}
+    assert "http://127.0.0.1:8100/dovecot/policy" in files["dovecot.conf"]
+    assert "200" in files["dovecot.conf"]
+    assert "policy" not in "".join(mail_server_config.render(settings, version).values())
 
 
 # Dovecot 2.4 does not run where these tests run: what can be checked is its form.

@@ -11,7 +11,7 @@ from postern.actions.text import Refused
 from postern.actions.throttle import TooManyAttempts
 from postern.blueprints.web import device_forms, guards, hx, words
 from postern.blueprints.web.errors import wait_sentence
-from postern.models import DeviceInvitation, now
+from postern.models import DeviceInvitation, has_come, now
 
 from .forms import CodeForm, ProgramForm
 
@@ -110,7 +110,9 @@ def _remember(what: str, found: DeviceInvitation, **more: str) -> None:
 
 def _is_remembered(what: str, found: DeviceInvitation) -> bool:
     remembered = session.get(what, {})
-    return remembered.get("invitation") == found.token_hash and now() < remembered["until"]
+    if remembered.get("invitation") != found.token_hash:
+        return False
+    return not has_come(remembered["until"], now(), invitations.PROOF_LIFETIME)
 
 
 def _page(found: DeviceInvitation, token: str, form: CodeForm | None = None, status: int = 200, program_form=None):

@@ -118,7 +118,8 @@ def start(service_id: int, change_id: int):
     if not form.validate():
         return _draft_page(change, form, 422)
     try:
-        renewed = password_changes.start(guards.ports(), guards.actor(), change, form.current_password.data)
+        password, browser = form.current_password.data, guards.known_browser()
+        renewed = password_changes.start(guards.ports(), guards.actor(), change, password, browser)
     except Refused as refusal:
         form.refuse(refusal, "current_password")
         return _draft_page(change, form, 422)

@@ -89,7 +89,8 @@ def confirmed():
     form = ConfirmForm()
     if form.validate():
         try:
-            renewed = passwords.confirm_again(guards.ports(), guards.actor(), form.current_password.data)
+            password, browser = form.current_password.data, guards.known_browser()
+            renewed = passwords.confirm_again(guards.ports(), guards.actor(), password, browser)
         except Refused as refusal:
             form.refuse(refusal, "current_password")
         except TooManyAttempts as refusal:

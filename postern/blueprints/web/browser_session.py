@@ -15,7 +15,7 @@ from postern.actions import sessions
 from postern.models import WebSession
 from postern.settings import Settings
 
-WITHOUT_SESSION = ("/static/", "/assets/", "/healthz")
+WITHOUT_SESSION = ("/static/", "/assets/", "/healthz", "/dovecot/")
 VISITOR_LIFETIME = 24 * 3600
 
 

@@ -9,6 +9,7 @@
 @guards.manager_background  … for what such a page asks on its own
 @guards.manager_recently    … and gave the password in the last five minutes in this session
 @guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
+@guards.asked_by_dovecot    the same: the view itself asks for the key that stands in Dovecot's configuration
 
 @guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
 @guards.in_frames, above one that is for anybody, lets webmails show it to whoever is not signed in.
@@ -69,6 +70,7 @@ manager = _declares(Access(signed_in=True, manager=True))
 manager_background = _declares(Access(signed_in=True, manager=True, background=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
 signed_by_webmail = _declares(Access(signed_in=False, from_any_site=True))
+asked_by_dovecot = _declares(Access(signed_in=False, from_any_site=True))
 
 
 def takes(largest: int) -> Callable:

@@ -1,0 +1,1 @@
+"""What Dovecot asks before and after it verifies a password."""
