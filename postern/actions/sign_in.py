@@ -4,6 +4,8 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from peewee import IntegrityError
+
 from postern.actions import audit, passwords, sessions, throttle
 from postern.actions.actor import Actor
 from postern.actions.ports import Ports
@@ -77,7 +79,11 @@ def _counters(login: str, account: Account | None, address: str, browser: str | 
 @transactional
 def _commit(actor: Actor, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
     settle(counters)
-    session, token = sessions.start(account, actor.address, actor.user_agent)
+    try:
+        session, token = sessions.start(account, actor.address, actor.user_agent)
+    except IntegrityError:
+        # The account was removed while the password was being verified.
+        raise wrong() from None
     refuse_if_changed(account)
     audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
     return SignedIn(session, token, sessions.remember_browser(account, browser))
@@ -92,10 +98,11 @@ def settle(counters: list[Counter]) -> None:
 
 
 def refuse_if_changed(account: Account) -> None:
-    """While the password was being verified it may have been changed, or the account locked, and every session ended.
+    """While the password was being verified it may have been changed, or the account locked or removed, and every
+    session ended.
     Read after the session's row was written, which waits for whoever is changing the account."""
-    present = Account.get_by_id(account.id)
-    if (present.password_changed_at, present.state) != (account.password_changed_at, account.state):
+    present = Account.get_or_none(Account.id == account.id)
+    if present is None or (present.password_changed_at, present.state) != (account.password_changed_at, account.state):
         raise wrong()
 
 
