@@ -24,7 +24,17 @@ from postern.blueprints.password_changes.routes import blueprint as password_cha
 from postern.blueprints.services.routes import blueprint as services
 from postern.blueprints.sign_in.routes import blueprint as sign_in
 from postern.blueprints.user_imports.routes import blueprint as user_imports
-from postern.blueprints.web import browser_session, errors, guards, hosts, hx, security_headers, templates, words
+from postern.blueprints.web import (
+    addresses,
+    browser_session,
+    errors,
+    guards,
+    hosts,
+    hx,
+    security_headers,
+    templates,
+    words,
+)
 from postern.blueprints.webmail.routes import blueprint as webmail
 from postern.models import open_database, release_connection
 from postern.settings import Settings
@@ -56,6 +66,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     open_database(settings.database_url)
     app.teardown_appcontext(lambda _error: release_connection())
 
+    addresses.init_app(app)
     Htmx(app)
     Babel(app, locale_selector=words.choose_language, timezone_selector=words.choose_timezone)
     hosts.init_app(app, settings)

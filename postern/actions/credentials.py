@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from postern.actions import links, mail, mail_programs, outbox, random_passwords
 from postern.actions.encryption import derived_key, seal, seal_bytes, unseal, unseal_bytes
+from postern.actions.message import Attachment
 from postern.actions.ports import ArchiveEntry, MessageRefused, Ports, SmsRefused
 from postern.models import (
     CredentialsArchive,
@@ -27,7 +28,7 @@ from postern.models import (
 DAY = 24 * 3600
 KEPT = 7 * DAY
 SECRETS, KEYS, ARCHIVES = "new passwords", "archive keys", "archives"
-MEDIA_TYPES = {PasswordChange.ZIP: ("application", "zip"), PasswordChange.PDF: ("application", "pdf")}
+MEDIA_TYPES = {PasswordChange.ZIP: "application/zip", PasswordChange.PDF: "application/pdf"}
 # With a byte order mark and CRLF, so that a Windows of any age shows every script and every line.
 TEXT = "utf-8-sig"
 REPORT = re.compile(r"([0-9]{1,10})-([0-9]{1,10})-([A-Za-z0-9_-]{43})")
@@ -171,11 +172,9 @@ def _send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
         "by": change.manager_login,
     }
     letter = ports.letters.write("credentials", change.language, facts)
-    message = mail.composed(ports, item, letter, change.email)
-    kind, subtype = MEDIA_TYPES[change.archive_format]
     content = unseal_bytes(ports.settings.secret_key, ARCHIVES, archive.content)
-    message.add_attachment(content, maintype=kind, subtype=subtype, filename=f"documents.{change.archive_format}")
-    ports.mailer.send(message, change.email)
+    file = Attachment(f"documents.{change.archive_format}", MEDIA_TYPES[change.archive_format], content)
+    ports.mailer.send(mail.composed(ports, item, letter, change.email, file), change.email)
     _note(change, PasswordChange.mail_sent_at)
 
 

@@ -61,6 +61,7 @@ def enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
 @transactional
 def _enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
     webmail_tokens.use(handoff.token)
+    refuse_if_changed(handoff.account)
     begun_by = {"webmail": handoff.token.webmail, "webmail_session": handoff.webmail_session}
     if actor.account == handoff.account and actor.session.webmail_id == handoff.token.webmail.id:
         actor.session.write(**begun_by)
@@ -68,7 +69,6 @@ def _enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
     if actor.session is not None:
         sessions.sign_out(actor)
     session, token = sessions.start(handoff.account, actor.address, actor.user_agent, password_given=False, **begun_by)
-    refuse_if_changed(handoff.account)
     now_acting = Actor(handoff.account, session, actor.address, actor.user_agent)
     audit.record(now_acting, "handoff:session:started", webmail=handoff.token.webmail.origin)
     return session, token

@@ -82,7 +82,7 @@ def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
 
 def use(link: OneTimeLink) -> Account:
     """Use a link up that was found before, within the caller's transaction; its account as it is now. Raises `Refused`
-    when it was used meanwhile, or the account is no longer as the link was made for it."""
+    when it was used meanwhile, or the account is gone or no longer as the link was made for it."""
     account = Account.get_or_none(Account.id == link.account_id)
     if account is None or link.bound_to != _state(account, link.purpose) or not link.use():
         raise void()

@@ -1,9 +1,9 @@
 """Letters to people: put into the outbox with their cause, written and sent when they are delivered."""
 
-from email.message import EmailMessage
 from email.utils import formatdate
 
 from postern.actions import outbox
+from postern.actions.message import Attachment, written
 from postern.actions.ports import Letter, Ports
 from postern.actions.tokens import digest
 from postern.models import Account, OutboxItem
@@ -38,20 +38,19 @@ def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     ports.mailer.send(composed(ports, item, letter, payload["to"]), payload["to"])
 
 
-def composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str) -> EmailMessage:
-    """The letter as a message that this item sends."""
-    message = EmailMessage()
-    message["Subject"] = letter.subject
-    message["From"] = ports.settings.mail_from
-    message["To"] = recipient
-    message["Date"] = formatdate(item.created_at)
-    # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
-    domain = ports.settings.mail_from.rpartition("@")[2]
-    message["Message-ID"] = _message_id(item, domain)
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(letter.text)
-    message.add_alternative(letter.html, subtype="html")
-    return message
+def composed(
+    ports: Ports, item: OutboxItem, letter: Letter, recipient: str, attachment: Attachment | None = None
+) -> bytes:
+    """The letter as the message that this item sends; raises `MessageRefused` where that cannot be written safely."""
+    sender = ports.settings.mail_from
+    headers = {
+        "From": sender,
+        "Date": formatdate(item.created_at),
+        # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
+        "Message-ID": _message_id(item, sender.rpartition("@")[2]),
+        "Auto-Submitted": "auto-generated",
+    }
+    return written(recipient, headers, letter, attachment)
 
 
 def _message_id(item: OutboxItem, domain: str) -> str:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from postern.actions import audit, directory, links, passwords, policy, services
+from postern.actions import audit, directory, links, passwords, policy, services, spreadsheet
 from postern.actions.actor import Actor
 from postern.actions.names import canonical_address, canonical_contact, canonical_domain, checked_name
 from postern.actions.ports import Ports
@@ -287,7 +287,7 @@ def from_row(row: dict) -> NewMailbox:
     """What a row asks for, unchecked; raises `Refused` when it is none."""
     if None in row or None in row.values():
         raise Refused(N_("This line has more or fewer columns than the first."))
-    row = {name: value.strip() for name, value in row.items()}
+    row = {name: spreadsheet.as_it_was(value.strip()) for name, value in row.items()}
     quota = row.get("quota_mb") or "0"
     if not re.fullmatch(r"[0-9]{1,9}", quota):
         raise Refused(N_("The quota must be a whole number of megabytes."))

@@ -10,6 +10,10 @@ from postern.actions.text import N_, Refused
 LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
 DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# How encoded text begins in an e-mail's header: mail programs, and ours on its way, would read something else.
+ENCODED = "=?"
+# What mail programs make a link of, in a sentence that is ours.
+WEB_ADDRESS = re.compile(r":[/\\]{2}|www\.")
 LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
 
 
@@ -33,17 +37,28 @@ def canonical_domain(name: str) -> str:
 def canonical_contact(address: str) -> str:
     """Somebody's e-mail address anywhere in the world; raises `Refused` for what is none."""
     try:
-        return validate_email(address, check_deliverability=False, test_environment=True).normalized
+        contact = validate_email(address, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        raise Refused(N_("“%(address)s” is not a valid e-mail address."), "contact_email", address=address) from None
+        contact = ""
+    if not contact or ENCODED in contact:
+        raise Refused(N_("“%(address)s” is not a valid e-mail address."), "contact_email", address=address)
+    return contact
 
 
 def checked_name(name: str, field: str) -> str:
-    """A name for people: composed, on one line, not too long."""
+    """A name for people: composed, on one line, not too long, and nothing but a name where it stands in our e-mails."""
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > LONGEST_NAME:
         raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
     # What turns the direction of text around could make a name read as another one, and the sentence around it too.
     if any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or each in TURNS_TEXT for each in name):
         raise Refused(N_("A name must be on one line, without control characters."), field)
+    if ENCODED in name or holds_web_address(name):
+        raise Refused(N_("A name holds neither a web address nor “=?”."), field)
     return name
+
+
+def holds_web_address(text: str) -> bool:
+    """Whether mail programs would make a link of it, in whatever width and case it is written."""
+    visible = "".join(each for each in text if unicodedata.category(each) != "Cf")
+    return bool(WEB_ADDRESS.search(unicodedata.normalize("NFKC", visible).casefold()))

@@ -5,7 +5,6 @@ The adapters implement these; `postern.adapters.build` wires them and tests pass
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from email.message import EmailMessage
 from typing import Protocol
 
 from postern.settings import Settings
@@ -45,7 +44,7 @@ class MailerUnavailable(Exception):
 
 
 class MessageRefused(Exception):
-    """The message was refused for good (SMTP 5xx); sending it again cannot succeed."""
+    """The message was refused for good (SMTP 5xx), or could not be written safely; sending it again cannot succeed."""
 
 
 class MailServer(Protocol):
@@ -75,8 +74,8 @@ class MailServer(Protocol):
 class Mailer(Protocol):
     """What Postern asks of SMTP."""
 
-    def send(self, message: EmailMessage, recipient: str) -> None:
-        """Hand one message over for one recipient; raises `MailerUnavailable` or `MessageRefused`."""
+    def send(self, message: bytes, recipient: str) -> None:
+        """Hand one message over for one recipient, byte for byte; raises `MailerUnavailable` or `MessageRefused`."""
 
 
 @dataclass(frozen=True)

@@ -63,15 +63,16 @@ def prove(
 @transactional
 def _commit(actor: Actor, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
     throttle.settle(counters)
-    session, token = sessions.start(account, actor.address, actor.user_agent)
     refuse_if_changed(account)
+    session, token = sessions.start(account, actor.address, actor.user_agent)
     audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
     return SignedIn(session, token, sessions.remember_browser(account, browser))
 
 
 def refuse_if_changed(account: Account) -> None:
-    """While the password was being verified it may have been changed, or the account locked, and every session ended.
-    Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited for or waits."""
+    """While the password was being verified it may have been changed, or the account locked or removed, and every
+    session ended. Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited
+    for or waits."""
     Account.hold(account.itself())
     present = Account.get_or_none(account.itself())
     known = (account.password_changed_at, account.state)

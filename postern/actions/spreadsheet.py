@@ -2,17 +2,26 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 MARK = "\ufeff"
 # A cell that begins with one of these is a formula to a spreadsheet; an apostrophe makes it text (OWASP).
-BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+SIGNS = "=+@＝＋－＠﹦﹢﹣﹫-"
+# Where a cell begins is for the reader to say: many a spreadsheet separates at semicolons, tabs or whatever it is told,
+# and leaves out blanks and quotes. Behind a letter, a digit or another sign none does.
+MAY_BEGIN_FORMULA = re.compile(rf"(?<![\w{SIGNS}])(?=[{SIGNS}])")
+GUARDED = re.compile(rf"'(?=[{SIGNS}])")
 
 
 def safe(cell: object) -> str:
-    """The cell as text that no spreadsheet takes for a formula."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(BEGINS_FORMULA) else text
+    """The cell as text of which no spreadsheet takes any part for a formula, wherever it begins its cells."""
+    return MAY_BEGIN_FORMULA.sub("'", "" if cell is None else str(cell))
+
+
+def as_it_was(cell: str) -> str:
+    """The text that `safe` was given."""
+    return GUARDED.sub("", cell)
 
 
 def lines(header: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:

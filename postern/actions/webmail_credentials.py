@@ -70,6 +70,7 @@ def _make(
     ports: Ports, actor: Actor, webmail: Webmail, account: Account, webmail_session: str, counters: list[Counter]
 ) -> Made:
     throttle.settle(counters)
+    sign_in.refuse_if_changed(account)
     _end_former(account, webmail, webmail_session)
     password = device_passwords.new_password()
     credential = WebmailCredential.create(
@@ -83,7 +84,6 @@ def _make(
         user_agent=actor.user_agent[:USER_AGENT_LENGTH],
         expires_at=now() + LIFETIME,
     )
-    sign_in.refuse_if_changed(account)
     audit.record(
         Actor(account, None, actor.address, actor.user_agent), "webmail:session:started", webmail=webmail.origin
     )

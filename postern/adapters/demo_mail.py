@@ -25,7 +25,7 @@ class Kept:
 class DemoMailer(Kept):
     """A mailer that keeps every message."""
 
-    def send(self, message: EmailMessage, recipient: str) -> None:
+    def send(self, message: bytes, recipient: str) -> None:
         self._maildir.add(message)
 
 

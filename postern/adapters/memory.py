@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from email import message_from_bytes
 from email.message import EmailMessage
+from email.policy import default
 
 from postern.actions.ports import (
     ArchiveEntry,
@@ -57,16 +59,17 @@ class MemoryMailServer:
 
 
 class MemoryMailer:
-    """A mailer that keeps what was sent."""
+    """A mailer that keeps what was sent, as its recipient's mail program reads it."""
 
     def __init__(self):
         self.sent: list[tuple[str, EmailMessage]] = []
         self.is_down = False
 
-    def send(self, message: EmailMessage, recipient: str) -> None:
+    def send(self, message: bytes, recipient: str) -> None:
         if self.is_down:
             raise MailerUnavailable("The mailer is down.")
-        self.sent.append((recipient, message))
+        # With the line ends of a machine, as a mailbox keeps it.
+        self.sent.append((recipient, message_from_bytes(message.replace(b"\r\n", b"\n"), policy=default)))
 
 
 class NoBreachedPasswords:

@@ -2,12 +2,13 @@
 
 import smtplib
 import ssl
-from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 
 from postern.actions.ports import MailerUnavailable, MessageRefused
 
 TIMEOUT = 10
+# For an address that is not ASCII (RFC 6531).
+INTERNATIONAL = ("SMTPUTF8", "BODY=8BITMIME")
 STANDARD_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 
 
@@ -18,18 +19,19 @@ class SmtpMailer:
         self._parts = urlsplit(url)
         self._sender = sender
 
-    def send(self, message: EmailMessage, recipient: str) -> None:
+    def send(self, message: bytes, recipient: str) -> None:
         """Hand the message over; a refusal for good (5xx) is told apart from trouble that may pass."""
+        options = () if f"{self._sender}{recipient}".isascii() else INTERNATIONAL
         try:
             with self._connect() as connection:
-                connection.send_message(message, self._sender, [recipient])
+                connection.sendmail(self._sender, [recipient], message, options)
         except smtplib.SMTPRecipientsRefused as refusal:
             self._refused(*refusal.recipients[recipient])
         except smtplib.SMTPResponseException as refusal:
             if isinstance(refusal, smtplib.SMTPAuthenticationError):
                 raise MailerUnavailable(f"The SMTP server refused our login ({refusal.smtp_code}).") from None
             self._refused(refusal.smtp_code, refusal.smtp_error)
-        except (OSError, smtplib.SMTPException) as trouble:
+        except (OSError, smtplib.SMTPException, UnicodeEncodeError) as trouble:
             raise MailerUnavailable(f"The SMTP server did not take the message: {trouble}") from None
 
     def _connect(self) -> smtplib.SMTP:

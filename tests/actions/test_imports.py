@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from postern.actions import directory, imports, mailboxes, outbox
+from postern.actions import directory, exports, imports, mailboxes, outbox, spreadsheet
 from postern.actions.mailboxes import MEGABYTE, NewMailbox
 from postern.actions.text import Refused
 from postern.models import (
@@ -160,6 +160,19 @@ def test_what_is_wrong_is_told_with_its_line(ports, begin, boss, anna, line, tol
     with pytest.raises(Refused):
         imports.want(ports, boss, checked)
     assert Mailbox.select().count() == 1
+
+
+NAMES_LIKE_FORMULAS = ["=cmd|' /C calc'!A0", "-1", "Anna - Keller", "x;=1", "O'Neil", "'-1", "''=", "＝1", "+ @"]
+
+
+@pytest.mark.parametrize("name", NAMES_LIKE_FORMULAS)
+def test_what_was_exported_is_imported_as_it_was(begin, people, name):
+    people.add("anna", first_name=name, last_name="Keller", contact_email="+x@elsewhere.example.com")
+    columns = len(mailboxes.COLUMNS)
+    header, row = exports.HEADER[:columns], next(exports.rows(people.service))[:columns]
+    text = "".join(spreadsheet.lines(header, [row])).replace("anna@", "dora@")
+    (line,) = imports.lines(begin(text), with_problems=False)
+    assert (line.first_name, line.contact_email) == (name, "+x@elsewhere.example.com")
 
 
 def test_markup_and_formulas_are_names(ports, begin, boss):

@@ -2,8 +2,11 @@
 
 import csv
 import io
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from postern.actions import spreadsheet, trail
 from postern.actions.trail import Filter
@@ -82,12 +85,47 @@ def test_the_whole_of_it_is_read_piece_by_piece(manager, trails, monkeypatch):
     assert len(list(trail.whole(manager, Filter(action="web:session:started")))) == 2
 
 
-@pytest.mark.parametrize("cell", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
-def test_no_cell_is_a_formula(cell):
-    text = "".join(spreadsheet.lines(["a"], [[cell, "x" + cell, 5, None, ""]]))
-    assert text.startswith("\ufeffa\r\n")
-    (_, row) = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
-    assert row == ["'" + cell, "x" + cell, "5", "", ""]
+FORMULAS = ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "＝1", "＋1", "－1", "＠SUM(1)"]
+SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+BEFORE_A_CELL = ["", *";,\t|\n\r", "\r\n", ";;", "; ", ';"', ";'", '\t " ', "\u00a0", ";\u3000", "\v", "\u2028"]
+READERS = [
+    {"delimiter": delimiter, "quoting": quoting}
+    for delimiter in ",;\t| "
+    for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE)
+]
+
+
+def cells_of(text: str) -> Iterator[str]:
+    """Every cell that a reader finds, whatever it takes for a separator, without blanks and quotes around it."""
+    for reader in READERS:
+        for lines in (io.StringIO(text, newline=""), text.splitlines()):
+            for row in csv.reader(lines, **reader):
+                yield from (cell.strip().lstrip('"').strip() for cell in row)
+
+
+def written(*row: object) -> str:
+    return "".join(spreadsheet.lines(["a"], [row])).removeprefix("\ufeff")
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+@pytest.mark.parametrize("before", BEFORE_A_CELL, ids=ascii)
+def test_no_cell_is_a_formula_wherever_its_reader_separates(before, formula):
+    text = written("x", before + formula, f"x{before}{formula};0", 5, None, "")
+    assert not [cell for cell in cells_of(text) if cell.startswith(SIGNS)]
+
+
+@given(st.text(st.sampled_from([*"ab1;,\t|\n\r \"'=+-@＝＋－＠_.:/", "é"]), max_size=30))
+def test_no_text_is_a_formula_and_each_is_read_back_as_it_was(text):
+    line = written("x", text, text)
+    assert not [cell for cell in cells_of(line) if cell.startswith(SIGNS)]
+    _, row = list(csv.reader(io.StringIO(line, newline="")))
+    assert [spreadsheet.as_it_was(cell) for cell in row] == ["x", text, text]
+
+
+def test_what_is_no_formula_is_written_as_it_is():
+    row = ("anna@example.org", "2026-07-01T12:00:00Z", "a=b", "Rossi-Keller", "web:device:made", 5, "Mozilla/5.0 (X11)")
+    _, read = list(csv.reader(io.StringIO(written(*row), newline="")))
+    assert read == list(map(str, row))
 
 
 def test_details_are_one_line_of_words():

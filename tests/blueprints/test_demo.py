@@ -24,11 +24,11 @@ def demo_of(environment, database):
     return make
 
 
-def letter(subject: str, sent_at: int) -> EmailMessage:
+def letter(subject: str, sent_at: int) -> bytes:
     message = EmailMessage()
     message["To"], message["Subject"], message["Date"] = "anna@example.org", subject, formatdate(sent_at)
     message.set_content("A letter.")
-    return message
+    return message.as_bytes()
 
 
 def test_letters_and_text_messages_stand_there_the_newest_first(demo_of):

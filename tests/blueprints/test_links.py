@@ -4,7 +4,7 @@ import pytest
 
 from postern import models
 from postern.actions import links, outbox, passwords
-from postern.models import Account, OneTimeLink
+from postern.models import Account, Mailbox, OneTimeLink
 from tests.blueprints.conftest import NEW, WRONG, change_form
 from tests.conftest import PASSWORD
 
@@ -183,3 +183,17 @@ def test_a_forged_host_gets_into_no_link(client, settings, ports, mailer, anna, 
             content = message.get_body((kind,)).get_content()
             assert f"{settings.base_url}/links/" in content
             assert "evil" not in content
+
+
+@pytest.mark.parametrize("purpose", [links.RESET, links.WELCOME, links.RECOVER])
+def test_a_link_whose_account_is_removed_meanwhile_is_void(client, settings, anna, monkeypatch, purpose):
+    def removing(*given):
+        Mailbox.delete().execute()
+        Account.delete().execute()
+        return "$argon2id$x"
+
+    page = set_form(client.open(path_of(settings, anna, purpose)))
+    monkeypatch.setattr(passwords, "hash_password", removing)
+    answer = page.press("Set password")
+    assert answer.status == 422
+    assert "has been used, replaced" in answer.error_of("New password")

@@ -1,11 +1,12 @@
 """Signing in and out."""
 
 import re
+from urllib.parse import quote, unquote
 
 import pytest
 
 from postern.actions import passwords
-from postern.models import Account, WebSession
+from postern.models import Account, Mailbox, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
 from tests.conftest import PASSWORD
 
@@ -291,3 +292,32 @@ def test_asking_too_often_is_told_in_a_sentence(client, anna):
     assert page.status == 429
     assert int(page.headers["Retry-After"]) > 0
     assert page.text
+
+
+def test_whoever_is_removed_while_the_password_is_verified_is_not_let_in(client, anna, monkeypatch):
+    verify = passwords.verify
+
+    def removing(*given):
+        is_right = verify(*given)
+        Mailbox.delete().execute()
+        Account.delete().execute()
+        return is_right
+
+    monkeypatch.setattr(passwords, "verify", removing)
+    page = client.sign_in(anna.login, PASSWORD)
+    assert page.status == 422
+    assert page.error_of("Password")
+    assert not WebSession.select().exists()
+
+
+@pytest.mark.parametrize("onward", ["/привет", "/x?y=é z", "/%2F%2Fevil.example", "/account/activity?by=%C3%A9"])
+def test_the_way_back_reaches_htmx_whatever_its_letters(client, anna, onward):
+    form = client.open(f"/sign-in?next={quote(onward)}").fill({"E-mail address": anna.login, "Password": PASSWORD})
+    answer = client.post(form.address, form.content_of("Sign in"), HX_Request="true")
+    assert answer.status == 204
+    assert answer.headers["HX-Redirect"].isascii()
+    assert unquote(answer.headers["HX-Redirect"]) == unquote(onward)
+    again = client.request("GET", f"/sign-in?next={quote(onward)}", HX_Request="true")
+    assert again.headers["HX-Redirect"] == answer.headers["HX-Redirect"]
+    plain = client.request("GET", f"/sign-in?next={quote(onward)}")
+    assert (plain.status, plain.headers["Location"]) == (303, answer.headers["HX-Redirect"])

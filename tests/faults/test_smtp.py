@@ -74,6 +74,13 @@ def test_a_notice_refused_for_now_is_sent_again(client: Client, anna: Account, s
         assert_each_notice_came_once(sink, anna)
 
 
+def test_an_address_that_is_not_ascii_gets_its_notice(client: Client, anna: Account, sink: MailSink):
+    Account.update(contact_email="анна@пример.example").execute()
+    with sink:
+        seconds_to_change(client, anna)
+        assert_each_notice_came_once(sink, Account.get_by_id(anna.id))
+
+
 def seconds_to_change(client: Client, account: Account) -> float:
     """How long the change of password takes, from opening its page to the answer."""
     client.sign_in(account.login, PASSWORD)

@@ -462,6 +462,7 @@ class ReceivedMessage:
     sender: str
     recipients: tuple[str, ...]
     message: EmailMessage
+    content: bytes
 
 
 class MailSink:
@@ -509,7 +510,9 @@ class MailSink:
             return self.refusal
         message = message_from_bytes(envelope.content, policy=policy.default)
         with self._arrival:
-            self.messages.append(ReceivedMessage(envelope.mail_from, tuple(envelope.rcpt_tos), message))
+            self.messages.append(
+                ReceivedMessage(envelope.mail_from, tuple(envelope.rcpt_tos), message, envelope.content)
+            )
             self._arrival.notify_all()
         return "250 2.0.0 kept"
 

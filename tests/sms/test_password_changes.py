@@ -8,11 +8,15 @@ import io
 import re
 import subprocess
 from collections.abc import Iterator
+from email.header import decode_header, make_header
 from email.policy import default
 from pathlib import Path
 
 import pytest
 
+from postern.actions.message import written as written_mail
+from postern.actions.ports import Letter
+from postern.adapters.smtp import SmtpMailer
 from postern.settings import Settings
 from tests.faults.served_panel import CHEAP_HASHES, PASSWORD, Person, ServedPanel, csrf_token
 from tests.mailhost.servers import (
@@ -31,6 +35,7 @@ from tests.sms.kannel import Kannel
 
 MANAGER = "manager@example.org"
 CHANGED = ("anna@example.org", "boris@example.org", "chiara@example.org")
+ENCODED_NAME = "=?utf-8?q?Hi=0D=0AReply-To:=20x@evil.example=0D=0A=0D=0A<h1>Pay</h1>?="
 # Postfix takes mail for example.net to Dovecot.
 RECIPIENT, NUMBER = "anna@example.net", "+39 333 123 4567"
 KEY = re.compile(r"[0-9A-Z]{4}(?:-[0-9A-Z]{4}){4}")
@@ -191,6 +196,19 @@ def test_the_whole_way(mara, panel, dovecot, postfix, kannel, tmp_path):
     everything = [*written(panel, dovecot, postfix, kannel), *(page.encode() for page in mara.seen)]
     assert sum(map(len, everything)) > 100_000
     assert not [secret for secret in secrets for text in everything if secret.encode() in text]
+
+
+def test_a_name_that_was_written_to_speak_in_headers_arrives_as_a_name(settings, dovecot, postfix):
+    letter = Letter(f"{ENCODED_NAME} invites you", "The text.\n", "<p>The text.</p>\n")
+    headers = {"From": settings.mail_from, "Message-ID": "<1@example.org>", "Auto-Submitted": "auto-generated"}
+    before = len(letters(dovecot))
+    content = written_mail(RECIPIENT, headers, letter)
+    SmtpMailer(f"smtp://{HOST}:{postfix.port}", settings.mail_from).send(content, RECIPIENT)
+    wait_until(lambda: len(letters(dovecot)) > before, "Postfix and Dovecot deliver the letter", PATIENCE)
+    arrived = letters(dovecot)[-1]
+    assert arrived.get_all("Reply-To") is None
+    assert str(make_header(decode_header(dict(arrived.raw_items())["Subject"]))) == letter.subject
+    assert arrived.get_body(("plain",)).get_content().split() == ["The", "text."]
 
 
 def test_kannel_down_for_a_while(mara, panel, dovecot, kannel, tmp_path):

@@ -14,11 +14,9 @@ from wtforms.validators import EqualTo, NumberRange, Optional, ValidationError
 from postern.actions import trail
 from postern.actions.events import SENTENCES
 from postern.actions.trail import Filter
+from postern.blueprints.web.addresses import LARGEST_NUMBER
 from postern.blueprints.web.forms import PanelForm, longest, required
 from postern.settings import LANGUAGES
-
-# What a database can hold as an id.
-LARGEST_ID = 2**31 - 1
 
 
 class PasswordForm(PanelForm):
@@ -39,7 +37,7 @@ class CheckForm(PanelForm):
 class EndForm(PanelForm):
     """Only a button, for a browser or for the mail programs at an address."""
 
-    device_id = IntegerField(validators=[Optional(), NumberRange(0, LARGEST_ID)])
+    device_id = IntegerField(validators=[Optional(), NumberRange(0, LARGEST_NUMBER)])
     address = StringField(validators=[required(), longest(45)])
 
 

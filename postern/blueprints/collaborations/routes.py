@@ -13,8 +13,7 @@ from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
 
 blueprint = Blueprint("collaborations", __name__, url_prefix="/collaborations")
 
-# What a database can hold as an id.
-COLLABORATION = "/<int(max=2147483647):collaboration_id>"
+COLLABORATION = "/<int:collaboration_id>"
 
 
 @blueprint.get("/")

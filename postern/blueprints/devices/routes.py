@@ -16,8 +16,7 @@ from .forms import NewDeviceForm, RenameForm, RequirementForm
 blueprint = Blueprint("devices", __name__, url_prefix="/devices")
 
 WAITING_TIME = 600
-# What a database can hold as an id.
-DEVICE = "/<int(max=2147483647):device_id>"
+DEVICE = "/<int:device_id>"
 
 
 @blueprint.get("/")

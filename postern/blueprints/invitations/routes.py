@@ -13,7 +13,7 @@ from .forms import InvitationForm, ResendForm
 
 blueprint = Blueprint("invitations", __name__, url_prefix="/devices/invitations")
 
-INVITATION = "/<int(max=2147483647):invitation_id>"
+INVITATION = "/<int:invitation_id>"
 
 
 @blueprint.get("/")

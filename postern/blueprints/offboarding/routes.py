@@ -13,9 +13,7 @@ from postern.models import Mailbox
 
 blueprint = Blueprint("offboarding", __name__, url_prefix="/services")
 
-# What a database can hold as an id.
-NUMBER = "int(max=2147483647)"
-MAILBOX = f"/<{NUMBER}:service_id>/mailboxes/<{NUMBER}:mailbox_id>"
+MAILBOX = "/<int:service_id>/mailboxes/<int:mailbox_id>"
 STATES = {
     "ACTIVE": ACTIVE,
     "DISABLED": DISABLED,
@@ -56,7 +54,7 @@ def end(service_id: int, mailbox_id: int):
     return hx.redirect(url_for(".show_report", service_id=service_id, mailbox_id=mailbox_id, event_id=event.id))
 
 
-@blueprint.get(f"{MAILBOX}/access/offboarding/<{NUMBER}:event_id>")
+@blueprint.get(f"{MAILBOX}/access/offboarding/<int:event_id>")
 @guards.manager
 def show_report(service_id: int, mailbox_id: int, event_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
@@ -64,7 +62,7 @@ def show_report(service_id: int, mailbox_id: int, event_id: int):
     return hx.render("offboarding/report.html", mailbox=mailbox, service=mailbox.domain.service, report=report)
 
 
-@blueprint.get(f"{MAILBOX}/access/offboarding/<{NUMBER}:event_id>/pending")
+@blueprint.get(f"{MAILBOX}/access/offboarding/<int:event_id>/pending")
 @guards.background
 def show_pending(service_id: int, mailbox_id: int, event_id: int):
     """Whether the mail server has cut everybody, which the report asks on its own until it has."""

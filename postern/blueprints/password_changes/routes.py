@@ -19,10 +19,9 @@ from .picker import picker
 
 blueprint = Blueprint("password_changes", __name__)
 
-# What a database can hold as an id.
-SERVICE = "/services/<int(max=2147483647):service_id>"
+SERVICE = "/services/<int:service_id>"
 FORM = f"{SERVICE}/password-change"
-CHANGE = f"{SERVICE}/password-changes/<int(max=2147483647):change_id>"
+CHANGE = f"{SERVICE}/password-changes/<int:change_id>"
 MOST_DOMAINS_SHOWN = 30
 ITEMS_A_PAGE, CHANGES_A_PAGE = 100, 50
 # How long the page of a finished change watches for the report of the text message, in seconds.

@@ -62,7 +62,7 @@ class EditForm(UserForm):
 
     def __init__(self, mailbox: Mailbox):
         account, size = mailbox.account, Size(mailbox.quota_bytes)
-        amount, unit = (size.amount, size.unit) if size.bytes else ("", "GB")
+        amount, unit = (str(size.amount), size.unit) if size.bytes else ("", "GB")
         super().__init__(obj=account, quota=amount, unit=unit)
         offered = dict.fromkeys([account.state, Account.ACTIVE, Account.SUSPENDED])
         self.state.choices = [SelectChoice(state, STATES[state]) for state in offered]

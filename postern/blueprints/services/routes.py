@@ -14,10 +14,9 @@ from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm
 
 blueprint = Blueprint("services", __name__, url_prefix="/services")
 
-# What a database can hold as an id.
-SERVICE = "/<int(max=2147483647):service_id>"
+SERVICE = "/<int:service_id>"
 MAILBOXES = f"{SERVICE}/mailboxes/"
-MAILBOX = f"{SERVICE}/mailboxes/<int(max=2147483647):mailbox_id>"
+MAILBOX = f"{SERVICE}/mailboxes/<int:mailbox_id>"
 # More than that are typed and not chosen.
 MOST_DOMAINS_TO_CHOOSE = 30
 

@@ -16,10 +16,8 @@ from .forms import FileForm
 
 blueprint = Blueprint("user_imports", __name__, url_prefix="/services")
 
-# What a database can hold as an id.
-NUMBER = "int(max=2147483647)"
-SERVICE = f"/<{NUMBER}:service_id>"
-IMPORT = f"{SERVICE}/imports/<{NUMBER}:import_id>"
+SERVICE = "/<int:service_id>"
+IMPORT = f"{SERVICE}/imports/<int:import_id>"
 # The file, and what stands around it.
 LARGEST_REQUEST = imports.LARGEST_FILE + 64 * 1024
 SHOWN_IMPORTS = 10

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit, urlunsplit
 from flask import Flask, Request, Response, abort, current_app, render_template, request
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from peewee import InterfaceError, OperationalError
+from peewee import DoesNotExist, IntegrityError, InterfaceError, OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -44,6 +44,8 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(OperationalError, _database_error)
     app.register_error_handler(InterfaceError, _database_error)
+    app.register_error_handler(DoesNotExist, _overtaken)
+    app.register_error_handler(IntegrityError, _overtaken)
 
 
 def wait_sentence(refusal: TooManyAttempts) -> str:
@@ -65,7 +67,9 @@ def _http_error(error: HTTPException):
         413: _too_large(),
         500: _("Something went wrong on our side. Nothing more is known here; the operator finds it in the log."),
     }
-    return _page(error.code, sentences.get(error.code, _("This request was not understood.")))
+    page, status = _page(error.code, sentences.get(error.code, _("This request was not understood.")))
+    # Such as which methods the address takes.
+    return page, status, [header for header in error.get_headers() if header[0] != "Content-Type"]
 
 
 def _too_large() -> str:
@@ -95,6 +99,12 @@ def _database_error(error: Exception):
     sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
     page, status = _page(503, sentence)
     return page, status, {"Retry-After": "10"}
+
+
+def _overtaken(error: Exception):
+    """What this was about was removed, or made, by somebody else meanwhile; its transaction left nothing behind."""
+    current_app.logger.error("Overtaken in %s [%s]", request.endpoint, request.method, exc_info=error)
+    return _page(409, _("Somebody else changed this at the same moment. Reload the page to see where things stand."))
 
 
 def _page(code: int, sentence: str):

@@ -115,6 +115,7 @@ def init_app(app: Flask) -> None:
     public(app.view_functions["static"])
     app.before_request(_stop_without_session)
     app.before_request(_refuse_foreign_sites)
+    app.before_request(_refuse_what_is_no_form)
     app.before_request(_admit)
     CSRFProtect(app)
 
@@ -171,6 +172,12 @@ def _refuse_foreign_sites() -> None:
     own_origins = (ports().settings.origin, request.host_url.rstrip("/"))
     if site not in (None, "same-origin", "none") or origin not in (None, *own_origins):
         abort(403)
+
+
+def _refuse_what_is_no_form() -> None:
+    """Forms would take JSON for one, whose values are of any kind and may hold halves of characters."""
+    if request.is_json and request.method not in SAFE_METHODS and not getattr(_access(), "from_any_site", False):
+        abort(415)
 
 
 def _access() -> Access | None:

@@ -2,6 +2,7 @@
 
 from flask import Flask, Response, make_response, render_template, request
 from flask import redirect as plain_redirect
+from werkzeug.urls import iri_to_uri
 
 
 def init_app(app: Flask) -> None:
@@ -27,5 +28,5 @@ def reply_of(endpoint: str) -> str:
 def redirect(address: str) -> Response:
     """Go to another page: 303 after a form, or told to htmx, which follows by loading the whole page."""
     if request.htmx:
-        return Response(status=204, headers={"HX-Redirect": address})
+        return Response(status=204, headers={"HX-Redirect": iri_to_uri(address)})
     return plain_redirect(address, 303)

@@ -1,0 +1,20 @@
+"""What stands in the addresses of the panel."""
+
+from flask import Flask
+from werkzeug.routing import IntegerConverter
+
+LARGEST_NUMBER = 2**31 - 1
+
+
+class RowNumber(IntegerConverter):
+    """The number of a row, as far as a database can hold it: whatever else stands there is the address of nothing."""
+
+    regex = "[0-9]{1,10}"
+
+    def __init__(self, *given: object, **named: object):
+        super().__init__(*given, **{"max": LARGEST_NUMBER} | named)
+
+
+def init_app(app: Flask) -> None:
+    """Every `<int:…>` is the number of a row."""
+    app.url_map.converters["int"] = RowNumber
