@@ -185,7 +185,7 @@ MATRIX = {
     "user_imports.make POST": MANAGED,
     "user_imports.new_import GET": MANAGED,
     "user_imports.show_import GET": MANAGED,
-    "mail_policy.answer POST": SWITCHED_OFF,
+    "mail_policy.answer POST": REFUSED,
     "webmail.end DELETE": REFUSED,
     "webmail.make POST": REFUSED,
     "webmail.note_fallback POST": REFUSED,

@@ -21,8 +21,8 @@ PUBLIC = {
     "sign_in.send_link", "demo.outbox", "demo.attachment",
     "password_changes.report",
 }  # fmt: skip
-PUBLIC_BLUEPRINTS = {"links", "discovery", "handoff", "set_up", "webmail"}
-# Where a form's token is not asked for, but what a webmail signed.
+PUBLIC_BLUEPRINTS = {"links", "discovery", "handoff", "mail_policy", "set_up", "webmail"}
+# Where a form's token is not asked for, but what a webmail signed, or Dovecot's key.
 SIGNED = ("handoff.arrive", "webmail.", "mail_policy.")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

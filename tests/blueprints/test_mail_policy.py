@@ -50,12 +50,12 @@ def at_home(account: Account, address: str = HOME) -> None:
     ("address", "key"),
     [(LOOPBACK, ""), (LOOPBACK, "Bearer wrong"), (AWAY, None), (LOOPBACK, "Bearer \u00e9")],
 )
-def test_whoever_is_not_dovecot_learns_that_there_is_nothing(dovecot, settings, anna, address, key):
+def test_whoever_is_not_dovecot_is_refused(dovecot, settings, anna, address, key):
     key = mail_policy.authorization(settings) if key is None else key
     answer = dovecot.post(
         "/dovecot/policy", json={}, headers={"Authorization": key}, environ_base={"REMOTE_ADDR": address}
     )
-    assert answer.status_code == 404
+    assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"nothing", b"\xff"])

@@ -235,7 +235,7 @@ def test_neither_a_password_nor_a_hash_of_one_is_asked_with(asked, anna):
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer é".encode()}])
 def test_nobody_else_is_answered(asked, header):
     answer = requests.post(f"{asked.panel.url}/dovecot/policy?command=allow", json={}, headers=header, timeout=5)
-    assert answer.status_code == 404
+    assert answer.status_code == 403
 
 
 def doctor_finds(asked: AskedHost) -> dict[str, bool]:

@@ -1,6 +1,6 @@
 """Dovecot's questions about attempts to sign in, in its auth policy protocol: `allow` and `report`.
 
-They hold neither a password nor a hash of one. Whoever is not Dovecot learns that there is nothing here.
+They hold neither a password nor a hash of one.
 """
 
 import hmac
@@ -63,4 +63,4 @@ def _refuse_others() -> None:
     address = request.remote_addr or ""
     is_near = is_loopback_host(address) or address == urlsplit(settings.doveadm_url).hostname
     if not is_near or not hmac.compare_digest(given.encode(), key.encode()):
-        abort(404)
+        abort(403)
