@@ -125,3 +125,19 @@ def anchors(page: Path) -> set[str]:
     """The names that headings get: small letters, spaces to hyphens, no punctuation."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def named_tests() -> list[str]:
+    """Every test that a page names, as `folder/test_file.py::test_name`."""
+    texts = (page.read_text(encoding="utf-8") for page in PAGES)
+    return sorted({found for text in texts for found in re.findall(r"`(?:tests/)?([\w/]+\.py::test_\w+)`", text)})
+
+
+def test_every_test_that_a_page_names_is_there():
+    missing = []
+    for named in named_tests():
+        file, _, name = named.partition("::")
+        path = ROOT / "tests" / file
+        if not path.is_file() or f"def {name}(" not in path.read_text(encoding="utf-8"):
+            missing.append(named)
+    assert named_tests() and not missing
