@@ -82,7 +82,9 @@ def _files(settings: Settings) -> Iterator[Finding]:
         if file.exists():
             open_to_others = is_open_to_others(file)
             mend = f"Others on this machine may read it: chmod {sqlite_mode(file):o} {file}"
-            yield Finding(str(file), not open_to_others, mend if open_to_others else "Nobody else may read it.")
+            yield Finding(
+                str(file), not open_to_others, mend if open_to_others else "Only its owner and group may read it."
+            )
 
 
 def _secrets(settings: Settings) -> list[Path]:
