@@ -249,7 +249,7 @@ def end_with_webmail(ports: Ports, session: WebSession) -> list[OutboxItem | Non
         WebmailCredential.ended_at.is_null(),
     ).execute()
     end_of_webmail(session)
-    WebSession.delete().where(WebSession.id == session.id, WebSession.token_hash == session.token_hash).execute()
+    WebSession.delete().where(session.itself()).execute()
     return cuts
 
 

@@ -16,6 +16,7 @@ from postern.models import (
     Service,
     UserImport,
     WebSession,
+    now,
 )
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
@@ -146,7 +147,7 @@ def test_a_session_that_a_wrong_clock_saw_is_not_kept_open_by_it(anna, clock):
 def test_a_password_that_was_given_by_a_wrong_clock_is_not_recent(anna, clock):
     session, _ = sessions.start(anna, "192.0.2.1", "Firefox", password_given=False)
     clock.pass_by(AHEAD)
-    sessions.password_given(session)
+    session.write(password_at=now())
     clock.pass_by(-AHEAD)
     assert not sessions.password_is_recent(WebSession.get_by_id(session.id))
 

@@ -298,7 +298,7 @@ def test_a_session_that_began_with_the_password_ends_and_does_not_become_the_web
 def test_a_session_that_another_webmail_began_ends_and_does_not_become_this_ones(ports, stranger, anna, webmail):
     other = SigningWebmail(ports, OTHER)
     session, first = enter(ports, stranger, other.handoff(anna.login), Arrival(OTHER, "iframe"))
-    sessions.password_given(session)
+    session.write(password_at=now())
     actor = Actor(anna, session, "192.0.2.1", "Firefox")
     session, token = enter(ports, actor, webmail.handoff(anna.login))
     assert sessions.find(first) is None

@@ -402,7 +402,7 @@ def test_who_is_removed_before_they_are_told_is_not_told(ports, begin, boss, in_
     begun = begin(many(4).replace(",,10", ",x@elsewhere.example.com,10"))
     work_all(ports)
     imports.want(ports, boss, UserImport.get_by_id(begun.id))
-    imports._go_on(ports, begun.id)
+    imports._go_on(ports, begun)
     gone = Account.by_login("user1@example.org")
     Mailbox.delete().where(Mailbox.account == gone).execute()
     Account.delete().where(Account.id == gone.id).execute()

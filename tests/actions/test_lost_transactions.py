@@ -88,7 +88,7 @@ def test_the_own_password(ports, losing, people, everywhere):
         # The guess is counted in a transaction of its own, and the connections are cut afterwards.
         sealed = passwords._commit_change
         losing.next(at)
-        outcome = sealed(ports, actor, [], "new hash", everywhere, everywhere, None)
+        outcome = sealed(ports, actor, passwords._counters(actor, None), "new hash", everywhere, everywhere, None)
         assert (outcome[0] is None) == everywhere
         return account
 

@@ -207,8 +207,8 @@ def tokens(ports, world: World) -> dict[str, str]:
         "links.check_password": reset,
         "links.not_me": links.create(anna, links.DISOWN),
         "links.lock": links.create(anna, links.DISOWN),
-        "links.not_my_device": links.create(anna, links.DISOWN_DEVICE, device.id),
-        "links.end_device": links.create(anna, links.DISOWN_DEVICE, device.id),
+        "links.not_my_device": links.create(anna, links.DISOWN_DEVICE, device),
+        "links.end_device": links.create(anna, links.DISOWN_DEVICE, device),
         **dict.fromkeys(("set_up.invitation", "set_up.send_code", "set_up.prove", "set_up.accept"), set_up),
     }
 

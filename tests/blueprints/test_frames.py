@@ -19,7 +19,7 @@ OTHER = "https://other.example.com"
 IN_FRAME, IN_TAB = "iframe", "document"
 # What a frame shows of a visitor's: why nobody is signed in there. Whatever asks for a sign-in only leads there.
 SHOWN_TO_VISITORS = {"home", "sign_in.sign_in", "handoff.arrive", "handoff.arrived"}
-WITHOUT_SESSION = {"static", "panel.asset", "panel.health"}
+WITHOUT_SESSION = {"static", "panel.asset", "panel.health", "mail_policy.answer"}
 
 
 @pytest.fixture
