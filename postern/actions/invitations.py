@@ -18,7 +18,7 @@ from postern.actions.ports import Ports
 from postern.actions.text import N_, Refused
 from postern.actions.throttle import Limit, TooManyAttempts
 from postern.actions.tokens import digest, new_token
-from postern.models import Account, DeviceInvitation, has_come, now, transactional
+from postern.models import Account, DeviceInvitation, Domain, has_come, now, transactional
 from postern.settings import Settings
 
 MINUTE, DAY = 60, 24 * 3600
@@ -60,7 +60,8 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: Wanted, email: 
     """
     wanted, _ = devices.checked(account, wanted)
     try:
-        recipient = canonical_contact(email)
+        # A user's address is kept in small letters: the list must not tell by them whether there is such a user.
+        recipient = canonical_contact(email).lower()
     except Refused as refusal:
         raise Refused(refusal.sentence, "email", **refusal.facts) from None
     return _invite(ports, actor, account, wanted, recipient, mailed)
@@ -137,6 +138,13 @@ def accepted_by_token(token: str) -> DeviceInvitation | None:
     """The invitation of this token once it was accepted, as long as its device is there."""
     invitation = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == digest(token))
     return invitation if invitation is not None and invitation.accepted_at and invitation.device else None
+
+
+def may_be_user(invitation: DeviceInvitation) -> bool:
+    """Whether the address that was invited is in a domain of the mailbox's organisation. Whoever has the link must not
+    learn whether there is such a user, so nothing else is asked."""
+    domain = Domain.get_or_none(Domain.name == recipient(invitation).rpartition("@")[2])
+    return domain is not None and domain.service.organisation_id == invitation.account.organisation_id
 
 
 def is_user(actor: Actor, invitation: DeviceInvitation) -> bool:

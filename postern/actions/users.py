@@ -31,7 +31,17 @@ from postern.actions.mailboxes import NewMailbox
 from postern.actions.names import canonical_contact, checked_name
 from postern.actions.ports import MailServerUnavailable, Ports, Quota
 from postern.actions.text import N_, Refused
-from postern.models import Account, Collaboration, Device, LastLogin, Mailbox, OutboxItem, Service, transactional
+from postern.models import (
+    Account,
+    Collaboration,
+    Device,
+    Domain,
+    LastLogin,
+    Mailbox,
+    OutboxItem,
+    Service,
+    transactional,
+)
 
 DAY = 24 * 3600
 LETTERS_TO_ONE = throttle.Limit("letters to a user", free=10, ceiling=10, window=DAY)
@@ -328,10 +338,10 @@ def _tell_changed(ports: Ports, actor: Actor, account: Account, before: Sequence
 def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
     """A new user in stored form, whose domain is one of the service's; raises `Refused` with the field."""
     address = mailboxes.canonical_address(address)
-    if mailboxes.domain_of(address).service_id != service.id:
-        raise Refused(
-            N_("The domain %(domain)s does not belong to this service."), "address", domain=address.rpartition("@")[2]
-        )
+    name = address.rpartition("@")[2]
+    # Whether another service has it is not told.
+    if not service.domains.where(Domain.name == name).exists():
+        raise Refused(N_("The domain %(domain)s does not belong to this service."), "address", domain=name)
     mailboxes.refuse_taken(address)
     profile = _checked(ports, Account(login=address), profile)
     names = {name: getattr(profile, name) for name in PROFILE}

@@ -37,6 +37,7 @@ from postern.models import (
     now,
 )
 from tests.actions.conftest import acting, at_the_same_instant
+from tests.conftest import People
 
 NEW = "Other-Garden-8"
 ROLES = (Account.ADMINISTRATOR, Account.OWNER, Account.OPERATOR)
@@ -176,6 +177,17 @@ def test_the_counters_follow_every_change(ports, boss, people):
     counted = Service.get()
     assert counted.mailboxes_made == Mailbox.select().count() == 2
     assert counted.quota_given_bytes == sum(mailbox.quota_bytes for mailbox in Mailbox.select()) == 7 * sizes.GIGABYTE
+
+
+def test_whether_another_organisation_has_a_domain_is_not_told(ports, people, boss):
+    People(ports.settings, organisation="Other Ltd", domain="other.example")
+    profile = users.Profile("Dora", "Bell", "dora@elsewhere.example.com")
+    refusals = []
+    for domain in ("other.example", "nowhere.example"):
+        with pytest.raises(Refused) as refused:
+            users.add(ports, boss, people.service, f"dora@{domain}", profile, None)
+        refusals.append((refused.value.sentence, refused.value.field, refused.value.facts == {"domain": domain}))
+    assert refusals[0] == refusals[1]
 
 
 def test_the_last_place_is_given_once(ports, people, manager):

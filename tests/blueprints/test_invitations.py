@@ -297,3 +297,26 @@ def test_wrong_links_say_so_and_nothing_more(guest, anna):
     for token in ("x", "x" * 300, "%00", "💥"):
         assert guest.open(f"/set-up/{token}").status == 410
     assert guest.open("/set-up/..%2f").status == 404
+
+
+# --- whether there is such a user ---
+
+
+@pytest.mark.parametrize("typed", ["boris@example.org", "Boris@Example.org", "manager@example.org"])
+def test_neither_list_nor_page_tells_whether_there_is_such_a_user(ports, signed_in, guest, anna, boris, manager, typed):
+    """An inviter has the link too. What is shown depends on the address alone."""
+    nobody = typed.replace("oris", "ernard").replace("anager", "ildred")
+    shown = []
+    for email in (typed, nobody):
+        invited = invite(ports, anna, email)
+        page = guest.open(address_of(invited))
+        listed = signed_in.open("/devices/").text
+        words = [page.text, sorted(page.links), email.lower() in listed, email != email.lower() and email in listed]
+        shown.append(words)
+        invitations.withdraw(acting(anna), invited.invitation)
+    assert shown[0] == shown[1]
+    assert "Sign in with your mailbox" in page.links
+
+
+def test_whoever_has_no_mailbox_here_is_offered_no_sign_in(ports, guest, anna):
+    assert "Sign in with your mailbox" not in guest.open(address_of(invite(ports, anna, EVE))).links

@@ -129,7 +129,7 @@ def _page(found: DeviceInvitation, token: str, form: CodeForm | None = None, sta
         invitation=found,
         token=token,
         is_user=is_user,
-        is_signed_in=actor.account is not None,
+        may_sign_in=actor.account is None and invitations.may_be_user(found),
         masked=words.masked(invitations.recipient(found)),
         way_back=url_for(".invitation", token=token),
         form=form or CodeForm(formdata=None),
