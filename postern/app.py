@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     guards.init_app(app)
     security_headers.init_app(app, settings)
     templates.init_app(app, settings)
+    words.init_app(app)
 
     app.add_url_rule("/", "home", home)
     for blueprint in (

@@ -1,4 +1,4 @@
-"""What a new password must be: three policies, one list of refusals, and the strength meter.
+"""What a new password must be: three policies and one list of refusals.
 
 The same rules draw the live checklist and decide on submit. `classic` asks for composition, which ASVS 6.2.5 and
 NIST SP 800-63B-4 advise against: it is the default because the services that Postern joins use it; `either` and
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from precis_i18n import get_profile
-from zxcvbn import zxcvbn
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from postern.actions.device_passwords import has_shape
@@ -21,12 +20,6 @@ from postern.models import Account
 SHORTEST_COMPOSED = 8
 SHORTEST_FREE = 15
 LONGEST = 128
-# zxcvbn raises above 72 characters, and its time grows steeply before that.
-MEASURED = 72
-# It also tries every combination of the letters that these may stand for, seconds long where many of them meet: from
-# the third kind on they are measured as what stands below them, which are no letters to it.
-DISGUISES = dict(zip("@({[<!|$+%", "§¶¿¡¦¤±«»‰", strict=True))
-MOST_DISGUISES = 2
 SHORTEST_PERSONAL = 4
 
 POLICIES = ("classic", "either", "modern")
@@ -49,15 +42,6 @@ class Rule:
 
     def __str__(self) -> str:
         return self.sentence % self.facts
-
-
-@dataclass(frozen=True)
-class Strength:
-    """How hard a password is to guess: `score` 0 to 4 after zxcvbn, a word for it, and advice (may be empty)."""
-
-    score: int
-    word: str
-    advice: str
 
 
 def prepared(password: str) -> str:
@@ -127,23 +111,10 @@ def rules(policy: str, password: str) -> list[Rule]:
     return composed
 
 
-def strength(account: Account, password: str) -> Strength | None:
-    """How strong the password is for this person; None for an empty field."""
-    if not password:
-        return None
-    measured = zxcvbn(_measurable(password), user_inputs=_known_words(account))
-    feedback = measured["feedback"]
-    advice = feedback["warning"] or next(iter(feedback["suggestions"]), "")
-    return Strength(measured["score"], WORDS[measured["score"]], str(advice))
-
-
-WORDS = (N_("Very weak"), N_("Weak"), N_("Fair"), N_("Strong"), N_("Very strong"))
-
-
 def personal_part(account: Account, password: str) -> str:
     """The part of the password that is the person's own address, name or domain; empty when there is none."""
     folded = password.casefold()
-    for word in _known_words(account):
+    for word in known_words(account):
         if word == folded or (len(word) >= SHORTEST_PERSONAL and word in folded):
             return word
     return ""
@@ -165,18 +136,11 @@ def _is_special(character: str) -> bool:
     return not character.isalnum()
 
 
-def _measurable(password: str) -> str:
-    """As much of the password as can be measured quickly, whatever stands in it."""
-    beginning = password[:MEASURED]
-    kinds = dict.fromkeys(character for character in beginning if character in DISGUISES)
-    return beginning.translate({ord(kind): DISGUISES[kind] for kind in list(kinds)[MOST_DISGUISES:]})
-
-
 def _too_long() -> Refused:
     return Refused(N_("The password is longer than %(count)s characters."), "new_password", count=LONGEST)
 
 
-def _known_words(account: Account) -> list[str]:
+def known_words(account: Account) -> list[str]:
     """What others know about this person, in small letters: address, its parts, domain names, names."""
     local_part, _, domain = account.login.casefold().rpartition("@")
     words = [account.login, local_part, *re.split(r"[._+/-]", local_part), domain, *_names_in(domain)]
@@ -202,34 +166,3 @@ def _host_list(file: str) -> frozenset[str]:
         return frozenset()
     lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
     return frozenset(line.strip().casefold() for line in lines if line.strip())
-
-
-# What zxcvbn may answer, for the translators. Its sentence about symbols is left out: `classic` asks for them.
-ADVICE = (
-    N_("Use a few words, avoid common phrases."),
-    N_("Add another word or two. Uncommon words are better."),
-    N_("Straight rows of keys are easy to guess."),
-    N_("Short keyboard patterns are easy to guess."),
-    N_("Use a longer keyboard pattern with more turns."),
-    N_('Repeats like "aaa" are easy to guess.'),
-    N_('Repeats like "abcabcabc" are only slightly harder to guess than "abc".'),
-    N_("Avoid repeated words and characters."),
-    N_('Sequences like "abc" or "6543" are easy to guess.'),
-    N_("Avoid sequences."),
-    N_("Recent years are easy to guess."),
-    N_("Avoid recent years."),
-    N_("Avoid years that are associated with you."),
-    N_("Dates are often easy to guess."),
-    N_("Avoid dates and years that are associated with you."),
-    N_("This is a top-10 common password."),
-    N_("This is a top-100 common password."),
-    N_("This is a very common password."),
-    N_("This is similar to a commonly used password."),
-    N_("A word by itself is easy to guess."),
-    N_("Names and surnames by themselves are easy to guess."),
-    N_("Common names and surnames are easy to guess."),
-    N_("Capitalization doesn't help very much."),
-    N_("All-uppercase is almost as easy to guess as all-lowercase."),
-    N_("Reversed words aren't much harder to guess."),
-    N_("Predictable substitutions like '@' instead of 'a' don't help very much."),
-)

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postern.actions import (
@@ -110,6 +110,7 @@ def assert_is_as_asked(content: bytes, recipient: str, subject: str) -> None:
 # --- what is written ---
 
 
+@settings(deadline=None)
 @given(TEXT, TEXT)
 def test_whatever_people_write_stays_in_its_place(subject, text):
     letter = Letter(" ".join(subject.split()), f"{text}\n", f"<p>{text}</p>\n")
@@ -128,6 +129,7 @@ def test_whatever_people_write_stays_in_its_place(subject, text):
     ]
 
 
+@settings(deadline=None)
 @given(TEXT)
 def test_no_recipient_is_more_than_one(recipient):
     address = f"{recipient}@example.org"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from postern.actions import passwords, policy, sessions
+from postern.actions import password_strength, passwords, policy, sessions
 from postern.actions.ports import Connection
 from postern.models import Account, AuditEvent, OutboxItem, Service, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
@@ -148,6 +148,23 @@ def test_what_is_typed_is_judged_and_not_repeated(signed_in, typed):
     answer = signed_in.post("/account/password/check", {"csrf_token": token, "new_password": typed})
     assert answer.status == 200
     assert answer.tree.find(".//li") is not None
+
+
+def test_whoever_asks_all_the_time_gets_the_rules_without_the_meter(app, signed_in, new_client, boris):
+    app.extensions["strength budget"] = password_strength.Budget(5, lambda: 0)
+
+    def meters(browser, times):
+        token = dict(browser.open("/account/password").content_of("Change"))["csrf_token"]
+        for number in range(times):
+            typed = {"csrf_token": token, "new_password": f"i{number}" * 36}
+            answer = browser.post("/account/password/check", typed)
+            assert answer.tree.find(".//li") is not None
+            yield answer.tree.find(".//*[@class='strength']") is not None
+
+    assert list(meters(signed_in, 8)) == [True] * 5 + [False] * 3
+    other = new_client()
+    other.sign_in(boris.login, PASSWORD)
+    assert list(meters(other, 2)) == [True, True]
 
 
 def test_what_a_page_asks_on_its_own_neither_keeps_a_session_alive_nor_leads_away(signed_in, clock):

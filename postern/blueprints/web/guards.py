@@ -177,7 +177,7 @@ def _refuse_foreign_sites() -> None:
 def _refuse_what_is_no_form() -> None:
     """Forms would take JSON for one, whose values are of any kind and may hold halves of characters."""
     if request.is_json and request.method not in SAFE_METHODS and not getattr(_access(), "from_any_site", False):
-        abort(415)
+        abort(400)
 
 
 def _access() -> Access | None:

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from flask import flash, request
+from flask import Flask, current_app, flash, request
 from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, gettext
 from flask_login import current_user
 
-from postern.actions import policy, sizes
+from postern.actions import password_strength, policy, sizes
 from postern.actions.text import Refused
 from postern.models import Account
 from postern.settings import LANGUAGES
@@ -15,6 +15,10 @@ from postern.settings import LANGUAGES
 from . import frame, guards
 
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
+
+
+def init_app(app: Flask) -> None:
+    app.extensions["strength budget"] = password_strength.Budget()
 
 
 def choose_language() -> str:
@@ -82,7 +86,7 @@ def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
     password managers. The policy is the account's own if none is named."""
     password = "" if not typed else _as_far_as_sendable(typed)
     policy_name = policy_name or account.password_policy
-    strength = policy.strength(account, password)
+    strength = _strength(account, password)
     return {
         "password_rules": policy.PASSWORD_RULES[policy_name],
         "rules": [{"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)],
@@ -93,6 +97,14 @@ def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
             "advice": gettext(strength.advice) if strength.advice else "",
         },
     }
+
+
+def _strength(account: Account, password: str) -> password_strength.Strength | None:
+    """What the meter shows: nothing to whoever asks all the time."""
+    asking = current_user.account if current_user.is_authenticated else account
+    if not password or not current_app.extensions["strength budget"].spend(asking.id):
+        return None
+    return password_strength.of(account, password)
 
 
 def masked(login: str) -> str:
