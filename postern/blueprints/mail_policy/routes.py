@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, current_app, jsonify, request
 
 from postern.actions import mail_policy
-from postern.blueprints.web import guards
+from postern.blueprints.web import guards, hosts
 from postern.settings import Settings, is_loopback_host
 
 blueprint = Blueprint("mail_policy", __name__)
@@ -29,6 +29,7 @@ def _admit_dovecot(state) -> None:
 
 
 @blueprint.post(mail_policy.PATH)
+@hosts.answers_by_any_name
 @guards.asked_by_dovecot
 def answer():
     _refuse_others()

@@ -38,8 +38,8 @@ def answers_also(is_admitted: Callable[[str], bool]) -> Callable:
 
 
 def answers_by_any_name(view):
-    """A view that looks at who signed its requests, and at nothing that a browser sends: a webmail's server asks by
-    whatever name leads here between the two."""
+    """A view that looks at who signed its requests, or at their key, and at nothing that a browser sends: a webmail's
+    server and Dovecot ask by whatever name leads here from there."""
     return answers_also(lambda _host: True)(view)
 
 
