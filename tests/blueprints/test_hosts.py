@@ -32,7 +32,7 @@ STRANGERS = (
 )
 # What answers to those who watch over the machine, what webmails' servers sign, and what Dovecot has a key for.
 BY_OTHER_NAMES = {
-    "panel.health", "webmail.make", "webmail.end", "webmail.state_of", "webmail.tell", "mail_policy.answer",
+    "panel.health", "webmail.make", "webmail.end", "webmail.state_of", "webmail.note_fallback", "mail_policy.answer",
 }  # fmt: skip
 
 

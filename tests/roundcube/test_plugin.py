@@ -172,8 +172,12 @@ def tells_all(host, new_client, people):
     """Afterwards: the webmail tells the panel, when anybody logs in, whatever it kept."""
 
     def tell() -> None:
-        while untold(host):
+        # Twenty are told at each login.
+        for _ in range(20):
+            if not untold(host):
+                return
             new_client().logged_in(people.person(), PASSWORD)
+        assert untold(host) == []
 
     return tell
 

@@ -59,6 +59,7 @@ def state_of():
 
 
 @blueprint.post("/fallbacks")
+@hosts.answers_by_any_name
 @guards.signed_by_webmail
 def note_fallback():
     """No webmail told of these before tokens said what they are for."""
