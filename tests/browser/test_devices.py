@@ -272,9 +272,11 @@ def test_somebody_else_gets_the_password_in_their_own_hands(page, new_context, p
     link, _ = invite(page)
     guest = new_context(java_script_enabled=script, **IPHONE).new_page()
     guest.goto(link)
+    outbox = new_context().new_page()
+    earlier = mailed_codes(outbox)
     press(guest, "Send me a code")
     says(guest)
-    code = mailed_code(new_context().new_page())
+    [code] = until(lambda: mailed_codes(outbox) - earlier, 10)
     guest.get_by_label("Code", exact=True).fill(code)
     press(guest, "Continue")
     guest.get_by_label("iPhone, iPad or Mac").check()
@@ -291,15 +293,12 @@ def test_somebody_else_gets_the_password_in_their_own_hands(page, new_context, p
     assert count(panel, person) == 1
 
 
-def mailed_code(page: Page) -> str:
-    """The code in the newest letter to Eve."""
-
-    def arrived() -> str | None:
-        page.goto("/outbox")
-        letters = page.locator("article").filter(has_text=EVE).filter(has_text="Your code")
-        return letters.count() and re.search(r"\b\d{6}\b", letters.first.locator(".letter").text_content())
-
-    return until(arrived, 10)[0]
+def mailed_codes(page: Page) -> set[str]:
+    """The codes in the e-mails to Eve, who is invited by others as well."""
+    page.goto("/outbox")
+    letters = page.locator("article").filter(has_text=EVE).filter(has_text="Your code")
+    texts = letters.locator(".letter").all_text_contents()
+    return {found for text in texts for found in re.findall(r"\b\d{6}\b", text)}
 
 
 def test_the_invited_user_signs_in_on_the_way(page, new_context, panel, person):
