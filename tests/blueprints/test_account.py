@@ -96,7 +96,7 @@ def test_a_current_password_in_another_shape_is_wrong(signed_in, settings, anna,
 
 def test_json_is_no_form(signed_in, settings, anna):
     page = signed_in.post("/account/password", b'{"current_password": true}', Content_Type="application/json")
-    assert page.status == 415
+    assert page.status == 400
     assert opens(settings, anna, PASSWORD)
 
 

@@ -313,7 +313,7 @@ def test_neither_list_nor_page_tells_whether_there_is_such_a_user(ports, signed_
         listed = signed_in.open("/devices/").text
         words = [page.text, sorted(page.links), email.lower() in listed, email != email.lower() and email in listed]
         shown.append(words)
-        invitations.withdraw(acting(anna), invited.invitation)
+        invitations.withdraw(ports, acting(anna), invited.invitation)
     assert shown[0] == shown[1]
     assert "Sign in with your mailbox" in page.links
 
