@@ -31,7 +31,7 @@ check: ## Style of code and templates
 	@scripts/setup test
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@.venv/bin/djlint --lint --quiet postern/templates
+	@.venv/bin/djlint --lint --quiet templates
 
 dist: ## A tarball that needs no Node: dist/postern-VERSION.tar.gz
 	@scripts/setup run

@@ -1,7 +1,12 @@
 """The application for uWSGI and for `flask …`."""
 
-from postern.app import create_app
-from postern.settings import SettingsError
+import logging
+
+from app import create_app
+from settings import SettingsError
+
+# Whatever a module has to say in this process, the log says whose it is.
+logging.basicConfig(format="%(asctime)s postern %(levelname)s %(message)s")
 
 try:
     app = create_app()

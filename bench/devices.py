@@ -15,11 +15,11 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from statistics import median
 
-from postern import models
-from postern.actions.device_passwords import DevicePassword, new_password
-from postern.models import Account, Device, Domain, Mailbox, Organisation, Service
-from postern.settings import Settings
-from tests.mailhost.servers import HOST, Dovecot, mail_settings
+import database as db
+from actions.devices.device_passwords import DevicePassword, new_password
+from lab.servers import HOST, Dovecot, mail_settings
+from models import Account, Device, Domain, Mailbox, Organisation, Service
+from settings import Settings
 
 MAILBOXES = 100_000
 MOST_DEVICES = 50
@@ -133,14 +133,14 @@ def clients() -> Iterator[ThreadPoolExecutor]:
 
 def fill(database_url: str) -> tuple[Login, Login]:
     """Make the mailboxes, each with a device; the logins of one with a single device and of one with fifty."""
-    models.open_database(database_url)
-    with models.database.connection_context():
-        models.router().run()
+    db.open_database(database_url)
+    with db.database.connection_context():
+        db.router().run()
         service = Service.create(organisation=Organisation.create(name="Example Ltd"), name="Mail Light")
         domain = Domain.create(service=service, name="example.org")
         password = new_password()
         logins = [Login(f"number{number}@example.org", password) for number in range(1, MAILBOXES + 1)]
-        with models.database.atomic():
+        with db.database.atomic():
             insert([Account(id=number, login=login.address) for number, login in enumerate(logins, 1)])
             insert([mailbox(domain, number, login) for number, login in enumerate(logins, 1)])
             insert([device(number, password) for number in range(1, MAILBOXES + 1)])
@@ -148,13 +148,13 @@ def fill(database_url: str) -> tuple[Login, Login]:
     return logins[0], logins[-1]
 
 
-def insert(records: list[models.Table]) -> None:
+def insert(records: list[db.Table]) -> None:
     """All at once, past Peewee, which would take a minute for them."""
     table = records[0]._meta
     columns = ", ".join(table.fields[name].column_name for name in records[0].__data__)
     places = ", ".join("?" for _ in records[0].__data__)
     statement = f"INSERT INTO {table.table_name} ({columns}) VALUES ({places})"
-    models.database.connection().executemany(statement, [tuple(each.__data__.values()) for each in records])
+    db.database.connection().executemany(statement, [tuple(each.__data__.values()) for each in records])
 
 
 def mailbox(domain: Domain, number: int, login: Login) -> Mailbox:

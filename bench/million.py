@@ -22,18 +22,21 @@ from urllib.parse import urlencode
 
 from flask import Flask
 
+import database as db
+import models
+from actions.ground.ports import Ports
+from actions.passwords import passwords
+from actions.services import search_words
+from adapters.letters import TemplateLetters
+from adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
+from app import create_app
 from bench.measure import seconds
-from postern import models
-from postern.actions import directory, passwords
-from postern.actions.ports import Ports
-from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
-from postern.app import create_app
-from postern.models import Account, AccountWord, AuditEvent, Domain, Mailbox, Organisation, Service, Table
-from postern.settings import Settings
+from database import Table
+from lab.installation import environment_of
+from lab.servers import MariaDB
+from models import Account, AccountWord, AuditEvent, Domain, Mailbox, Organisation, Service
+from settings import Settings
 from tests.client import TreeReader
-from tests.conftest import environment_of
-from tests.mailhost.servers import MariaDB
 
 KINDS = ("sqlite", "mariadb")
 MANY, FEW = 1_000_000, 1_000
@@ -126,7 +129,7 @@ def account_of(person: Person, first: int, service: Service, password_hash: str,
         "revision": person.number,
         "service": service.id,
         "domain": person.domain_id,
-        "sort_name": directory.sort_name(person.login, person.first_name, person.last_name),
+        "sort_name": search_words.sort_name(person.login, person.first_name, person.last_name),
         "created_at": moment,
     }
 
@@ -146,7 +149,7 @@ def mailbox_of(person: Person, first: int, moment: int) -> dict:
 
 def words_of(person: Person, first: int, service: Service) -> Iterator[dict]:
     state = Account.SUSPENDED if person.number % 50 == 0 else Account.ACTIVE
-    for word in directory.words_of(person.login, person.first_name, person.last_name):
+    for word in search_words.words_of(person.login, person.first_name, person.last_name):
         yield {
             "account": first + person.number,
             "word": word,
@@ -178,7 +181,7 @@ def write(table: type[Table], rows: Iterable[dict]) -> None:
     """Write very many rows: in batches by one statement, or for MariaDB as a file that it loads."""
     rows = iter(rows)
     while batch := list(itertools.islice(rows, BATCH)):
-        load(table, batch) if models.is_mysql() else models.insert_all(table, batch)
+        load(table, batch) if db.is_mysql() else db.insert_all(table, batch)
 
 
 def load(table: type[Table], batch: list[dict]) -> None:
@@ -188,7 +191,7 @@ def load(table: type[Table], batch: list[dict]) -> None:
             file.write("\t".join(plain(each.db_value(row[each.name])) for each in fields) + "\n")
         file.flush()
         into = f"{table._meta.table_name} CHARACTER SET utf8mb4 ({', '.join(each.column_name for each in fields)})"
-        models.database.execute_sql(f"LOAD DATA LOCAL INFILE '{file.name}' INTO TABLE {into}")
+        db.database.execute_sql(f"LOAD DATA LOCAL INFILE '{file.name}' INTO TABLE {into}")
 
 
 def plain(value: object) -> str:
@@ -198,25 +201,25 @@ def plain(value: object) -> str:
 @contextlib.contextmanager
 def fast_writes() -> Iterator[None]:
     """Nothing here need outlive the machine's power; what is written last is what counts."""
-    if models.is_mysql():
-        models.database.execute_sql("SET SESSION unique_checks = 0")
-        models.database.execute_sql("SET SESSION foreign_key_checks = 0")
+    if db.is_mysql():
+        db.database.execute_sql("SET SESSION unique_checks = 0")
+        db.database.execute_sql("SET SESSION foreign_key_checks = 0")
         yield
-        models.database.manual_close()
+        db.database.manual_close()
         return
     for pragma in ("synchronous = off", "cache_size = -2000000", "foreign_keys = off"):
-        models.database.execute_sql(f"PRAGMA {pragma}")
-    with models.database.atomic():
+        db.database.execute_sql(f"PRAGMA {pragma}")
+    with db.database.atomic():
         yield
-    models.database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-    models.database.close()
+    db.database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.database.close()
 
 
 def analyse() -> None:
     """What the database knows of the tables after a while anyway."""
     tables = ", ".join(table._meta.table_name for table in (Account, AccountWord, AuditEvent, Mailbox))
-    if models.is_mysql():
-        models.database.execute_sql(f"ANALYZE TABLE {tables}").fetchall()
+    if db.is_mysql():
+        db.database.execute_sql(f"ANALYZE TABLE {tables}").fetchall()
 
 
 # --- measuring ---
@@ -237,8 +240,8 @@ class Panel:
             MemorySms(),
         )
         self.app: Flask = create_app(self.settings, self.ports)
-        self.database = models.database.obj
-        models.router().run()
+        self.database = db.database.obj
+        db.router().run()
         self.seeded_in = seconds(lambda: Service.select().exists() or seed(self.settings, count))
         self.service = Service.get()
         self.count = self.service.mailboxes_made
@@ -247,7 +250,7 @@ class Panel:
 
     def use(self) -> None:
         """Make this the panel that is in use, with the password given a moment ago."""
-        models.database.initialize(self.database)
+        db.database.initialize(self.database)
         moment = models.now()
         models.WebSession.update(password_at=moment, seen_at=moment, created_at=moment).execute()
 

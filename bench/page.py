@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.faults.served_panel import PASSWORD, ServedPanel
+from lab.served_panel import PASSWORD, ServedPanel
 
 LOGIN = "anna@example.org"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")

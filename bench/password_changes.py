@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 
+import adapters
+import database as db
+from actions.password_changes import password_change_run, password_changes
+from actions.password_changes.password_changes import Choice, WantedChange
+from actions.passwords import passwords
+from actions.services import search_words
 from bench.measure import seconds
 from bench.server import PAGE, browser_of, demo_settings
-from postern import adapters, models
-from postern.actions import directory, password_change_run, password_changes, passwords
-from postern.actions.password_changes import Choice, Wanted
-from postern.models import Account, Domain, Mailbox, Organisation, PasswordChange, Service
-from postern.settings import Settings
+from lab.served_panel import PASSWORD, ServedPanel
+from models import Account, Domain, Mailbox, Organisation, PasswordChange, Service
+from settings import Settings
 from tests.actions.conftest import acting
-from tests.faults.served_panel import PASSWORD, ServedPanel
 
 MANY, FEW = 5000, 500
 PAGES_MEANWHILE_OF = 1000
@@ -96,15 +99,15 @@ def served_demo() -> Iterator[tuple[ServedPanel, Settings]]:
 def begin(settings: Settings, count: int) -> None:
     """Have a manager confirm the change of so many mailboxes, in a domain of their own."""
     ports = adapters.build(settings)
-    with models.open_database(settings.database_url).connection_context():
+    with db.open_database(settings.database_url).connection_context():
         domain = filled_domain(count)
         manager = acting(Account.get(Account.role == Account.OWNER))
-        wanted = Wanted("+39 333 123 4567", "Mara Lind", "mara@contact.example.com", everywhere=True)
+        wanted = WantedChange("+39 333 123 4567", "Mara Lind", "mara@contact.example.com", everywhere=True)
         change = password_changes.draft(ports, manager, domain, Choice(everyone=True), wanted)
         password_changes.start(ports, manager, change, PASSWORD)
 
 
-@models.transactional
+@db.transactional
 def filled_domain(count: int) -> Domain:
     """A domain with so many mailboxes of people who are told at a contact address."""
     organisation = Organisation.get()
@@ -114,7 +117,7 @@ def filled_domain(count: int) -> Domain:
         login = f"person{number:05}@bench.example"
         contact = f"person{number:05}@contact.example.com"
         account = Account(login=login, password_hash="none", organisation=organisation, contact_email=contact)
-        directory.place(account, domain)
+        search_words.place(account, domain)
         account.save(force_insert=True)
         Mailbox.create(domain=domain, account=account, address=login, home=login)
     return domain

@@ -11,14 +11,15 @@ from urllib.parse import urlencode
 from flask import Flask
 from flask.testing import FlaskClient
 
+from actions.passwords import passwords
+from actions.upkeep import demo
+from app import create_app
 from bench import bare
 from bench.measure import Ratio, compare
-from postern.actions import demo, passwords
-from postern.app import create_app
-from postern.models import router
-from postern.settings import Settings
-from tests.faults.served_panel import PASSWORD, PROGRAMS, ROOT, Person, ServedPanel, csrf_token
-from tests.mailhost.servers import HOST, Dovecot, free_port, is_listening, mail_settings, wait_until
+from database import router
+from lab.served_panel import PASSWORD, PROGRAMS, ROOT, Person, ServedPanel, csrf_token
+from lab.servers import HOST, Dovecot, free_port, is_listening, mail_settings, wait_until
+from settings import Settings
 
 LOGIN = "anna@example.org"
 PAGE = "/account/password"

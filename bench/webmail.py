@@ -11,13 +11,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.measure import WARM_UP, Ratio, compare
 from bench.page import CHROMIUM
-from tests.browser.conftest import ARGUMENTS
-from tests.faults.served_panel import PASSWORD
-from tests.roundcube.journeys import log_in, settle
-from tests.roundcube.visitor import FRAME, Chromium
-from tests.roundcube.web_servers import PLUGINS
-from tests.roundcube.webmail_client import WebmailClient
-from tests.roundcube.whole_host import Site, WholeHost
+from lab.chromium import ARGUMENTS
+from lab.journeys import log_in, settle
+from lab.served_panel import PASSWORD
+from lab.visitor import FRAME, Chromium
+from lab.web_servers import PLUGINS
+from lab.webmail_client import WebmailClient
+from lab.whole_host import Site, WholeHost
 
 SITE = Site("webmail.example.test", "account.example.test")
 LOGIN = "anna@example.org"

@@ -9,16 +9,19 @@ from flask import Flask
 from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.routing import Rule
 
-from postern import app as composition
-from postern import models
-from postern.actions import directory, passwords, services
-from postern.actions.actor import Actor
-from postern.actions.ports import Ports
-from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
-from postern.blueprints.web.errors import Panel
-from postern.models import Account, Collaboration, Domain, Mailbox, Organisation, Service
-from postern.settings import Settings
+import app as composition
+import database as db
+import models
+from actions.ground.actor import Actor
+from actions.ground.ports import Ports
+from actions.passwords import passwords
+from actions.services import search_words, services
+from adapters.letters import TemplateLetters
+from adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
+from blueprints.web.errors import Panel
+from lab.installation import environment_of
+from models import Account, Collaboration, Domain, Mailbox, Organisation, Service
+from settings import Settings
 from tests.client import Client
 from tests.numbers import refuse_bare_numbers
 
@@ -87,9 +90,9 @@ class People:
         address, quota = f"{name}@{self.domain.name}", columns.pop("quota_bytes", 0)
         columns.setdefault("contact_email", f"{name}@elsewhere.example.com")
         account = self._account(address, password, **columns)
-        directory.place(account, self.domain)
+        search_words.place(account, self.domain)
         account.save()
-        directory.enter(account)
+        search_words.enter(account)
         Mailbox.create(
             domain=self.domain, account=account, address=address, home=f"{self.domain.name}/{name}", quota_bytes=quota
         )
@@ -123,20 +126,6 @@ class People:
         return Account.create(login=login, password_hash=hashed, **columns)
 
 
-def environment_of(instance: Path, database_url: str, **changes: str) -> dict[str, str]:
-    """The settings' environment variables for a quick installation that is complete and safe."""
-    return {
-        "POSTERN_INSTANCE": str(instance),
-        "POSTERN_DATABASE_URL": database_url,
-        "POSTERN_BASE_URL": "http://127.0.0.1:8123",
-        "POSTERN_DOVEADM_URL": "http://127.0.0.1:1",
-        "POSTERN_DOVECOT_POLICY_URL": "no",
-        "POSTERN_MAIL_FROM": "postern@example.org",
-        "POSTERN_ARGON2_MEMORY": "7168",
-        "POSTERN_ARGON2_TIME": "1",
-    } | changes
-
-
 @pytest.fixture
 def environment(tmp_path: Path, module_database_url: str) -> dict[str, str]:
     return environment_of(tmp_path / "instance", module_database_url)
@@ -151,14 +140,14 @@ def settings(environment: dict[str, str]) -> Settings:
 def database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The migrated database, empty before and after the test; a module's tests share its tables."""
     # Nothing in these tests outlives the machine's power.
-    monkeypatch.setitem(models.SQLITE_PRAGMAS, "synchronous", "off")
-    models.open_database(settings.database_url)
-    models.database.connect()
-    models.router().run()
-    refuse_bare_numbers(monkeypatch, models.database.obj)
+    monkeypatch.setitem(db.SQLITE_PRAGMAS, "synchronous", "off")
+    db.open_database(settings.database_url)
+    db.database.connect()
+    db.router().run()
+    refuse_bare_numbers(monkeypatch, db.database.obj)
     yield
     # A test may have closed it, or put another one in its place.
-    opened = models.open_database(settings.database_url)
+    opened = db.open_database(settings.database_url)
     with opened.connection_context():
         for table in reversed(models.TABLES):
             table.delete().execute()
@@ -182,8 +171,8 @@ def ports(settings: Settings, database: None, mail_server: MemoryMailServer, mai
 
 def connection_in_use() -> int:
     """Its number with MariaDB; then it is given up, as at the end of a request."""
-    (number,) = models.database.execute_sql("SELECT connection_id()").fetchone()
-    models.release_connection()
+    (number,) = db.database.execute_sql("SELECT connection_id()").fetchone()
+    db.release_connection()
     return number
 
 

@@ -2,14 +2,14 @@
 
 import re
 import sys
-from pathlib import Path
 
-import postern
-from postern import models
-from postern.actions.tokens import digest
-from postern.models import Table
+import database as db
+import models
+from actions.ground.tokens import digest
+from database import Table
+from tests import arrows
 
-PACKAGE = Path(postern.__file__).parent
+OURS = frozenset(map(str, arrows.product()))
 STATEMENT = re.compile(r"(?:UPDATE|DELETE FROM)\s+[\"`]?(\w+)[\"`]?\s(.*)", re.DOTALL)
 # A column beside a value that was brought: a join brings none.
 COMPARED = re.compile(r"[\"`]?(\w+)[\"`]? (?:=|<>|!=|IN|NOT IN) \(?(?:\?|%s)")
@@ -20,10 +20,10 @@ def give_again(table: type[Table], number: int) -> None:
     """The last number, whose row is deleted, goes to the next row: as SQLite gave them before its tables had
     `AUTOINCREMENT`, and as any database may after a restore."""
     name = table._meta.table_name
-    if models.is_mysql():
-        models.database.execute_sql(f"ALTER TABLE {name} AUTO_INCREMENT = {number}")
+    if db.is_mysql():
+        db.database.execute_sql(f"ALTER TABLE {name} AUTO_INCREMENT = {number}")
     else:
-        models.database.execute_sql("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (number - 1, name))
+        db.database.execute_sql("UPDATE sqlite_sequence SET seq = ? WHERE name = ?", (number - 1, name))
 
 
 def a_row(table: type[Table], salt: str, family: dict | None = None, **columns: object) -> Table:
@@ -74,4 +74,4 @@ def refuse_bare_numbers(monkeypatch, database) -> None:
 def _is_posterns_own(frame) -> bool:
     while "peewee" in frame.f_code.co_filename or "playhouse" in frame.f_code.co_filename:
         frame = frame.f_back
-    return Path(frame.f_code.co_filename).is_relative_to(PACKAGE)
+    return frame.f_code.co_filename in OURS

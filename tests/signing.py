@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from postern.actions import webmails
-from postern.actions.actor import OPERATOR
-from postern.actions.ports import Ports
-from postern.actions.webmail_tokens import HANDOFF, REQUEST
-from postern.models import Webmail
+from actions.ground.actor import OPERATOR
+from actions.ground.ports import Ports
+from actions.webmails import webmails
+from actions.webmails.webmail_tokens import HANDOFF, REQUEST
+from models import Webmail
 
 ORIGIN = "https://webmail.example.org"
 

@@ -9,15 +9,20 @@ from dataclasses import replace
 
 import pytest
 
-from postern import adapters, doctor, models
-from postern.actions import links, passwords, webmails
-from postern.actions.actor import OPERATOR
-from postern.actions.ports import MailServerUnavailable
-from postern.adapters.memory import MemoryMailer, MemorySms
-from postern.models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
-from postern.settings import Settings
+import adapters
+import doctor
+import models
+from actions.ground.actor import OPERATOR
+from actions.ground.ports import MailServerUnavailable
+from actions.passwords import passwords
+from actions.sessions import links
+from actions.webmails import webmails
+from adapters.memory import MemoryMailer, MemorySms
+from lab.installation import environment_of
+from models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
+from settings import Settings
 from tests.actions.conftest import acting
-from tests.conftest import PASSWORD, app_of, environment_of, ports_of
+from tests.conftest import PASSWORD, app_of, ports_of
 from tests.signing import ORIGIN
 
 # Dovecot reads the database as somebody who may read no key of the panel's.

@@ -5,15 +5,16 @@ import shlex
 from dataclasses import MISSING, fields
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
+from pkgutil import walk_packages
 
 import click
 import pytest
 from flask import Flask
 
-from postern import actions, cli
-from postern.actions.throttle import Limit
-from postern.settings import PREFIX, Settings
+import actions
+import cli
+from actions.ground.throttle import Limit
+from settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ def examples() -> list[str]:
 
 
 def limits() -> list[Limit]:
-    modules = [import_module(f"postern.actions.{each.name}") for each in iter_modules(actions.__path__)]
+    modules = [import_module(each.name) for each in walk_packages(actions.__path__, "actions.")]
     return list({value for module in modules for value in vars(module).values() if isinstance(value, Limit)})
 
 

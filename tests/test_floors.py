@@ -1,86 +1,128 @@
 """The house: which floor may know which, what every view declares, and that tables are what the models say."""
 
-import ast
 import re
+import sys
+from importlib import import_module
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import pytest
 from flask import Flask
 
-import postern
-from postern import models
-from postern.blueprints.web import hx
-from postern.blueprints.web.guards import BEFORE_A_NEW_PASSWORD, Access
+import database as db
+import models
+from actions import ROOMS
+from blueprints.web import hx
+from blueprints.web.guards import BEFORE_A_NEW_PASSWORD, Access
+from tests import arrows
 
-PACKAGE = Path(postern.__file__).parent
-TEMPLATES = PACKAGE / "templates"
+ROOT = arrows.ROOT
+TEMPLATES = ROOT / "templates"
 WEB_ONLY = ("flask", "werkzeug", "jinja2", "wtforms", "flask_wtf", "flask_login", "flask_babel", "htmx_flask")
+MOST_ROOMS, MOST_ARROWS = 15, 75
+# What adapters may know of actions, and the modules outside that may know adapters.
+KNOWN_TO_ADAPTERS = (
+    "ground.ports", "ground.addresses", "ground.message", "devices.device_passwords", "passwords.mail_policy",
+)  # fmt: skip
+COMPOSITION = ("app.py", "cli.py", "doctor.py")
 
 
-def modules(*folders: str) -> list[Path]:
-    return sorted(file for folder in folders for file in PACKAGE.glob(folder))
+def offenders(files: list[Path], *forbidden: str, but: tuple[str, ...] = ()) -> list[str]:
+    """Every import of what is forbidden, with the file that it stands in."""
+    return [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in files
+        for name in sorted(arrows.imports(file))
+        if arrows.is_below(name, *forbidden) and not arrows.is_below(name, *but)
+    ]
 
 
-def imports_of(file: Path) -> set[str]:
-    """The full names of whatever a module imports, wherever in it."""
-    package = ["postern", *file.relative_to(PACKAGE).parent.parts]
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            source = ".".join([*above, *filter(None, [node.module])])
-            found |= {source} | {f"{source}.{alias.name}" for alias in node.names}
-    return found
+def test_the_lower_floors_know_no_web():
+    lower = arrows.files("actions", "models.py", "database.py", "settings", "worker.py")
+    assert offenders(lower, *WEB_ONLY, "blueprints", "app", "cli", "doctor") == []
 
 
-def imports(file: Path, *forbidden: str) -> set[str]:
-    return {name for name in imports_of(file) for each in forbidden if name == each or name.startswith(each + ".")}
+def test_storage_and_settings_know_no_action():
+    assert offenders(arrows.files("models.py", "database.py", "settings"), "actions", "adapters") == []
+    assert offenders(arrows.files("database.py"), "models") == []
 
 
-@pytest.mark.parametrize("file", modules("actions/*.py", "models.py", "settings.py", "worker.py"), ids=lambda f: f.stem)
-def test_the_lower_floors_know_no_web(file):
-    assert not imports(file, *WEB_ONLY, "postern.blueprints", "postern.app", "postern.cli")
+def test_a_room_knows_only_rooms_below_it():
+    above = {name: ROOMS[: ROOMS.index(name)] for name in ROOMS}
+    assert not {
+        (source, f"{room}/{module}")
+        for source, room, module in arrows.arrows()
+        if room in above[source.partition("/")[0]]
+    }
 
 
-@pytest.mark.parametrize("file", modules("models.py", "settings.py"), ids=lambda f: f.stem)
-def test_storage_and_settings_know_no_action(file):
-    assert not imports(file, "postern.actions", "postern.adapters")
+def test_a_room_knows_only_public_modules_of_others():
+    assert not {(source, f"{room}/{module}") for source, room, module in arrows.arrows() if module.startswith("_")}
+    elsewhere = [file for file in arrows.product() if (ROOT / "actions") not in file.parents]
+    private = [f"actions.{room}.{module}" for room in ROOMS for module in arrows.modules_of(room) if module[0] == "_"]
+    assert not private or offenders(elsewhere, *private) == []
 
 
-@pytest.mark.parametrize(
-    "file",
-    [f for f in modules("**/*.py") if "adapters" not in f.parts and f.name not in ("app.py", "cli.py")],
-    ids=lambda f: str(f.relative_to(PACKAGE)),
-)
-def test_adapters_are_known_to_the_composition_only(file):
-    assert not imports(file, "postern.adapters")
+def test_every_room_stands_in_the_list_and_says_what_others_may_import():
+    assert sorted(ROOMS) == sorted(each.parent.name for each in (ROOT / "actions").glob("*/__init__.py"))
+    assert [file.name for file in (ROOT / "actions").glob("*.py")] == ["__init__.py"]
+    for room in ROOMS:
+        said = set(re.findall(r"`(\w+)`", import_module(f"actions.{room}").__doc__))
+        assert {each for each in arrows.modules_of(room) if not each.startswith("_")} == said, room
 
 
-@pytest.mark.parametrize("file", modules("adapters/*.py"), ids=lambda f: f.stem)
-def test_adapters_know_the_ports_and_nothing_above(file):
-    allowed = imports(file, "postern.actions.ports", "postern.actions.names", "postern.actions.device_passwords")
-    assert not imports(file, "postern.blueprints", "postern.app", "postern.cli", "postern.models", "flask")
-    assert imports(file, "postern.actions") - {"postern.actions"} <= allowed
+def test_rooms_are_few_and_so_are_the_arrows_between_them():
+    assert len(ROOMS) <= MOST_ROOMS
+    assert len(arrows.arrows_between_rooms()) <= MOST_ARROWS
 
 
-@pytest.mark.parametrize("file", modules("blueprints/*/*.py"), ids=lambda f: "/".join(f.parts[-2:]))
-def test_no_screen_knows_another(file):
-    own = f"postern.blueprints.{file.parent.name}"
-    others = {name for name in imports(file, "postern.blueprints") if name.count(".") >= 2}
-    assert not {name for name in others if not re.match(rf"({re.escape(own)}|postern\.blueprints\.web)(\.|$)", name)}
+def test_adapters_are_known_to_the_composition_only():
+    others = [file for file in arrows.product() if "adapters" not in file.parts and file.name not in COMPOSITION]
+    assert offenders(others, "adapters") == []
 
 
-@pytest.mark.parametrize("file", modules("blueprints/*/*.py", "cli.py", "app.py"), ids=lambda f: "/".join(f.parts[-2:]))
-def test_only_actions_open_transactions(file):
-    assert "atomic(" not in file.read_text(encoding="utf-8")
-    assert "@transactional" not in file.read_text(encoding="utf-8")
+def test_adapters_know_the_ports_and_nothing_above():
+    adapters = arrows.files("adapters")
+    known = tuple(f"actions.{each}" for each in KNOWN_TO_ADAPTERS)
+    rooms_themselves = tuple({name.rpartition(".")[0] for name in known})
+    assert offenders(adapters, "blueprints", "app", "cli", "doctor", "models", "database", "flask") == []
+    beyond = offenders(adapters, "actions", but=known)
+    assert not [each for each in beyond if not each.endswith(tuple(f"imports {name}" for name in rooms_themselves))]
 
 
-def test_the_arrows_are_really_looked_at(tmp_path):
-    assert imports(PACKAGE / "app.py", "flask")
-    assert imports(PACKAGE / "blueprints" / "account" / "routes.py", "postern.blueprints.account.forms")
+def test_no_screen_knows_another():
+    for screen in sorted((ROOT / "blueprints").glob("*/__init__.py")):
+        own = f"blueprints.{screen.parent.name}"
+        others = [f"blueprints.{each.parent.name}" for each in (ROOT / "blueprints").glob("*/__init__.py")]
+        assert offenders(arrows.files(f"blueprints/{screen.parent.name}"), *others, but=(own, "blueprints.web")) == []
+
+
+def test_only_actions_open_transactions():
+    above = arrows.files("blueprints", "cli.py", "app.py")
+    assert not [file for file in above if re.search(r"atomic\(|@transactional", file.read_text(encoding="utf-8"))]
+
+
+def test_the_laboratory_knows_no_test():
+    assert offenders(arrows.files("lab"), "tests", "bench") == []
+
+
+def test_no_name_at_the_top_belongs_to_somebody_else():
+    """Our modules have no package around them: none may hide one of Python's or of an installed distribution."""
+    ours = {file.stem for file in ROOT.glob("*.py")}
+    ours |= {file.parent.name for file in ROOT.glob("*/*.py") if file.parent.name[0] != "."}
+    assert not ours & (set(sys.stdlib_module_names) | set(packages_distributions()))
+
+
+def test_the_arrows_are_really_looked_at():
+    assert offenders(arrows.files("app.py"), "flask")
+    assert offenders(arrows.files("blueprints/account/routes.py"), "blueprints.account.forms")
+    assert arrows.arrows_between_rooms()
+
+
+def test_no_template_needs_what_the_policy_forbids():
+    forbidden = r"hx-on|js:|javascript:|\sstyle=|<style|\son[a-z]+=|\|\s*safe\b|hx-trigger=\"[^\"]*\["
+    templates = sorted(TEMPLATES.rglob("*.html"))
+    assert templates
+    assert not [file for file in templates if re.search(forbidden, file.read_text(encoding="utf-8"))]
 
 
 def test_every_view_declares_who_may_see_it(app: Flask):
@@ -111,28 +153,22 @@ def test_every_address_that_htmx_asks_for_answers_with_a_fragment(app: Flask):
     assert not [endpoint for endpoint in asked if not (TEMPLATES / hx.reply_of(endpoint)).is_file()]
 
 
-@pytest.mark.parametrize("file", sorted(TEMPLATES.rglob("*.html")), ids=lambda f: str(f.relative_to(TEMPLATES)))
-def test_no_template_needs_what_the_policy_forbids(file):
-    text = file.read_text(encoding="utf-8")
-    assert not re.search(r"hx-on|js:|javascript:|\sstyle=|<style|\son[a-z]+=|\|\s*safe\b|hx-trigger=\"[^\"]*\[", text)
-
-
 # --- storage ---
 
 
 def columns_of(table) -> dict[str, tuple]:
     return {
         column.name: (column.data_type.lower(), column.null, column.primary_key)
-        for column in models.database.get_columns(table)
+        for column in db.database.get_columns(table)
     }
 
 
 def indexes_of(table) -> set[tuple]:
-    return {(tuple(index.columns), index.unique) for index in models.database.get_indexes(table)}
+    return {(tuple(index.columns), index.unique) for index in db.database.get_indexes(table)}
 
 
 def foreign_keys_of(table) -> set[tuple]:
-    return {(key.column, key.dest_table, key.dest_column) for key in models.database.get_foreign_keys(table)}
+    return {(key.column, key.dest_table, key.dest_column) for key in db.database.get_foreign_keys(table)}
 
 
 def shape() -> dict[str, tuple]:
@@ -145,12 +181,12 @@ def shape() -> dict[str, tuple]:
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_models(database_url):
-    opened = models.open_database(database_url)
+    opened = db.open_database(database_url)
     with opened.connection_context():
-        models.router().run()
+        db.router().run()
         migrated, views = shape(), {view.name for view in opened.get_views()}
         tables = set(opened.get_tables()) - {"sqlite_sequence"}
-        assert models.pending_migrations() == []
+        assert db.pending_migrations() == []
         for view in views:
             opened.execute_sql(f"DROP VIEW {view}")
         opened.drop_tables(models.TABLES)
@@ -161,9 +197,9 @@ def test_the_migrations_make_exactly_the_tables_of_the_models(database_url):
 
 
 def test_migrating_twice_changes_nothing(database_url):
-    opened = models.open_database(database_url)
+    opened = db.open_database(database_url)
     with opened.connection_context():
-        models.router().run()
+        db.router().run()
         before = shape()
-        models.router().run()
+        db.router().run()
         assert shape() == before

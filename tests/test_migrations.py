@@ -5,11 +5,14 @@ import sqlite3
 
 from peewee import Database
 
-from postern import models
-from postern.actions import devices, links, user_list
-from postern.actions.tokens import digest
-from postern.actions.user_list import Wanted
-from postern.models import Account, AccountWord, Device, Organisation, Service
+import database as db
+import models
+from actions.devices import devices
+from actions.ground.tokens import digest
+from actions.services import user_list
+from actions.services.user_list import WantedUsers
+from actions.sessions import links
+from models import Account, AccountWord, Device, Organisation, Service
 from tests.numbers import a_row
 from tests.test_floors import columns_of, foreign_keys_of, indexes_of
 
@@ -17,9 +20,9 @@ PEOPLE = (("anna", "Anna", "Keller", "active"), ("boris", "Борис", "Орл�
 
 
 def insert(table: str, **columns: object) -> None:
-    mark = models.database.param
+    mark = db.database.param
     names, marks = ", ".join(columns), ", ".join([mark] * len(columns))
-    models.database.execute_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(columns.values()))
+    db.database.execute_sql(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(columns.values()))
 
 
 def fill_an_earlier_version() -> None:
@@ -58,17 +61,17 @@ def fill_an_earlier_version() -> None:
 
 
 def test_users_of_an_earlier_version_are_counted_placed_and_found(database_url):
-    opened = models.open_database(database_url)
+    opened = db.open_database(database_url)
     with opened.connection_context():
-        models.router().run("003_collaborations")
+        db.router().run("003_collaborations")
         fill_an_earlier_version()
-        models.router().run()
+        db.router().run()
         service = Service.get()
         assert (service.mailboxes_made, service.quota_given_bytes) == (3, 6 * 1024)
         for typed, state, login in (("orlov", "", "boris@"), ("anna k", "active", "anna@"), ("c@", "", "c@")):
-            [found] = user_list.page(service, Wanted(text=typed, state=state)).mailboxes
+            [found] = user_list.page(service, WantedUsers(text=typed, state=state)).mailboxes
             assert found.address == f"{login}example.org"
-        by_name = user_list.page(service, Wanted(order=user_list.NAME)).mailboxes
+        by_name = user_list.page(service, WantedUsers(order=user_list.NAME)).mailboxes
         assert [each.account.first_name for each in by_name] == ["", "Anna", "Борис"]
         manager = Account.get_by_id(9)
         assert (manager.service, manager.domain, manager.sort_name, manager.phone) == (None, None, "", "")
@@ -84,11 +87,11 @@ TOKENS = {purpose: f"token of {purpose}" for purpose in (links.DISOWN_DEVICE, li
 
 def fill_the_version_before(database_url: str) -> Database:
     """A database with a device, links that are open, and logins of a device that is gone."""
-    opened = models.open_database(database_url)
+    opened = db.open_database(database_url)
     with opened.connection_context():
-        models.router().run("003_collaborations")
+        db.router().run("003_collaborations")
         fill_an_earlier_version()
-        models.router().run(BEFORE)
+        db.router().run(BEFORE)
         opened.execute_sql("UPDATE account SET password_hash = 'hash' WHERE id = 1")
         words = {"icon": "laptop", "created_by_login": "x", "verifier": "v", "request_id": digest("a form")}
         moments = {"created_at": 9, "password_at": 9}
@@ -110,21 +113,21 @@ def keys_and_indexes() -> dict[str, tuple]:
 
 
 def logins() -> list[tuple]:
-    return list(models.database.execute_sql("SELECT login, login_id, mailbox, refusal FROM mail_login ORDER BY login"))
+    return list(db.database.execute_sql("SELECT login, login_id, mailbox, refusal FROM mail_login ORDER BY login"))
 
 
 def test_what_is_there_keeps_its_number_its_keys_and_its_links(database_url):
     opened = fill_the_version_before(database_url)
     with opened.connection_context():
         before, seen = keys_and_indexes(), logins()
-        models.router().run()
+        db.router().run()
         assert (keys_and_indexes(), logins()) == (before, seen)
         for purpose, token in TOKENS.items():
             link = links.find(token, (purpose,))
             assert link.account.login == "anna@example.org"
             assert (devices.disowned(link) is not None) == (purpose == links.DISOWN_DEVICE)
         assert links.find("void", links.SETS_PASSWORD) is None
-        if models.is_sqlite():
+        if db.is_sqlite():
             assert list(opened.execute_sql("PRAGMA integrity_check")) == [("ok",)]
             assert list(opened.execute_sql("PRAGMA foreign_key_check")) == []
 
@@ -132,8 +135,8 @@ def test_what_is_there_keeps_its_number_its_keys_and_its_links(database_url):
 def test_new_numbers_begin_above_all_that_anything_still_refers_to(database_url):
     opened = fill_the_version_before(database_url)
     with opened.connection_context():
-        models.router().run()
-        if models.is_mysql():
+        db.router().run()
+        if db.is_mysql():
             return
         reached = dict(opened.execute_sql("SELECT name, seq FROM sqlite_sequence"))
         assert reached["device"] > 77
@@ -151,7 +154,7 @@ def test_the_mail_server_reads_and_writes_meanwhile(tmp_path):
         dovecot.execute("BEGIN")
         before = dovecot.execute("SELECT login, refusal FROM mail_login").fetchall()
         with opened.connection_context():
-            models.router().run()
+            db.router().run()
         assert dovecot.execute("SELECT login, refusal FROM mail_login").fetchall() == before
         dovecot.execute("COMMIT")
         assert dovecot.execute("SELECT login, refusal FROM mail_login").fetchall() == before
@@ -164,12 +167,12 @@ def test_the_step_is_taken_back_and_taken_again(database_url):
     opened = fill_the_version_before(database_url)
     with opened.connection_context():
         before = keys_and_indexes(), logins(), columns_of("audit_event"), columns_of("account")
-        models.router().run()
-        models.router().rollback()
-        assert models.pending_migrations() == [THIS]
+        db.router().run()
+        db.router().rollback()
+        assert db.pending_migrations() == [THIS]
         assert (keys_and_indexes(), logins(), columns_of("audit_event"), columns_of("account")) == before
-        models.router().run()
-        assert models.pending_migrations() == []
+        db.router().run()
+        assert db.pending_migrations() == []
         assert logins()
 
 
@@ -184,5 +187,5 @@ def test_a_large_table_takes_no_longer_than_a_small_one(tmp_path):
             " SELECT i, 'x', 'x', 'x', 'x', 'x', '{}' FROM n"
         )
         opened.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        models.router().run()
+        db.router().run()
         assert file.with_name("postern.db-wal").stat().st_size < 1_000_000

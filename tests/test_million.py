@@ -3,13 +3,13 @@
 import pytest
 from peewee import Value
 
+import database as db
+from actions.ground.actor import OPERATOR
+from actions.services import mailboxes, user_list
+from actions.services.mailboxes import NewMailbox
 from bench import million
-from postern import models
-from postern.actions import mailboxes, user_list
-from postern.actions.actor import OPERATOR
-from postern.actions.mailboxes import NewMailbox
-from postern.models import Account, AccountWord, Mailbox
-from postern.settings import LANGUAGES
+from models import Account, AccountWord, Mailbox
+from settings import LANGUAGES
 
 WITHOUT_ROWS = ("search, found by nobody", "service, general facts", "edit and save")
 OWN = {"id", "login", "address", "home", "first_name", "last_name", "contact_email", "sort_name", "account"}
@@ -18,18 +18,18 @@ OWN |= {"revision", "created_at", "password_hash", "password_changed_at", "quota
 
 @pytest.fixture(scope="module")
 def panels(tmp_path_factory):
-    before = models.database.obj
+    before = db.database.obj
     with million.both("sqlite", many=1500, few=300) as both:
         yield both
-    models.database.initialize(before)
+    db.database.initialize(before)
 
 
 @pytest.fixture(autouse=True)
 def undisturbed(panels):
-    before = models.database.obj
+    before = db.database.obj
     panels[0].use()
     yield
-    models.database.initialize(before)
+    db.database.initialize(before)
 
 
 def test_what_is_seeded_is_what_adding_a_user_writes(panels):
@@ -40,7 +40,7 @@ def test_what_is_seeded_is_what_adding_a_user_writes(panels):
     for table, of in ((Account, Account.id), (Mailbox, Mailbox.account)):
         one, other = (table.select().where(of == each.id).dicts().get() for each in (made, seeded))
         assert {name: one[name] for name in one.keys() - OWN} == {name: other[name] for name in one.keys() - OWN}
-    expected = million.directory.words_of(seeded.login, seeded.first_name, seeded.last_name)
+    expected = million.search_words.words_of(seeded.login, seeded.first_name, seeded.last_name)
     assert sorted(expected) == [each.word for each in seeded.words.order_by(AccountWord.word)]
 
 
@@ -59,7 +59,7 @@ def test_every_page_that_is_measured_has_something_on_it(panels, name):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_list_stays_small_in_every_language_with_the_longest_names(panels, language):
     panel, length = panels[0], 64
-    with models.database.atomic() as undone:
+    with db.database.atomic() as undone:
         Account.update(language=language).where(Account.login == million.MANAGER).execute()
         long_ones = Account.update(first_name="Ж" * length, last_name="Щ" * length)
         long_ones.where(Account.service == panel.service).execute()
@@ -73,10 +73,10 @@ def test_the_list_stays_small_in_every_language_with_the_longest_names(panels, l
 @pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 def test_no_page_takes_longer_among_many(kind):
-    before = models.database.obj
+    before = db.database.obj
     try:
         with million.both(kind, many=20_000) as (many, few):
             ratios = {name: million.measure(each, many, few).ratio for name, each in million.SCENARIOS.items()}
     finally:
-        models.database.initialize(before)
+        db.database.initialize(before)
     assert {name: ratio for name, ratio in ratios.items() if ratio > million.AIM} == {}

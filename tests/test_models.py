@@ -7,8 +7,10 @@ import pymysql
 import pytest
 from peewee import DataError, IntegrityError, OperationalError
 
-from postern import doctor, models
-from postern.models import Account, KnownBrowser, OutboxItem, insert_all, now, update_each
+import database as db
+import doctor
+from database import insert_all, update_each
+from models import Account, KnownBrowser, OutboxItem, now
 from tests.actions.conftest import at_the_same_instant
 from tests.conftest import Clock, connection_in_use
 
@@ -44,7 +46,7 @@ def test_otherwise_it_is_the_trouble_that_peewee_would_tell_of(database):
 
 
 def test_more_rows_than_one_statement_takes(database, monkeypatch):
-    monkeypatch.setattr(models, "MOST_PARAMETERS", 40)
+    monkeypatch.setattr(db, "MOST_PARAMETERS", 40)
     insert_all(OutboxItem, items(*map(str, range(17))))
     assert sorted(int(each.key) for each in OutboxItem) == list(range(17))
 
@@ -79,10 +81,10 @@ def test_no_rows_are_no_statement(database):
 
 
 @pytest.fixture
-def pool(mariadb_server) -> Iterator[models.Pool]:
+def pool(mariadb_server) -> Iterator[db.Pool]:
     """A database of its own on MariaDB, as a process of Postern opens it."""
     url = mariadb_server.create_database()
-    pool = models.open_database(url)
+    pool = db.open_database(url)
     yield pool
     pool.close_all()
     mariadb_server.drop_database(url)
@@ -100,7 +102,7 @@ def test_a_connection_that_the_server_has_ended_is_not_used_again(pool, mariadb_
 
 def test_an_old_connection_is_not_even_asked_whether_it_lives(pool, monkeypatch):
     old = connection_in_use()
-    later = Clock(int(time.time()) + models.LONGEST_CONNECTION + 1)
+    later = Clock(int(time.time()) + db.LONGEST_CONNECTION + 1)
     monkeypatch.setattr("playhouse.pool.time", later)
     asked = []
     monkeypatch.setattr(pymysql.connections.Connection, "ping", lambda *_: asked.append(True))
@@ -109,10 +111,10 @@ def test_an_old_connection_is_not_even_asked_whether_it_lives(pool, monkeypatch)
 
 
 def test_a_session_that_would_cut_what_does_not_fit_is_not_used(mariadb_server, monkeypatch):
-    monkeypatch.setattr(models, "STRICT_MODE", "NO_ENGINE_SUBSTITUTION")
+    monkeypatch.setattr(db, "STRICT_MODE", "NO_ENGINE_SUBSTITUTION")
     url = mariadb_server.create_database()
     try:
-        lax = models.open_database(url)
+        lax = db.open_database(url)
         with pytest.raises(OperationalError, match="STRICT_TRANS_TABLES"):
             lax.connect()
         (finding,) = [finding for finding in doctor._database() if not finding.well]
@@ -125,7 +127,7 @@ def test_a_server_that_is_lax_by_its_configuration_is_strict_for_us(mariadb_serv
     mariadb_server.execute("SET GLOBAL sql_mode = ''")
     try:
         url = mariadb_server.create_database()
-        opened = models.open_database(url)
+        opened = db.open_database(url)
         opened.execute_sql("CREATE TABLE short (text VARCHAR(3))")
         with pytest.raises(DataError):
             opened.execute_sql("INSERT INTO short VALUES ('long')")

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from postern import models
-from postern.models import (
-    Account,
-    DeviceInvitation,
-    OneTimeLink,
-    Table,
-    now,
-    update_each,
-)
-from tests.numbers import PACKAGE, a_row, trusts_a_number
+import database as db
+import models
+from database import Table, update_each
+from models import Account, DeviceInvitation, OneTimeLink, now
+from tests import arrows
+from tests.numbers import a_row, trusts_a_number
 
 NUMBERED = [table for table in models.TABLES if table._meta.auto_increment]
 WRITES = {"write", "update", "delete", "hold", "save", "delete_instance", "itself", "these"}
@@ -49,11 +45,11 @@ def test_the_number_of_what_was_deleted_is_never_given_again(database, table):
 
 
 def test_every_table_with_a_number_is_defined_so(database):
-    if models.is_mysql():
-        (persistent_since, present) = ((10, 2, 4), models.database.obj.server_version)
+    if db.is_mysql():
+        (persistent_since, present) = ((10, 2, 4), db.database.obj.server_version)
         assert tuple(present[:3]) >= persistent_since
         return
-    defined = models.database.execute_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%PRIMARY KEY AUTOINCREMENT%'")
+    defined = db.database.execute_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%PRIMARY KEY AUTOINCREMENT%'")
     assert {name for (name,) in defined} >= {table._meta.table_name for table in NUMBERED}
 
 
@@ -118,7 +114,8 @@ def test_every_method_that_writes_is_looked_at():
     tables = {table.__name__ for table in models.TABLES} | {"Table"}
     writing = {
         name
-        for name, node in functions(PACKAGE / "models.py")
+        for file in arrows.files("database.py", "models.py")
+        for name, node in functions(file)
         if name.partition(".")[0] in tables and called(node) & WRITES
     }
     assert writing == METHODS.keys() | (OF_EVERY_TABLE - {"Table.these", "Table.itself"})
@@ -168,17 +165,17 @@ def written_by(node: ast.AST) -> bool:
     return False
 
 
-MODULES = [file for file in sorted(PACKAGE.rglob("*.py")) if "migrations" not in file.parts]
+MODULES = [file for file in arrows.product() if "migrations" not in file.parts]
 
 
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(arrows.ROOT)))
 def test_no_update_and_no_delete_finds_its_row_by_the_number(file):
     for name, node in functions(file):
         assert not (written_by(node) and compares_numbers(node)), f"{file}: {name}"
         assert not called(node) & BY_NUMBER, f"{file}: {name}"
 
 
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(arrows.ROOT)))
 def test_no_row_is_held_by_an_update_that_leaves_it_as_it_was(file):
     """Between the nodes of a cluster that holds nothing: `Table.hold` changes it."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -188,7 +185,7 @@ def test_no_row_is_held_by_an_update_that_leaves_it_as_it_was(file):
                 assert not as_it_was or given.value.value.id != node.func.value.id, f"{file}:{node.lineno}"
 
 
-@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(PACKAGE)))
+@pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(arrows.ROOT)))
 def test_what_is_saved_is_looked_at_whether_it_was(file):
     """`save` finds the very row too, and says whether there was one."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from postern.settings import MAIL_PORTS, PREFIX, Settings, SettingsError, is_loopback_host, unknown_variables
-from tests.conftest import environment_of
+from lab.installation import environment_of
+from settings import MAIL_PORTS, PREFIX, Settings, SettingsError, is_loopback_host, unknown_variables
 
 ROOT = Path(__file__).parent.parent
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.served_panel import CHEAP_HASHES, ServedPanel
-from tests.sandbox import UNIT, permitted_calls, settings
+from lab.sandbox import UNIT, permitted_calls, settings
+from lab.served_panel import CHEAP_HASHES, ServedPanel
 
 # As `systemd-analyze security` counts, from 0 (nothing is left) to 10; it is told ten times as much.
 MOST_EXPOSURE = 15

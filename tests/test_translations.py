@@ -10,13 +10,13 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 
-from postern.models import Account
-from postern.settings import LANGUAGES
+from models import Account
+from settings import LANGUAGES
 from tests.client import Client
 from tests.conftest import PASSWORD, People
 
 ROOT = Path(__file__).parents[1]
-CATALOGUES = ROOT / "postern" / "translations"
+CATALOGUES = ROOT / "translations"
 TRANSLATED = sorted(set(LANGUAGES) - {"en"})
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 ENGLISH = re.compile(r"\b(the|and|with|you|your|this|is|was)\b", re.IGNORECASE)

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from peewee import OperationalError
 
-from postern import models, worker
-from postern.actions import housekeeping, outbox
-from postern.models import OutboxItem
-from tests.conftest import environment_of
-from tests.mailhost.servers import wait_until
+import database as db
+import worker
+from actions.outbox import outbox
+from actions.upkeep import housekeeping
+from lab.installation import environment_of
+from lab.servers import wait_until
+from models import OutboxItem
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 30
@@ -23,7 +25,7 @@ DEADLINE = 30
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_delivers_and_stops_when_it_is_told_to(ports, people, tmp_path, settings, end):
     outbox.put(ports, "forgotten", "key", {"login": "nobody@example.org", "address": ""})
-    models.database.close()
+    db.database.close()
     environment = environment_of(settings.instance, settings.database_url) | {"PATH": os.environ["PATH"]}
     process = subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "wsgi", "worker"],

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from postern import models
-from postern.actions import sessions
-from postern.actions.actor import Actor
-from postern.actions.ports import Ports
-from postern.models import Account
+import database as db
+from actions.ground.actor import Actor
+from actions.ground.ports import Ports
+from actions.sessions import sessions
+from models import Account
 from tests.actions.office import NAMES, Office
 from tests.conftest import ADDRESS, BROWSER, Clock, People
 
@@ -29,7 +29,7 @@ def at_the_same_instant(*calls: Callable[[], object]) -> list[object]:
     start = threading.Barrier(len(calls))
 
     def run(place: int) -> None:
-        with models.database.connection_context():
+        with db.database.connection_context():
             start.wait(LONGEST_WAIT)
             try:
                 outcomes[place] = calls[place]()
@@ -69,11 +69,11 @@ def mara(office: Office) -> Actor:
 def statements(monkeypatch: pytest.MonkeyPatch, database: None) -> list[str]:
     """The SQL that is executed from now on."""
     executed: list[str] = []
-    real = models.database.obj.execute_sql
+    real = db.database.obj.execute_sql
 
     def execute(sql, *arguments, **named):
         executed.append(sql)
         return real(sql, *arguments, **named)
 
-    monkeypatch.setattr(models.database.obj, "execute_sql", execute)
+    monkeypatch.setattr(db.database.obj, "execute_sql", execute)
     return executed

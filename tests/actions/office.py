@@ -8,15 +8,16 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from postern.actions import credentials, outbox, password_changes
-from postern.actions.password_change_run import Runner
-from postern.actions.password_changes import Choice, Wanted
-from postern.actions.ports import ArchiveEntry
-from postern.actions.text import Refused
-from postern.models import Account, PasswordChange, PasswordChangeItem
+from actions.ground.ports import ArchiveEntry
+from actions.ground.refusals import Refused
+from actions.outbox import outbox
+from actions.password_changes import archive, password_changes
+from actions.password_changes.password_change_run import Runner
+from actions.password_changes.password_changes import Choice, WantedChange
+from models import Account, PasswordChange, PasswordChangeItem
 from tests.conftest import PASSWORD
 
-WANTED = Wanted("+39 333 123 4567", "Mara Lind", "mara@elsewhere.example.com")
+WANTED = WantedChange("+39 333 123 4567", "Mara Lind", "mara@elsewhere.example.com")
 EVERYONE = Choice(everyone=True)
 NAMES = ("anna", "boris", "chiara")
 STEPS = 200
@@ -75,7 +76,7 @@ class Office:
 
     def report(self, state: int, number: int = -1) -> bool:
         token = self.ports.sms.sent[number].report_url.rpartition("/")[2]
-        return credentials.reported(self.ports, token, state)
+        return archive.reported(self.ports, token, state)
 
 
 def table_of(entries: tuple[ArchiveEntry, ...]) -> dict[str, str]:

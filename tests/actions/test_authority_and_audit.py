@@ -5,19 +5,13 @@ import itertools
 import pytest
 from cryptography.fernet import InvalidToken
 
-from postern.actions import audit, authority, encryption, housekeeping, preferences
-from postern.actions.actor import Actor
-from postern.models import (
-    Account,
-    Attempts,
-    AuditEvent,
-    KnownBrowser,
-    LastLogin,
-    OneTimeLink,
-    Organisation,
-    WebSession,
-    now,
-)
+from actions.authority import authority
+from actions.ground import encryption
+from actions.ground.actor import Actor
+from actions.trail import audit
+from actions.upkeep import housekeeping
+from actions.users import preferences
+from models import Account, Attempts, AuditEvent, KnownBrowser, LastLogin, OneTimeLink, Organisation, WebSession, now
 from tests.actions.conftest import acting
 
 ROLES = (Account.PERSON, Account.ADMINISTRATOR, Account.OWNER, Account.OPERATOR)

@@ -2,22 +2,19 @@
 
 import pytest
 
-from postern.actions import devices, housekeeping, imports, invitations, mail, outbox, sessions, storage, throttle
-from postern.actions import sign_in as ways_in
-from postern.actions.actor import Actor
-from postern.actions.devices import Wanted
-from postern.actions.text import Refused
-from postern.actions.throttle import Limit, TooManyAttempts
-from postern.models import (
-    Attempts,
-    Device,
-    OutboxItem,
-    PasswordChange,
-    Service,
-    UserImport,
-    WebSession,
-    now,
-)
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.refusals import Refused
+from actions.ground.throttle import Limit, TooManyAttempts
+from actions.outbox import mail, outbox
+from actions.passwords import sign_in as ways_in
+from actions.services import fullness
+from actions.sessions import sessions
+from actions.upkeep import housekeeping
+from actions.users import imports
+from models import Attempts, Device, OutboxItem, PasswordChange, Service, UserImport, WebSession, now
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
@@ -113,7 +110,7 @@ def test_after_a_clock_was_wrong_a_neighbour_signs_in(ports, anna, boris, clock)
 
 
 def test_a_new_code_is_waited_for_as_long_as_always(ports, anna, clock):
-    wanted = Wanted("Phone", devices.ICONS[0], Device.IMAP)
+    wanted = WantedDevice("Phone", devices.ICONS[0], Device.IMAP)
     found = invitations.invite(ports, acting(anna), anna, wanted, "somebody@example.com", mailed=False).invitation
     clock.pass_by(AHEAD)
     invitations.send_code(ports, Actor(), found)
@@ -216,12 +213,12 @@ def test_a_change_of_passwords_that_a_wrong_clock_leased_goes_on(people, clock):
 
 def test_storage_is_counted_again_after_a_clock_was_wrong(ports, people, clock, monkeypatch):
     slept = []
-    monkeypatch.setattr(storage, "monotonic", lambda: sum(slept))
-    count = storage.StorageCount()
+    monkeypatch.setattr(fullness, "monotonic", lambda: sum(slept))
+    count = fullness.StorageCount()
     clock.pass_by(AHEAD)
     count.look(ports)
     clock.pass_by(-AHEAD)
-    slept.append(storage.REST)
+    slept.append(fullness.REST)
     count.look(ports)
     assert Service.get().used_at == clock.moment
 

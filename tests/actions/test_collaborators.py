@@ -4,13 +4,18 @@ import re
 
 import pytest
 
-from postern.actions import collaborations, devices, links, outbox, permissions, recovery, sessions, sign_in, user_names
-from postern.actions.collaborations import Person
-from postern.actions.devices import Wanted
-from postern.actions.permissions import IMAP, READ, SEND, SETTINGS, WRITE
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.models import (
+from actions.authority import permissions
+from actions.authority.permissions import IMAP, READ, SEND, SETTINGS, WRITE
+from actions.collaborations import collaborations, user_names
+from actions.collaborations.collaborations import Person
+from actions.devices import devices
+from actions.devices.devices import WantedDevice
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.outbox import outbox
+from actions.passwords import recovery, sign_in
+from actions.sessions import links, sessions
+from models import (
     Account,
     AuditEvent,
     Collaboration,
@@ -28,7 +33,7 @@ from tests.conftest import PASSWORD
 CARLA = Person("Carla", "Rossi", "carla@elsewhere.example.com", "carla.rossi", "it")
 LOGIN = "carla.rossi/anna@example.org"
 FIRST = "Quiet-Harbour-71"
-PHONE = Wanted("Phone", "smartphone", Device.IMAP | Device.SENDING)
+PHONE = WantedDevice("Phone", "smartphone", Device.IMAP | Device.SENDING)
 
 
 @pytest.fixture
@@ -272,7 +277,7 @@ def test_without_the_permission_there_are_no_devices(ports, people, anna):
 
 def test_devices_stay_within_the_permissions(ports, carla):
     with pytest.raises(Refused):
-        devices.make(ports, acting(carla), carla, Wanted("Old", "laptop", Device.POP3), "a form")
+        devices.make(ports, acting(carla), carla, WantedDevice("Old", "laptop", Device.POP3), "a form")
 
 
 # --- "Manage settings" ---
@@ -333,7 +338,9 @@ def test_the_owners_device_password_is_not_handed_to_who_may_do_less(ports, keep
 def test_what_they_do_is_told_to_the_owner_and_dies_with_them(ports, mailer, owner, people, anna):
     keeper = people.add_collaborator(anna, "keeper", permissions.ALL)
     hers = devices.make(ports, owner, anna, PHONE, "hers").device
-    handed_out = devices.make(ports, acting(keeper), anna, Wanted("Handed out", "laptop", Device.IMAP), "theirs").device
+    handed_out = devices.make(
+        ports, acting(keeper), anna, WantedDevice("Handed out", "laptop", Device.IMAP), "theirs"
+    ).device
     mailer.sent.clear()
     devices.disconnect(ports, acting(keeper), hers)
     assert any(keeper.login in letter.as_string() for letter in letters(ports, mailer, anna.login))

@@ -4,18 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from postern import models
-from postern.actions import (
-    credentials,
-    housekeeping,
-    links,
-    password_change_run,
-    password_changes,
-    throttle,
-)
-from postern.actions.password_changes import Choice
-from postern.actions.text import Refused
-from postern.models import (
+import models
+from actions.ground import throttle
+from actions.ground.refusals import Refused
+from actions.password_changes import archive, password_change_run, password_changes
+from actions.password_changes.password_changes import Choice
+from actions.sessions import links
+from actions.upkeep import housekeeping
+from models import (
     Account,
     Domain,
     Mailbox,
@@ -223,16 +219,16 @@ def test_searching(office, manager, people):
 
 def test_what_the_gateway_reports(office):
     change = office.run()
-    assert credentials.message_delivery(change).state == credentials.SENT
+    assert archive.message_delivery(change).state == archive.SENT
     for state in (4, 8, 12345, -1):
         assert office.report(state)
-    assert credentials.message_delivery(present(change)).state == credentials.SENT
+    assert archive.message_delivery(present(change)).state == archive.SENT
     assert office.report(FAILED)
-    assert credentials.message_delivery(present(change)).state == credentials.REFUSED
+    assert archive.message_delivery(present(change)).state == archive.REFUSED
     assert office.report(DELIVERED)
-    assert credentials.message_delivery(present(change)).state == credentials.ARRIVED
+    assert archive.message_delivery(present(change)).state == archive.ARRIVED
     assert office.report(FAILED)
-    assert credentials.message_delivery(present(change)).state == credentials.ARRIVED
+    assert archive.message_delivery(present(change)).state == archive.ARRIVED
 
 
 @pytest.mark.parametrize("change_token", [lambda t: t[:-1] + ("A" if t[-1] != "A" else "B"), lambda t: "2" + t[1:],
@@ -241,15 +237,15 @@ def test_what_the_gateway_reports(office):
 def test_reports_that_nobody_signed(office, change_token):
     change = office.run()
     token = office.ports.sms.sent[0].report_url.rpartition("/")[2]
-    assert not credentials.reported(office.ports, change_token(token), DELIVERED)
+    assert not archive.reported(office.ports, change_token(token), DELIVERED)
     assert present(change).message_delivered_at is None
 
 
 def test_the_payload_is_erased_once_both_arrived(office):
     change = office.run()
-    assert credentials.is_kept(change)
+    assert archive.is_kept(change)
     office.report(DELIVERED)
-    assert not credentials.is_kept(change)
+    assert not archive.is_kept(change)
     assert present(change).erased_at
     for again in (password_changes.send_mail_again, password_changes.send_message_again):
         with pytest.raises(Refused):
@@ -259,26 +255,26 @@ def test_the_payload_is_erased_once_both_arrived(office):
 def test_a_report_that_comes_before_the_end_erases_at_the_end(office):
     change = office.until(office.start(), PasswordChange.CHANGING)
     office.report(DELIVERED)
-    assert credentials.is_kept(change)
+    assert archive.is_kept(change)
     office.until(change, PasswordChange.DONE)
-    assert not credentials.is_kept(change)
+    assert not archive.is_kept(change)
 
 
 def test_the_payload_is_erased_after_seven_days(office, clock):
     change = office.run()
-    clock.pass_by(credentials.KEPT)
+    clock.pass_by(archive.KEPT)
     housekeeping.clear_away()
-    assert credentials.is_kept(change)
+    assert archive.is_kept(change)
     clock.pass_by(1)
     housekeeping.clear_away()
-    assert not credentials.is_kept(change)
+    assert not archive.is_kept(change)
 
 
 def test_what_is_open_after_seven_days_is_stopped_and_drafts_go(office, clock, mailer):
     mailer.is_down = True
     draft, change = office.draft(), office.start()
     office.until(change, PasswordChange.SENDING)
-    clock.pass_by(credentials.KEPT + 1)
+    clock.pass_by(archive.KEPT + 1)
     housekeeping.clear_away()
     assert (present(change).state, present(change).reason) == (PasswordChange.STOPPED, password_changes.TOO_LONG)
     assert all(has_old(name) for name in NAMES)
@@ -298,17 +294,17 @@ def test_sending_again_sends_the_same(office, mara, mailer):
     assert [next(each.iter_attachments()).get_content() for each in letters] == [b"zip 1", b"zip 1"]
     # A failure of the first message says nothing about the second.
     assert office.report(FAILED, 0)
-    assert credentials.message_delivery(present(change)).state == credentials.SENT
+    assert archive.message_delivery(present(change)).state == archive.SENT
     assert office.report(DELIVERED, 0)
-    assert credentials.message_delivery(present(change)).state == credentials.ARRIVED
+    assert archive.message_delivery(present(change)).state == archive.ARRIVED
 
 
 def test_sending_again_what_still_waits_hurries_it(office, mara):
     office.ports.sms.is_down = True
     change = office.until(office.start(), PasswordChange.SENDING)
     office.deliver()
-    delivery = credentials.message_delivery(present(change))
-    assert (delivery.state, delivery.trouble) == (credentials.RETRYING, "The SMS gateway is down.")
+    delivery = archive.message_delivery(present(change))
+    assert (delivery.state, delivery.trouble) == (archive.RETRYING, "The SMS gateway is down.")
     office.ports.sms.is_down = False
     password_changes.send_message_again(office.actor, present(change), office.ports)
     office.until(change, PasswordChange.DONE)

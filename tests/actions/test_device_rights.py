@@ -4,39 +4,25 @@ from collections.abc import Callable
 
 import pytest
 
-from postern.actions import (
-    collaborations,
-    devices,
-    housekeeping,
-    invitations,
-    links,
-    offboarding,
-    outbox,
-    passwords,
-    permissions,
-    recovery,
-    users,
-)
-from postern.actions.actor import Actor
-from postern.actions.devices import Made, Wanted
-from postern.actions.permissions import IMAP, POP3, READ, SETTINGS
-from postern.actions.ports import Connection
-from postern.actions.text import Refused
-from postern.models import (
-    Account,
-    AuditEvent,
-    Collaboration,
-    Device,
-    DeviceInvitation,
-    OutboxItem,
-    WebSession,
-    now,
-)
+from actions.authority import permissions
+from actions.authority.permissions import IMAP, POP3, READ, SETTINGS
+from actions.collaborations import collaborations
+from actions.devices import devices, invitations
+from actions.devices.devices import MadeDevice, WantedDevice
+from actions.ground.actor import Actor
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.outbox import outbox
+from actions.passwords import passwords, recovery
+from actions.sessions import links
+from actions.upkeep import housekeeping
+from actions.users import offboarding, users
+from models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, OutboxItem, WebSession, now
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 
-PHONE = Wanted("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
-TABLET = Wanted("Eve's tablet", "tablet", Device.IMAP)
+PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
+TABLET = WantedDevice("Eve's tablet", "tablet", Device.IMAP)
 EVE = "eve@elsewhere.example.com"
 DAY = 24 * 3600
 
@@ -307,17 +293,17 @@ def test_invitations_that_end_with_all_devices_stand_in_the_trail(ports, mailer,
 # --- what was made for somebody ends with them ---
 
 
-def made_by_the_owner(ports, owner, anna, carla) -> Made:
-    wanted = Wanted("Carla's phone", "smartphone", Device.IMAP, carla.login)
+def made_by_the_owner(ports, owner, anna, carla) -> MadeDevice:
+    wanted = WantedDevice("Carla's phone", "smartphone", Device.IMAP, carla.login)
     return devices.make(ports, owner, anna, wanted, "for carla")
 
 
-def accepted_signed_in(ports, owner, anna, carla) -> Made:
+def accepted_signed_in(ports, owner, anna, carla) -> MadeDevice:
     invited = invitations.invite(ports, owner, anna, TABLET, carla.login, mailed=False)
     return invitations.accept(ports, acting(carla), invited.invitation, proved=False)
 
 
-def accepted_by_reference_email(ports, owner, anna, carla) -> Made:
+def accepted_by_reference_email(ports, owner, anna, carla) -> MadeDevice:
     invited = invitations.invite(ports, owner, anna, TABLET, carla.contact_email.title(), mailed=False)
     return invitations.accept(ports, Actor(address="198.51.100.7"), invited.invitation, proved=True)
 

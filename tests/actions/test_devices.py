@@ -6,12 +6,15 @@ import unicodedata
 
 import pytest
 
-from postern.actions import connections, device_passwords, devices, invitations, links, outbox, passwords, recovery
-from postern.actions import sign_in as ways_in
-from postern.actions.devices import Wanted
-from postern.actions.ports import Connection
-from postern.actions.text import Refused
-from postern.models import (
+from actions.devices import device_passwords, devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.outbox import outbox
+from actions.passwords import passwords, recovery
+from actions.passwords import sign_in as ways_in
+from actions.sessions import connections, links
+from models import (
     Account,
     AuditEvent,
     Device,
@@ -27,7 +30,7 @@ from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 
 IMAP, SENDING = Device.IMAP, Device.SENDING
-PHONE = Wanted("Anna's phone", "smartphone", IMAP | SENDING)
+PHONE = WantedDevice("Anna's phone", "smartphone", IMAP | SENDING)
 DAY = 24 * 3600
 
 
@@ -41,8 +44,8 @@ def make(ports, actor, anna):
     """`make("name")` makes a device of Anna's."""
     count = iter(range(1000))
 
-    def make(name="Anna's phone", **changes) -> devices.Made:
-        wanted = Wanted(**{"name": name, "icon": "smartphone", "protocols": IMAP | SENDING} | changes)
+    def make(name="Anna's phone", **changes) -> devices.MadeDevice:
+        wanted = WantedDevice(**{"name": name, "icon": "smartphone", "protocols": IMAP | SENDING} | changes)
         return devices.make(ports, actor, anna, wanted, f"form {next(count)}")
 
     return make
@@ -99,7 +102,7 @@ def test_the_same_form_makes_one_device(ports, actor, anna):
 
 def test_the_same_form_sent_twice_at_the_same_instant_makes_one_device(ports, actor, anna):
     outcomes = at_the_same_instant(*[lambda: devices.make(ports, actor, anna, PHONE, "same")] * 2)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Made", "NoneType"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MadeDevice", "NoneType"]
     assert anna.devices.count() == 1
 
 
@@ -137,7 +140,7 @@ def test_the_last_place_is_given_once(ports, actor, make, anna):
         make(f"Device {number}")
     calls = [lambda name=name: devices.make(ports, actor, anna, PHONE, name) for name in ("one", "two", "three")]
     outcomes = at_the_same_instant(*calls)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Made", "Refused", "Refused"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MadeDevice", "Refused", "Refused"]
     assert anna.devices.count() == devices.MOST_DEVICES
 
 

@@ -2,14 +2,18 @@
 
 import pytest
 
-from postern.actions import guesses, outbox, password_changes, passwords, sessions, webmail_credentials
-from postern.actions import sign_in as ways_in
-from postern.actions.actor import Actor
-from postern.actions.ports import Connection
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.actions.webmail_credentials import Wanted
-from postern.models import Account, AuditEvent, WebSession
+from actions.ground.actor import Actor
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.outbox import outbox
+from actions.password_changes import password_changes
+from actions.passwords import guesses, passwords
+from actions.passwords import sign_in as ways_in
+from actions.sessions import sessions
+from actions.webmails import webmail_credentials
+from actions.webmails.webmail_credentials import WantedCredential
+from models import Account, AuditEvent, WebSession
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
@@ -162,7 +166,7 @@ def test_of_one_incident_the_owner_is_told_once(ports, webmail, mailer, anna, cl
 
 def test_the_session_of_the_webmail_that_began_it_ends_too(ports, webmail, mail_server, anna, clock):
     made = [
-        webmail_credentials.make(ports, webmail.row, Wanted(anna.login, PASSWORD, sid, ELSEWHERE, "Firefox"))
+        webmail_credentials.make(ports, webmail.row, WantedCredential(anna.login, PASSWORD, sid, ELSEWHERE, "Firefox"))
         for sid in ("the guesser's", "the owner's")
     ]
     connected = [Connection(anna.login, "imap", ELSEWHERE, credential_id=each.credential.id) for each in made]

@@ -7,13 +7,15 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from postern.actions import handoffs, housekeeping, sessions, webmail_credentials, webmails
-from postern.actions.actor import OPERATOR, Actor
-from postern.actions.handoffs import Arrival
-from postern.actions.throttle import TooManyAttempts
-from postern.actions.webmail_credentials import Wanted
-from postern.actions.webmail_tokens import HANDOFF, REQUEST, NotAccepted
-from postern.models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession, now
+from actions.ground.actor import OPERATOR, Actor
+from actions.ground.throttle import TooManyAttempts
+from actions.sessions import sessions
+from actions.upkeep import housekeeping
+from actions.webmails import handoffs, webmail_credentials, webmails
+from actions.webmails.handoffs import Arrival
+from actions.webmails.webmail_credentials import WantedCredential
+from actions.webmails.webmail_tokens import HANDOFF, REQUEST, NotAccepted
+from models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession, now
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 from tests.signing import ORIGIN, SigningWebmail, base64url, by_hmac, signed
@@ -314,7 +316,7 @@ def test_another_account_takes_its_place_and_the_first_is_signed_out(ports, anna
 
 
 def test_a_webmails_session_that_was_ended_signs_nobody_in(ports, stranger, anna, webmail):
-    wanted = Wanted(anna.login, PASSWORD, "session-1", "192.0.2.1", "Firefox")
+    wanted = WantedCredential(anna.login, PASSWORD, "session-1", "192.0.2.1", "Firefox")
     made = webmail_credentials.make(ports, webmail.row, wanted)
     assert enter(ports, stranger, webmail.handoff(anna.login))
     webmail_credentials.end(ports, acting(anna), made.credential)

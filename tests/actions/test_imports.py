@@ -4,10 +4,14 @@ import io
 
 import pytest
 
-from postern.actions import directory, exports, imports, mailboxes, outbox, spreadsheet
-from postern.actions.mailboxes import MEGABYTE, NewMailbox
-from postern.actions.text import Refused
-from postern.models import (
+from actions.ground import spreadsheet
+from actions.ground.refusals import Refused
+from actions.outbox import outbox
+from actions.services import mailboxes, search_words
+from actions.services.mailboxes import MEGABYTE, NewMailbox
+from actions.users import exports, imports
+from database import database, transactional
+from models import (
     Account,
     AccountWord,
     AuditEvent,
@@ -18,8 +22,6 @@ from postern.models import (
     Service,
     UserImport,
     UserImportLine,
-    database,
-    transactional,
 )
 from tests.actions.conftest import acting, at_the_same_instant
 
@@ -91,9 +93,9 @@ def test_all_are_made_as_one_by_one(ports, begin, boss, service):
         }
     dora = Account.by_login("dora@example.org")
     assert (dora.last_name, dora.language, dora.mailbox.quota_bytes) == ("Neri, born Rossi", "it", 500 * MEGABYTE)
-    assert dora.sort_name == directory.sort_name(dora.login, dora.first_name, dora.last_name)
+    assert dora.sort_name == search_words.sort_name(dora.login, dora.first_name, dora.last_name)
     words = [word.word for word in dora.words.order_by(AccountWord.word)]
-    assert words == sorted(directory.words_of(dora.login, dora.first_name, dora.last_name))
+    assert words == sorted(search_words.words_of(dora.login, dora.first_name, dora.last_name))
     service = Service.get_by_id(service.id)
     assert (service.mailboxes_made, service.quota_given_bytes) == (3, 505 * MEGABYTE)
     assert not UserImportLine.select().exists()

@@ -4,15 +4,16 @@ import re
 
 import pytest
 
-from postern.actions import device_passwords, devices, invitations, outbox
-from postern.actions.actor import Actor
-from postern.actions.devices import Wanted
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, Organisation, OutboxItem, WebSession
+from actions.devices import device_passwords, devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.actor import Actor
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.outbox import outbox
+from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, Organisation, OutboxItem, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
 
-TABLET = Wanted("Eve's tablet", "tablet", Device.IMAP)
+TABLET = WantedDevice("Eve's tablet", "tablet", Device.IMAP)
 EVE = "eve@elsewhere.example.com"
 MINUTE, DAY = 60, 24 * 3600
 
@@ -31,7 +32,7 @@ def guest():
 @pytest.fixture
 def invite(ports, inviter, anna):
     def invite(email=EVE, mailed=False, **changes) -> invitations.Invited:
-        wanted = Wanted(**{"name": TABLET.name, "icon": TABLET.icon, "protocols": TABLET.protocols} | changes)
+        wanted = WantedDevice(**{"name": TABLET.name, "icon": TABLET.icon, "protocols": TABLET.protocols} | changes)
         return invitations.invite(ports, inviter, anna, wanted, email, mailed)
 
     return invite
@@ -281,7 +282,7 @@ def test_it_is_accepted_once(ports, invite, guest, anna):
 def test_accepted_at_the_same_instant_by_several_it_serves_one(ports, invite, guest, anna):
     invitation = found(invite())
     outcomes = at_the_same_instant(*[lambda: invitations.accept(ports, guest, invitation, proved=True)] * 4)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Made", "Refused", "Refused", "Refused"]
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MadeDevice", "Refused", "Refused", "Refused"]
     assert anna.devices.count() == 1
 
 

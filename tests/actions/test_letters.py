@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, meta
 
-import postern
-from postern.actions import links, mail, notices, outbox, recovery
-from postern.actions.actor import Actor
-from postern.adapters.letters import TemplateLetters
-from postern.models import OutboxItem
-from postern.settings import LANGUAGES, Settings
+from actions.ground.actor import Actor
+from actions.notices import notices
+from actions.outbox import mail, outbox
+from actions.passwords import recovery
+from actions.sessions import links
+from adapters.letters import TemplateLetters
+from lab.installation import environment_of
+from models import OutboxItem
+from settings import LANGUAGES, Settings
 from tests.client import TreeReader
-from tests.conftest import environment_of
 
-MESSAGES = Path(postern.__file__).parent / "templates" / "messages"
+MESSAGES = Path(__file__).parents[2] / "templates" / "messages"
 NAMES = sorted(path.name for path in MESSAGES.iterdir() if path.is_dir())
 HOSTILE = [
     "x\r\nBcc: everybody@example.com\r\n\r\nbody",

@@ -4,13 +4,18 @@ import re
 
 import pytest
 
-from postern.actions import links, mailboxes, outbox, passwords, recovery, sessions, users
-from postern.actions import sign_in as ways_in
-from postern.actions.actor import OPERATOR, Actor
-from postern.actions.ports import Connection
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.models import Account, AuditEvent, OneTimeLink, OutboxItem, WebSession, database
+from actions.ground.actor import OPERATOR, Actor
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.outbox import outbox
+from actions.passwords import passwords, recovery
+from actions.passwords import sign_in as ways_in
+from actions.services import mailboxes
+from actions.sessions import links, sessions
+from actions.users import users
+from database import database
+from models import Account, AuditEvent, OneTimeLink, OutboxItem, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 

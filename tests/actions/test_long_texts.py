@@ -2,19 +2,17 @@
 
 import pytest
 
-from postern.actions import audit, collaborations, devices, links, mail, offboarding, outbox, recovery, users
-from postern.actions.actor import Actor
-from postern.actions.encryption import unseal
-from postern.models import (
-    Account,
-    AuditEvent,
-    Collaboration,
-    Device,
-    OutboxItem,
-    insert_all,
-    is_sqlite,
-    now,
-)
+from actions.collaborations import collaborations
+from actions.devices import devices
+from actions.ground.actor import Actor
+from actions.ground.encryption import unseal
+from actions.outbox import mail, outbox
+from actions.passwords import recovery
+from actions.sessions import links
+from actions.trail import audit
+from actions.users import offboarding, users
+from database import insert_all, is_sqlite
+from models import Account, AuditEvent, Collaboration, Device, OutboxItem, now
 from tests.actions.conftest import acting
 
 # Four bytes each in UTF-8, twelve as JSON writes them.

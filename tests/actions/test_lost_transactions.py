@@ -7,28 +7,20 @@ from collections.abc import Callable, Iterator
 import pytest
 from peewee import OperationalError
 
-from postern import models
-from postern.actions import (
-    collaborations,
-    devices,
-    invitations,
-    links,
-    offboarding,
-    passwords,
-    preferences,
-    recovery,
-    sessions,
-    sign_in,
-    users,
-)
-from postern.actions.devices import Wanted
-from postern.actions.text import Refused
-from postern.actions.users import Password, Profile
-from postern.models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, Mailbox, WebSession
+import database as db
+from actions.collaborations import collaborations
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.refusals import Refused
+from actions.passwords import passwords, recovery, sign_in
+from actions.sessions import links, sessions
+from actions.users import offboarding, preferences, users
+from actions.users.users import Password, Profile
+from models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, Mailbox, WebSession
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
-PHONE = Wanted("Phone", "smartphone", Device.IMAP | Device.SENDING)
+PHONE = WantedDevice("Phone", "smartphone", Device.IMAP | Device.SENDING)
 DEADLOCK = 1213
 NEW = "Other-Garden-8"
 
@@ -38,7 +30,7 @@ class Losing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.at, self._written = None, 0
-        database = models.database.obj
+        database = db.database.obj
         real = database.execute_sql
 
         def execute_sql(sql, *arguments, **named):
@@ -129,7 +121,7 @@ def test_a_password_that_a_link_sets(ports, losing, stranger, people):
 
 
 def test_a_devices_password(ports, losing, people):
-    def change(at: int) -> devices.Made:
+    def change(at: int) -> devices.MadeDevice:
         losing.at, at = None, losing.at
         account = people.add(f"p{at}")
         actor = acting(account)
@@ -215,7 +207,7 @@ def test_whatever_a_transaction_did_to_its_rows_is_undone_with_it(anna, boris):
     """Those that it was given, and those that hang on them."""
     mailbox = anna.mailbox
 
-    @models.transactional
+    @db.transactional
     def spoil(actor, boxes):
         actor.account.first_name = boxes[0].account.first_name = "Spoiled"
         boxes[0].quota_bytes, boxes[0].account = 7, boris

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from postern.actions import mail_programs
-from postern.actions.mail_programs import ALL_PROTOCOLS, Server
-from postern.models import Device
-from postern.settings import Settings, SettingsError
-from tests.conftest import environment_of
+from actions.devices import mail_programs
+from actions.devices.mail_programs import ALL_PROTOCOLS, Server
+from lab.installation import environment_of
+from models import Device
+from settings import Settings, SettingsError
 
 ADDRESS = "anna@example.org"
 CERTIFICATE = {"POSTERN_TLS_CERTIFICATE": "/etc/ssl/mail.pem", "POSTERN_TLS_KEY": "/etc/ssl/mail.key"}

@@ -2,11 +2,14 @@
 
 import pytest
 
-from postern.actions import links, mailboxes, passwords
-from postern.actions.actor import OPERATOR
-from postern.actions.mailboxes import MEGABYTE, NewMailbox
-from postern.actions.text import Refused
-from postern.models import Account, Mailbox, Organisation, Service, database
+from actions.ground.actor import OPERATOR
+from actions.ground.refusals import Refused
+from actions.passwords import passwords
+from actions.services import mailboxes
+from actions.services.mailboxes import MEGABYTE, NewMailbox
+from actions.sessions import links
+from database import database
+from models import Account, Mailbox, Organisation, Service
 from tests.conftest import PASSWORD
 
 

@@ -11,33 +11,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postern.actions import (
-    collaborations,
-    devices,
-    imports,
-    invitations,
-    mail,
-    mailboxes,
-    message,
-    notices,
-    outbox,
-    password_changes,
-    permissions,
-    users,
-)
-from postern.actions.actor import OPERATOR
-from postern.actions.collaborations import Person
-from postern.actions.devices import Wanted
-from postern.actions.mailboxes import NewMailbox
-from postern.actions.message import Attachment, written
-from postern.actions.names import canonical_contact, checked_name
-from postern.actions.password_changes import Choice
-from postern.actions.ports import Letter, MessageRefused
-from postern.actions.text import Refused
-from postern.actions.user_agents import browser_name
-from postern.actions.users import Password, Profile
-from postern.adapters.smtp import SmtpMailer
-from postern.models import Account, Device, DeviceInvitation, OutboxItem, PasswordChange, Service
+from actions.authority import permissions
+from actions.collaborations import collaborations
+from actions.collaborations.collaborations import Person
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground import message
+from actions.ground.actor import OPERATOR
+from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.message import Attachment, written
+from actions.ground.ports import Letter, MessageRefused
+from actions.ground.refusals import Refused
+from actions.notices import notices
+from actions.outbox import mail, outbox
+from actions.password_changes import password_changes
+from actions.password_changes.password_changes import Choice
+from actions.services import mailboxes
+from actions.services.mailboxes import NewMailbox
+from actions.sessions.user_agents import browser_name
+from actions.users import imports, users
+from actions.users.users import Password, Profile
+from adapters.smtp import SmtpMailer
+from models import Account, Device, DeviceInvitation, OutboxItem, PasswordChange, Service
 from tests.actions.conftest import acting
 from tests.actions.office import WANTED, has_old
 from tests.conftest import PASSWORD
@@ -63,7 +58,7 @@ BILLBOARDS = (
     "ww\u200bw.evil.example",
 )
 CODE = {"code": "123456", "minutes": 10, "address": "192.0.2.1"}
-TABLET = Wanted("Tablet", "tablet", Device.IMAP)
+TABLET = WantedDevice("Tablet", "tablet", Device.IMAP)
 EVE = "eve@elsewhere.example.com"
 HEADERS = {
     "From": "postern@example.org",

@@ -2,22 +2,19 @@
 
 import pytest
 
-from postern.actions import (
-    collaborations,
-    connections,
-    devices,
-    invitations,
-    links,
-    offboarding,
-    outbox,
-    sign_in,
-    webmail_credentials,
-)
-from postern.actions.devices import Wanted
-from postern.actions.ports import Connection
-from postern.actions.recovery import ask_for_link
-from postern.actions.text import Refused
-from postern.models import (
+from actions.collaborations import collaborations
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.outbox import outbox
+from actions.passwords import sign_in
+from actions.passwords.recovery import ask_for_link
+from actions.sessions import connections, links
+from actions.users import offboarding
+from actions.webmails import webmail_credentials
+from database import database
+from models import (
     Account,
     AuditEvent,
     Collaboration,
@@ -28,13 +25,12 @@ from postern.models import (
     Organisation,
     OutboxItem,
     WebSession,
-    database,
 )
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
 
-PHONE = Wanted("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
+PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
 
 
 @pytest.fixture
@@ -56,7 +52,7 @@ def opened(ports, people, anna, mail_server) -> Account:
     links.create(anna, links.RESET)
     webmail = SigningWebmail(ports).row
     for login in (anna.login, mario.login):
-        in_webmail = webmail_credentials.Wanted(login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
+        in_webmail = webmail_credentials.WantedCredential(login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
         webmail_credentials.make(ports, webmail, in_webmail)
     mail_server.connected = [Connection(anna.login, "imap", "192.0.2.8"), Connection(mario.session_name, "imap", "::1")]
     return anna
@@ -185,7 +181,7 @@ def test_who_was_signed_out_a_moment_ago_ends_nothing(ports, opened, mailbox, ma
 
 def test_a_new_way_in_at_the_same_moment_does_not_survive(ports, opened, manager, mail_server):
     own, boss, mailbox = acting(opened), acting(manager), opened.mailbox
-    tablet = Wanted("Tablet", "tablet", Device.IMAP)
+    tablet = WantedDevice("Tablet", "tablet", Device.IMAP)
     person = collaborations.Person("Zoe", "Blu", "zoe@elsewhere.example.com", "zoe")
     at_the_same_instant(
         lambda: offboarding.end(ports, boss, mailbox),

@@ -2,13 +2,18 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from postern import models, worker
-from postern.actions import connections, housekeeping, links, mail, outbox, passwords
-from postern.actions.ports import Connection, MessageRefused
-from postern.models import OutboxItem
+import models
+import worker
+from actions.ground.ports import Connection, MessageRefused
+from actions.outbox import mail, outbox
+from actions.passwords import passwords
+from actions.sessions import connections, links
+from actions.upkeep import housekeeping
+from models import OutboxItem
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 
@@ -161,9 +166,7 @@ def everything_stored(settings):
     rows = [str(list(table.select().dicts())) for table in models.TABLES]
     if settings.database_url.startswith("sqlite:"):
         file = settings.database_url.removeprefix("sqlite:///")
-        rows += [
-            path.read_bytes().decode("latin-1") for path in map(models.Path, (file, file + "-wal")) if path.exists()
-        ]
+        rows += [path.read_bytes().decode("latin-1") for path in map(Path, (file, file + "-wal")) if path.exists()]
     return rows
 
 
@@ -183,7 +186,7 @@ def test_no_secret_of_a_letter_can_be_read_in_the_database(ports, settings, mail
 
 
 def test_a_payload_tells_nobodys_login(ports, settings, database, stranger):
-    from postern.actions import recovery
+    from actions.passwords import recovery
 
     recovery.ask_for_link(ports, stranger, "somebody-secret@example.org")
     assert not [text for text in everything_stored(settings) if "somebody-secret" in text]

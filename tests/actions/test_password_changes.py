@@ -8,21 +8,15 @@ from dataclasses import replace
 import pytest
 from peewee import OperationalError
 
-from postern.actions import (
-    credentials,
-    links,
-    outbox,
-    password_change_run,
-    password_changes,
-    passwords,
-    random_passwords,
-    recovery,
-)
-from postern.actions.password_change_run import Runner
-from postern.actions.password_changes import Choice
-from postern.actions.ports import Connection, MessageRefused
-from postern.actions.text import Refused
-from postern.models import (
+from actions.ground.ports import Connection, MessageRefused
+from actions.ground.refusals import Refused
+from actions.outbox import outbox
+from actions.password_changes import archive, password_change_run, password_changes
+from actions.password_changes.password_change_run import Runner
+from actions.password_changes.password_changes import Choice
+from actions.passwords import passwords, random_passwords, recovery
+from actions.sessions import links
+from models import (
     Account,
     AuditEvent,
     CredentialsArchive,
@@ -445,7 +439,7 @@ def test_a_manager_who_falls_in_the_middle_stops_it_before_the_next_mailbox(offi
         "boris": password_change_run.NO_RIGHT,
         "chiara": password_change_run.NO_RIGHT,
     }
-    assert credentials.is_kept(change), "what was changed has to reach somebody"
+    assert archive.is_kept(change), "what was changed has to reach somebody"
 
 
 def test_cancelling_before_anything_was_sent_leaves_nothing_behind(office, mara, mailer):

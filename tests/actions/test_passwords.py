@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 from argon2 import PasswordHasher
 
-from postern.actions import audit, passwords, sessions, throttle
-from postern.actions import sign_in as ways_in
-from postern.actions.ports import Connection
-from postern.actions.text import Refused
-from postern.models import Account, AuditEvent, KnownBrowser, OneTimeLink, OutboxItem, WebSession
+from actions.ground import throttle
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.passwords import passwords
+from actions.passwords import sign_in as ways_in
+from actions.sessions import sessions
+from actions.trail import audit
+from models import Account, AuditEvent, KnownBrowser, OneTimeLink, OutboxItem, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postern.actions.phone_numbers import canonical, international
-from postern.actions.text import Refused
+from actions.ground.phone_numbers import canonical, international
+from actions.ground.refusals import Refused
 
 MOBILE = "+393331234567"
 

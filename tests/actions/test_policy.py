@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from zxcvbn import matching, scoring, zxcvbn
 
-from postern.actions import passphrase, password_strength, policy
-from postern.actions.text import Refused
-from postern.models import Account
+from actions.ground.refusals import Refused
+from actions.passwords import passphrase, password_strength, policy
+from models import Account
 
 NOBODY = Account(login="zz9@q7.aero")
 PRINTABLE = st.text(st.characters(categories=("L", "M", "N", "P", "S", "Zs")), min_size=1, max_size=40)

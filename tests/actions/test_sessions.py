@@ -2,9 +2,9 @@
 
 import pytest
 
-from postern.actions import sessions
-from postern.actions.ports import Connection
-from postern.models import Account, AuditEvent, OutboxItem
+from actions.ground.ports import Connection
+from actions.sessions import sessions
+from models import Account, AuditEvent, OutboxItem
 from tests.actions.conftest import acting
 
 

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as texts
 from PIL import Image
 
-from postern.actions import device_passwords, set_up
-from postern.actions.mail_programs import ALL_PROTOCOLS
-from postern.models import Account, Device
-from postern.settings import Settings
-from tests.conftest import environment_of
+from actions.devices import device_passwords, set_up
+from actions.devices.mail_programs import ALL_PROTOCOLS
+from lab.installation import environment_of
+from models import Account, Device
+from settings import Settings
 
 PASSWORD = "k7pqx2m9-abcdef-ghjkmn-pqrstu-vwxyz2"
 HOSTILE_NAMES = [

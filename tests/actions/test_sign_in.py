@@ -2,12 +2,13 @@
 
 import pytest
 
-from postern.actions import guesses, links, passwords, recovery, sessions
-from postern.actions import sign_in as ways_in
-from postern.actions.actor import Actor
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.models import Account, Attempts, AuditEvent, KnownBrowser, WebSession
+from actions.ground.actor import Actor
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.passwords import guesses, passwords, recovery
+from actions.passwords import sign_in as ways_in
+from actions.sessions import links, sessions
+from models import Account, Attempts, AuditEvent, KnownBrowser, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import PASSWORD
 

@@ -8,23 +8,17 @@ from collections.abc import Callable
 
 import pytest
 
-from postern.actions import (
-    devices,
-    handoffs,
-    imports,
-    invitations,
-    links,
-    mailboxes,
-    offboarding,
-    passwords,
-    preferences,
-    sessions,
-    users,
-)
-from postern.actions.actor import Actor
-from postern.actions.devices import Wanted
-from postern.actions.text import Refused
-from postern.models import (
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.actor import Actor
+from actions.ground.refusals import Refused
+from actions.passwords import passwords
+from actions.services import mailboxes
+from actions.sessions import links, sessions
+from actions.users import imports, offboarding, preferences, users
+from actions.webmails import handoffs
+from database import is_sqlite
+from models import (
     Account,
     AuditEvent,
     Device,
@@ -34,14 +28,13 @@ from postern.models import (
     OutboxItem,
     UserImport,
     WebSession,
-    is_sqlite,
 )
 from tests.actions.conftest import acting, at_the_same_instant
 from tests.conftest import ADDRESS, BROWSER, PASSWORD, People
 from tests.numbers import a_row, give_again
 from tests.signing import SigningWebmail
 
-PHONE = Wanted("Phone", "smartphone", Device.IMAP | Device.SENDING)
+PHONE = WantedDevice("Phone", "smartphone", Device.IMAP | Device.SENDING)
 NEW = "Other-Garden-8"
 ROUNDS = 200
 

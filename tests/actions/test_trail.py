@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postern.actions import spreadsheet, trail
-from postern.actions.trail import Filter
-from postern.models import Account, AuditEvent, Organisation, database, is_sqlite
+from actions.ground import spreadsheet
+from actions.trail import trail
+from actions.trail.trail import Filter
+from database import database, is_sqlite
+from models import Account, AuditEvent, Organisation
 
 DAY = 24 * 3600
 

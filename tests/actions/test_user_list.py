@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postern import models
-from postern.actions import directory, user_list, users
-from postern.actions.user_list import Wanted
-from postern.models import Account, Domain, Mailbox, Service
+import database as db
+from actions.services import search_words, user_list
+from actions.services.user_list import WantedUsers
+from actions.users import users
+from models import Account, Domain, Mailbox, Service
 from tests.actions.conftest import acting
 
 FIRST = ("Anna", "Борис", "chiara", "Đorđe", "", "Zoë Maria")
@@ -31,12 +32,12 @@ def crowd(people, monkeypatch):
     return people
 
 
-def accounts_by_hand(wanted: Wanted) -> list[str]:
+def accounts_by_hand(wanted: WantedUsers) -> list[str]:
     """The logins that the list should hold, in its order."""
-    text = directory.searched(wanted.text)
+    text = search_words.searched(wanted.text)
     found = []
     for account in Account.select():
-        words = directory.words_of(account.login, account.first_name, account.last_name)
+        words = search_words.words_of(account.login, account.first_name, account.last_name)
         matching = sorted(word for word in words if word.startswith(text))
         here = not wanted.domain or account.login.endswith(f"@{wanted.domain}")
         if here and wanted.state in ("", account.state) and (not wanted.text or matching):
@@ -50,9 +51,9 @@ def logins(page: user_list.Page) -> list[str]:
 
 
 def forwards(service: Service, **wanted: object) -> list[user_list.Page]:
-    pages = [user_list.page(service, Wanted(**wanted))]
+    pages = [user_list.page(service, WantedUsers(**wanted))]
     while pages[-1].after:
-        pages.append(user_list.page(service, Wanted(**wanted, after=pages[-1].after)))
+        pages.append(user_list.page(service, WantedUsers(**wanted, after=pages[-1].after)))
     return pages
 
 
@@ -65,12 +66,12 @@ FILTERS = [{}, {"domain": "example.net"}, {"state": Account.SUSPENDED}, {"domain
 def test_the_pages_hold_everybody_once_in_order_there_and_back(crowd, chosen):
     for wanted in (*ORDERS, *SEARCHES):
         pages = forwards(crowd.service, **wanted, **chosen)
-        expected = accounts_by_hand(Wanted(**wanted, **chosen))
+        expected = accounts_by_hand(WantedUsers(**wanted, **chosen))
         assert [login for page in pages for login in logins(page)] == expected, wanted
         assert not pages[0].before
         back = [pages[-1]]
         while back[-1].before:
-            back.append(user_list.page(crowd.service, Wanted(**wanted, **chosen, before=back[-1].before)))
+            back.append(user_list.page(crowd.service, WantedUsers(**wanted, **chosen, before=back[-1].before)))
         assert set(itertools.chain.from_iterable(map(logins, back))) == set(expected)
         assert logins(back[-1]) == logins(pages[0])
 
@@ -79,13 +80,13 @@ def test_names_are_found_whatever_the_script_or_case(people):
     boris = people.add("b", None, first_name="Борис", last_name="Орлов")
     people.add("other", None, first_name="Anna")
     for typed in ("Борис", "boris", "BORIS", " борис  ор", "orlov borис", "Orlov", "(orlov"):
-        assert logins(user_list.page(people.service, Wanted(text=typed))) == [boris.login], typed
+        assert logins(user_list.page(people.service, WantedUsers(text=typed))) == [boris.login], typed
 
 
 def test_what_begins_no_word_finds_nobody(people):
     people.add("boris", None, first_name="Boris", last_name="Orlov")
     for typed in ("%", "_", "*", "''", "; DROP TABLE account", "lov", "\0", "!!!", "x" * 10_000, "org"):
-        assert logins(user_list.page(people.service, Wanted(text=typed))) == [], typed
+        assert logins(user_list.page(people.service, WantedUsers(text=typed))) == [], typed
 
 
 MARKS = ("x", ".", "1.", "99999999999999999999.x", "\0", "'", "-1.a", "½.a", "1.\U0001f600")
@@ -93,14 +94,14 @@ MARKS = ("x", ".", "1.", "99999999999999999999.x", "\0", "'", "-1.a", "½.a", "1
 
 def test_a_mark_that_nobody_handed_out_is_harmless(crowd):
     for mark, wanted, direction in itertools.product(MARKS, ({"text": "a"}, {}), ("after", "before")):
-        assert len(user_list.page(crowd.service, Wanted(**wanted, **{direction: mark})).mailboxes) <= 7
+        assert len(user_list.page(crowd.service, WantedUsers(**wanted, **{direction: mark})).mailboxes) <= 7
 
 
 def test_no_other_service_is_looked_into(crowd):
     other = Service.create(organisation=crowd.organisation, name="Other")
-    assert user_list.page(other, Wanted()).mailboxes == []
-    assert user_list.page(other, Wanted(domain="example.net")).mailboxes == []
-    assert user_list.page(other, Wanted(text="anna")).mailboxes == []
+    assert user_list.page(other, WantedUsers()).mailboxes == []
+    assert user_list.page(other, WantedUsers(domain="example.net")).mailboxes == []
+    assert user_list.page(other, WantedUsers(text="anna")).mailboxes == []
     assert user_list.find(other, Mailbox.get().id) is None
 
 
@@ -110,29 +111,29 @@ def test_the_list_follows_what_is_changed(ports, people, manager):
     profile = users.Profile("Zora", "Younan", anna.contact_email, state=Account.SUSPENDED)
     users.edit(ports, acting(manager), mailbox, anna.revision, profile)
     for wanted in ({"text": "zora"}, {"text": "anna@"}, {"state": "suspended"}, {"text": "y", "state": "suspended"}):
-        assert logins(user_list.page(people.service, Wanted(**wanted))) == [anna.login], wanted
+        assert logins(user_list.page(people.service, WantedUsers(**wanted))) == [anna.login], wanted
     for wanted in ({"text": "keller"}, {"state": "active"}, {"text": "z", "state": "active"}):
-        assert logins(user_list.page(people.service, Wanted(**wanted))) == [], wanted
+        assert logins(user_list.page(people.service, WantedUsers(**wanted))) == [], wanted
     users.remove(ports, acting(manager), mailbox, anna.login)
-    assert logins(user_list.page(people.service, Wanted(text="zora"))) == []
+    assert logins(user_list.page(people.service, WantedUsers(text="zora"))) == []
 
 
 def test_every_list_is_read_from_an_index_alone(crowd, monkeypatch):
     """What SQLite would have to sort or look through grows with the number of users; MariaDB's plans depend on how many
     there are, and are measured in bench/."""
-    if not models.is_sqlite():
+    if not db.is_sqlite():
         return
-    real, plans = models.database.obj.execute_sql, []
+    real, plans = db.database.obj.execute_sql, []
 
     def explained(sql, parameters=None, *more):
         if "ORDER BY" in sql:
             plans.append(" ".join(row[3] for row in real(f"EXPLAIN QUERY PLAN {sql}", parameters)))
         return real(sql, parameters, *more)
 
-    monkeypatch.setattr(models.database.obj, "execute_sql", explained)
+    monkeypatch.setattr(db.database.obj, "execute_sql", explained)
     in_the_middle = ({"descending": True, "after": "p30"}, {"text": "example", "after": "5.example.net"})
     for wanted in (*ORDERS, *SEARCHES, *FILTERS, *in_the_middle):
-        assert user_list.page(crowd.service, Wanted(**wanted)).mailboxes, wanted
+        assert user_list.page(crowd.service, WantedUsers(**wanted)).mailboxes, wanted
     assert len(plans) > 3 * len(ORDERS + SEARCHES)
     assert not [plan for plan in plans if "TEMP B-TREE" in plan or "SCAN" in plan]
 
@@ -140,13 +141,13 @@ def test_every_list_is_read_from_an_index_alone(crowd, monkeypatch):
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_whatever_the_names_the_words_are_short_plain_and_enough(first, last):
-    words = directory.words_of("a.b@mail.example.org", first, last)
+    words = search_words.words_of("a.b@mail.example.org", first, last)
     assert words == sorted(set(words))
     for word in words:
-        assert 0 < len(word) <= directory.LONGEST_WORD
+        assert 0 < len(word) <= search_words.LONGEST_WORD
         assert word.isascii()
         assert word.isprintable()
     for typed in (first, last, f"{first} {last}", f"{last} {first}", "a.b@m", "mail.e", "example.org", "b@"):
-        wanted = directory.searched(typed)
+        wanted = search_words.searched(typed)
         assert not wanted or any(word.startswith(wanted) for word in words), typed
-    assert directory.sort_name("a@b.org", first, last).endswith("a@b.org")
+    assert search_words.sort_name("a@b.org", first, last).endswith("a@b.org")

@@ -4,23 +4,19 @@ import itertools
 
 import pytest
 
-from postern.actions import (
-    devices,
-    links,
-    outbox,
-    passwords,
-    services,
-    sessions,
-    sizes,
-    storage,
-    users,
-)
-from postern.actions.actor import OPERATOR, Actor
-from postern.actions.devices import Wanted
-from postern.actions.ports import Connection, Quota
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.models import (
+from actions.devices import devices
+from actions.devices.devices import WantedDevice
+from actions.ground import sizes
+from actions.ground.actor import OPERATOR, Actor
+from actions.ground.ports import Connection, Quota
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.outbox import outbox
+from actions.passwords import passwords
+from actions.services import fullness, services
+from actions.sessions import links, sessions
+from actions.users import users
+from models import (
     Account,
     AccountWord,
     AuditEvent,
@@ -219,7 +215,7 @@ def test_a_quota_may_always_become_smaller(ports, boss, people):
 def test_a_suspension_ends_what_is_open_and_a_resumption_brings_it_back(ports, mailer, mail_server, boss, people, anna):
     carla = people.add_collaborator(anna)
     acting(anna), acting(carla)
-    device = devices.make(ports, acting(anna), anna, Wanted("Phone", "smartphone", Device.IMAP), "form").device
+    device = devices.make(ports, acting(anna), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "form").device
     token = links.create(anna, links.RESET)
     mail_server.connected = [
         Connection(anna.login, "imap", "192.0.2.7"),
@@ -244,7 +240,7 @@ def test_nothing_of_a_removed_user_is_inherited(ports, mailer, boss, people, ann
     people.add_collaborator(anna, "carla")
     people.add_collaborator(boris, "mario")
     acting(anna), sessions.remember_browser(anna, None)
-    devices.make(ports, acting(anna), anna, Wanted("Phone", "smartphone", Device.IMAP), "form")
+    devices.make(ports, acting(anna), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "form")
     for account in (anna, boris):
         LastLogin.create(login_id=account.id, device_id=0, service="imap", ip="192.0.2.1", last_access=now())
     tokens = [links.create(anna, purpose) for purpose in (links.RESET, links.DISOWN)]
@@ -387,14 +383,14 @@ def test_services_are_seen_by_those_who_look_after_them(people, manager):
 
 
 def test_the_storage_of_a_service_is_added_up_little_by_little(ports, people, mail_server, clock, monkeypatch):
-    monkeypatch.setattr(storage, "ASKED_AT_ONCE", 2)
+    monkeypatch.setattr(fullness, "ASKED_AT_ONCE", 2)
     for number in range(5):
         people.add(f"p{number}", None)
         mail_server.held[f"p{number}@example.org"] = Quota(1000, 0)
     mail_server.held["p4@example.org"] = Quota(sizes.GIGABYTE * 5000, 0)
     slept = []
-    monkeypatch.setattr(storage, "monotonic", lambda: sum(slept))
-    count = storage.StorageCount()
+    monkeypatch.setattr(fullness, "monotonic", lambda: sum(slept))
+    count = fullness.StorageCount()
     mail_server.is_down = True
     count.look(ports)
     assert Service.get().used_at is None
@@ -405,7 +401,7 @@ def test_the_storage_of_a_service_is_added_up_little_by_little(ports, people, ma
     assert (counted.used_bytes, counted.used_at) == (4000 + sizes.GIGABYTE * 5000, clock.moment)
     mail_server.held["p0@example.org"] = Quota(2000, 0)
     count.look(ports)
-    slept.append(storage.REST)
+    slept.append(fullness.REST)
     for _ in range(4):
         count.look(ports)
     assert Service.get().used_bytes == 5000 + sizes.GIGABYTE * 5000

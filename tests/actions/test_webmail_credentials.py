@@ -5,25 +5,19 @@ import base64
 import pytest
 from cryptography.fernet import InvalidToken
 
-from postern.actions import (
-    collaborations,
-    housekeeping,
-    links,
-    offboarding,
-    passwords,
-    recovery,
-    sessions,
-    users,
-    webmail_credentials,
-    webmails,
-)
-from postern.actions.actor import OPERATOR, Actor
-from postern.actions.guesses import STRANGERS_TO_ACCOUNT
-from postern.actions.ports import Connection
-from postern.actions.text import Refused
-from postern.actions.throttle import TooManyAttempts
-from postern.actions.webmail_credentials import Made, Wanted
-from postern.models import Account, Attempts, AuditEvent, Organisation, Webmail, WebmailCredential, WebSession, now
+from actions.collaborations import collaborations
+from actions.ground.actor import OPERATOR, Actor
+from actions.ground.ports import Connection
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.passwords import passwords, recovery
+from actions.passwords.guesses import STRANGERS_TO_ACCOUNT
+from actions.sessions import links, sessions
+from actions.upkeep import housekeeping
+from actions.users import offboarding, users
+from actions.webmails import webmail_credentials, webmails
+from actions.webmails.webmail_credentials import MadeCredential, WantedCredential
+from models import Account, Attempts, AuditEvent, Organisation, Webmail, WebmailCredential, WebSession, now
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 from tests.signing import ORIGIN, SigningWebmail
@@ -37,8 +31,8 @@ def webmail(ports) -> Webmail:
     return SigningWebmail(ports).row
 
 
-def make(ports, webmail, login: str, password: object = PASSWORD, sid="session-1", address=AT_HOME) -> Made:
-    return webmail_credentials.make(ports, webmail, Wanted(login, password, sid, address, "Firefox"))
+def make(ports, webmail, login: str, password: object = PASSWORD, sid="session-1", address=AT_HOME) -> MadeCredential:
+    return webmail_credentials.make(ports, webmail, WantedCredential(login, password, sid, address, "Firefox"))
 
 
 def refused(ports, webmail, login: str, password: object = PASSWORD, **named: str) -> str | None:
@@ -48,7 +42,7 @@ def refused(ports, webmail, login: str, password: object = PASSWORD, **named: st
     return raised.value.field
 
 
-def is_alive(made: Made) -> bool:
+def is_alive(made: MadeCredential) -> bool:
     return webmail_credentials.is_alive(made.credential.webmail, made.password)
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postern.actions.ports import ArchiveEntry, ArchiveImpossible
-from postern.adapters.archive import EncryptedArchives
+from actions.ground.ports import ArchiveEntry, ArchiveImpossible
+from adapters.archive import EncryptedArchives
 
 FONTS = Path("/usr/share/fonts/truetype/dejavu")
 ROOT = Path(__file__).parent.parent.parent
@@ -239,8 +239,8 @@ def test_a_host_without_fonts_makes_zip_only(tmp_path):
 GROWTH = """
 import resource, sys
 from pathlib import Path
-from postern.actions.ports import ArchiveEntry
-from postern.adapters.archive import EncryptedArchives
+from actions.ground.ports import ArchiveEntry
+from adapters.archive import EncryptedArchives
 kind, count = sys.argv[1], int(sys.argv[2])
 archiver = EncryptedArchives(Path("/usr/share/fonts/truetype/dejavu"))
 lines = [("New password", "QWERT-zuiop-1lI0O-xy"), ("IMAP", "mail.example.org, port 993"), ("", "Change it soon. " * 8)]

@@ -10,21 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from postern import adapters
-from postern.actions.ports import Connection, MailServerUnavailable, Quota
-from postern.adapters.dovecot import DoveadmMailServer
+import adapters
+from actions.ground.ports import Connection, MailServerUnavailable, Quota
+from adapters.dovecot.doveadm import DoveadmMailServer
+from lab.servers import HOST, BlackHole, Dovecot, free_port, idle, imap_login, mail_settings, pop3_login, wait_until
 from tests.mailhost.accounts import Accounts
-from tests.mailhost.servers import (
-    HOST,
-    BlackHole,
-    Dovecot,
-    free_port,
-    idle,
-    imap_login,
-    mail_settings,
-    pop3_login,
-    wait_until,
-)
 
 ANNA, BORIS = "anna@example.org", "boris@example.org"
 PASSWORD = "Right-Password-1"

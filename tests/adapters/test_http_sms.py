@@ -16,12 +16,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from postern import adapters
-from postern.actions.ports import SmsRefused, SmsSender, SmsUnavailable
-from postern.settings import Settings
-from postern.sms_settings import SmsBody, headers_of
-from tests.conftest import environment_of
-from tests.mailhost.servers import HOST, BlackHole, free_port
+import adapters
+from actions.ground.ports import SmsRefused, SmsSender, SmsUnavailable
+from lab.installation import environment_of
+from lab.servers import HOST, BlackHole, free_port
+from settings import Settings
+from settings.sms import SmsBody, headers_of
 
 NUMBER, KEY = "+393331234567", "run:17:sms"
 JSON = '{"recipient": "{to}", "sms": {"body": "{text}", "tags": ["{key}", "x"]}, "flash": false, "n": 1}'

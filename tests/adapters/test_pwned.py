@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from postern.adapters import pwned
-from postern.adapters.pwned import PwnedPasswords
-from tests.mailhost.servers import HOST, BlackHole, free_port
+from adapters import pwned
+from adapters.pwned import PwnedPasswords
+from lab.servers import HOST, BlackHole, free_port
 
 PASSWORD = "Correct-Horse-7"
 DIGEST = hashlib.sha1(PASSWORD.encode(), usedforsecurity=False).hexdigest().upper()

@@ -2,9 +2,10 @@
 
 import pytest
 
-from postern.actions import password_strength, passwords, policy, sessions
-from postern.actions.ports import Connection
-from postern.models import Account, AuditEvent, OutboxItem, Service, WebSession
+from actions.ground.ports import Connection
+from actions.passwords import password_strength, passwords, policy
+from actions.sessions import sessions
+from models import Account, AuditEvent, OutboxItem, Service, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
 from tests.conftest import PASSWORD
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from postern.models import Account, AuditEvent
+from models import Account, AuditEvent
 from tests.conftest import PASSWORD
 
 

@@ -14,19 +14,13 @@ from dataclasses import dataclass
 import pytest
 from flask import Flask
 
-from postern import models
-from postern.actions import devices, invitations, permissions, sessions
-from postern.actions.devices import Wanted
-from postern.models import (
-    Account,
-    AuditEvent,
-    Collaboration,
-    Device,
-    PasswordChange,
-    UserImport,
-    Webmail,
-    WebmailCredential,
-)
+import database as db
+import models
+from actions.authority import permissions
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.sessions import sessions
+from models import Account, AuditEvent, Collaboration, Device, PasswordChange, UserImport, Webmail, WebmailCredential
 from tests.actions.conftest import acting
 from tests.conftest import People
 
@@ -223,7 +217,7 @@ def build_world(ports, settings, name: str, operator: Account) -> World:
 
 def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str, object]:
     """What stands in an address for each of its variables."""
-    own, wanted = acting(anna), Wanted("Phone", "smartphone", Device.IMAP)
+    own, wanted = acting(anna), WantedDevice("Phone", "smartphone", Device.IMAP)
     invited = invitations.invite(ports, own, anna, wanted, "x@elsewhere.example.com", mailed=False)
     ended = AuditEvent.create(
         action="web:access:ended", account=anna, mailbox=anna.mailbox, organisation=people.organisation,
@@ -305,7 +299,7 @@ def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
     browser = app.test_client()
     if token:
         browser.set_cookie(app.session_interface.session_cookie, token, domain="127.0.0.1")
-    with models.database.atomic() as undone:
+    with db.database.atomic() as undone:
         answer = browser.open(address, method=method, base_url="http://127.0.0.1:8123")
         answer.get_data()
         undone.rollback()

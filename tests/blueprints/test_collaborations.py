@@ -2,8 +2,10 @@
 
 import pytest
 
-from postern.actions import collaborations, links, permissions
-from postern.models import Account, Collaboration, OneTimeLink, Organisation
+from actions.authority import permissions
+from actions.collaborations import collaborations
+from actions.sessions import links
+from models import Account, Collaboration, OneTimeLink, Organisation
 from tests.conftest import PASSWORD
 
 READ, WRITE, SETTINGS = permissions.READ, permissions.WRITE, permissions.SETTINGS

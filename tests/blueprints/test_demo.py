@@ -5,8 +5,8 @@ from email.utils import formatdate
 
 import pytest
 
-from postern import adapters
-from postern.settings import Settings
+import adapters
+from settings import Settings
 from tests.client import Client, words
 from tests.conftest import app_of
 

@@ -5,16 +5,19 @@ from collections.abc import Callable
 
 import pytest
 
-from postern.actions import collaborations, devices, invitations, outbox, permissions
-from postern.actions.device_passwords import SHAPE
-from postern.actions.devices import Wanted
-from postern.actions.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
-from postern.models import Account, Collaboration, Device, DeviceInvitation, OutboxItem
+from actions.authority import permissions
+from actions.authority.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
+from actions.collaborations import collaborations
+from actions.devices import devices, invitations
+from actions.devices.device_passwords import SHAPE
+from actions.devices.devices import WantedDevice
+from actions.outbox import outbox
+from models import Account, Collaboration, Device, DeviceInvitation, OutboxItem
 from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
 
-PHONE = Wanted("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
+PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
 EVE = "eve@elsewhere.example.com"
 # What is too little for a device that reads by IMAP and sends, beside managing the settings.
 LESSER = [READ, READ | WRITE, READ | WRITE | SEND, permissions.completed(POP3)]
@@ -99,7 +102,7 @@ def test_the_owner_is_told_of_each_request_and_all_ends_with_the_collaborator(
         assert any("carla/anna@example.org" in letter for letter in told(ports, mailer, anna.login)), address
     assert {device.name for device in anna.devices} == {PHONE.name, "Mine"}
     owner = acting(anna)
-    hers = devices.make(ports, owner, anna, Wanted("Hers", "tablet", Device.IMAP), "another form").device
+    hers = devices.make(ports, owner, anna, WantedDevice("Hers", "tablet", Device.IMAP), "another form").device
     collaborations.disable(ports, owner, Collaboration.get())
     assert list(anna.devices) == [hers]
     assert invitations.pending(anna) == []

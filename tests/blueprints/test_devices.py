@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from postern.actions import device_passwords, devices, links
-from postern.actions.devices import Wanted
-from postern.actions.ports import Connection
-from postern.models import Account, AuditEvent, Device, LastLogin, Mailbox, OutboxItem, Service, WebSession, now
+from actions.devices import device_passwords, devices
+from actions.devices.devices import WantedDevice
+from actions.ground.ports import Connection
+from actions.sessions import links
+from models import Account, AuditEvent, Device, LastLogin, Mailbox, OutboxItem, Service, WebSession, now
 from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
@@ -22,7 +23,7 @@ def device(ports, anna) -> Device:
 
 
 def make_device(ports, account: Account, name: str = "Old phone", protocols: int = IMAP | SENDING) -> Device:
-    wanted = Wanted(name, "smartphone", protocols)
+    wanted = WantedDevice(name, "smartphone", protocols)
     return devices.make(ports, acting(account), account, wanted, f"form of {name}").device
 
 
@@ -358,7 +359,7 @@ def test_what_the_service_demands_cannot_be_switched_off(signed_in):
 
 
 def test_a_device_password_does_not_sign_in(client, ports, anna):
-    made = devices.make(ports, acting(anna), anna, Wanted("Phone", "mail", IMAP), "form")
+    made = devices.make(ports, acting(anna), anna, WantedDevice("Phone", "mail", IMAP), "form")
     WebSession.delete().execute()
     page = client.sign_in(anna.login, made.password)
     assert page.status == 422

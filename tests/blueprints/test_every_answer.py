@@ -7,14 +7,17 @@ import pytest
 from flask import Flask
 from peewee import OperationalError
 
-from postern import adapters, models
-from postern import app as composition
-from postern.actions import links
-from postern.models import Account, WebSession
-from postern.settings import Settings
+import adapters
+import app as composition
+import database as db
+import models
+from actions.sessions import links
+from lab.installation import environment_of
+from models import Account, WebSession
+from settings import Settings
 from tests.blueprints.conftest import change_form
 from tests.client import Client
-from tests.conftest import PASSWORD, app_of, environment_of, ports_of
+from tests.conftest import PASSWORD, app_of, ports_of
 
 PUBLIC = {
     "home", "static", "panel.health", "panel.asset", "sign_in.sign_in", "sign_in.enter", "sign_in.forgotten",
@@ -269,8 +272,8 @@ def down(monkeypatch):
         raise OperationalError("(2003, \"Can't connect to 'db.internal' as secret-user\")")
 
     def go_down():
-        models.database.close()
-        monkeypatch.setattr(models.database.obj, "_connect", refuse)
+        db.database.close()
+        monkeypatch.setattr(db.database.obj, "_connect", refuse)
 
     return go_down
 
@@ -302,7 +305,7 @@ def test_health_is_ok_once_the_database_is_migrated(client, tmp_path, mail_serve
     settings = Settings.load(environment_of(tmp_path / "new", f"sqlite:///{tmp_path / 'new.db'}"))
     fresh = Client(app_of(settings, ports_of(settings, mail_server, mailer)), settings.base_url)
     assert fresh.request("GET", "/healthz").status == 503
-    models.router().run()
+    db.router().run()
     assert fresh.request("GET", "/healthz").status == 200
 
 
@@ -319,7 +322,7 @@ def test_outgoing_mail_is_shown_in_the_demo_only(client, tmp_path, database):
     ports = adapters.build(settings)
     app = app_of(settings, ports)
     demo = Client(app, settings.base_url, "127.0.0.1")
-    models.router().run()
+    db.router().run()
     message = EmailMessage()
     message["Subject"], message["To"] = "<b>Hello</b>", "anna@example.org"
     message.set_content("<script>alert(1)</script> http://127.0.0.1/x")

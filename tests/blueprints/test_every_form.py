@@ -15,11 +15,13 @@ from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
 
-from postern import models
-from postern.actions import invitations, links, passwords, sessions
-from postern.actions.devices import Wanted
-from postern.actions.sizes import GIGABYTE
-from postern.models import Account, Collaboration, Device, Mailbox
+import database as db
+from actions.devices import invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.sizes import GIGABYTE
+from actions.passwords import passwords
+from actions.sessions import links, sessions
+from models import Account, Collaboration, Device, Mailbox
 from tests.actions.conftest import acting
 from tests.blueprints.conftest import NEW
 from tests.blueprints.test_authority_matrix import ROLES, World, address_of, build_world, routes
@@ -166,7 +168,7 @@ class Crawler:
 
 @contextmanager
 def undone() -> Iterator[None]:
-    with models.database.atomic() as transaction:
+    with db.database.atomic() as transaction:
         yield
         transaction.rollback()
 
@@ -198,7 +200,7 @@ def tokens(ports, world: World) -> dict[str, str]:
     anna = world.accounts["person"]
     device = Device.get_by_id(world.values["device_id"])
     reset = links.create(anna, links.RESET)
-    wanted = Wanted("Tablet", "tablet", Device.IMAP)
+    wanted = WantedDevice("Tablet", "tablet", Device.IMAP)
     invited = invitations.invite(ports, acting(anna), anna, wanted, "guest@elsewhere.example.com", mailed=False)
     set_up = invited.link.rpartition("/")[2]
     return {

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 import pytest
 from peewee import OperationalError
 
-from postern import models
-from postern.actions import sessions, webmails
-from postern.actions.actor import OPERATOR
-from postern.models import Account, Webmail, WebSession
-from postern.settings import Settings
+import database as db
+from actions.ground.actor import OPERATOR
+from actions.sessions import sessions
+from actions.webmails import webmails
+from models import Account, Webmail, WebSession
+from settings import Settings
 from tests.blueprints.test_authority_matrix import World, address_of, build_world, routes
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of, ports_of
@@ -69,7 +70,7 @@ def ask(app, method: str, address: str, token: str | None, destination: str):
     browser = app.test_client()
     if token:
         browser.set_cookie(app.session_interface.session_cookie, token, domain="127.0.0.1")
-    with models.database.atomic() as undone:
+    with db.database.atomic() as undone:
         answer = browser.open(
             address, method=method, base_url="http://127.0.0.1:8123", headers={"Sec-Fetch-Dest": destination}
         )
@@ -182,7 +183,7 @@ def test_without_the_database_the_frame_says_so(handed_over, monkeypatch):
     def refuse(*_, **__):
         raise OperationalError("it is down")
 
-    models.database.close()
-    monkeypatch.setattr(models.database.obj, "_connect", refuse)
+    db.database.close()
+    monkeypatch.setattr(db.database.obj, "_connect", refuse)
     page = page_in_frame(handed_over, "/devices/")
     assert (page.status, framers(page.headers)) == (503, f"{ORIGIN} {OTHER}")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from postern.actions import sessions, webmail_credentials
-from postern.actions.webmail_credentials import Wanted
-from postern.models import Account, Attempts, AuditEvent, UsedToken, Webmail, WebSession
+from actions.sessions import sessions
+from actions.webmails import webmail_credentials
+from actions.webmails.webmail_credentials import WantedCredential
+from models import Account, Attempts, AuditEvent, UsedToken, Webmail, WebSession
 from tests.blueprints.conftest import NEW, change_form
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
@@ -305,7 +306,7 @@ def test_sessions_show_the_webmail_and_its_kind(framed, webmail, anna, ports):
     page = framed.open("/account/sessions", Sec_Fetch_Dest=IN_FRAME)
     assert "webmail.example.org This browser" in page.text
     assert "It keeps your password itself." in page.text
-    wanted = Wanted(anna.login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
+    wanted = WantedCredential(anna.login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
     webmail_credentials.make(ports, webmail.row, wanted)
     page = framed.open("/account/sessions", Sec_Fetch_Dest=IN_FRAME)
     assert "It has a password of its own, for this session only." in page.text
@@ -314,7 +315,9 @@ def test_sessions_show_the_webmail_and_its_kind(framed, webmail, anna, ports):
 
 def test_a_webmail_is_ended_from_the_list(signed_in, webmail, anna, boris, ports):
     made = [
-        webmail_credentials.make(ports, webmail.row, Wanted(login, PASSWORD, "session-1", "192.0.2.9", "Firefox"))
+        webmail_credentials.make(
+            ports, webmail.row, WantedCredential(login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
+        )
         for login in (anna.login, boris.login)
     ]
     page = signed_in.open("/account/sessions")
@@ -327,7 +330,7 @@ def test_a_webmail_is_ended_from_the_list(signed_in, webmail, anna, boris, ports
 
 
 def test_ending_the_own_webmail_leads_out_of_it(framed, webmail, anna, ports):
-    wanted = Wanted(anna.login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
+    wanted = WantedCredential(anna.login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
     webmail_credentials.make(ports, webmail.row, wanted)
     page = framed.open("/account/sessions", Sec_Fetch_Dest=IN_FRAME)
     after = page.press("Sign out webmail.example.org, Firefox, Linux, 192.0.2.1", Sec_Fetch_Dest=IN_FRAME)

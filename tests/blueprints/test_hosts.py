@@ -2,9 +2,9 @@
 
 import pytest
 
-from postern import adapters
-from postern.models import router
-from postern.settings import Settings
+import adapters
+from database import router
+from settings import Settings
 from tests.blueprints.test_every_answer import addresses
 from tests.client import Client
 from tests.conftest import PASSWORD, app_of, ports_of

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from postern.actions import device_passwords, devices, invitations, outbox
-from postern.actions.devices import Wanted
-from postern.models import Account, Attempts, Device, DeviceInvitation, Mailbox, OutboxItem, WebSession
+from actions.devices import device_passwords, devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.outbox import outbox
+from models import Account, Attempts, Device, DeviceInvitation, Mailbox, OutboxItem, WebSession
 from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
@@ -27,7 +28,7 @@ def guest(new_client) -> Client:
 
 
 def invite(ports, anna, email: str = EVE, mailed: bool = False) -> invitations.Invited:
-    wanted = Wanted("Eve's tablet", "tablet", Device.IMAP | Device.SENDING)
+    wanted = WantedDevice("Eve's tablet", "tablet", Device.IMAP | Device.SENDING)
     return invitations.invite(ports, acting(anna), anna, wanted, email, mailed)
 
 
@@ -285,7 +286,7 @@ def test_what_changed_meanwhile_is_a_sentence_and_no_device(guest, ports, invite
         Account.update(state=Account.SUSPENDED).where(Account.id == anna.id).execute()
     else:
         for number in range(devices.MOST_DEVICES):
-            devices.make(ports, acting(anna), anna, Wanted("Device", "mail", 1), f"form {number}")
+            devices.make(ports, acting(anna), anna, WantedDevice("Device", "mail", 1), f"form {number}")
     before = anna.devices.count()
     page = form.press("Continue")
     assert page.status == (422 if what == "fifty" else 410)

@@ -2,9 +2,11 @@
 
 import pytest
 
-from postern import models
-from postern.actions import links, outbox, passwords
-from postern.models import Account, Mailbox, OneTimeLink
+import models
+from actions.outbox import outbox
+from actions.passwords import passwords
+from actions.sessions import links
+from models import Account, Mailbox, OneTimeLink
 from tests.blueprints.conftest import NEW, WRONG, change_form
 from tests.conftest import PASSWORD
 

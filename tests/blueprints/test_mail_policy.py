@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-from postern import doctor, models
-from postern.actions import guesses, mail_policy
-from postern.actions import sign_in as ways_in
-from postern.actions.actor import Actor
-from postern.models import Account, Attempts, LastLogin, WebmailCredential, now
+import database as db
+import doctor
+from actions.ground.actor import Actor
+from actions.passwords import guesses, mail_policy
+from actions.passwords import sign_in as ways_in
+from models import Account, Attempts, LastLogin, WebmailCredential, now
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
 
@@ -176,9 +177,9 @@ def test_who_was_right_in_the_end_begins_anew_and_others_do_not(dovecot, anna, c
 def test_who_comes_in_as_always_costs_one_read_each_time_and_no_write(dovecot, anna, monkeypatch):
     report(dovecot, anna.login, success=True)
     executed = []
-    real = models.database.obj.execute_sql
+    real = db.database.obj.execute_sql
     monkeypatch.setattr(
-        models.database.obj,
+        db.database.obj,
         "execute_sql",
         lambda sql, *given, **named: executed.append(sql) or real(sql, *given, **named),
     )

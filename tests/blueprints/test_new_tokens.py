@@ -2,10 +2,13 @@
 
 import pytest
 
-from postern.actions import devices, handoffs, passwords, sessions
-from postern.actions.actor import Actor
-from postern.actions.devices import Wanted
-from postern.models import Account, Device, PasswordChange, WebSession
+from actions.devices import devices
+from actions.devices.devices import WantedDevice
+from actions.ground.actor import Actor
+from actions.passwords import passwords
+from actions.sessions import sessions
+from actions.webmails import handoffs
+from models import Account, Device, PasswordChange, WebSession
 from tests.actions.conftest import acting
 from tests.actions.test_slow_hands import meanwhile
 from tests.blueprints.conftest import change_form
@@ -124,7 +127,7 @@ def test_an_answer_that_comes_late_takes_no_cookie_away(signed_in, new_client):
 
 
 def test_nobody_elses_device_gets_the_password_that_the_page_shows(client, new_client, monkeypatch, ports, eve, anna):
-    bait = devices.make(ports, acting(eve), eve, Wanted("Bait", "laptop", Device.IMAP), "bait").device
+    bait = devices.make(ports, acting(eve), eve, WantedDevice("Bait", "laptop", Device.IMAP), "bait").device
     other_tab = new_client()
     for browser in (client, other_tab):
         browser.sign_in(eve.login, PASSWORD)
@@ -134,7 +137,7 @@ def test_nobody_elses_device_gets_the_password_that_the_page_shows(client, new_c
     def bait_makes_room():
         other_tab.open(f"/devices/{bait.id}/disconnection").press("Disconnect the device")
         give_again(Device, bait.id)
-        made.append(devices.make(ports, acting(anna), anna, Wanted("Phone", "smartphone", Device.IMAP), "a form"))
+        made.append(devices.make(ports, acting(anna), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "a form"))
 
     change = devices.change_password
 

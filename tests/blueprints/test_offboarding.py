@@ -2,13 +2,14 @@
 
 import pytest
 
-from postern.actions import devices, invitations, outbox
-from postern.actions.devices import Wanted
-from postern.models import Account, AuditEvent, Collaboration, Device, Organisation, Service
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.outbox import outbox
+from models import Account, AuditEvent, Collaboration, Device, Organisation, Service
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
-PHONE = Wanted("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
+PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
 
 
 @pytest.fixture

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from postern.actions import outbox
-from postern.actions.password_change_run import Runner
-from postern.models import Account, Domain, Mailbox, Organisation, OutboxItem, PasswordChange, Service, WebSession
+from actions.outbox import outbox
+from actions.password_changes.password_change_run import Runner
+from lab.installation import environment_of
+from models import Account, Domain, Mailbox, Organisation, OutboxItem, PasswordChange, Service, WebSession
 from tests.client import Client, Page
-from tests.conftest import PASSWORD, People, app_of, environment_of
+from tests.conftest import PASSWORD, People, app_of
 
 PHONE, RECIPIENT = "+39 333 123 4567", "mara@elsewhere.example.com"
 

@@ -4,17 +4,11 @@ import itertools
 
 import pytest
 
-from postern.actions import outbox, sizes, user_list
-from postern.actions.ports import Quota
-from postern.models import (
-    Account,
-    Domain,
-    Mailbox,
-    Organisation,
-    Service,
-    WebSession,
-    now,
-)
+from actions.ground import sizes
+from actions.ground.ports import Quota
+from actions.outbox import outbox
+from actions.services import user_list
+from models import Account, Domain, Mailbox, Organisation, Service, WebSession, now
 from tests.conftest import PASSWORD
 
 NEW = "Other-Garden-8"

@@ -5,8 +5,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from postern.actions import passwords
-from postern.models import Account, Mailbox, WebSession
+from actions.passwords import passwords
+from models import Account, Mailbox, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
 from tests.conftest import PASSWORD
 

@@ -5,8 +5,9 @@ import io
 
 import pytest
 
-from postern.actions import exports, housekeeping, imports
-from postern.models import Account, Mailbox, Organisation, Service, UserImport, UserImportLine, UserImportPart
+from actions.upkeep import housekeeping
+from actions.users import exports, imports
+from models import Account, Mailbox, Organisation, Service, UserImport, UserImportLine, UserImportPart
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
 

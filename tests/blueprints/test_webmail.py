@@ -5,8 +5,8 @@ import json
 import pytest
 from flask import Flask
 
-from postern import doctor
-from postern.models import AuditEvent, Webmail, WebmailCredential, WebSession
+import doctor
+from models import AuditEvent, Webmail, WebmailCredential, WebSession
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
 

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page
 
-from .panel import ROOT
+from lab.served_panel import ROOT
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text(encoding="utf-8")
 RUN = """async only => {

@@ -5,22 +5,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from lab.chromium import ARGUMENTS, CHROMIUM
+
 from .mail_server import MailServer
 from .panel import Panel, Person
 from .people import sign_in
 from .webmail import Webmail
 
-# Chromium without what surrounds a page, which takes as long as the page.
-CHROMIUM = "/usr/lib/chromium/chromium-headless-shell"
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-)
 # Milliseconds: generous, because it is only waited out by what fails.
 PATIENCE = 15_000
 TELL_VIOLATIONS = """

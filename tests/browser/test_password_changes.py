@@ -30,7 +30,7 @@ def persons(panel: Panel) -> list[Person]:
 @pytest.fixture
 def form(panel: Panel) -> str:
     """The address of the form for example.org."""
-    with closing(sqlite3.connect(panel._directory / "postern.db", timeout=10)) as database:
+    with closing(sqlite3.connect(panel.database, timeout=10)) as database:
         query = "SELECT service_id, id FROM domain WHERE name = 'example.org'"
         service, domain = database.execute(query).fetchone()
     return f"/services/{service}/password-change?domain={domain}"

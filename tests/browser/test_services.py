@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from postern.settings import LANGUAGES
+from settings import LANGUAGES
 
 from .accessibility import examine, fits
 from .panel import MANAGER, Panel, Person, until

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.mailhost.servers import HOST, Dovecot, Postfix, free_port, imap_accepts, imap_login, mail_settings
+from lab.servers import HOST, Dovecot, Postfix, free_port, imap_accepts, imap_login, mail_settings
 
 from .mail_server import MailServer
 from .panel import PASSWORD, Panel, Person, until

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import environment_of
+from lab.installation import environment_of
 
 
 @pytest.fixture

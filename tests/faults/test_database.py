@@ -16,15 +16,16 @@ from typing import Self
 
 import pytest
 
-from postern import models
-from postern.actions import passwords
-from postern.actions.ports import Ports
-from postern.models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem, database
-from postern.settings import Settings
+import database as db
+from actions.ground.ports import Ports
+from actions.passwords import passwords
+from database import database
+from lab.served_panel import PROGRAMS, ROOT
+from lab.servers import BlackHole, MailSink, wait_until
+from models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem
+from settings import Settings
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of
-from tests.faults.served_panel import PROGRAMS, ROOT
-from tests.mailhost.servers import BlackHole, MailSink, wait_until
 
 NEW_PASSWORD = "Better-Horse-8"
 SHORT_LOCK = 3
@@ -218,7 +219,7 @@ def test_what_was_written_stays_when_another_program_closes_the_database(setting
 
 def in_another_thread(read: Callable[[], object]) -> None:
     def run() -> None:
-        with models.database.connection_context():
+        with db.database.connection_context():
             read()
 
     thread = threading.Thread(target=run)

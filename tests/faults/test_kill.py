@@ -15,8 +15,8 @@ import requests
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from tests.faults.served_panel import CHEAP_HASHES, Person, ServedPanel
-from tests.mailhost.servers import wait_until
+from lab.served_panel import CHEAP_HASHES, Person, ServedPanel
+from lab.servers import wait_until
 
 LOGINS = ("anna@example.org", "boris@example.org", "chiara@example.org")
 # Mailbox and contact address: each change is told to both.

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from postern.models import Account
+from lab.installation import environment_of
+from lab.servers import MariaDB
+from models import Account
 from tests.client import Client
-from tests.conftest import PASSWORD, connection_in_use, environment_of
+from tests.conftest import PASSWORD, connection_in_use
 from tests.faults.test_database import assert_said, change_password
-from tests.mailhost.servers import MariaDB
 
 
 @pytest.fixture

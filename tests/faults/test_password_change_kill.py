@@ -20,18 +20,19 @@ import pyzipper
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from postern import models, worker
-from postern.actions import password_changes
-from postern.actions.password_changes import Choice, Wanted
-from postern.adapters.demo_mail import Kept
-from postern.models import PasswordChange
+import database as db
+import worker
+from actions.password_changes import password_changes
+from actions.password_changes.password_changes import Choice, WantedChange
+from adapters.demo_mail import Kept
+from lab.served_panel import ROOT
+from lab.servers import wait_until
+from models import PasswordChange
 from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
-from tests.faults.served_panel import ROOT
-from tests.mailhost.servers import wait_until
 
 KEY = re.compile(r"[0-9A-Z]{4}(?:-[0-9A-Z]{4}){4}")
-WANTED = Wanted("+39 333 123 4567", "Mara Lind", "mara@elsewhere.example.com", everywhere=True)
+WANTED = WantedChange("+39 333 123 4567", "Mara Lind", "mara@elsewhere.example.com", everywhere=True)
 PATIENCE = 120
 # So dear that a kill falls into it, and not so dear that a run of two hundred takes long.
 HASHING = {"POSTERN_ARGON2_MEMORY": "19456", "POSTERN_ARGON2_TIME": "2"}
@@ -171,7 +172,7 @@ def kill_and_compare(ports, people, environment, records, kills: int, count: int
     """Kill at moments that nobody chose, check what holds at each, and let it come to its end; the states in which
     the kills fell."""
     old = started_change(ports, people, count) and records.hashes()
-    models.database.close()
+    db.database.close()
     running, fell, seen = Worker(environment, records), Counter(), {}
     try:
         for number in range(kills):
@@ -212,13 +213,13 @@ def compare(old: dict[str, str], records: Records, seen: dict[str, str]) -> None
 
 
 def test_a_locked_database_is_waited_out(ports, people, records, environment, monkeypatch):
-    monkeypatch.setitem(models.SQLITE_PRAGMAS, "busy_timeout", 50)
+    monkeypatch.setitem(db.SQLITE_PRAGMAS, "busy_timeout", 50)
     monkeypatch.setattr(worker, "AFTER_TROUBLE", 0.05)
     ports = replace(ports, settings=replace(ports.settings, argon2_memory=7168, argon2_time=1))
     change = started_change(ports, people, 30)
     old = records.hashes()
-    models.database.close()
-    models.open_database(ports.settings.database_url)
+    db.database.close()
+    db.open_database(ports.settings.database_url)
     stop = threading.Event()
     running = threading.Thread(target=worker.run, args=(ports, stop))
     running.start()

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from postern import worker
-from postern.actions.ports import Ports
-from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryArchiver, MemoryMailServer, MemorySms, NoBreachedPasswords
-from postern.adapters.smtp import SmtpMailer
-from postern.models import Account, OutboxItem
-from postern.settings import Settings
+import worker
+from actions.ground.ports import Ports
+from adapters.letters import TemplateLetters
+from adapters.memory import MemoryArchiver, MemoryMailServer, MemorySms, NoBreachedPasswords
+from adapters.smtp import SmtpMailer
+from lab.servers import BlackHole, MailSink, wait_until
+from models import Account, OutboxItem
+from settings import Settings
 from tests.client import Client
 from tests.conftest import PASSWORD, app_of
 from tests.faults.test_database import change_password
-from tests.mailhost.servers import BlackHole, MailSink, wait_until
 
 LONGEST_ANSWER = 2
 

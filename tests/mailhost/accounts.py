@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from argon2 import PasswordHasher
 
-from postern import mail_server_config, models
-from postern.settings import Settings
-from tests.mailhost.servers import MariaDB
+import database as db
+import models
+from adapters.dovecot import config as dovecot_config
+from lab.servers import MariaDB
+from settings import Settings
 
 DOVECOT_ACCOUNT = {"dovecot_mysql_user": "dovecot_reads", "dovecot_mysql_password": "Views-only.1"}
 CHEAP = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
@@ -18,9 +20,9 @@ class Accounts:
     """Mailboxes written straight into freshly migrated tables, as far as Dovecot's views are concerned."""
 
     def __init__(self, database_url: str):
-        self._database = models.open_database(database_url)
+        self._database = db.open_database(database_url)
         with self.connected():
-            models.router().run()
+            db.router().run()
             organisation = models.Organisation.create(name="Example Ltd")
             self.service = models.Service.create(organisation=organisation, name="Mail Light")
             self.domain = models.Domain.create(service=self.service, name="example.org")
@@ -56,11 +58,11 @@ class Accounts:
     @contextlib.contextmanager
     def connected(self) -> Iterator[None]:
         """Postern's models work on this database, in this thread."""
-        models.database.initialize(self._database)
+        db.database.initialize(self._database)
         with self._database.connection_context():
             yield
 
 
 def grant(server: MariaDB, settings: Settings) -> None:
     """Make Dovecot's own account, as the operator does."""
-    server.execute(*filter(str.strip, mail_server_config.grants(settings).split(";")))
+    server.execute(*filter(str.strip, dovecot_config.grants(settings).split(";")))

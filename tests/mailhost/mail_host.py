@@ -11,15 +11,12 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from postern.actions.actor import Actor
-from postern.actions.ports import Ports
-from postern.adapters.dovecot import DoveadmMailServer
-from postern.adapters.letters import TemplateLetters
-from postern.adapters.memory import MemoryArchiver, MemoryMailer, MemorySms, NoBreachedPasswords
-from postern.models import Account
-from postern.settings import Settings
-from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
-from tests.mailhost.servers import (
+from actions.ground.actor import Actor
+from actions.ground.ports import Ports
+from adapters.dovecot.doveadm import DoveadmMailServer
+from adapters.letters import TemplateLetters
+from adapters.memory import MemoryArchiver, MemoryMailer, MemorySms, NoBreachedPasswords
+from lab.servers import (
     HOST,
     REFUSE_QUICKLY,
     Dovecot,
@@ -34,6 +31,9 @@ from tests.mailhost.servers import (
     imap_login,
     mail_settings,
 )
+from models import Account
+from settings import Settings
+from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 
 OWN_PASSWORD = "Right-Password-1"
 WEBMAIL, ELSEWHERE = "127.0.0.2", "127.0.0.3"

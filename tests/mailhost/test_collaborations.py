@@ -8,15 +8,18 @@ import smtplib
 
 import pytest
 
-from postern.actions import collaborations, devices, invitations, offboarding, permissions
-from postern.actions.actor import Actor
-from postern.actions.devices import Wanted
-from postern.actions.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
-from postern.actions.text import Refused
-from postern.models import Account, Collaboration, Device, Organisation, Service
+from actions.authority import permissions
+from actions.authority.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
+from actions.collaborations import collaborations
+from actions.devices import devices, invitations
+from actions.devices.devices import WantedDevice
+from actions.ground.actor import Actor
+from actions.ground.refusals import Refused
+from actions.users import offboarding
+from lab.servers import HOST, Idle, wait_until
+from models import Account, Collaboration, Device, Organisation, Service
 from tests.mailhost.accounts import CHEAP
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
-from tests.mailhost.servers import HOST, Idle, wait_until
 
 PASSWORD = "Collaborator-1"
 READING, WRITING, FETCHING, SENDING = (
@@ -69,7 +72,7 @@ class Collaborator(Login):
     def add_device(self, protocols: int) -> str:
         with self.host.accounts.connected():
             account = self.account
-            wanted = Wanted("Phone", "smartphone", protocols)
+            wanted = WantedDevice("Phone", "smartphone", protocols)
             return devices.make(self.host.ports, self.actor, account, wanted, f"{self.address}").password
 
     def openings(self, password: str, source: str = HOST) -> set[str]:
@@ -389,17 +392,17 @@ def test_what_a_collaborator_knows_of_the_owners_devices_is_refused_once_they_ar
     host: MailHost, owner: Login
 ):
     collaborator = Collaborator(host, owner, READ | WRITE | SEND | IMAP | SETTINGS)
-    by_mail = Wanted("Invited", "tablet", Device.IMAP)
+    by_mail = WantedDevice("Invited", "tablet", Device.IMAP)
     with host.accounts.connected():
         put_into_one_organisation(owner, collaborator)
         ports, anna, own, theirs = host.ports, owner.account, owner.actor, collaborator.actor
-        hers = devices.make(ports, own, anna, Wanted("Hers", "laptop", Device.IMAP), f"{anna.login} hers")
-        taken = devices.make(ports, own, anna, Wanted("Taken", "laptop", Device.IMAP), f"{anna.login} taken")
+        hers = devices.make(ports, own, anna, WantedDevice("Hers", "laptop", Device.IMAP), f"{anna.login} hers")
+        taken = devices.make(ports, own, anna, WantedDevice("Taken", "laptop", Device.IMAP), f"{anna.login} taken")
         taken, _ = devices.change_password(ports, theirs, taken.device)
         invited = invitations.invite(ports, own, anna, by_mail, "x@elsewhere.example.com", mailed=False)
         invited = invitations.resend(ports, theirs, invited.invitation, mailed=False)
         accepted = invitations.accept(ports, Actor(address="192.0.2.1"), invited.invitation, proved=True)
-        given = Wanted("Given", "smartphone", Device.IMAP, collaborator.address)
+        given = WantedDevice("Given", "smartphone", Device.IMAP, collaborator.address)
         given = devices.make(ports, own, anna, given, f"{anna.login} given")
     passwords = [taken.password, accepted.password, given.password]
     waiting = [owner.waits_in_idle(password) for password in passwords]
@@ -415,7 +418,7 @@ def test_what_a_collaborator_knows_of_the_owners_devices_is_refused_once_they_ar
 def test_who_only_reads_and_manages_settings_gets_no_password_that_imap_takes(host: MailHost, owner: Login):
     clerk = Collaborator(host, owner, READ | SETTINGS)
     with host.accounts.connected():
-        wanted = Wanted("Assistant", "laptop", Device.IMAP | Device.SENDING)
+        wanted = WantedDevice("Assistant", "laptop", Device.IMAP | Device.SENDING)
         invited = invitations.invite(
             host.ports, owner.actor, owner.account, wanted, "x@elsewhere.example.com", mailed=False
         )
@@ -436,7 +439,7 @@ def test_what_others_made_for_a_person_is_refused_once_all_access_of_theirs_is_e
     with host.accounts.connected():
         organisation = put_into_one_organisation(owner, leaver)
         manager = Account.create(login=f"manager-of-{leaver.address}", role=Account.OWNER, organisation=organisation)
-        wanted = Wanted("For the leaver", "laptop", Device.IMAP, leaver.address)
+        wanted = WantedDevice("For the leaver", "laptop", Device.IMAP, leaver.address)
         made = devices.make(host.ports, owner.actor, owner.account, wanted, leaver.address)
     waiting = owner.waits_in_idle(made.password)
     with host.accounts.connected():

@@ -13,14 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from postern import doctor, file_rights, mail_server_config, models
-from postern.adapters.memory import MemoryMailer, MemoryMailServer
-from postern.mail_server_config import ConfigurationError
-from postern.models import Account, LastLogin
-from postern.settings import Settings
+import database as db
+import doctor
+from adapters.dovecot import config as dovecot_config
+from adapters.dovecot.config import ConfigurationError
+from adapters.memory import MemoryMailer, MemoryMailServer
+from lab.servers import IS_ROOT, Dovecot, imap_accepts, imap_login, mail_settings, new_directory, wait_until
+from models import Account, LastLogin
+from settings import Settings, file_rights
 from tests.conftest import ports_of
 from tests.mailhost.accounts import CHEAP, Accounts
-from tests.mailhost.servers import IS_ROOT, Dovecot, imap_accepts, imap_login, mail_settings, new_directory, wait_until
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="only root can play several system users")
 
@@ -84,17 +86,17 @@ def _become(user: str, groups: tuple[str, ...]) -> None:
 def start(instance: Path, url: str) -> None:
     """The first start of the panel: it makes its keys, and the database."""
     Settings.load({"POSTERN_INSTANCE": str(instance), "POSTERN_DATABASE_URL": url, "POSTERN_DEMO": "yes"})
-    with models.open_database(url).connection_context():
+    with db.open_database(url).connection_context():
         pass
 
 
 def change_password(url: str, password: str) -> None:
-    with models.open_database(url).connection_context():
+    with db.open_database(url).connection_context():
         assert Account.update(password_hash=CHEAP.hash(password)).where(Account.login == ANNA).execute()
 
 
 def last_logins(url: str) -> int:
-    with models.open_database(url).connection_context():
+    with db.open_database(url).connection_context():
         return LastLogin.select().count()
 
 
@@ -144,7 +146,7 @@ def test_dovecot_signs_people_in_and_writes_their_last_login_as_a_user_who_may_r
 def test_the_panel_goes_on_with_what_dovecots_workers_made_beside_the_database(installation):
     installation.as_panel(start, installation.instance, installation.url)
     Accounts(installation.url).add(ANNA, PASSWORD)
-    models.database.close()
+    db.database.close()
     settings = mail_settings(installation.url, installation.instance, dovecot_database_user=WORKER)
     with Dovecot(settings) as dovecot:
         assert imap_accepts(dovecot.port("imap"), ANNA, PASSWORD)
@@ -186,8 +188,8 @@ def test_the_doctor_says_which_key_dovecots_workers_may_read(installation):
 def _trouble(installation: Installation, **changes: str) -> str:
     """What the doctor finds about the user that Dovecot reads the database as; the empty text if all is well."""
     settings = mail_settings(installation.url, installation.instance, **changes)
-    with models.open_database(installation.url).connection_context():
-        models.router().run()
+    with db.open_database(installation.url).connection_context():
+        db.router().run()
         findings = doctor.examine(ports_of(settings, MemoryMailServer(), MemoryMailer()))
         finding = next(each for each in findings if each.subject == "Dovecot's account")
     return "" if finding.well else finding.sentence
@@ -215,7 +217,7 @@ def test_the_rights_that_are_told_are_those_that_somebody_has(user, mode):
 def test_no_configuration_is_written_for_a_user_who_could_not_work_on_the_database(installation, shut):
     installation.as_panel(start, installation.instance, installation.url)
     settings = mail_settings(installation.url, installation.instance, dovecot_database_user=WORKER)
-    assert mail_server_config.render(settings, "2.3")
+    assert dovecot_config.render(settings, "2.3")
     directory = installation.database.parent
     path, mode = {
         "directory": (directory, 0o2750),
@@ -224,7 +226,7 @@ def test_no_configuration_is_written_for_a_user_who_could_not_work_on_the_databa
     }[shut]
     path.chmod(mode)
     with pytest.raises(ConfigurationError, match=WORKER):
-        mail_server_config.render(settings, "2.3")
+        dovecot_config.render(settings, "2.3")
 
 
 def _users_of(dovecot: Dovecot, service: str) -> set[str]:

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from postern.actions import devices
-from postern.actions.devices import Made, Wanted
-from postern.models import Account, Device, LastLogin, now
+from actions.devices import devices
+from actions.devices.devices import MadeDevice, WantedDevice
+from lab.servers import HOST, Idle, pop3_login, wait_until
+from models import Account, Device, LastLogin, now
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
-from tests.mailhost.servers import HOST, Idle, pop3_login, wait_until
 
 EVERYTHING = Device.IMAP | Device.POP3 | Device.SENDING
 MEGABYTE = 1024 * 1024
@@ -24,18 +24,18 @@ numbers = itertools.count(1)
 class Person(Login):
     """Somebody with a mailbox and devices."""
 
-    def make(self, protocols: int = EVERYTHING, expires_at: int | None = None) -> Made:
+    def make(self, protocols: int = EVERYTHING, expires_at: int | None = None) -> MadeDevice:
         """A new device, made as the panel makes it."""
         number = next(numbers)
-        wanted = Wanted(f"Device {number}", "smartphone", protocols, expires_at=expires_at)
+        wanted = WantedDevice(f"Device {number}", "smartphone", protocols, expires_at=expires_at)
         with self.host.accounts.connected():
             return devices.make(self.host.ports, self.actor, self.account, wanted, f"form {number}")
 
-    def change(self, made: Made) -> Made:
+    def change(self, made: MadeDevice) -> MadeDevice:
         with self.host.accounts.connected():
             return devices.change_password(self.host.ports, self.actor, made.device)[0]
 
-    def disconnect(self, made: Made) -> None:
+    def disconnect(self, made: MadeDevice) -> None:
         with self.host.accounts.connected():
             assert devices.disconnect(self.host.ports, self.actor, made.device)
 

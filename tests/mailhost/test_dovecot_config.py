@@ -28,13 +28,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from postern import mail_server_config
-from postern.actions import mail_policy
-from postern.adapters.dovecot import DoveadmMailServer
-from postern.mail_server_config import ConfigurationError
-from postern.settings import DOVECOT_VERSIONS
-from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
-from tests.mailhost.servers import (
+from actions.passwords import mail_policy
+from adapters.dovecot import config as dovecot_config
+from adapters.dovecot.config import ConfigurationError
+from adapters.dovecot.doveadm import DoveadmMailServer
+from lab.servers import (
     HOST,
     IS_ROOT,
     REFUSE_QUICKLY,
@@ -48,6 +46,8 @@ from tests.mailhost.servers import (
     mail_settings,
     pop3_login,
 )
+from settings import DOVECOT_VERSIONS
+from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 
 ANNA, BORIS, CHIARA = "anna@example.org", "boris@example.org", "chiara@example.org"
 PASSWORD = "Right-Pässword 1"
@@ -433,9 +433,9 @@ def mysql_settings(tmp_path):
 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
 def test_secrets_stand_in_files_of_their_own(mysql_settings, version, tmp_path):
-    files = mail_server_config.render(mysql_settings, version, tmp_path)
+    files = dovecot_config.render(mysql_settings, version, tmp_path)
     for name, text in files.items():
-        if name not in mail_server_config.SECRET_FILES | mail_server_config.GROUP_FILES:
+        if name not in dovecot_config.SECRET_FILES | dovecot_config.GROUP_FILES:
             assert mysql_settings.doveadm_key not in text
             assert mysql_settings.dovecot_mysql_password not in text
             assert "secret-1" not in text
@@ -446,22 +446,22 @@ def test_secrets_stand_in_files_of_their_own(mysql_settings, version, tmp_path):
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
 def test_files_are_replaced_as_a_whole_and_secrets_are_for_their_owner_only(settings, version, tmp_path):
     directory = tmp_path / "new" / "dovecot"
-    files = mail_server_config.render(settings, version, directory)
+    files = dovecot_config.render(settings, version, directory)
     for _ in range(2):
-        mail_server_config.write(files, directory)
+        dovecot_config.write(files, directory)
     assert {path.name for path in directory.iterdir()} == set(files)
     for path in directory.iterdir():
         assert stat.S_IMODE(path.stat().st_mode) == mode_of(path.name)
         assert path.read_text() == files[path.name]
-        if path.name in mail_server_config.GROUP_FILES and IS_ROOT:
-            assert path.group() == mail_server_config.DOVECOT_GROUP
+        if path.name in dovecot_config.GROUP_FILES and IS_ROOT:
+            assert path.group() == dovecot_config.DOVECOT_GROUP
 
 
 def mode_of(name: str) -> int:
     """Only root can give a file to another group."""
-    if name in mail_server_config.GROUP_FILES and IS_ROOT:
+    if name in dovecot_config.GROUP_FILES and IS_ROOT:
         return 0o640
-    return 0o600 if name in mail_server_config.SECRET_FILES | mail_server_config.GROUP_FILES else 0o644
+    return 0o600 if name in dovecot_config.SECRET_FILES | dovecot_config.GROUP_FILES else 0o644
 
 
 @pytest.mark.parametrize(
@@ -487,18 +487,18 @@ def mode_of(name: str) -> int:
 )
 def test_what_cannot_work_is_refused_in_a_sentence(settings, changes, named):
     with pytest.raises(ConfigurationError, match=named):
-        mail_server_config.render(dataclasses.replace(settings, **changes), "2.3")
+        dovecot_config.render(dataclasses.replace(settings, **changes), "2.3")
 
 
 def test_a_version_that_is_not_known_is_refused(settings):
     with pytest.raises(ConfigurationError, match=r"2\.2"):
-        mail_server_config.render(settings, "2.2")
+        dovecot_config.render(settings, "2.2")
 
 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
 @pytest.mark.parametrize("kind", ["sqlite", "mysql"])
 def test_only_what_has_the_shape_of_a_device_password_reaches_a_query(settings, mysql_settings, kind, version):
-    text = "\n".join(mail_server_config.render(settings if kind == "sqlite" else mysql_settings, version).values())
+    text = "\n".join(dovecot_config.render(settings if kind == "sqlite" else mysql_settings, version).values())
     guarded = {
         "2.3": "%{if;%w;~;^[a-z2-9]{8}(-[a-z2-9]{6}){4}$;%8w;--------}",
         "2.4": "%{password | if('~', '^[a-z2-9]{8}(-[a-z2-9]{6}){4}$', password, '--------') | substr(0, 8)}",
@@ -510,12 +510,12 @@ def test_only_what_has_the_shape_of_a_device_password_reaches_a_query(settings, 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
 def test_what_the_panel_is_asked_with_stands_in_a_file_for_root_only(settings, version):
     asking = dataclasses.replace(settings, dovecot_policy_url="http://127.0.0.1:8100")
-    files = mail_server_config.render(asking, version)
+    files = dovecot_config.render(asking, version)
     for secret in (mail_policy.authorization(asking), mail_policy.nonce(asking)):
         assert {name for name, text in files.items() if secret in text} == {"postern-secrets.conf"}
     assert "http://127.0.0.1:8100/dovecot/policy" in files["dovecot.conf"]
     assert "200" in files["dovecot.conf"]
-    assert "policy" not in "".join(mail_server_config.render(settings, version).values())
+    assert "policy" not in "".join(dovecot_config.render(settings, version).values())
 
 
 # Dovecot 2.4 does not run where these tests run: what can be checked is its form.
@@ -527,7 +527,7 @@ def test_the_configuration_for_2_4_has_the_form_of_2_4(settings, mysql_settings,
     chosen = settings if kind == "sqlite" else mysql_settings
     if has_tls:
         chosen = dataclasses.replace(chosen, tls_certificate="/etc/ssl/a.pem", tls_key="/etc/ssl/a.key")
-    text = "\n".join(mail_server_config.render(chosen, "2.4").values())
+    text = "\n".join(dovecot_config.render(chosen, "2.4").values())
     settings_only = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     assert_blocks_are_balanced(settings_only)
     assert settings_only.lstrip().startswith("dovecot_config_version = 2.4")

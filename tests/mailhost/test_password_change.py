@@ -10,13 +10,12 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 
-from postern import adapters, models, worker
-from postern.actions import passwords
-from postern.actions.ports import Ports
-from postern.models import Account, OutboxItem
-from postern.settings import Settings
-from tests.conftest import PASSWORD
-from tests.mailhost.servers import (
+import adapters
+import database as db
+import worker
+from actions.ground.ports import Ports
+from actions.passwords import passwords
+from lab.servers import (
     HOST,
     REFUSE_QUICKLY,
     Doorway,
@@ -29,6 +28,9 @@ from tests.mailhost.servers import (
     mail_settings,
     wait_until,
 )
+from models import Account, OutboxItem
+from settings import Settings
+from tests.conftest import PASSWORD
 
 NEW = "Other-Garden-8"
 EVERYWHERE = "Update password and log me out from everywhere"
@@ -45,8 +47,8 @@ def letters() -> Iterator[MailSink]:
 
 @pytest.fixture(scope="module")
 def dovecot(module_database_url, tmp_path_factory, letters) -> Iterator[Dovecot]:
-    with models.open_database(module_database_url).connection_context():
-        models.router().run()
+    with db.open_database(module_database_url).connection_context():
+        db.router().run()
     settings = mail_settings(
         module_database_url,
         tmp_path_factory.mktemp("instance"),
@@ -100,7 +102,7 @@ def work(ports: Ports, stop: threading.Event) -> None:
     try:
         worker.run(ports, stop)
     finally:
-        models.database.close()
+        db.database.close()
 
 
 @pytest.fixture

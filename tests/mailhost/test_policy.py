@@ -10,26 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from postern import doctor
-from postern.actions import guesses, mail_policy, throttle
-from postern.actions import sign_in as ways_in
-from postern.actions.actor import Actor
-from postern.actions.throttle import Counter, TooManyAttempts
-from postern.models import Attempts, LastLogin
-from tests.faults.served_panel import ServedPanel
+import doctor
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.throttle import Counter, TooManyAttempts
+from actions.passwords import guesses, mail_policy
+from actions.passwords import sign_in as ways_in
+from lab.served_panel import ServedPanel
+from lab.servers import HOST, REFUSE_QUICKLY, Dovecot, ImapFrom, MailSink, Postfix, free_port, mail_settings, wait_until
+from models import Attempts, LastLogin
 from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from tests.mailhost.mail_host import OWN_PASSWORD, WEBMAIL, MailHost, ports_of
-from tests.mailhost.servers import (
-    HOST,
-    REFUSE_QUICKLY,
-    Dovecot,
-    ImapFrom,
-    MailSink,
-    Postfix,
-    free_port,
-    mail_settings,
-    wait_until,
-)
 from tests.mailhost.test_devices import Person
 
 HOME, AWAY, STRANGER = "127.1.1.1", "127.2.2.2", "127.3.3.3"

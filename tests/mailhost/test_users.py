@@ -5,14 +5,18 @@ import smtplib
 
 import pytest
 
-from postern.actions import collaborations, devices, offboarding, passwords, permissions, users
-from postern.actions.actor import Actor
-from postern.actions.collaborations import Person
-from postern.actions.devices import Wanted
-from postern.actions.sizes import MEGABYTE
-from postern.models import Account, Device, Service
+from actions.authority import permissions
+from actions.collaborations import collaborations
+from actions.collaborations.collaborations import Person
+from actions.devices import devices
+from actions.devices.devices import WantedDevice
+from actions.ground.actor import Actor
+from actions.ground.sizes import MEGABYTE
+from actions.passwords import passwords
+from actions.users import offboarding, users
+from lab.servers import HOST
+from models import Account, Device, Service
 from tests.mailhost.mail_host import OWN_PASSWORD, Login, MailHost
-from tests.mailhost.servers import HOST
 
 NEW = "Other-Garden-8"
 numbers = itertools.count(1)
@@ -114,7 +118,7 @@ def test_a_password_set_here_is_in_force_and_cuts_the_old_one(user):
 
 def test_a_suspended_user_is_out_at_once_and_mail_goes_on_arriving(host, user):
     with host.accounts.connected():
-        wanted = Wanted("Phone", "smartphone", Device.IMAP)
+        wanted = WantedDevice("Phone", "smartphone", Device.IMAP)
         phone = devices.make(host.ports, user.actor, user.account, wanted, user.address).password
     own, by_phone = user.waits_in_idle(OWN_PASSWORD), user.waits_in_idle(phone)
     assert user.act(users.suspend)
@@ -148,7 +152,7 @@ def test_a_removed_user_neither_gets_in_nor_receives_and_leaves_nothing_to_the_n
 
 def test_offboarding_ends_everybody_and_mail_goes_on_arriving(host, user):
     with host.accounts.connected():
-        wanted = Wanted("Phone", "smartphone", Device.IMAP)
+        wanted = WantedDevice("Phone", "smartphone", Device.IMAP)
         phone = devices.make(host.ports, user.actor, user.account, wanted, user.address).password
         person = Person("Mario", "Rossi", "mario@example.net", "mario")
         made = collaborations.make(host.ports, user.actor, user.account.mailbox, person, permissions.IMAP)

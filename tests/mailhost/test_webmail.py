@@ -4,13 +4,16 @@ import itertools
 
 import pytest
 
-from postern.actions import collaborations, passwords, sessions, webmail_credentials, webmails
-from postern.actions.actor import OPERATOR, Actor
-from postern.actions.permissions import READ, WRITE
-from postern.actions.webmail_credentials import Made, Wanted
-from postern.models import Account, Webmail, WebmailCredential, now
+from actions.authority.permissions import READ, WRITE
+from actions.collaborations import collaborations
+from actions.ground.actor import OPERATOR, Actor
+from actions.passwords import passwords
+from actions.sessions import sessions
+from actions.webmails import webmail_credentials, webmails
+from actions.webmails.webmail_credentials import MadeCredential, WantedCredential
+from lab.servers import HOST, wait_until
+from models import Account, Webmail, WebmailCredential, now
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
-from tests.mailhost.servers import HOST, wait_until
 from tests.mailhost.test_collaborations import Collaborator
 from tests.mailhost.test_devices import Person, at_once, refusal_text
 
@@ -30,9 +33,9 @@ def reader(mail_host: MailHost) -> Person:
     return Person(mail_host, mail_host.add())
 
 
-def enter(login: Login, webmail: Webmail, password: str = OWN_PASSWORD) -> Made:
+def enter(login: Login, webmail: Webmail, password: str = OWN_PASSWORD) -> MadeCredential:
     """What the webmail gets for whoever signs in there."""
-    wanted = Wanted(login.address, password, f"session {next(numbers)}", PERSON_AT, "Firefox")
+    wanted = WantedCredential(login.address, password, f"session {next(numbers)}", PERSON_AT, "Firefox")
     with login.host.accounts.connected():
         return webmail_credentials.make(login.host.ports, webmail, wanted)
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-from postern.models import Webmail
-from tests.browser.conftest import ARGUMENTS, CHROMIUM
-from tests.faults.served_panel import CHEAP_HASHES, PASSWORD
+from lab.chromium import ARGUMENTS, CHROMIUM
+from lab.served_panel import CHEAP_HASHES, PASSWORD
+from lab.visitor import PATIENCE_SECONDS, Chromium, Visitor
+from lab.webmail_client import WebmailClient
+from lab.whole_host import Site, WholeHost
+from models import Webmail
 from tests.roundcube.firefox import BLOCK_ALL_CROSS_SITE_COOKIES, Firefox
-from tests.roundcube.visitor import PATIENCE_SECONDS, Chromium, Visitor
-from tests.roundcube.webmail_client import WebmailClient
-from tests.roundcube.whole_host import Site, WholeHost
 
 SAME_SITE = Site("webmail.example.test", "account.example.test", falls_back=True)
 CROSS_SITE = Site("webmail.elsewhere.test", "panel.example.test", is_cross_site=True, algorithm=Webmail.HS256)

@@ -10,8 +10,8 @@ from typing import Self
 from marionette_driver.errors import MarionetteException
 from marionette_driver.marionette import Marionette, WebElement
 
-from tests.mailhost.servers import STOP_SECONDS, free_port, wait_until
-from tests.roundcube.visitor import FRAME, PATIENCE_SECONDS, Visitor
+from lab.servers import STOP_SECONDS, free_port, wait_until
+from lab.visitor import FRAME, PATIENCE_SECONDS, Visitor
 
 FIREFOX = "/usr/bin/firefox-esr"
 START_SECONDS = 60

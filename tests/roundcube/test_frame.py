@@ -2,12 +2,8 @@
 
 import pytest
 
-from postern.actions.demo import MANAGER
-from tests.browser.webmail import Webmail
-from tests.faults.served_panel import PASSWORD
-from tests.mailhost.servers import wait_until
-from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
-from tests.roundcube.journeys import (
+from actions.upkeep.demo import MANAGER
+from lab.journeys import (
     NEW_PASSWORD,
     add_device,
     begin_device,
@@ -18,7 +14,11 @@ from tests.roundcube.journeys import (
     open_page,
     page_in_frame,
 )
-from tests.roundcube.visitor import FRAME, PATIENCE_SECONDS, Visitor
+from lab.served_panel import PASSWORD
+from lab.servers import wait_until
+from lab.visitor import FRAME, PATIENCE_SECONDS, Visitor
+from tests.browser.webmail import Webmail
+from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
 
 PHONE = 360
 BROWSERS = [pytest.param("chromium"), pytest.param("firefox", marks=pytest.mark.long)]

@@ -3,9 +3,7 @@ on the webmail's site and on another."""
 
 import pytest
 
-from tests.faults.served_panel import PASSWORD
-from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
-from tests.roundcube.journeys import (
+from lab.journeys import (
     NEW_PASSWORD,
     add_device,
     change_password,
@@ -17,6 +15,8 @@ from tests.roundcube.journeys import (
     log_in,
     page_in_frame,
 )
+from lab.served_panel import PASSWORD
+from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
 
 SITES = {"same-site": SAME_SITE, "cross-site": CROSS_SITE}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.served_panel import ServedPanel
-from tests.mailhost.servers import HOST, IS_ROOT, free_port, is_listening, new_directory, program, wait_until
-from tests.roundcube.web_servers import ROOT, WEB_USER, Server, give_away, make_certificate
+from lab.served_panel import ServedPanel
+from lab.servers import HOST, IS_ROOT, free_port, is_listening, new_directory, program, wait_until
+from lab.web_servers import ROOT, WEB_USER, Server, give_away, make_certificate
 
 PANEL, DISCOVERY, STRANGER = "account.example.org", "autoconfig.example.org", "evil.example"
 AUTODISCOVER = "autodiscover.example.org"

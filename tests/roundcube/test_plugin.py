@@ -12,14 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from postern.actions.tokens import digest
-from tests.faults.served_panel import PASSWORD
-from tests.mailhost.servers import HOST, imap_accepts
+from actions.ground.tokens import digest
+from lab.journeys import ELSEWHERE
+from lab.served_panel import PASSWORD
+from lab.servers import HOST, imap_accepts
+from lab.web_servers import PLUGIN
+from lab.webmail_client import WebmailClient, messages, shows_mail
+from lab.whole_host import WEBMAIL_ADDRESS, Site
 from tests.roundcube.conftest import CROSS_SITE, SAME_SITE
-from tests.roundcube.journeys import ELSEWHERE
-from tests.roundcube.web_servers import PLUGIN
-from tests.roundcube.webmail_client import WebmailClient, messages, shows_mail
-from tests.roundcube.whole_host import WEBMAIL_ADDRESS, Site
 
 DECRYPT = """
 [, $kept, $key] = $argv;

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.sms.kannel import Kannel
+from lab.kannel import Kannel
 
 
 @pytest.fixture(scope="module")

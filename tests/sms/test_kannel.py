@@ -10,12 +10,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from postern import adapters
-from postern.actions.ports import SmsRefused, SmsSender, SmsUnavailable
-from postern.settings import Settings
-from tests.conftest import environment_of
-from tests.mailhost.servers import HOST, BlackHole, free_port, wait_until
-from tests.sms.kannel import Arrived, Kannel
+import adapters
+from actions.ground.ports import SmsRefused, SmsSender, SmsUnavailable
+from lab.installation import environment_of
+from lab.kannel import Arrived, Kannel
+from lab.servers import HOST, BlackHole, free_port, wait_until
+from settings import Settings
 
 KEY = "run:17:sms"
 NUMBERS = (f"+3933312{number:05}" for number in itertools.count())

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from postern.actions.message import written as written_mail
-from postern.actions.ports import Letter
-from postern.adapters.smtp import SmtpMailer
-from postern.settings import Settings
-from tests.faults.served_panel import CHEAP_HASHES, PASSWORD, Person, ServedPanel, csrf_token
-from tests.mailhost.servers import (
+from actions.ground.message import written as written_mail
+from actions.ground.ports import Letter
+from adapters.smtp import SmtpMailer
+from lab.kannel import Kannel
+from lab.served_panel import CHEAP_HASHES, PASSWORD, Person, ServedPanel, csrf_token
+from lab.servers import (
     HOST,
     REFUSE_QUICKLY,
     Dovecot,
@@ -31,7 +31,7 @@ from tests.mailhost.servers import (
     mail_settings,
     wait_until,
 )
-from tests.sms.kannel import Kannel
+from settings import Settings
 
 MANAGER = "manager@example.org"
 CHANGED = ("anna@example.org", "boris@example.org", "chiara@example.org")

@@ -1,0 +1,93 @@
+"""Who may act on whom: the only place that compares rank."""
+
+from actions.authority import permissions
+from actions.ground.actor import Actor
+from actions.ground.refusals import N_, Refused
+from actions.sessions import sessions
+from models import Account, Collaboration, Service
+
+RANK = {
+    Account.COLLABORATOR: 0,
+    Account.PERSON: 1,
+    Account.ADMINISTRATOR: 2,
+    Account.OWNER: 3,
+    Account.OPERATOR: 4,
+}
+
+
+def may_act_on(actor: Account, target: Account) -> bool:
+    """Whether `actor` outranks `target` and both belong together; nobody outranks themselves."""
+    if actor.state != Account.ACTIVE or RANK[actor.role] <= RANK[target.role]:
+        return False
+    return actor.role == Account.OPERATOR or belong_together(actor, target)
+
+
+def roles_below(account: Account) -> list[str]:
+    """The roles that the account's own outranks."""
+    return [role for role, rank in RANK.items() if rank < RANK[account.role]]
+
+
+def belong_together(one: Account, other: Account) -> bool:
+    """Whether both are of the same organisation."""
+    return one.organisation_id == other.organisation_id is not None
+
+
+def may_manage(actor: Account, service: Service) -> bool:
+    """Whether an account looks after a service: the operator any, other managers those of their organisation."""
+    if actor.state != Account.ACTIVE or not actor.is_manager:
+        return False
+    return actor.role == Account.OPERATOR or actor.organisation_id == service.organisation_id
+
+
+def refuse_unless_may_act(actor: Actor, target: Account) -> None:
+    """Raises `Refused` when whoever acts may not act on this account. For the inside of a transaction: rank,
+    organisation, state and session count as they are then, not as they were when the page was drawn."""
+    acting = _as_it_is_now(actor)
+    if acting is not None and not may_act_on(acting, target):
+        raise _not_allowed()
+
+
+def refuse_unless_may_manage(actor: Actor, service: Service) -> None:
+    """The same about a service."""
+    acting = _as_it_is_now(actor)
+    if acting is not None and not may_manage(acting, service):
+        raise _not_allowed()
+
+
+def _as_it_is_now(actor: Actor) -> Account | None:
+    """The acting account, read anew; None for the operator at the command line."""
+    if actor.account is None:
+        return None
+    if actor.session is not None and not sessions.exists(actor.session):
+        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
+    acting = Account.get_or_none(Account.id == actor.account.id, Account.login == actor.account.login)
+    if acting is None:
+        raise _not_allowed()
+    return acting
+
+
+def _not_allowed() -> Refused:
+    return Refused(N_("You may not do this."))
+
+
+def may_keep_mailbox(account: Account) -> bool:
+    """Whether an account sees and uses the settings of the mailbox that it opens: its owner, or a collaborator who is
+    permitted to."""
+    return account.mailbox is not None and bool(permissions.of(account) & permissions.SETTINGS)
+
+
+def may_act_on_collaborator(actor: Account, collaboration: Collaboration) -> bool:
+    """Whether an account may reset, disable or change a collaborator of the mailbox that it opens; nobody may act on
+    themselves."""
+    return (
+        may_keep_mailbox(actor)
+        and actor.mailbox.id == collaboration.mailbox_id
+        and actor.id != collaboration.account_id
+    )
+
+
+def managers_for(account: Account) -> list[Account]:
+    """Who looks after this account and has to be told when something is wrong with it."""
+    if account.is_collaborator:
+        return [account.mailbox.account]
+    return list(Account.managers_of(account.organisation).where(Account.id != account.id))

@@ -1,0 +1,475 @@
+"""Collaborations: somebody opens a mailbox that is not theirs, with a login, a password and permissions of their own.
+
+The life of one: *pending* from the invitation on (*expired* when its link was not used in time), *active* once the
+password is set, *suspended* from a reset until the new password is set, *disabled* for good. The steps are those of
+Aruba PEC's Collaborations. Whoever acts is the mailbox's owner, or a collaborator who may manage its settings: then
+never on themselves, and never beyond what they may do themselves.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from peewee import fn
+
+from actions.authority import authority, permissions
+from actions.collaborations import user_names
+from actions.devices import devices
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.ports import Connection, Ports
+from actions.ground.refusals import N_, Refused
+from actions.notices import notices
+from actions.sessions import connections, links, sessions
+from actions.trail import audit
+from database import transactional
+from models import (
+    Account,
+    AuditEvent,
+    Collaboration,
+    Device,
+    DeviceInvitation,
+    LastLogin,
+    Mailbox,
+    OutboxItem,
+    WebSession,
+    now,
+)
+from settings import LANGUAGES
+
+PENDING, ACTIVE, SUSPENDED, EXPIRED, DISABLED = "pending", "active", "suspended", "expired", "disabled"
+HAVE_NO_PASSWORD = (PENDING, EXPIRED)
+REMOVABLE = (PENDING, EXPIRED, DISABLED)
+DAY = 24 * 3600
+LETTERS_TO_ONE = throttle.Limit("letters to a collaborator", free=10, ceiling=10, window=DAY)
+INVITED_A_DAY = throttle.Limit("collaborators invited to a mailbox", free=100, ceiling=100, window=DAY)
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who is to become a collaborator: the first of the two steps. The language is that of their letters, or empty."""
+
+    first_name: str
+    last_name: str
+    reference_email: str
+    user_name: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A collaborator as the list shows them; `last_access` in seconds since the epoch, None for never."""
+
+    collaboration: Collaboration
+    state: str
+    last_access: int | None
+
+    @property
+    def account(self) -> Account:
+        return self.collaboration.account
+
+
+@dataclass(frozen=True)
+class Consequences:
+    """What ends with a collaborator's password."""
+
+    browsers: int
+    programs: list[Connection]
+    programs_unknown: bool
+    devices: list[Device]
+    # Devices of the mailbox's owner that they handed out: they may know those passwords.
+    handed_out: list[Device]
+    # Devices of others that were made for them.
+    given: list[Device]
+    # Whom they let into the mailbox themselves: those stay.
+    let_in: list[Account]
+
+
+def of(mailbox: Mailbox):
+    """The mailbox's collaborations with their accounts."""
+    return (
+        Collaboration.select(Collaboration, Account)
+        .join(Account, on=Collaboration.account)
+        .where(Collaboration.mailbox == mailbox)
+    )
+
+
+def rows(mailbox: Mailbox) -> list[Row]:
+    """The mailbox's collaborators by name, each with the last time they used it."""
+    found = list(of(mailbox).order_by(Account.last_name, Account.first_name, Account.login))
+    accesses = _last_accesses([each.account_id for each in found])
+    return [Row(each, state(each), accesses.get(each.account_id)) for each in found]
+
+
+def row(collaboration: Collaboration) -> Row:
+    """One collaborator of the list."""
+    accesses = _last_accesses([collaboration.account_id])
+    return Row(collaboration, state(collaboration), accesses.get(collaboration.account_id))
+
+
+def state(collaboration: Collaboration) -> str:
+    """One of the five states. Whoever locked their own account by “This wasn't me” counts as suspended: a reset opens
+    it again."""
+    stored = collaboration.account.state
+    if stored == Account.PENDING:
+        return EXPIRED if now() >= collaboration.link_expires_at else PENDING
+    return {Account.ACTIVE: ACTIVE, Account.DISABLED: DISABLED}.get(stored, SUSPENDED)
+
+
+def checked(actor: Actor, mailbox: Mailbox, person: Person) -> Person:
+    """The same in stored form; raises `Refused` with the field that is wrong."""
+    try:
+        reference = canonical_contact(person.reference_email)
+    except Refused as refusal:
+        raise Refused(refusal.sentence, "reference_email", **refusal.facts) from None
+    if reference.casefold() == mailbox.address:
+        raise Refused(
+            N_(
+                "The reference e-mail must be another address than the mailbox itself: whoever reads the mailbox could"
+                " set the collaborator's password."
+            ),
+            "reference_email",
+        )
+    if person.language not in ("", *LANGUAGES):
+        raise Refused(N_("Not a valid choice."), "language")
+    return Person(
+        checked_name(person.first_name, "first_name"),
+        checked_name(person.last_name, "last_name"),
+        reference,
+        user_names.checked(mailbox, person.user_name),
+        person.language,
+    )
+
+
+def make(ports: Ports, actor: Actor, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
+    """A new collaborator of a mailbox, who is sent an invitation. Raises `Refused` with the field that is wrong."""
+    person, chosen = checked(actor, mailbox, person), permissions.completed(chosen)
+    return _make(ports, actor, mailbox, person, chosen)
+
+
+@transactional
+def _make(ports: Ports, actor: Actor, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
+    _lock(actor, mailbox)
+    _refuse_beyond(actor, chosen)
+    refuse_too_many(mailbox)
+    user_names.checked(mailbox, person.user_name)
+    throttle.attempt([INVITED_A_DAY.on(mailbox.id)])
+    account = Account.create(
+        login=user_names.login(mailbox, person.user_name),
+        role=Account.COLLABORATOR,
+        organisation=mailbox.account.organisation_id,
+        first_name=person.first_name,
+        last_name=person.last_name,
+        contact_email=person.reference_email,
+        language=person.language,
+        timezone=mailbox.account.timezone,
+        state=Account.PENDING,
+    )
+    collaboration = Collaboration.create(
+        account=account,
+        mailbox=mailbox,
+        permissions=chosen,
+        created_by=actor.account,
+        created_by_login=actor.login,
+    )
+    _record(ports, actor, collaboration, "web:collaboration:made", reference_email=person.reference_email)
+    notices.collaboration_invited(ports, collaboration, _new_link(collaboration, links.WELCOME))
+    return collaboration
+
+
+def refuse_too_many(mailbox: Mailbox) -> None:
+    """Raises `Refused` when the mailbox has as many collaborators as its service allows."""
+    most = mailbox.domain.service.most_collaborators
+    if mailbox.collaborations.count() >= most:
+        raise Refused(
+            N_("This mailbox has %(count)s collaborators, which is the most. Remove one that is not needed first."),
+            "user_name",
+            count=most,
+        )
+
+
+@transactional
+def send_link_again(ports: Ports, actor: Actor, collaboration: Collaboration) -> None:
+    """A new link to set the password, by e-mail; the earlier one is void. Raises `Refused` for who has a password or is
+    disabled, or may more than the acting person, or `throttle.TooManyAttempts`."""
+    account = _held(actor, collaboration)
+    _refuse_more(actor, collaboration)
+    if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
+        raise Refused(N_("There is nothing to send: %(name)s has a password."), name=account.display_name)
+    throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
+    _record(ports, actor, collaboration, "web:collaboration:link-sent")
+    if account.state == Account.PENDING:
+        notices.collaboration_invited(ports, collaboration, _new_link(collaboration, links.WELCOME))
+    else:
+        notices.collaboration_reset(ports, collaboration, _new_link(collaboration, links.RECOVER))
+
+
+def reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:
+    """Void the password at once, end everything that uses it and send a link to set another; False while the mail
+    server has not answered. Raises `Refused` for who has no password yet, is disabled, or may more than the acting
+    person, who can only disable them."""
+    return connections.all_ended(ports, _reset(ports, actor, collaboration))
+
+
+@transactional
+def _reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
+    account = _held(actor, collaboration)
+    _refuse_more(actor, collaboration)
+    if account.state not in (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED):
+        raise Refused(N_("There is no password to reset."))
+    throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
+    stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
+    cuts = _end(ports, actor, account, Account.SUSPENDED)
+    _record(ports, actor, collaboration, "web:collaboration:reset")
+    notices.collaboration_reset(ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
+    return cuts
+
+
+def change_permissions(ports: Ports, actor: Actor, collaboration: Collaboration, chosen: int) -> bool:
+    """Other permissions from now on, of which the collaborator is told; what is connected is cut, for the mail server
+    looks at them when somebody connects. False while it has not answered. Raises `Refused`."""
+    return connections.all_ended(ports, _change_permissions(ports, actor, collaboration, permissions.completed(chosen)))
+
+
+@transactional
+def _change_permissions(
+    ports: Ports, actor: Actor, collaboration: Collaboration, chosen: int
+) -> list[OutboxItem | None]:
+    account = _held(actor, collaboration)
+    before = Collaboration.get_by_id(collaboration.id).permissions
+    if account.state == Account.DISABLED:
+        raise Refused(N_("%(name)s is disabled."), name=account.display_name)
+    if chosen == before:
+        return []
+    _refuse_beyond(actor, chosen & ~before)
+    collaboration.write(permissions=chosen)
+    stopped, handed_out, withdrawn = _beyond(account, before, chosen)
+    devices.withdraw_these(actor, withdrawn)
+    cuts = devices.forget_these(ports, actor, devices.unique([*stopped, *handed_out]))
+    _record(ports, actor, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
+    notices.collaboration_permissions(ports, collaboration, [device.name for device in stopped])
+    return [connections.put_end(ports, account, connections.ALL), *cuts]
+
+
+def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], list[Device], list[DeviceInvitation]]:
+    """What ends with permissions that are taken away: devices that the collaborator uses, devices of the mailbox's
+    owner that they handed out, and invitations."""
+    beyond = ~permissions.device_protocols(chosen)
+    # Without "Manage settings" nobody hands out devices of the owner, whatever they may do.
+    beyond_owners = beyond if chosen & permissions.SETTINGS else ~0
+    # The owner may have given them more than they may do themselves, and then meant it.
+    lost = permissions.device_protocols(before) & beyond
+
+    def ends(invitation: DeviceInvitation) -> bool:
+        if invitation.invited_by_id != account.id:
+            return bool(invitation.protocols & lost)
+        return bool(invitation.protocols & (beyond if invitation.account_id == account.id else beyond_owners))
+
+    own = [device for device in account.devices if device.protocols & beyond]
+    given = [device for device in devices.made_for(account) if device.protocols & lost]
+    handed_out = [device for device in devices.handed_out_by(account) if device.protocols & beyond_owners]
+    return [*own, *given], handed_out, [each for each in devices.invitations_about(account) if ends(each)]
+
+
+def disable(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:
+    """End the collaboration for good: password, sessions, connections, devices and links; False while the mail server
+    has not answered. The login stays taken until it is removed. Raises `Refused`."""
+    return connections.all_ended(ports, _disable(ports, actor, collaboration))
+
+
+@transactional
+def _disable(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
+    account = _held(actor, collaboration)
+    if account.state == Account.DISABLED:
+        return []
+    was_told = account.state != Account.PENDING
+    cuts = _end(ports, actor, account, Account.DISABLED)
+    _record(ports, actor, collaboration, "web:collaboration:disabled")
+    if was_told:
+        notices.collaboration_ended(ports, collaboration)
+    return cuts
+
+
+@transactional
+def remove(ports: Ports, actor: Actor, collaboration: Collaboration) -> None:
+    """Take a collaborator out of the list; the user name is free again, and nobody who gets it inherits anything.
+    Raises `Refused` for who still has access: disable them first."""
+    account = _held(actor, collaboration)
+    if state(collaboration) not in REMOVABLE:
+        raise Refused(N_("%(name)s still has access: disable them first."), name=account.display_name)
+    _record(ports, actor, collaboration, "web:collaboration:removed")
+    erase(ports, actor, account)
+
+
+def erase(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    """Delete a collaborator's account and all that hangs on it, within the caller's transaction; the outbox items that
+    cut its connections."""
+    cuts = _end(ports, actor, account, Account.DISABLED)
+    # Dovecot's table knows numbers only.
+    LastLogin.delete().where(LastLogin.login_id == account.id).execute()
+    Account.delete().where(account.itself()).execute()
+    return cuts
+
+
+def suspend_all(ports: Ports, actor: Actor, owner: Account) -> list[OutboxItem | None]:
+    """Suspend every collaborator of a mailbox whose owner's account is being locked, within the caller's transaction:
+    whoever knew the owner's password may have let them in. A reset by the owner brings each back."""
+    if not owner.owns_mailbox:
+        return []
+    cuts = []
+    for collaboration in of(owner.mailbox):
+        if state(collaboration) != DISABLED:
+            cuts += _end(ports, actor, collaboration.account, Account.SUSPENDED)
+            audit.record(actor, "web:collaboration:suspended", collaboration.account)
+    return cuts
+
+
+def disable_all(ports: Ports, actor: Actor, owner: Account) -> list[OutboxItem | None]:
+    """Disable every collaborator of a mailbox that is taken from its owner, within the caller's transaction, and tell
+    those who had got in."""
+    cuts = []
+    for collaboration in of(owner.mailbox).where(Account.state != Account.DISABLED):
+        was_told = collaboration.account.state != Account.PENDING
+        cuts += _end(ports, actor, collaboration.account, Account.DISABLED)
+        audit.record(actor, "web:collaboration:disabled", collaboration.account)
+        if was_told:
+            notices.collaboration_ended(ports, collaboration)
+    return cuts
+
+
+def consequences(ports: Ports, collaboration: Collaboration) -> Consequences:
+    """What a reset, a disabling or a removal would end now."""
+    account = collaboration.account
+    connected = connections.of(ports, account)
+    handed_out = devices.handed_out_by(account)
+    let_in = Account.select().join(Collaboration, on=Collaboration.account).where(Collaboration.created_by == account)
+    return Consequences(
+        len(sessions.living(account)),
+        connected.programs,
+        connected.unknown,
+        list(account.devices),
+        handed_out,
+        [device for device in devices.made_for(account) if device not in handed_out],
+        list(let_in),
+    )
+
+
+def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
+    """What was done to the collaborator and by them, the newest first."""
+    account = collaboration.account
+    concerned = (AuditEvent.account == account) | (AuditEvent.actor == account)
+    return list(AuditEvent.select().where(concerned).order_by(AuditEvent.id.desc()).limit(limit))
+
+
+def _lock(actor: Actor, mailbox: Mailbox) -> None:
+    """Hold the mailbox's owner, so that nothing about its collaborators happens at the same time; raises `Refused` when
+    the owner is locked or suspended, or the acting person may no longer do this."""
+    devices.lock(actor, mailbox.account)
+    acting = devices.hold(actor.account)
+    keeps = acting is not None and acting.may_enter and authority.may_keep_mailbox(acting)
+    if not keeps or acting.mailbox.id != mailbox.id:
+        raise Refused(N_("You may not do this."))
+
+
+def _held(actor: Actor, collaboration: Collaboration) -> Account:
+    """The collaborator's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
+    acting person may not act on it, or it is gone."""
+    _lock(actor, collaboration.mailbox)
+    if not authority.may_act_on_collaborator(actor.account, collaboration):
+        raise Refused(N_("You may not do this."))
+    this_one = collaboration.account.itself()
+    Account.hold(this_one)
+    account = Account.get_or_none(this_one)
+    if account is None:
+        raise Refused(N_("This collaborator was removed a moment ago."))
+    collaboration.account = account
+    return account
+
+
+def _refuse_beyond(actor: Actor, granted: int) -> None:
+    if granted & ~permissions.of(actor.account):
+        raise Refused(N_("You may give only permissions that you have yourself."), "permissions")
+
+
+def _refuse_more(actor: Actor, collaboration: Collaboration) -> None:
+    """Raises `Refused` when the collaborator may more than the acting person: who renews access gives it."""
+    _refuse_beyond(actor, Collaboration.get_by_id(collaboration.id).permissions)
+
+
+def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[OutboxItem | None]:
+    """Void everything that opens the mailbox for this account; the outbox items that cut its connections."""
+    account.write(password_hash=None)
+    account.put_into_state(new_state)
+    sessions.end_all(account)
+    sessions.forget_browsers(account)
+    links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
+    cuts = devices.forget_known_to(ports, actor, account)
+    return [connections.put_end(ports, account, connections.ALL), *cuts]
+
+
+def _new_link(collaboration: Collaboration, purpose: str) -> str:
+    token = links.create(collaboration.account, purpose)
+    collaboration.write(link_expires_at=now() + links.LIFETIMES[purpose])
+    return token
+
+
+def _record(ports: Ports, actor: Actor, collaboration: Collaboration, action: str, **details: object) -> None:
+    """Write it down, and tell the owner of the mailbox when somebody else did it."""
+    account = collaboration.account
+    audit.record(actor, action, account, collaborator=account.login, **details)
+    notices.done_by_another(ports, actor, collaboration.mailbox.account, action, [account.login])
+
+
+def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
+    """When each of these accounts last signed in to the mail server or was seen in the panel, by the account's id."""
+    account_ids = list(account_ids)
+    queries = (
+        LastLogin.select(LastLogin.login_id, fn.MAX(LastLogin.last_access))
+        .where(LastLogin.login_id.in_(account_ids))
+        .group_by(LastLogin.login_id),
+        WebSession.select(WebSession.account_id, fn.MAX(WebSession.seen_at))
+        .where(WebSession.account.in_(account_ids))
+        .group_by(WebSession.account_id),
+        AuditEvent.select(AuditEvent.account_id, fn.MAX(AuditEvent.at))
+        .where(AuditEvent.account.in_(account_ids), AuditEvent.action == "web:session:started")
+        .group_by(AuditEvent.account_id),
+    )
+    latest: dict[int, int] = {}
+    for query in queries:
+        for account_id, moment in query.tuples():
+            latest[account_id] = max(moment, latest.get(account_id, 0))
+    return latest
+
+
+class AccessWatch:
+    """Writes sign-ins of collaborators to the mail server into the audit trail, so that the owner sees them: for each
+    password, protocol and address once a day, for a webmail signs in at every click."""
+
+    def __init__(self):
+        self._looked_at = now() - devices.LOOK_BACK
+
+    def look(self, ports: Ports) -> None:
+        """Look at the uses that Dovecot wrote down meanwhile."""
+        moment = now()
+        fresh = (
+            LastLogin.select(LastLogin, Account)
+            .join(Account, on=(Account.id == LastLogin.login_id), attr="account")
+            .where(LastLogin.last_access >= self._looked_at - devices.LATE_WRITES, Account.role == Account.COLLABORATOR)
+        )
+        for login in list(fresh):
+            _record_access(login)
+        self._looked_at = moment
+
+
+@transactional
+def _record_access(login: LastLogin) -> None:
+    actor = Actor(login.account, None, login.ip, login.service.upper())
+    known = AuditEvent.select().where(
+        AuditEvent.account == login.account,
+        AuditEvent.at > login.last_access - DAY,
+        AuditEvent.action == "mail:session:started",
+        AuditEvent.address == actor.address,
+        AuditEvent.user_agent == actor.user_agent,
+    )
+    if not known.exists():
+        audit.record(actor, "mail:session:started")

@@ -1,0 +1,532 @@
+"""Devices: a password of its own for each mail program, to be handed out and taken back one by one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from peewee import JOIN
+
+from actions.authority import authority, permissions
+from actions.devices import device_passwords
+from actions.ground import throttle
+from actions.ground.actor import OPERATOR, Actor
+from actions.ground.addresses import checked_name
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.tokens import digest
+from actions.notices import notices
+from actions.sessions import connections, links, sessions
+from actions.trail import audit
+from database import insert_all, transactional
+from models import Account, Device, DeviceInvitation, DeviceNetwork, LastLogin, Mailbox, OneTimeLink, OutboxItem, now
+
+ICONS = ("smartphone", "tablet", "laptop", "monitor", "printer", "server", "mail")
+MOST_DEVICES = 50
+DAY = 24 * 3600
+UNUSED_AFTER = 90 * DAY
+LONGEST_LIFE = 10 * 365 * DAY
+# How far back the first look for new networks reaches, after the worker stood still.
+LOOK_BACK = 7 * DAY
+# Dovecot writes the moment of a login down a little later than it was.
+LATE_WRITES = 10
+
+
+@dataclass(frozen=True)
+class WantedDevice:
+    """What is asked for when a device is made. `protocols` is a sum of `Device.IMAP`, `.POP3` and `.SENDING`;
+    `expires_at` is in seconds since the epoch, None for never; `user` is the login it is for, or empty."""
+
+    name: str
+    icon: str
+    protocols: int
+    user: str = ""
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True)
+class MadeDevice:
+    """A device and its password, which is nowhere else to be had."""
+
+    device: Device
+    password: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A device as its list shows it."""
+
+    device: Device
+    # Whom it was made for: a user's name, or the address that was invited; empty for nobody in particular.
+    recipient: str
+    last_login: LastLogin | None
+    is_connected: bool
+
+    @property
+    def is_expired(self) -> bool:
+        return self.device.expires_at is not None and now() >= self.device.expires_at
+
+    @property
+    def is_long_unused(self) -> bool:
+        """Whether nobody used it for 90 days: perhaps nobody needs it."""
+        used_at = self.last_login.last_access if self.last_login else self.device.created_at
+        return now() >= used_at + UNUSED_AFTER
+
+
+def rows(account: Account, connected: connections.Connected) -> list[Row]:
+    """The account's devices, the newest first, with their last use."""
+    devices = list(
+        Device.select(Device, Account)
+        .join(Account, JOIN.LEFT_OUTER, on=Device.user)
+        .where(Device.account == account)
+        .order_by(Device.id.desc())
+    )
+    invited = _invited(account)
+    latest = _last_logins(account)
+    now_connected = {program.device_id for program in connected.programs}
+    return [
+        Row(
+            device,
+            device.user.display_name if device.user else invited.get(device.id, ""),
+            # Dovecot may write late of a device that is gone: older logins than the device are not its own.
+            latest[device.id] if device.id in latest and latest[device.id].last_access >= device.created_at else None,
+            device.id in now_connected,
+        )
+        for device in devices
+    ]
+
+
+def _last_logins(account: Account) -> dict[int, LastLogin]:
+    """The latest use of each of the account's devices, by the device's id."""
+    uses = LastLogin.select().where(LastLogin.login_id == account.id, LastLogin.device_id > 0)
+    return {login.device_id: login for login in uses.order_by(LastLogin.last_access)}
+
+
+def _invited(account: Account) -> dict[int, str]:
+    """The addresses that were invited to set up the account's devices, by the device's id."""
+    accepted = DeviceInvitation.select(DeviceInvitation.device, DeviceInvitation.email).where(
+        DeviceInvitation.account == account, DeviceInvitation.device.is_null(False)
+    )
+    return {invitation.device_id: invitation.email for invitation in accepted}
+
+
+def first_login(device: Device) -> LastLogin | None:
+    """How the device signed in with the password that it has now; None as long as it did not."""
+    return LastLogin.of_device(device).where(LastLogin.last_access > device.password_at).first()
+
+
+def protocols_for(account: Account) -> int:
+    """What a device that this account hands out may do, as a sum; 0 when it may have none at all."""
+    return permissions.device_protocols(permissions.of(account))
+
+
+def looked_after(account: Account) -> list[Account]:
+    """The accounts whose devices this one sees and manages: its own, where it may have any, and for a collaborator who
+    keeps the mailbox's settings those of its owner."""
+    own = [account] if protocols_for(account) else []
+    keeps = account.is_collaborator and authority.may_keep_mailbox(account)
+    return [*own, account.mailbox.account] if keeps else own
+
+
+def may_look_after(by: Account, account: Account) -> bool:
+    """Whether an account may make, change and end the devices of another, or its own."""
+    return authority.may_act_on(by, account) or (by.may_enter and account in looked_after(by))
+
+
+def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Account | None]:
+    """What is wanted with its name in stored form, and the account it is for; raises `Refused` with the field."""
+    user = _user(account, wanted.user)
+    if wanted.icon not in ICONS:
+        raise Refused(N_("Choose an icon."), "icon")
+    if not 0 < wanted.protocols <= Device.IMAP | Device.POP3 | Device.SENDING:
+        raise Refused(N_("Choose at least one protocol."), "protocols")
+    if wanted.expires_at is not None and not now() < wanted.expires_at < now() + LONGEST_LIFE:
+        raise Refused(N_("The expiry must be a day in the future, within ten years."), "expires_at")
+    name = checked_name(wanted.name, "name")
+    return WantedDevice(name, wanted.icon, wanted.protocols, wanted.user, wanted.expires_at), user
+
+
+def are_beyond(by: Account, account: Account, protocols: int) -> bool:
+    """Whether a device of this account could do more than the account may, or than whoever hands it out may do now: a
+    manager of the account hands out whatever its owner could."""
+    hands = account if authority.may_act_on(by, account) else by
+    return bool(protocols & ~(protocols_for(account) & protocols_for(hands)))
+
+
+def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
+    """Raises `Refused` when such a device `are_beyond` what may be handed out."""
+    if are_beyond(by, account, protocols):
+        raise Refused(N_("You may hand out only what you may do yourself in mail programs."), "protocols")
+
+
+def make(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, request_id: str) -> MadeDevice | None:
+    """A new device for the account's mailbox; None when this very form made one already.
+
+    Raises `Refused` with the field that is wrong.
+    """
+    wanted, user = checked(account, wanted)
+    return _make(ports, actor, account, wanted, user, digest(f"{account.id}:{request_id}"))
+
+
+@transactional
+def _make(
+    ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, user: Account | None, request_id: str
+) -> MadeDevice | None:
+    by = lock_to_hand_out(actor, account, wanted.protocols)
+    if user is not None and not may_be_for(hold(user), account):
+        raise _nobody()
+    if Device.get_or_none(Device.request_id == request_id):
+        return None
+    made = make_checked(actor, account, by, wanted, user, request_id)
+    notices.device_made(ports, actor, made.device)
+    tell_of_own(ports, actor, account, "web:device:made", [made.device.name])
+    return made
+
+
+def lock(actor: Actor, account: Account) -> None:
+    """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
+    the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
+    ended: who waited behind "log me out from everywhere" gets no device any more."""
+    present = hold(account)
+    if present is None or present.state != Account.ACTIVE:
+        raise Refused(N_("This account is locked or suspended."))
+    if actor.session is not None and not sessions.exists(actor.session):
+        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
+    if actor.account is not None and permissions.have_changed(actor.account):
+        raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
+
+
+def hold(account: Account) -> Account | None:
+    """The account as it is now, and nobody else's until the caller's transaction ends; None when it is gone."""
+    Account.hold(account.itself())
+    return Account.get_or_none(account.itself())
+
+
+def lock_to_keep(actor: Actor, account: Account, by: Account | None = None) -> Account:
+    """`lock`, for whatever is done to an account's devices and invitations: raises `Refused` as well unless whoever
+    does it may look after them now; that is the acting account, or `by`, whose invitation the acting person accepted.
+    Its account as it is now, which is held too: what it makes does not outlive a lock of the same moment."""
+    lock(actor, account)
+    doer = by or actor.account
+    present = hold(doer) if doer else None
+    if present is None or not may_look_after(present, account):
+        raise Refused(N_("You may not do this."))
+    return present
+
+
+def lock_to_hand_out(actor: Actor, account: Account, protocols: int, by: Account | None = None) -> Account:
+    """`lock_to_keep`, for whatever makes or renews a secret that opens the account's mailbox by these protocols: raises
+    `Refused` as well when that is beyond whoever hands it out."""
+    present = lock_to_keep(actor, account, by)
+    refuse_beyond(present, account, protocols)
+    return present
+
+
+def make_checked(
+    actor: Actor, account: Account, created_by: Account, wanted: WantedDevice, user: Account | None, request_id: str
+) -> MadeDevice:
+    """The device itself, within the caller's transaction, which holds the `lock`; also the last step of an
+    invitation."""
+    refuse_too_many(account)
+    password = device_passwords.new_password()
+    device = Device.create(
+        account=account,
+        name=wanted.name,
+        icon=wanted.icon,
+        user=user,
+        created_by=created_by,
+        created_by_login=created_by.login,
+        protocols=wanted.protocols,
+        selector=password.selector,
+        verifier=password.verifier(),
+        expires_at=wanted.expires_at,
+        request_id=request_id,
+        password_by=created_by,
+    )
+    _know_network(device, actor.address)
+    audit.record(actor, "web:device:made", account, device=device.name)
+    return MadeDevice(device, password.text)
+
+
+def refuse_too_many(account: Account) -> None:
+    """Raises `Refused` when the account has as many devices as it may have."""
+    if account.devices.count() >= MOST_DEVICES:
+        raise Refused(
+            N_("This mailbox has %(count)s devices, which is the most. Disconnect one that is not used first."),
+            "name",
+            count=MOST_DEVICES,
+        )
+
+
+def change_password(ports: Ports, actor: Actor, device: Device, by: Account | None = None) -> tuple[MadeDevice, bool]:
+    """A new password for the same device; the old one and its open connections are cut at once. The second value is
+    False while the mail server has not answered. `by`: whose invitation the acting person accepted. Raises
+    `Refused`."""
+    made, item = _change_password(ports, actor, device, by)
+    return made, connections.end_now(ports, item)
+
+
+@transactional
+def _change_password(
+    ports: Ports, actor: Actor, device: Device, by: Account | None
+) -> tuple[MadeDevice, OutboxItem | None]:
+    by = lock_to_hand_out(actor, device.account, device.protocols, by)
+    password = device_passwords.new_password()
+    fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
+    if not device.write(Device.selector == device.selector, **fresh):
+        raise disconnected()
+    audit.record(actor, "web:device:password-changed", device.account, device=device.name)
+    notices.device_password_changed(ports, actor, device)
+    tell_of_own(ports, actor, device.account, "web:device:password-changed", [device.name])
+    return MadeDevice(device, password.text), connections.put_end(ports, device.account, device.id)
+
+
+@transactional
+def rename(ports: Ports, actor: Actor, device: Device, name: str, icon: str) -> None:
+    """Another name and icon; the password stays."""
+    if icon not in ICONS:
+        raise Refused(N_("Choose an icon."), "icon")
+    lock_to_keep(actor, device.account)
+    old = device.name
+    if not device.write(name=checked_name(name, "name"), icon=icon):
+        raise disconnected()
+    audit.record(actor, "web:device:renamed", device.account, device=device.name, before=old)
+    tell_owner(ports, actor, device.account, "web:device:renamed", [old, device.name])
+
+
+def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
+    """Take the device's password back and cut its connections; False while the mail server has not answered. Raises
+    `Refused`."""
+    return connections.end_now(ports, _disconnect(ports, actor, device))
+
+
+@transactional
+def _disconnect(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
+    lock_to_keep(actor, device.account)
+    if not forget(device):
+        return None
+    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    tell_owner(ports, actor, device.account, "web:device:disconnected", [device.name])
+    return connections.put_end(ports, device.account, device.id)
+
+
+def disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[bool]:
+    """Take every device's password back and withdraw every invitation; for each device whether its connections are cut
+    already. Raises `Refused`."""
+    return [connections.end_now(ports, item) for item in _disconnect_all(ports, actor, account)]
+
+
+@transactional
+def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    lock_to_keep(actor, account)
+    names = [each.name for each in (*account.devices, *DeviceInvitation.pending(account))]
+    tell_owner(ports, actor, account, "web:devices:disconnected", names)
+    return end_all(ports, actor, account)
+
+
+def end_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    """`forget_all`, and the outbox items that cut the devices' connections."""
+    return [connections.put_end(ports, account, device.id) for device in forget_all(actor, account)]
+
+
+def forget_all(actor: Actor, account: Account) -> list[Device]:
+    """Forget every device and withdraw every invitation, within the caller's transaction; the devices that there were:
+    their connections are the caller's to cut."""
+    withdraw_these(actor, DeviceInvitation.pending(account))
+    devices = list(account.devices)
+    for device in devices:
+        forget(device)
+    if devices:
+        audit.record(actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
+    return devices
+
+
+def handed_out_by(account: Account) -> list[Device]:
+    """The devices of a mailbox's owner whose passwords this collaborator handed out, and may know."""
+    return list(Device.select().where(Device.password_by == account, Device.account != account))
+
+
+def made_for(account: Account) -> list[Device]:
+    """The devices of others that were made for this account: for its login and, when it is a collaborator's, through an
+    invitation to the reference e-mail by the mailbox's owner. That is the same person, who has the password."""
+    by_email = [each.device_id for each in _invited_by_email(account) if each.device_id]
+    for_it = (Device.user == account) | Device.id.in_(by_email)
+    return list(Device.select().where(for_it, Device.account != account))
+
+
+def of_others_known_to(account: Account) -> list[Device]:
+    """The devices of others whose passwords this account handed out or was given."""
+    return unique([*handed_out_by(account), *made_for(account)])
+
+
+def invitations_about(account: Account) -> list[DeviceInvitation]:
+    """The pending invitations by which this account lets others set a device up, or is let do so itself."""
+    by_email = [each.id for each in _invited_by_email(account)]
+    concerned = (DeviceInvitation.invited_by == account) | (DeviceInvitation.user == account)
+    return list(
+        DeviceInvitation.select().where(
+            concerned | DeviceInvitation.id.in_(by_email),
+            DeviceInvitation.accepted_at.is_null(),
+            DeviceInvitation.withdrawn_at.is_null(),
+        )
+    )
+
+
+def _invited_by_email(account: Account) -> list[DeviceInvitation]:
+    """The invitations of the mailbox's owner that went to a collaborator's reference e-mail."""
+    if not account.is_collaborator or account.mailbox is None:
+        return []
+    is_pending = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+    matters = is_pending | DeviceInvitation.device.is_null(False)
+    theirs = DeviceInvitation.select().where(DeviceInvitation.account == account.mailbox.account_id, matters)
+    return [each for each in theirs if each.email.casefold() == account.contact_email.casefold()]
+
+
+def forget_known_to(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    """Take back every device password that the account may know, within the caller's transaction: its own, whose
+    connections are the caller's to cut, those that it handed out for a mailbox's owner, and those that others made for
+    it; the outbox items that cut the latter two. Invitations by it and to it are withdrawn."""
+    forget_all(actor, account)
+    withdraw_these(actor, invitations_about(account))
+    # Whoever came by a link of the account acts as that account.
+    teller = actor if actor.account or actor == OPERATOR else replace(actor, account=account)
+    return forget_these(ports, actor, of_others_known_to(account), teller)
+
+
+def forget_these(
+    ports: Ports, actor: Actor, taken: Sequence[Device], teller: Actor | None = None
+) -> list[OutboxItem | None]:
+    """Take these devices' passwords back, within the caller's transaction, and tell the mailboxes' owners that it was
+    done by `teller`, or by whoever acts; the outbox items that cut their connections."""
+    for device in taken:
+        forget(device)
+        audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+    for account in {device.account_id: device.account for device in taken}.values():
+        names = [device.name for device in taken if device.account_id == account.id]
+        tell_owner(ports, teller or actor, account, "web:device:disconnected", names)
+    return [connections.put_end(ports, device.account, device.id) for device in taken]
+
+
+def unique(devices: Iterable[Device]) -> list[Device]:
+    """Each of the devices once."""
+    return list({device.id: device for device in devices}.values())
+
+
+def withdraw_these(actor: Actor, pending: Iterable[DeviceInvitation]) -> None:
+    """Withdraw these invitations, within the caller's transaction, and write each down."""
+    for invitation in list(pending):
+        if invitation.withdraw():
+            facts = {"device": invitation.name, "to": invitation.recipient}
+            audit.record(actor, "web:invitation:withdrawn", invitation.account, **facts)
+
+
+def tell_owner(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str] = ()) -> None:
+    """Tell the owner of the mailbox that this account opens what somebody else did to the account's devices."""
+    notices.done_by_another(ports, actor, account.mailbox.account, action, names)
+
+
+def tell_of_own(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str]) -> None:
+    """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
+    link that ends the device."""
+    if account.is_collaborator:
+        tell_owner(ports, actor, account, action, names)
+
+
+def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
+    """“This wasn't me” about a device: end it; raises `Refused` when the link was used a moment before."""
+    return connections.end_now(ports, _disown(ports, actor, link))
+
+
+@transactional
+def _disown(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
+    links.use(link)
+    device = disowned(link)
+    if device is None or not forget(device):
+        return None
+    audit.record(actor, "link:device:disowned", link.account, device=device.name)
+    return connections.put_end(ports, link.account, device.id)
+
+
+def disowned(link: OneTimeLink) -> Device | None:
+    """The device that a “This wasn't me” is about; None when it is gone."""
+    return Device.get_or_none(
+        Device.id == link.subject_id, Device.account == link.account, Device.request_id == link.subject
+    )
+
+
+def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> bool:
+    """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
+    what is connected with it is cut. False while the mail server has not answered. Raises `Refused`."""
+    return connections.end_now(ports, _require(ports, actor, mailbox, required))
+
+
+@transactional
+def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> OutboxItem | None:
+    lock_to_keep(actor, mailbox.account)
+    if not mailbox.write(device_passwords_only=required):
+        raise Refused(N_("This user was removed a moment ago."))
+    action = "web:devices:required" if required else "web:devices:not-required"
+    audit.record(actor, action, mailbox.account)
+    notices.done_by_another(ports, actor, mailbox.account, action)
+    return connections.put_end(ports, mailbox.account) if required else None
+
+
+def forget(device: Device) -> bool:
+    """Delete the device and what Dovecot wrote of it, so that nothing can inherit it; False when it was gone."""
+    if not Device.delete().where(device.itself()).execute():
+        return False
+    LastLogin.delete().where(LastLogin.device_id == device.id).execute()
+    return True
+
+
+def disconnected() -> Refused:
+    """The refusal of what is to be done with a device that is gone."""
+    return Refused(N_("This device was disconnected a moment ago."))
+
+
+class NetworkWatch:
+    """Writes to the owners of devices that were used, since it looked last, from a network that is new for them."""
+
+    def __init__(self):
+        self._looked_at = now() - LOOK_BACK
+
+    def look(self, ports: Ports) -> None:
+        """Look at the uses that Dovecot wrote down meanwhile."""
+        moment = now()
+        since = self._looked_at - LATE_WRITES
+        for login in list(LastLogin.select().where(LastLogin.last_access >= since, LastLogin.device_id > 0)):
+            _tell_if_new(ports, login)
+        self._looked_at = moment
+
+
+@transactional
+def _tell_if_new(ports: Ports, login: LastLogin) -> None:
+    device = Device.get_or_none(Device.id == login.device_id)
+    if device is not None and _know_network(device, login.ip):
+        notices.device_in_new_network(ports, device, login.ip, login.service)
+
+
+def _know_network(device: Device, address: str) -> bool:
+    """Remember that the device belongs in this address's network; True when that was not known before."""
+    network = throttle.network_of(address)
+    known = DeviceNetwork.get_or_none(DeviceNetwork.device == device, DeviceNetwork.network == network)
+    if known is None and network:
+        insert_all(DeviceNetwork, [{"device": device, "network": network}], ignore=True)
+    return known is None and bool(network)
+
+
+def _user(account: Account, login: str) -> Account | None:
+    """The account in the same organisation that a device is for."""
+    if not login.strip():
+        return None
+    user = Account.by_login(login.strip().lower())
+    if not may_be_for(user, account):
+        raise _nobody()
+    return user
+
+
+def may_be_for(user: Account | None, account: Account) -> bool:
+    """Whether a device of the account may be for this user: somebody in the same organisation who can still sign in."""
+    return user is not None and user.state == Account.ACTIVE and authority.belong_together(user, account)
+
+
+def _nobody() -> Refused:
+    return Refused(N_("There is no user with this address in your organisation."), "user")

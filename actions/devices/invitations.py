@@ -1,0 +1,353 @@
+"""Invitations to set up a device: whoever is invited gets its password in their own hands, and nobody else sees it.
+
+The link alone opens nothing. Its recipient proves who they are: by being signed in as the chosen user, by a code of six
+digits that is sent to the address that was invited, or by the code that was shown once to the inviter.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+
+from actions.devices import devices
+from actions.devices.device_passwords import ALPHABET
+from actions.devices.devices import MadeDevice, WantedDevice
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_contact
+from actions.ground.encryption import derived_key
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.throttle import Limit, TooManyAttempts
+from actions.ground.tokens import digest, new_token
+from actions.notices import notices
+from actions.outbox import mail
+from actions.sessions import sessions
+from actions.trail import audit
+from database import transactional
+from models import Account, DeviceInvitation, Domain, has_come, now
+from settings import Settings
+
+MINUTE, DAY = 60, 24 * 3600
+LIFETIME = 30 * DAY
+CODE_LIFETIME = 10 * MINUTE
+CODE_EVERY = MINUTE
+# How long somebody who proved who they are has to go on.
+PROOF_LIFETIME = 10 * MINUTE
+INVITER_CODE_LENGTH = 8
+MOST_PENDING = 20
+
+TRIES_OF_CODE = Limit("tries of one mailed code", free=5, ceiling=5, window=DAY)
+# Whoever needs more has no code: the invitation is withdrawn.
+TRIES_A_DAY = Limit("tries of an invitation's codes", free=20, ceiling=20, window=DAY)
+CODES_A_DAY = Limit("codes mailed for an invitation", free=20, ceiling=20, window=DAY)
+LETTERS_A_DAY = Limit("invitations mailed by an account", free=20, ceiling=20, window=DAY)
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An invitation with its link and the inviter's code, which are nowhere else to be had."""
+
+    invitation: DeviceInvitation
+    link: str
+    code: str
+    was_mailed: bool
+
+
+def pending(account: Account) -> list[DeviceInvitation]:
+    """The account's invitations that can still be accepted, the newest first."""
+    return [invitation for invitation in DeviceInvitation.pending(account) if _is_open(invitation)]
+
+
+def invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
+    """Invite somebody to set up a device for the account's mailbox: a user of its organisation, who may sign in
+    instead of asking for a code, or anybody with an e-mail address. `mailed`: the link is sent there as well.
+
+    Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`.
+    """
+    wanted, _ = devices.checked(account, wanted)
+    try:
+        # A user's address is kept in small letters: the list must not tell by them whether there is such a user.
+        recipient = canonical_contact(email).lower()
+    except Refused as refusal:
+        raise Refused(refusal.sentence, "email", **refusal.facts) from None
+    return _invite(ports, actor, account, wanted, recipient, mailed)
+
+
+@transactional
+def _invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
+    inviter = devices.lock_to_hand_out(actor, account, wanted.protocols)
+    devices.refuse_too_many(account)
+    if DeviceInvitation.pending(account).count() >= MOST_PENDING:
+        raise Refused(
+            N_("%(count)s invitations are pending, which is the most. Withdraw one first."), "email", count=MOST_PENDING
+        )
+    user = _user(account, email)
+    if any(
+        recipient(other) == (user.login if user else email) and other.name == wanted.name for other in pending(account)
+    ):
+        raise Refused(N_("An invitation to %(address)s for a device of this name is pending."), "email", address=email)
+    invitation = DeviceInvitation(
+        account=account,
+        invited_by=inviter,
+        user=user,
+        # Whoever gets a user's address after them does not inherit what they were invited to.
+        email="" if user else email,
+        name=wanted.name,
+        icon=wanted.icon,
+        protocols=wanted.protocols,
+        device_expires_at=wanted.expires_at,
+    )
+    invited = _renew(ports, invitation)
+    _record(ports, actor, invitation, "web:invitation:made")
+    return _mail(ports, invited) if mailed else invited
+
+
+@transactional
+def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: bool) -> Invited:
+    """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`.
+
+    Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
+    than they may hand out themselves, or `throttle.TooManyAttempts`.
+    """
+    inviter = devices.lock_to_hand_out(actor, invitation.account, invitation.protocols)
+    present = DeviceInvitation.get_or_none(invitation.itself())
+    if present is None or not _is_open(present):
+        raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
+    invitation.invited_by = inviter
+    invited = _renew(ports, invitation)
+    _record(ports, actor, invitation, "web:invitation:renewed")
+    return _mail(ports, invited) if mailed else invited
+
+
+@transactional
+def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
+    """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
+    devices.lock_to_keep(actor, invitation.account)
+    withdrawn = invitation.withdraw()
+    if withdrawn:
+        _record(ports, actor, invitation, "web:invitation:withdrawn")
+    return withdrawn
+
+
+def recipient(invitation: DeviceInvitation) -> str:
+    """The address that was invited."""
+    return invitation.recipient
+
+
+def find(token: str) -> DeviceInvitation | None:
+    """The invitation of this token, if it can still be accepted."""
+    invitation = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == digest(token))
+    return invitation if invitation is not None and _is_open(invitation) else None
+
+
+def accepted_by_token(token: str) -> DeviceInvitation | None:
+    """The invitation of this token once it was accepted, as long as its device is there."""
+    invitation = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == digest(token))
+    return invitation if invitation is not None and invitation.accepted_at and invitation.device else None
+
+
+def may_be_user(invitation: DeviceInvitation) -> bool:
+    """Whether the address that was invited is in a domain of the mailbox's organisation. Whoever has the link must not
+    learn whether there is such a user, so nothing else is asked."""
+    domain = Domain.get_or_none(Domain.name == recipient(invitation).rpartition("@")[2])
+    return domain is not None and domain.service.organisation_id == invitation.account.organisation_id
+
+
+def is_user(actor: Actor, invitation: DeviceInvitation) -> bool:
+    """Whether the acting person is signed in as the user who was invited."""
+    return actor.account is not None and actor.account.id == invitation.user_id
+
+
+def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
+    """Send a code to the address that was invited; it replaces the one before, and is valid for ten minutes.
+
+    Raises `throttle.TooManyAttempts` within a minute of the last one, or `Refused` when nobody can accept it any more.
+    """
+    code = f"{secrets.randbelow(1_000_000):06}"
+    _send_code(ports, actor, invitation, code)
+
+
+@transactional
+def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: str) -> None:
+    _present(invitation)
+    throttle.attempt([CODES_A_DAY.on(invitation.id)])
+    expires_at = now() + CODE_LIFETIME
+    replaced = invitation.write(
+        DeviceInvitation.token_hash == invitation.token_hash,
+        has_come(DeviceInvitation.mailed_code_expires_at, expires_at - CODE_EVERY, CODE_EVERY),
+        mailed_code_hash=_code_hash(ports.settings, invitation, code),
+        mailed_code_expires_at=expires_at,
+    )
+    if not replaced:
+        present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
+        if present is None:
+            raise _void()
+        sent_at = present.mailed_code_expires_at - CODE_LIFETIME
+        raise TooManyAttempts(min(sent_at + CODE_EVERY - now(), CODE_EVERY))
+    facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": actor.address}
+    key = f"device-code:{invitation.id}:{new_token()}"
+    mail.put(ports, key, "device_code", recipient(invitation), _language(invitation), facts, invitation.account)
+
+
+def prove(ports: Ports, actor: Actor, invitation: DeviceInvitation, typed: str) -> None:
+    """Check the code that somebody typed, the mailed one or the inviter's; raises `Refused` when it is neither."""
+    code = "".join(typed.lower().split()).replace("-", "")
+    tries = TRIES_A_DAY.on(invitation.id)
+    try:
+        throttle.attempt([tries])
+    except TooManyAttempts:
+        _give_up(actor, invitation)
+        raise Refused(
+            N_("There were too many wrong codes. The invitation is withdrawn: ask for a new one."), "code"
+        ) from None
+    given = _code_hash(ports.settings, invitation, code)
+    if not _is_inviters_code(invitation, given) and not _is_mailed_code(invitation, given):
+        raise Refused(N_("This code is wrong, or no longer valid."), "code")
+    throttle.forgive([tries])
+
+
+def accept(ports: Ports, actor: Actor, invitation: DeviceInvitation, proved: bool) -> MadeDevice:
+    """Make the device and use the invitation up, once, however many accept at the same instant.
+
+    `proved`: the acting person gave one of the codes a moment ago; whoever is signed in as the invited user, and gave
+    their password lately, needs none. Raises `Refused`, and leaves the invitation as it is, when it cannot be accepted.
+    """
+    if not proved and not (is_user(actor, invitation) and sessions.password_is_recent(actor.session)):
+        raise Refused(N_("Prove first that the invitation is for you."))
+    return _accept(ports, actor, invitation)
+
+
+@transactional
+def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> MadeDevice:
+    devices.lock(actor, invitation.account)
+    # Whoever is locked at the same moment loses what they were given.
+    for concerned in filter(None, (invitation.invited_by, invitation.user)):
+        devices.hold(concerned)
+    present = _present(invitation)
+    if not present.accept():
+        raise _void()
+    wanted = WantedDevice(present.name, present.icon, present.protocols, expires_at=present.device_expires_at)
+    request_id = digest(f"invitation:{present.id}")
+    made = devices.make_checked(actor, present.account, present.invited_by, wanted, present.user, request_id)
+    present.write(device=made.device)
+    audit.record(
+        actor, "link:invitation:accepted", present.account, device=made.device.name, invited=recipient(present)
+    )
+    notices.device_made(ports, actor, made.device, invited=recipient(present))
+    inviting = replace(actor, account=present.invited_by)
+    devices.tell_of_own(ports, inviting, present.account, "web:device:made", [made.device.name])
+    return made
+
+
+def _present(invitation: DeviceInvitation) -> DeviceInvitation:
+    """The invitation as it is now; raises `Refused` when its link is another one, or it can no longer be accepted."""
+    present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
+    if present is None or not _is_open(present):
+        raise _void()
+    return present
+
+
+def _void() -> Refused:
+    return Refused(N_("This invitation has been used or withdrawn, or has expired."))
+
+
+def _is_open(invitation: DeviceInvitation) -> bool:
+    """Whether it can still be accepted: neither used, withdrawn nor too old, and everybody is still who they were."""
+    moment = now()
+    return (
+        invitation.accepted_at is None
+        and invitation.withdrawn_at is None
+        and moment < invitation.expires_at
+        and (invitation.device_expires_at is None or moment < invitation.device_expires_at)
+        and invitation.account.may_enter
+        and invitation.account.mailbox is not None
+        and _may_invite(invitation)
+        and (bool(invitation.email) or devices.may_be_for(invitation.user, invitation.account))
+    )
+
+
+def _may_invite(invitation: DeviceInvitation) -> bool:
+    """Whether the inviter may still hand out such a device of this account: the account itself, a collaborator who
+    keeps the mailbox's settings, or who looks after it."""
+    inviter, account = invitation.invited_by, invitation.account
+    return devices.may_look_after(inviter, account) and not devices.are_beyond(inviter, account, invitation.protocols)
+
+
+def _user(account: Account, email: str) -> Account | None:
+    """The user of the account's organisation who has this address as login."""
+    user = Account.by_login(email.lower())
+    return user if devices.may_be_for(user, account) else None
+
+
+def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
+    """Give the invitation a new link, a new code and a new life, and keep it."""
+    token, code = new_token(), "".join(secrets.choice(ALPHABET) for _ in range(INVITER_CODE_LENGTH))
+    invitation.token_hash, invitation.expires_at = digest(token), now() + LIFETIME
+    invitation.inviter_code_hash = _code_hash(ports.settings, invitation, code)
+    invitation.mailed_code_hash, invitation.mailed_code_expires_at = "", 0
+    if not invitation.save():
+        raise _void()
+    half = INVITER_CODE_LENGTH // 2
+    return Invited(invitation, f"{ports.settings.base_url}/set-up/{token}", f"{code[:half]}-{code[half:]}", False)
+
+
+def _mail(ports: Ports, invited: Invited) -> Invited:
+    """Put the letter with the link into the outbox, within the caller's transaction."""
+    invitation = invited.invitation
+    throttle.attempt([LETTERS_A_DAY.on(invitation.account_id)])
+    inviter = invitation.invited_by
+    facts = {
+        "inviter": inviter.display_name,
+        "inviter_login": inviter.login,
+        "login": invitation.account.login,
+        "device": invitation.name,
+        "link": invited.link,
+        "days": LIFETIME // DAY,
+    }
+    key = f"device-invitation:{invitation.token_hash[:32]}"
+    mail.put(ports, key, "device_invitation", recipient(invitation), _language(invitation), facts, invitation.account)
+    return Invited(invitation, invited.link, invited.code, True)
+
+
+def _language(invitation: DeviceInvitation) -> str:
+    """The recipient's language where it is known, otherwise the inviter's."""
+    return invitation.user.language if invitation.user else invitation.invited_by.language
+
+
+@transactional
+def _give_up(actor: Actor, invitation: DeviceInvitation) -> None:
+    if invitation.withdraw():
+        _write_down(actor, invitation, "link:invitation:guessed")
+
+
+def _record(ports: Ports, actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+    """Write it down, and tell the owner of the mailbox when somebody else did it."""
+    _write_down(actor, invitation, action)
+    devices.tell_owner(ports, actor, invitation.account, action, [invitation.name, recipient(invitation)])
+
+
+def _write_down(actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+    audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
+
+
+def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:
+    return hmac.compare_digest(invitation.inviter_code_hash, given)
+
+
+def _is_mailed_code(invitation: DeviceInvitation, given: str) -> bool:
+    """Whether it is the code that was mailed last, still valid and not tried too often."""
+    expected = invitation.mailed_code_hash
+    if not expected or has_come(invitation.mailed_code_expires_at, now(), CODE_LIFETIME):
+        return False
+    tries = TRIES_OF_CODE.on(invitation.id, expected)
+    try:
+        throttle.attempt([tries])
+    except TooManyAttempts:
+        raise Refused(N_("There were too many wrong codes. Ask for a new one."), "code") from None
+    return hmac.compare_digest(expected, given)
+
+
+def _code_hash(settings: Settings, invitation: DeviceInvitation, code: str) -> str:
+    """What is kept of a code: so short a secret needs a key, or its hash could be tried out. Bound to the link."""
+    key = derived_key(settings.secret_key, "invitation codes")
+    return hmac.new(key, f"{invitation.token_hash}:{code}".encode("utf-8", "surrogatepass"), "sha256").hexdigest()

@@ -1,0 +1,64 @@
+"""Names, addresses and domains in the form in which they are stored."""
+
+import re
+import unicodedata
+
+from email_validator import EmailNotValidError, validate_email
+
+from actions.ground.refusals import N_, Refused
+
+LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
+DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# How encoded text begins in an e-mail's header: mail programs, and ours on its way, would read something else.
+ENCODED = "=?"
+# What mail programs make a link of, in a sentence that is ours.
+WEB_ADDRESS = re.compile(r":[/\\]{2}|www\.")
+LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
+
+
+def canonical_address(address: str) -> str:
+    """A mailbox address as it is stored; raises `Refused` for what is none (ASCII only: Dovecot's logins are)."""
+    local_part, at, domain = address.strip().lower().rpartition("@")
+    if not at or len(local_part) > LONGEST_LOCAL_PART or not LOCAL_PART.fullmatch(local_part) or ".." in local_part:
+        raise Refused(N_("“%(address)s” is not a valid e-mail address."), "address", address=address)
+    return f"{local_part}@{canonical_domain(domain)}"
+
+
+def canonical_domain(name: str) -> str:
+    """A domain's name in small letters; raises `Refused` for what is none."""
+    name = name.strip().lower().removesuffix(".")
+    labels = name.split(".")
+    if len(name) > LONGEST_DOMAIN or len(labels) < 2 or not all(DOMAIN_LABEL.fullmatch(label) for label in labels):
+        raise Refused(N_("“%(domain)s” is not a valid domain name."), "domain", domain=name)
+    return name
+
+
+def canonical_contact(address: str) -> str:
+    """Somebody's e-mail address anywhere in the world; raises `Refused` for what is none."""
+    try:
+        contact = validate_email(address, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        contact = ""
+    if not contact or ENCODED in contact:
+        raise Refused(N_("“%(address)s” is not a valid e-mail address."), "contact_email", address=address)
+    return contact
+
+
+def checked_name(name: str, field: str) -> str:
+    """A name for people: composed, on one line, not too long, and nothing but a name where it stands in our e-mails."""
+    name = unicodedata.normalize("NFC", name).strip()
+    if not name or len(name) > LONGEST_NAME:
+        raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
+    # What turns the direction of text around could make a name read as another one, and the sentence around it too.
+    if any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or each in TURNS_TEXT for each in name):
+        raise Refused(N_("A name must be on one line, without control characters."), field)
+    if ENCODED in name or holds_web_address(name):
+        raise Refused(N_("A name holds neither a web address nor “=?”."), field)
+    return name
+
+
+def holds_web_address(text: str) -> bool:
+    """Whether mail programs would make a link of it, in whatever width and case it is written."""
+    visible = "".join(each for each in text if unicodedata.category(each) != "Cf")
+    return bool(WEB_ADDRESS.search(unicodedata.normalize("NFKC", visible).casefold()))

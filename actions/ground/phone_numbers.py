@@ -1,0 +1,88 @@
+"""Phone numbers in the form in which they are stored, E.164, and in the one in which people read them.
+
+Which numbers exist, and which of them cost more than a message does, is libphonenumber's knowledge.
+"""
+
+import re
+import unicodedata
+from collections.abc import Collection
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+
+from actions.ground.refusals import N_, Refused
+
+FIELD = "phone"
+LONGEST = 40
+SHORT = re.compile(r"[0-9]{3,6}")
+# What people write between the digits.
+SIGNS = frozenset("+＋().-/ ")
+# Spaces and dashes of any kind are the same; formatting marks are nothing.
+SAME = {"Zs": " ", "Pd": "-", "Cf": ""}
+COSTLY = {
+    PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Give another number.")),
+    PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Give another number.")),
+}
+
+
+def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()) -> str:
+    """A number as it is stored, such as "+393331234567"; raises `Refused` for what is none, or none to write to.
+
+    A number without a country code is taken as one of `default_region` (ISO 3166, such as "IT"), or refused without it.
+    `allowed` names the kinds that are taken although they may cost more: the settings' `phone_allow`. A short number,
+    where that is allowed, is stored as its digits. Emergency numbers never are.
+    """
+    written = _written(text)
+    number = _parsed(written, default_region)
+    if _is_short(written, number, default_region):
+        return _short(written, default_region, allowed)
+    if not phonenumbers.is_valid_number(number):
+        raise Refused(N_("There is no phone number %(number)s. Check its digits."), FIELD, number=_shown(number))
+    kind, sentence = COSTLY.get(phonenumbers.number_type(number), ("", ""))
+    if kind and kind not in allowed:
+        raise Refused(sentence, FIELD, number=_shown(number))
+    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def international(number: str) -> str:
+    """A stored number as people read it: "+39 333 123 4567"."""
+    if not number.startswith("+"):
+        return number
+    return _shown(phonenumbers.parse(number))
+
+
+def _written(text: str) -> str:
+    """What was typed, with one kind of space and of dash, and without the invisible marks of an address book."""
+    written = "".join(SAME.get(unicodedata.category(each), each) for each in text.strip()).strip()
+    if not written:
+        raise Refused(N_("Give a phone number."), FIELD)
+    if len(written) > LONGEST or not all(each in SIGNS or each.isdecimal() for each in written):
+        raise Refused(N_("Write the phone number in digits, such as +39 333 123 4567."), FIELD)
+    return written
+
+
+def _parsed(written: str, default_region: str) -> PhoneNumber:
+    try:
+        return phonenumbers.parse(written, default_region or None)
+    except NumberParseException as trouble:
+        if trouble.error_type != NumberParseException.INVALID_COUNTRY_CODE:
+            sentence = N_("Write the phone number in digits, such as +39 333 123 4567.")
+        elif written.startswith(("+", "＋")):
+            sentence = N_("No country has the code that this phone number begins with.")
+        else:
+            sentence = N_("Begin the phone number with + and the code of the country, such as +39 333 123 4567.")
+        raise Refused(sentence, FIELD) from None
+
+
+def _is_short(written: str, number: PhoneNumber, region: str) -> bool:
+    return bool(SHORT.fullmatch(written)) and not phonenumbers.is_valid_number_for_region(number, region)
+
+
+def _short(written: str, region: str, allowed: Collection[str]) -> str:
+    if "short" not in allowed or phonenumbers.connects_to_emergency_number(written, region):
+        raise Refused(N_("%(number)s is a short number. Give another number."), FIELD, number=written)
+    return written
+
+
+def _shown(number: PhoneNumber) -> str:
+    return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)

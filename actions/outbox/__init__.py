@@ -1,0 +1,4 @@
+"""What is still to be done outside: e-mails, text messages, connections to end.
+
+Others may import `mail`, `outbox`.
+"""

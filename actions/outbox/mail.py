@@ -1,0 +1,57 @@
+"""Letters to people: put into the outbox with their cause, written and sent when they are delivered."""
+
+from email.utils import formatdate
+
+from actions.ground.message import Attachment, written
+from actions.ground.ports import Letter, Ports
+from actions.ground.tokens import digest
+from actions.outbox import outbox
+from models import Account, OutboxItem
+
+
+def put(
+    ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
+) -> None:
+    """Put a letter to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
+    outbox.put_all([row(ports, key, letter, recipient, language, facts, account)])
+
+
+def row(
+    ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
+) -> dict:
+    """What `put` writes, for `outbox.put_all`."""
+    payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
+    return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
+
+
+def addresses_of(account: Account) -> list[str]:
+    """Where an account's notices go: its mailbox (a manager's login is an address too) and its contact address. What a
+    collaborator signs in with is no address."""
+    own = [] if account.is_collaborator else [account.login]
+    return list(dict.fromkeys(filter(None, [*own, account.contact_email])))
+
+
+@outbox.handles("mail")
+def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    """Write the letter in its recipient's language and hand it to the mailer."""
+    letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])
+    ports.mailer.send(composed(ports, item, letter, payload["to"]), payload["to"])
+
+
+def composed(
+    ports: Ports, item: OutboxItem, letter: Letter, recipient: str, attachment: Attachment | None = None
+) -> bytes:
+    """The letter as the message that this item sends; raises `MessageRefused` where that cannot be written safely."""
+    sender = ports.settings.mail_from
+    headers = {
+        "From": sender,
+        "Date": formatdate(item.created_at),
+        # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
+        "Message-ID": _message_id(item, sender.rpartition("@")[2]),
+        "Auto-Submitted": "auto-generated",
+    }
+    return written(recipient, headers, letter, attachment)
+
+
+def _message_id(item: OutboxItem, domain: str) -> str:
+    return f"<outbox.{item.id}.{item.created_at}@{domain}>"

@@ -1,0 +1,146 @@
+"""What is still to be done in the outside world: mails to send, connections to cut.
+
+An item is written in the transaction of its cause and delivered after the commit: at once by the web process where a
+person is watching, otherwise and again after every failure by the worker. Delivery is at least once; an item is done
+only when the outside world said so. Payloads are encrypted, and erased when they are done.
+"""
+
+import logging
+from collections.abc import Callable
+
+from cryptography.fernet import InvalidToken
+
+from actions.ground.encryption import seal, unseal
+from actions.ground.ports import (
+    MailerUnavailable,
+    MailServerUnavailable,
+    MessageRefused,
+    Ports,
+    SmsRefused,
+    SmsUnavailable,
+)
+from database import insert_all
+from models import Account, OutboxItem, now
+
+log = logging.getLogger(__name__)
+
+LEASE = 60
+# The process that writes an item for immediate delivery has it to itself for so long.
+HEAD_START = 5
+DAY = 24 * 3600
+# Letters of last week help nobody; connections are cut however late it is.
+GIVEN_UP_AFTER = 7 * DAY
+# Connections are cut apart from all else: who waits for that does not wait for letters; nor do credentials, which a
+# manager waits for, wait behind the notices that go out with them.
+CONNECTIONS, OTHERS = ("connections",), ("mail", "forgotten")
+CREDENTIALS, MESSAGES = ("credentials",), ("credentials-sms",)
+LONGEST_PAUSE = {"connections": 5}
+LONGEST_PAUSE_OTHERWISE = OutboxItem.LONGEST_WAIT
+
+Handler = Callable[[Ports, OutboxItem, dict], None]
+HANDLERS: dict[str, Handler] = {}
+
+
+def handles(kind: str) -> Callable[[Handler], Handler]:
+    """Declare the function that delivers items of this kind."""
+
+    def declare(handler: Handler) -> Handler:
+        HANDLERS[kind] = handler
+        return handler
+
+    return declare
+
+
+def put(
+    ports: Ports,
+    kind: str,
+    key: str,
+    payload: dict,
+    account: Account | None = None,
+    delay: int = 0,
+    head_start: bool = False,
+) -> None:
+    """Write an item, within the caller's transaction; an item whose key is in the outbox already is left as it is.
+
+    With `head_start` the caller is about to `deliver` it itself (`find` it by its key); the worker leaves it alone for
+    `HEAD_START` seconds.
+    """
+    put_all([row(ports, kind, key, payload, account, delay, head_start)])
+
+
+def row(
+    ports: Ports,
+    kind: str,
+    key: str,
+    payload: dict,
+    account: Account | None = None,
+    delay: int = 0,
+    head_start: bool = False,
+) -> dict:
+    """What `put` writes, for `put_all`."""
+    moment = now()
+    return {
+        "kind": kind,
+        "key": key,
+        "account": account,
+        "payload": seal(ports.settings.secret_key, "outbox", payload),
+        "created_at": moment,
+        "next_try_at": moment + delay + (HEAD_START if head_start else 0),
+    }
+
+
+def put_all(rows: list[dict]) -> None:
+    """Write several items at once, within the caller's transaction."""
+    insert_all(OutboxItem, rows, ignore=True)
+
+
+def find(key: str) -> OutboxItem:
+    """The item that was put under this key."""
+    return OutboxItem.get(OutboxItem.key == key)
+
+
+def deliver(ports: Ports, item: OutboxItem) -> bool:
+    """Try this item now; True when it is done. A failure is noted in the row and tried again later by the worker."""
+    if not item.lease(LEASE):
+        return False
+    item = OutboxItem.get_by_id(item.id)
+    try:
+        HANDLERS[item.kind](ports, item, unseal(ports.settings.secret_key, "outbox", item.payload))
+    except (MailServerUnavailable, MailerUnavailable, SmsUnavailable) as failure:
+        _try_later(item, str(failure))
+        return False
+    except (MessageRefused, SmsRefused, InvalidToken) as failure:
+        _give_up(item, str(failure) or "The secret key has changed since this was written.")
+        return False
+    except Exception:
+        log.exception("outbox item %s (%s) failed unexpectedly", item.id, item.kind)
+        _try_later(item, "unexpected failure, see the log")
+        return False
+    _done(item)
+    return True
+
+
+def deliver_due(ports: Ports, kinds: tuple[str, ...] | None = None, limit: int = 100) -> int:
+    """Try everything that is due, of these kinds or of all; the number of items that were tried."""
+    due = OutboxItem.due(now()).limit(limit)
+    due = list(due.where(OutboxItem.kind.in_(kinds or tuple(HANDLERS))))
+    for item in due:
+        deliver(ports, item)
+    return len(due)
+
+
+def _done(item: OutboxItem) -> None:
+    item.write(delivered_at=now(), payload="", last_error="")
+
+
+def _give_up(item: OutboxItem, why: str) -> None:
+    log.warning("outbox item %s (%s) is given up: %s", item.id, item.kind, why)
+    item.write(given_up_at=now(), payload="", last_error=why[:500])
+
+
+def _try_later(item: OutboxItem, why: str) -> None:
+    if item.kind not in CONNECTIONS and now() > item.created_at + GIVEN_UP_AFTER:
+        _give_up(item, why)
+        return
+    pause = min(2**item.attempts, LONGEST_PAUSE.get(item.kind, LONGEST_PAUSE_OTHERWISE))
+    item.write(next_try_at=now() + pause, leased_until=0, last_error=why[:500])

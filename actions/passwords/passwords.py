@@ -1,0 +1,211 @@
+"""A person's own password: hashing, verifying, changing."""
+
+import functools
+import secrets
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from actions.devices import devices
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.ports import Connection, Ports
+from actions.ground.refusals import N_, Refused
+from actions.notices import notices
+from actions.passwords import guesses, policy
+from actions.sessions import connections, sessions
+from actions.trail import audit
+from database import transactional
+from models import Account, Device, OutboxItem, WebSession
+from settings import Settings
+
+DAY = 24 * 3600
+# Guessing the current password inside a session: slower from the sixth, nothing more after twenty in its whole life.
+CONFIRMATIONS = throttle.Limit("confirm password", free=5, ceiling=20, window=sessions.PERSON.absolute)
+# A webmail hands its person over as often as it likes, into a fresh session each time: what is guessed in all of them
+# counts for the account, and for the network. Not so in a browser that is known to the account.
+CONFIRMATIONS_TO_ACCOUNT = throttle.Limit("confirm password of account", free=10, ceiling=30, window=DAY)
+CONFIRMATIONS_FROM_NETWORK = throttle.Limit("confirm password from network", free=100, ceiling=300, window=900)
+NOTICES = throttle.Limit("notices of guesses to account", free=1, ceiling=1, window=DAY)
+
+
+@dataclass(frozen=True)
+class Consequences:
+    """What ends when the person logs out from everywhere."""
+
+    browsers: int
+    webmails: list[sessions.InWebmail]
+    programs: list[Connection]
+    programs_unknown: bool
+    devices: list[Device]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a change of password brought about; `connections_ended`: False while the mail server has not answered."""
+
+    everywhere: bool
+    connections_ended: bool
+    # The session that goes on, and the token for its cookie; None when every session has ended.
+    renewed: tuple[WebSession, str] | None
+
+
+def hasher(settings: Settings) -> PasswordHasher:
+    """The hasher of the settings' cost."""
+    return _hasher(settings.argon2_time, settings.argon2_memory, settings.argon2_parallelism)
+
+
+def hash_password(settings: Settings, password: str) -> str:
+    """The argon2id hash of a prepared password, as Dovecot reads it behind `{ARGON2ID}`."""
+    return hasher(settings).hash(password)
+
+
+def verify(settings: Settings, stored: str | None, password: object) -> bool:
+    """Whether this is the password of the stored hash. Takes as long where there is none."""
+    try:
+        given = policy.prepared(password)
+    except Refused:
+        given = ""
+    try:
+        right = hasher(settings).verify(stored or _nobodys_hash(hasher(settings)), given)
+    except (VerificationError, InvalidHashError):
+        return False
+    return right and bool(stored) and bool(given)
+
+
+def renew_hash(settings: Settings, account: Account, password: str) -> None:
+    """Hash the password anew when the stored hash was made at another cost than the settings ask for."""
+    stored = account.password_hash
+    if not hasher(settings).check_needs_rehash(stored):
+        return
+    renewed = hash_password(settings, policy.prepared(password))
+    account.write(Account.password_hash == stored, password_hash=renewed)
+
+
+def confirm(ports: Ports, actor: Actor, password: object, browser: str | None = None) -> None:
+    """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`. `browser` is the
+    token of the browser, which may be known. Who guesses for too long loses the session; who goes on because of it
+    goes on in a session that is `sessions.renew`ed."""
+    throttle.settle(_guess(ports, actor, password, browser))
+
+
+def confirm_again(ports: Ports, actor: Actor, password: object, browser: str | None = None) -> tuple[WebSession, str]:
+    """The same before something dangerous: the session in which it may be done now, and the token for its cookie."""
+    confirm(ports, actor, password, browser)
+    return transactional(sessions.renew)(actor)
+
+
+def _guess(ports: Ports, actor: Actor, password: object, browser: str | None) -> list[throttle.Counter]:
+    """The same, but the counters that counted the guess are left for the caller to settle."""
+    counters = _counters(actor, browser)
+    throttle.attempt(counters)
+    if verify(ports.settings, actor.account.password_hash, password):
+        return counters
+    cuts = _note_refusal(ports, actor, counters)
+    if cuts is None:
+        raise Refused(N_("This is not your current password."), "current_password")
+    connections.all_ended(ports, cuts)
+    raise Refused(N_("There were too many wrong passwords: this session has ended. Sign in again."), "current_password")
+
+
+def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
+    # Not its number, which SQLite gives to another session when this one has ended.
+    own = CONFIRMATIONS.on(actor.session.token_hash)
+    if sessions.is_known_browser(actor.account, browser):
+        return [own, guesses.KNOWN_BROWSER.on(actor.account.id, browser)]
+    to_account = CONFIRMATIONS_TO_ACCOUNT.on(actor.account.login)
+    return [own, to_account, *CONFIRMATIONS_FROM_NETWORK.from_address(actor.address)]
+
+
+@transactional
+def _note_refusal(ports: Ports, actor: Actor, counters: list[throttle.Counter]) -> list[OutboxItem | None] | None:
+    """Write a wrong password down. With the last that is let through the session ends, and its owner is told; then the
+    cuts of what it had opened in a webmail, or else None."""
+    audit.record(actor, "web:password:refused")
+    if not throttle.are_used_up(counters) or not sessions.exists(actor.session):
+        return None
+    audit.record(actor, "web:session:guessed")
+    try:
+        throttle.attempt([NOTICES.on(actor.account.login)])
+        notices.password_guessed(ports, actor, actor.account)
+    except throttle.TooManyAttempts:
+        pass
+    return sessions.end_with_webmail(ports, actor.session)
+
+
+def consequences(ports: Ports, account: Account) -> Consequences:
+    """What logging out from everywhere would end now."""
+    connected = connections.of(ports, account)
+    browsers, in_webmails = len(sessions.living(account)), sessions.in_webmails(account)
+    known = [*account.devices, *devices.of_others_known_to(account)]
+    return Consequences(browsers, in_webmails, connected.by_own_password, connected.unknown, known)
+
+
+def change(
+    ports: Ports,
+    actor: Actor,
+    current: object,
+    new: object,
+    everywhere: bool = False,
+    devices_too: bool = False,
+    browser: str | None = None,
+) -> Change:
+    """Change the acting person's password; with `everywhere` end every session and every connection that used the old
+    one, and with `devices_too` take back the device passwords as well, also those that others made for the account.
+
+    Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
+    the token of the known browser that may stay known.
+    """
+    accepted = policy.accepted(actor.account, new, ports.settings.password_blocklist)
+    if accepted == current:
+        raise Refused(N_("The new password is the current one. Choose another."), "new_password")
+    refuse_breached(ports, accepted)
+    counters = _guess(ports, actor, current, browser)
+    new_hash = hash_password(ports.settings, accepted)
+    renewed, items = _commit_change(ports, actor, counters, new_hash, everywhere, devices_too and everywhere, browser)
+    ended = [connections.end_now(ports, item) for item in items]
+    return Change(everywhere, all(ended), renewed)
+
+
+def refuse_breached(ports: Ports, password: str) -> None:
+    """Raises `Refused` when the password is known from a breach; asks only where the host switched that on."""
+    if ports.breaches.contain(password):
+        raise Refused(N_("This password is in a collection of stolen passwords. Choose another."), "new_password")
+
+
+@transactional
+def _commit_change(
+    ports: Ports,
+    actor: Actor,
+    counters: list[throttle.Counter],
+    new_hash: str,
+    everywhere: bool,
+    devices_too: bool,
+    browser: str | None,
+) -> tuple[tuple[WebSession, str] | None, list[OutboxItem | None]]:
+    account = actor.account
+    throttle.settle(counters)
+    if not account.replace_password(account.password_hash, new_hash):
+        raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
+    ended = sessions.end_all(account) if everywhere else 0
+    audit.record(actor, "web:password:changed", everywhere=everywhere, browsers=ended)
+    notices.password_changed(ports, actor, account, everywhere)
+    if not everywhere:
+        return sessions.renew(actor), []
+    sessions.forget_browsers(account, but=browser)
+    if not devices_too:
+        return None, [connections.put_end(ports, account)]
+    of_others = devices.forget_known_to(ports, actor, account)
+    return None, [connections.put_end(ports, account, connections.ALL), *of_others]
+
+
+@functools.lru_cache(maxsize=8)
+def _hasher(time_cost: int, memory_cost: int, parallelism: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=time_cost, memory_cost=memory_cost, parallelism=parallelism)
+
+
+@functools.lru_cache(maxsize=8)
+def _nobodys_hash(usual: PasswordHasher) -> str:
+    """A hash of the usual cost that no password opens."""
+    return usual.hash(secrets.token_urlsafe(32))

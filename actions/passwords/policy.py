@@ -1,0 +1,168 @@
+"""What a new password must be: three policies and one list of refusals.
+
+The same rules draw the live checklist and decide on submit. `classic` asks for composition, which ASVS 6.2.5 and
+NIST SP 800-63B-4 advise against: it is the default because the services that Postern joins use it; `either` and
+`modern` are there for hosts that are free to choose.
+"""
+
+import functools
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from precis_i18n import get_profile
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+from actions.devices.device_passwords import has_shape
+from actions.ground.refusals import N_, Refused
+from models import Account
+
+SHORTEST_COMPOSED = 8
+SHORTEST_FREE = 15
+LONGEST = 128
+SHORTEST_PERSONAL = 4
+
+POLICIES = ("classic", "either", "modern")
+# The same for password managers, in the language of the `passwordrules` attribute (Apple's, also read by others).
+PASSWORD_RULES = {
+    "classic": "minlength: 8; maxlength: 128; required: upper; required: lower; required: digit; required: [-_.!@#];",
+    "either": "minlength: 15; maxlength: 128;",
+    "modern": "minlength: 15; maxlength: 128;",
+}
+OPAQUE_STRING = get_profile("OpaqueString")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of the checklist: sentence, the facts in it, and whether the password meets it (None: empty field)."""
+
+    sentence: str
+    facts: dict
+    met: bool | None
+
+    def __str__(self) -> str:
+        return self.sentence % self.facts
+
+
+def prepared(password: str) -> str:
+    """The password in the form in which mail programs send it: RFC 8265, OpaqueString (NFC, spaces made one kind).
+
+    Raises `Refused` for what no mail program can be relied on to send: control characters, invisible ones, nothing.
+    """
+    if not isinstance(password, str) or not password:
+        raise Refused(N_("Enter a password."), "new_password")
+    if len(password) > 4 * LONGEST:
+        raise _too_long()
+    try:
+        return OPAQUE_STRING.enforce(password)
+    except UnicodeError as error:
+        character = error.object[error.start] if isinstance(error, UnicodeEncodeError) else "?"
+        raise Refused(
+            N_("The password holds a character that mail programs cannot send reliably (U+%(code)s). Leave it out."),
+            "new_password",
+            code=f"{ord(character):04X}",
+        ) from None
+
+
+def accepted(account: Account, password: str, blocklist: str = "", policy: str = "") -> str:
+    """The password, prepared, when it meets the policy (the account's own if none is named); raises `Refused` with
+    what is wrong first."""
+    password = prepared(password)
+    if len(password) > LONGEST:
+        raise _too_long()
+    if has_shape(password):
+        raise Refused(N_("This has the form of a device password. Choose something else."), "new_password")
+    broken = [rule for rule in rules(policy or account.password_policy, password) if not rule.met]
+    if broken:
+        raise Refused(N_("The password does not meet this rule yet: %(rule)s."), "new_password", rule=broken[0])
+    personal = personal_part(account, password)
+    if personal:
+        raise Refused(
+            N_("The password contains “%(part)s”, which others know about you. Choose something else."),
+            "new_password",
+            part=personal,
+        )
+    if is_common(password, blocklist):
+        raise Refused(
+            N_("This password is on the list of those that attackers try first. Choose another."), "new_password"
+        )
+    return password
+
+
+def rules(policy: str, password: str) -> list[Rule]:
+    """The checklist of a policy for this password, which may be empty."""
+    composed = [
+        _rule(
+            password, len(password) >= SHORTEST_COMPOSED, N_("at least %(count)s characters"), count=SHORTEST_COMPOSED
+        ),
+        _rule(password, any(c.isupper() for c in password), N_("an upper-case letter")),
+        _rule(password, any(c.islower() for c in password), N_("a lower-case letter")),
+        _rule(password, any(c.isdigit() for c in password), N_("a digit")),
+        _rule(password, any(_is_special(c) for c in password), N_("a special character")),
+    ]
+    free = len(password) >= SHORTEST_FREE
+    long_enough = _rule(password, free, N_("at least %(count)s characters"), count=SHORTEST_FREE)
+    if policy == "modern":
+        return [long_enough]
+    if policy == "either":
+        any_kind = N_("%(count)s characters of any kind, or all of these:")
+        first = _rule(password, free or all(rule.met for rule in composed), any_kind, count=SHORTEST_FREE)
+        return [first] if free else [first, *composed]
+    return composed
+
+
+def personal_part(account: Account, password: str) -> str:
+    """The part of the password that is the person's own address, name or domain; empty when there is none."""
+    folded = password.casefold()
+    for word in known_words(account):
+        if word == folded or (len(word) >= SHORTEST_PERSONAL and word in folded):
+            return word
+    return ""
+
+
+def is_common(password: str, blocklist: str = "") -> bool:
+    """Whether the password, or what remains of it without decoration at its ends, is among the commonest."""
+    folded = password.casefold()
+    core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
+    candidates = {folded, core} if 2 * len(core) >= len(folded) else {folded}
+    return any(candidates & common for common in (_common_passwords(), _host_list(blocklist)))
+
+
+def _rule(password: str, met: bool, sentence: str, **facts) -> Rule:
+    return Rule(sentence, facts, met if password else None)
+
+
+def _is_special(character: str) -> bool:
+    return not character.isalnum()
+
+
+def _too_long() -> Refused:
+    return Refused(N_("The password is longer than %(count)s characters."), "new_password", count=LONGEST)
+
+
+def known_words(account: Account) -> list[str]:
+    """What others know about this person, in small letters: address, its parts, domain names, names."""
+    local_part, _, domain = account.login.casefold().rpartition("@")
+    words = [account.login, local_part, *re.split(r"[._+/-]", local_part), domain, *_names_in(domain)]
+    words += [account.first_name, account.last_name, account.contact_email, account.contact_email.partition("@")[0]]
+    return [word.casefold() for word in dict.fromkeys(words) if len(word) > 2]
+
+
+def _names_in(domain: str) -> list[str]:
+    """Of `mail.example.co.uk`: `mail.example.co`, and `example`, the longest part of that."""
+    name = domain.rpartition(".")[0]
+    return [name, max(name.split("."), key=len)]
+
+
+@functools.cache
+def _common_passwords() -> frozenset[str]:
+    return frozenset(FREQUENCY_LISTS["passwords"])
+
+
+@functools.lru_cache(maxsize=2)
+def _host_list(file: str) -> frozenset[str]:
+    """The host's own blocklist: a text file with one password a line."""
+    if not file:
+        return frozenset()
+    lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()
+    return frozenset(line.strip().casefold() for line in lines if line.strip())

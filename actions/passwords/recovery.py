@@ -1,0 +1,138 @@
+"""Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
+
+from dataclasses import dataclass
+
+from actions.collaborations import collaborations
+from actions.devices import devices
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.throttle import Limit
+from actions.ground.tokens import digest
+from actions.notices import notices
+from actions.outbox import mail, outbox
+from actions.passwords import passwords, policy
+from actions.passwords.sign_in import canonical_login
+from actions.sessions import connections, links, sessions
+from actions.trail import audit
+from database import transactional
+from models import Account, OneTimeLink, OutboxItem, now
+
+REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
+# Strangers in the same network do not keep somebody from asking in a browser in which the account signed in before.
+REQUESTS_FROM_KNOWN_BROWSER = Limit("forgotten password from known browser", free=5, ceiling=10, window=3600)
+
+
+def ask_for_link(ports: Ports, actor: Actor, login: str, browser: str | None = None) -> None:
+    """Ask for a link to set a new password. What happens here is the same for every login, known or not: the worker
+    finds out whether there is anybody to write to. Raises `throttle.TooManyAttempts`."""
+    login = canonical_login(login)
+    account = Account.by_login(login)
+    is_known = sessions.is_known_browser(account, browser)
+    counters = (
+        [REQUESTS_FROM_KNOWN_BROWSER.on(login)] if is_known else REQUESTS_FROM_NETWORK.from_address(actor.address)
+    )
+    throttle.attempt(counters)
+    key = f"forgotten:{digest(login)[:32]}:{now() // 60}"
+    outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
+
+
+@outbox.handles("forgotten")
+def _write_to_owner(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    account = Account.by_login(payload["login"])
+    if account is not None and account.may_enter and account.contact_email:
+        _put_reset_link(ports, account, payload["address"])
+
+
+@transactional
+def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
+    """Anybody may have asked: a link that somebody sent on purpose stays good beside this one, until one is used."""
+    if links.open_link(account, links.RESET):
+        return
+    token = links.create(account, links.RESET, replaces=())
+    facts = {
+        "login": account.login,
+        "link": links.address(ports.settings, links.RESET, token),
+        "hours": links.LIFETIMES[links.RESET] // links.HOUR,
+        "address": address,
+    }
+    key = f"reset:{digest(token)[:32]}"
+    mail.put(ports, key, "password_reset", account.contact_email, account.language, facts, account)
+    audit.record(Actor(address=address), "web:password:link-requested", account)
+
+
+@dataclass(frozen=True)
+class PasswordSet:
+    """The token by which the browser is known from now on, so that strangers' guesses do not keep its owner from
+    signing in; `connections_ended` is False while the mail server has not answered."""
+
+    browser: str
+    connections_ended: bool
+
+
+def set_password(ports: Ports, actor: Actor, link: OneTimeLink, new: object, browser: str | None = None) -> PasswordSet:
+    """Set a password through a link, which is used up by it; ends every session and connection.
+
+    Raises `Refused`, and leaves the link as it is, when the password is not accepted; a link that was used a moment
+    before raises it too.
+    """
+    accepted = policy.accepted(link.account, new, ports.settings.password_blocklist)
+    passwords.refuse_breached(ports, accepted)
+    new_hash = passwords.hash_password(ports.settings, accepted)
+    browser, item = _commit_password(ports, actor, link, new_hash, browser)
+    return PasswordSet(browser, connections.end_now(ports, item))
+
+
+@transactional
+def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: str, browser: str | None):
+    account = links.use(link)
+    if not account.replace_password(account.password_hash, new_hash):
+        raise links.void()
+    is_invited = account.state == Account.PENDING
+    if link.purpose in links.OPENS_ACCOUNT:
+        account.put_into_state(Account.ACTIVE)
+    sessions.end_all(account)
+    sessions.forget_browsers(account)
+    audit.record(actor, f"link:password:{link.purpose}", account)
+    if is_invited:
+        notices.collaboration_confirmed(ports, account)
+    elif link.purpose != links.WELCOME:
+        notices.password_changed(ports, actor, account, everywhere=True)
+    return sessions.remember_browser(account, browser), connections.put_end(ports, account)
+
+
+def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
+    """Lock the account after “This wasn't me”, end everything, tell the managers; False while connections are open."""
+    return connections.all_ended(ports, _commit_lock(ports, actor, link))
+
+
+@transactional
+def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> list[OutboxItem | None]:
+    account = links.use(link)
+    notices.account_locked(ports, actor, account)
+    return _lock(ports, actor, account, "link:account:locked")
+
+
+def lock_by_operator(ports: Ports, actor: Actor, account: Account) -> bool:
+    """Lock an account at the operator's word, as “This wasn't me” does; False while connections are open."""
+    return connections.all_ended(ports, _commit_operators_lock(ports, actor, account))
+
+
+@transactional
+def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
+    return _lock(ports, actor, account, "operator:account:locked")
+
+
+def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> list[OutboxItem | None]:
+    if not account.put_into_state(Account.LOCKED):
+        raise Refused(N_("This user was removed a moment ago."))
+    sessions.end_all(account)
+    sessions.forget_browsers(account)
+    links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
+    audit.record(actor, event, account)
+    # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
+    # lock.
+    cuts = devices.forget_known_to(ports, actor, account)
+    cuts += collaborations.suspend_all(ports, actor, account)
+    return [connections.put_end(ports, account, connections.ALL), *cuts]

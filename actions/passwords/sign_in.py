@@ -1,0 +1,96 @@
+"""Signing in with login and password."""
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from actions.ground import throttle
+from actions.ground.actor import Actor
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.throttle import Counter
+from actions.passwords import guesses, passwords
+from actions.sessions import sessions
+from actions.trail import audit
+from database import transactional
+from models import Account, WebSession
+
+LONGEST_LOGIN = 254
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """A fresh session, the token for its cookie, and the token by which this browser is known from now on."""
+
+    session: WebSession
+    token: str
+    browser: str
+
+
+def canonical_login(typed: object) -> str:
+    """A login as it is stored: without spaces around it, composed, in small letters."""
+    if not isinstance(typed, str):
+        return ""
+    return unicodedata.normalize("NFC", typed.strip()).lower()[:LONGEST_LOGIN]
+
+
+def sign_in(ports: Ports, actor: Actor, login: object, password: object, browser: str | None) -> SignedIn:
+    """Sign in; raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`.
+
+    The work done, and so the time taken, is the same for known and unknown logins.
+    """
+    login = canonical_login(login)
+    account = Account.by_login(login)
+    counters = guesses.at_sign_in(login, account, actor.address, browser)
+    prove(ports, actor, account, password, counters)
+    return _commit(actor, account, browser, counters)
+
+
+def prove(
+    ports: Ports,
+    actor: Actor,
+    account: Account | None,
+    password: object,
+    counters: list[Counter],
+    admits: Callable[[Account], bool] = lambda _account: True,
+) -> None:
+    """Count an attempt and see whether it is right: whether this is the account's password, and it may come in, here
+    (`admits`) as anywhere. Raises what `sign_in` raises. Who was right `throttle.settle`s."""
+    throttle.attempt(counters)
+    right = passwords.verify(ports.settings, account.password_hash if account else None, password)
+    if not right or not account.may_enter or not admits(account):
+        _note_failure(actor, account)
+        raise wrong()
+    passwords.renew_hash(ports.settings, account, password)
+
+
+@transactional
+def _commit(actor: Actor, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
+    throttle.settle(counters)
+    refuse_if_changed(account)
+    session, token = sessions.start(account, actor.address, actor.user_agent)
+    audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
+    return SignedIn(session, token, sessions.remember_browser(account, browser))
+
+
+def refuse_if_changed(account: Account) -> None:
+    """While the password was being verified it may have been changed, or the account locked or removed, and every
+    session ended. Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited
+    for or waits."""
+    Account.hold(account.itself())
+    present = Account.get_or_none(account.itself())
+    known = (account.password_changed_at, account.state)
+    if present is None or (present.password_changed_at, present.state) != known:
+        raise wrong()
+
+
+def wrong() -> Refused:
+    """The one refusal of every sign-in that fails."""
+    return Refused(N_("The address or the password is wrong, or the account is locked or suspended."), "password")
+
+
+@transactional
+def _note_failure(actor: Actor, account: Account | None) -> None:
+    """Every failure writes one transaction, so that known and unknown logins take the same time; what was typed as
+    an unknown login is not kept, for it may be a password."""
+    audit.record(actor, "web:session:refused", account)

@@ -1,0 +1,370 @@
+"""Organisations, services, domains and mailboxes: what the operator sets up."""
+
+import csv
+import itertools
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from actions.ground import spreadsheet
+from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_address, canonical_contact, canonical_domain, checked_name
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.sizes import MEGABYTE
+from actions.passwords import passwords, policy
+from actions.services import search_words, services
+from actions.sessions import links
+from actions.trail import audit
+from database import transactional
+from models import Account, Domain, Mailbox, Organisation, Service
+from settings import LANGUAGES
+
+SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
+COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+SEPARATORS = ",;\t"
+
+
+@dataclass(frozen=True)
+class NewMailbox:
+    """What is asked for when a mailbox is made. Quota in bytes, 0 for none; without a password a link is made."""
+
+    address: str
+    first_name: str = ""
+    last_name: str = ""
+    contact_email: str = ""
+    quota_bytes: int = 0
+    language: str = ""
+    password: str | None = None
+    phone: str = ""
+    must_change_password: bool = False
+
+
+@dataclass(frozen=True)
+class MadeMailbox:
+    """An account that was made, and the one-time link by which its owner sets the password (None: it has one)."""
+
+    account: Account
+    link: str | None
+
+
+@dataclass
+class Import:
+    """What a file would bring: the mailboxes to make, and what is wrong in which line."""
+
+    mailboxes: list[NewMailbox] = field(default_factory=list)
+    problems: list[tuple[int, Refused]] = field(default_factory=list)
+
+
+@transactional
+def add_service(actor: Actor, organisation: str, name: str, password_policy: str = "classic") -> Service:
+    """A mail service for an organisation, which is made too when there is none of this name."""
+    organisation, name = checked_name(organisation, "organisation"), checked_name(name, "name")
+    _refuse_unknown_policy(password_policy)
+    owner, _ = Organisation.get_or_create(name=organisation)
+    if Service.get_or_none(Service.organisation == owner, Service.name == name):
+        raise Refused(N_("%(organisation)s has a service “%(name)s” already."), organisation=organisation, name=name)
+    service = Service.create(organisation=owner, name=name, password_policy=password_policy)
+    audit.record(actor, "operator:service:added", organisation_name=organisation, service=name)
+    return service
+
+
+@transactional
+def add_domain(actor: Actor, name: str, service: str, organisation: str | None = None) -> Domain:
+    """A domain for a service; the organisation need be named only where several have a service of that name."""
+    name = canonical_domain(name)
+    if Domain.get_or_none(Domain.name == name):
+        raise Refused(N_("There is a domain %(domain)s already."), domain=name)
+    domain = Domain.create(service=find_service(service, organisation), name=name)
+    audit.record(actor, "operator:domain:added", domain=name, service=service)
+    return domain
+
+
+@transactional
+def change_service(
+    actor: Actor,
+    name: str,
+    organisation: str | None = None,
+    password_policy: str | None = None,
+    device_passwords_only: bool | None = None,
+    most_collaborators: int | None = None,
+    most_mailboxes: int | None = None,
+    quota_bytes: int | None = None,
+) -> Service:
+    """Another password policy for a service, "Mail programs need a device password" switched, another number of
+    collaborators that a mailbox may have, of mailboxes or of bytes in all (0 for no limit); None leaves as it is.
+
+    Mail programs that are connected by an own password stay until they connect anew. What is given away already stays
+    given where a limit is lower.
+    """
+    service = find_service(name, organisation)
+    if password_policy is not None:
+        _refuse_unknown_policy(password_policy)
+    rules = (password_policy, device_passwords_only, most_collaborators, most_mailboxes, quota_bytes)
+    given = {name: rule for name, rule in zip(SERVICE_RULES, rules, strict=True) if rule is not None}
+    if given:
+        service.write(**given)
+    settings = {name.removeprefix("password_"): getattr(service, name) for name in SERVICE_RULES}
+    audit.record(actor, "operator:service:changed", service=name, **settings)
+    return service
+
+
+def find_service(name: str, organisation: str | None = None) -> Service:
+    """The service of this name; raises `Refused` when there is none, or several and no organisation is named."""
+    query = Service.select(Service, Organisation).join(Organisation).where(Service.name == name)
+    if organisation:
+        query = query.where(Organisation.name == organisation)
+    found = list(query)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Refused(N_("Several organisations have a service “%(name)s”: name the organisation too."), name=name)
+    raise Refused(N_("There is no service “%(name)s”."), name=name)
+
+
+def add_mailbox(ports: Ports, actor: Actor, new: NewMailbox) -> MadeMailbox:
+    """A mailbox and the account that opens it."""
+    new = checked(new)
+    account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
+    hashed = _hashed(ports, account, new.password, domain_of(new.address).service.password_policy)
+    return _make_mailbox(ports, actor, new, hashed)
+
+
+@transactional
+def _make_mailbox(ports: Ports, actor: Actor, new: NewMailbox, password_hash: str | None) -> MadeMailbox:
+    account = create(new, password_hash)
+    audit.record(actor, "operator:mailbox:added", account)
+    return MadeMailbox(account, None if password_hash else _link(ports, account, links.WELCOME))
+
+
+def create(new: NewMailbox, password_hash: str | None) -> Account:
+    """A mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the address
+    is taken, or the service has no place for it."""
+    domain = domain_of(new.address)
+    services.count_in(domain.service, new.quota_bytes)
+    refuse_taken(new.address)
+    account = Account(
+        login=new.address,
+        organisation=domain.service.organisation_id,
+        first_name=new.first_name,
+        last_name=new.last_name,
+        contact_email=new.contact_email,
+        phone=new.phone,
+        language=new.language,
+        password_hash=password_hash,
+        must_change_password=new.must_change_password,
+    )
+    search_words.place(account, domain)
+    account.save(force_insert=True)
+    search_words.enter(account)
+    Mailbox.create(
+        domain=domain,
+        account=account,
+        address=new.address,
+        home=fresh_home(new.address),
+        quota_bytes=new.quota_bytes,
+    )
+    return account
+
+
+@transactional
+def add_manager(
+    ports: Ports,
+    actor: Actor,
+    login: str,
+    organisation: str | None,
+    role: str,
+    password: str | None = None,
+    **names: str,
+) -> MadeMailbox:
+    """Somebody who looks after an organisation, its owner or an administrator, or an operator, who belongs to none. The
+    login is an e-mail address."""
+    login = canonical_address(login)
+    employer = _employer(role, organisation)
+    if Account.by_login(login):
+        raise Refused(N_("There is an account %(login)s already."), login=login)
+    manager = Account(login=login, role=role, organisation=employer, **_names(names))
+    manager.password_hash = _hashed(ports, manager, password, "classic")
+    manager.save(force_insert=True)
+    audit.record(actor, "operator:manager:added", manager, role=role)
+    return MadeMailbox(manager, None if password else _link(ports, manager, links.WELCOME))
+
+
+def _employer(role: str, organisation: str | None) -> Organisation | None:
+    """The organisation that a manager of this role looks after; raises `Refused`."""
+    if role == Account.OPERATOR and not organisation:
+        return None
+    if role not in (Account.OWNER, Account.ADMINISTRATOR):
+        raise Refused(N_("The role must be owner, administrator, or operator without an organisation."))
+    employer = Organisation.get_or_none(Organisation.name == organisation)
+    if employer is None:
+        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation or "")
+    return employer
+
+
+def make_link(ports: Ports, actor: Actor, login: str) -> str:
+    """A one-time link by which the owner of an account sets a new password; a locked account opens again with it."""
+    return _make_link(ports, actor, account_named(login))
+
+
+@transactional
+def _make_link(ports: Ports, actor: Actor, account: Account) -> str:
+    audit.record(actor, "operator:account:link-made", account)
+    return _link(ports, account, links.RESET if account.state == Account.ACTIVE else links.RECOVER)
+
+
+def account_named(login: str) -> Account:
+    """The account with this login; raises `Refused` when there is none."""
+    account = Account.by_login(login.strip().lower())
+    if account is None:
+        raise Refused(N_("There is no account %(login)s."), login=login)
+    return account
+
+
+def read_import(lines: Iterable[str]) -> Import:
+    """Read mailboxes from CSV with a header line; nothing is made. Every problem is told with its line number."""
+    plan = Import()
+    try:
+        reader = opened(lines)
+    except Refused as problem:
+        plan.problems.append((1, problem))
+        return plan
+    seen: set[str] = set()
+    try:
+        for row in reader:
+            _plan_row(plan, reader.line_num, row, seen)
+    except csv.Error:
+        plan.problems.append((reader.line_num, broken_line()))
+    return plan
+
+
+def opened(lines: Iterable[str]) -> csv.DictReader:
+    """The rows of a file of mailboxes, by column; what separates them is told by the first line, which names them.
+    Raises `Refused` when it does not; reading on may raise `csv.Error`."""
+    lines = iter(lines)
+    first = next(lines, "")
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.DictReader(itertools.chain([first], lines), delimiter=separator, strict=True)
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or []]
+    except csv.Error:
+        raise broken_line() from None
+    if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
+        sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
+        raise Refused(sentence, columns=", ".join(COLUMNS))
+    reader.fieldnames = header
+    return reader
+
+
+def broken_line() -> Refused:
+    """The refusal of what is no CSV."""
+    return Refused(N_("This line is not CSV: a quote is missing or misplaced."))
+
+
+def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
+    try:
+        new = checked(from_row(row))
+        if new.address in seen:
+            raise twice(new.address)
+        refuse_taken(new.address)
+    except Refused as problem:
+        plan.problems.append((line, problem))
+    else:
+        seen.add(new.address)
+        plan.mailboxes.append(new)
+
+
+def twice(address: str) -> Refused:
+    """The refusal of an address that stands in a file a second time."""
+    return Refused(N_("%(address)s appears in the file twice."), address=address)
+
+
+@transactional
+def apply_import(ports: Ports, actor: Actor, plan: Import) -> list[MadeMailbox]:
+    """Make every mailbox of the plan, or none."""
+    if plan.problems:
+        raise Refused(N_("The file has problems; nothing was imported."))
+    return [_make_mailbox(ports, actor, new, None) for new in plan.mailboxes]
+
+
+def from_row(row: dict) -> NewMailbox:
+    """What a row asks for, unchecked; raises `Refused` when it is none."""
+    if None in row or None in row.values():
+        raise Refused(N_("This line has more or fewer columns than the first."))
+    row = {name: spreadsheet.as_it_was(value.strip()) for name, value in row.items()}
+    quota = row.get("quota_mb") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", quota):
+        raise Refused(N_("The quota must be a whole number of megabytes."))
+    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "language")}
+    return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
+
+
+def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
+    """The same with address, contact address and names checked and in their stored form; raises `Refused`.
+    `find_domain` refuses addresses of domains that are not meant; otherwise all that are served here may be."""
+    address = canonical_address(new.address)
+    (find_domain or domain_of)(address)
+    contact = canonical_contact(new.contact_email) if new.contact_email else ""
+    if contact == address:
+        raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
+    if new.language not in ("", *LANGUAGES):
+        sentence = N_("The language must be one of: %(languages)s.")
+        raise Refused(sentence, "language", languages=", ".join(LANGUAGES))
+    names = _names({"first_name": new.first_name, "last_name": new.last_name})
+    return NewMailbox(
+        address,
+        contact_email=contact,
+        quota_bytes=new.quota_bytes,
+        language=new.language,
+        password=new.password,
+        phone=new.phone,
+        must_change_password=new.must_change_password,
+        **names,
+    )
+
+
+def domain_of(address: str) -> Domain:
+    """The domain that an address in stored form belongs to; raises `Refused` when it is not served here."""
+    name = address.rpartition("@")[2]
+    domain = Domain.get_or_none(Domain.name == name)
+    if domain is None:
+        raise Refused(N_("There is no domain %(domain)s here; add it to a service first."), "address", domain=name)
+    return domain
+
+
+def _refuse_unknown_policy(name: str) -> None:
+    if name not in policy.POLICIES:
+        raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
+
+
+def refuse_taken(address: str) -> None:
+    """Raises `Refused` when somebody signs in with this address already."""
+    if Mailbox.by_address(address) or Account.by_login(address):
+        raise taken(address)
+
+
+def taken(address: str) -> Refused:
+    """The refusal of an address that somebody has."""
+    return Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
+
+
+def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:
+    if password is None:
+        return None
+    accepted = policy.accepted(account, password, ports.settings.password_blocklist, password_policy)
+    return passwords.hash_password(ports.settings, accepted)
+
+
+def _link(ports: Ports, account: Account, purpose: str) -> str:
+    return links.address(ports.settings, purpose, links.create(account, purpose))
+
+
+def fresh_home(address: str) -> str:
+    """A directory that no mailbox had before: the address for people, random letters for uniqueness."""
+    local_part, _, domain = address.rpartition("@")
+    return f"{domain}/{local_part}-{secrets.token_hex(4)}"
+
+
+def _names(names: dict[str, str]) -> dict[str, str]:
+    return {part: checked_name(name, part) if name.strip() else "" for part, name in names.items()}

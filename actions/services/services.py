@@ -1,0 +1,130 @@
+"""Mail services as those see them who look after them: what was ordered, and what of it is given away."""
+
+from dataclasses import dataclass
+
+from actions.ground.refusals import N_, Refused
+from actions.ground.sizes import Size
+from models import Account, Domain, Mailbox, Organisation, Service
+
+PAGE = 50
+MOST_PAGES = 10**6
+
+
+def looked_after(account: Account):
+    """The services that an account manages, with their organisations, by name: all of them for the operator, those of
+    the own organisation for its owner and administrators, none for anybody else."""
+    found = (
+        Service.select(Service, Organisation).join(Organisation).order_by(Organisation.name, Service.name, Service.id)
+    )
+    if account.role == Account.OPERATOR:
+        return found
+    if not account.is_manager:
+        return found.where(Service.id.is_null())
+    return found.where(Service.organisation == account.organisation_id)
+
+
+def find(account: Account, service_id: int) -> Service | None:
+    """The service of this number, if the account manages it."""
+    return looked_after(account).where(Service.id == service_id).first()
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of the services that an account manages, and the numbers of the pages around; None where there is none."""
+
+    services: list[Service]
+    before: int | None
+    after: int | None
+
+
+def page(account: Account, number: int) -> Page:
+    """The page of this number, from 1 on; the first one for a number that no page can have."""
+    number = number if 1 <= number <= MOST_PAGES else 1
+    found = list(looked_after(account).offset((number - 1) * PAGE).limit(PAGE + 1))
+    return Page(found[:PAGE], number - 1 or None, number + 1 if len(found) > PAGE else None)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What there is to know of a service; storage in bytes, `used_at` in seconds since the epoch, None for not yet."""
+
+    domains: int
+    mailboxes: int
+    most_mailboxes: int
+    quota_given: int
+    quota: int
+    used: int
+    used_at: int | None
+
+
+def facts(service: Service) -> Facts:
+    """General facts. Counters and what Dovecot said last: nothing here takes longer where there are more users."""
+    return Facts(
+        domains(service).count(),
+        service.mailboxes_made,
+        service.most_mailboxes,
+        service.quota_given_bytes,
+        service.quota_bytes,
+        service.used_bytes,
+        service.used_at,
+    )
+
+
+def domains(service: Service):
+    """The service's domains by name."""
+    return Domain.select().where(Domain.service == service).order_by(Domain.name)
+
+
+def count_in(service: Service, quota_bytes: int) -> None:
+    """Count one mailbox more, within the caller's transaction, which holds the service's row from here on. Raises
+    `Refused` when that is more than was ordered."""
+    service = _count(service, 1, quota_bytes)
+    if service.most_mailboxes and service.mailboxes_made > service.most_mailboxes:
+        raise Refused(
+            N_("This service has %(count)s mailboxes, which is all that was ordered."),
+            "address",
+            count=service.most_mailboxes,
+        )
+    _refuse_too_much(service, quota_bytes)
+
+
+def count_out(service: Service, quota_bytes: int) -> None:
+    """Count one mailbox less, which had this quota, within the caller's transaction."""
+    _count(service, -1, -quota_bytes)
+
+
+def change_quota(mailbox: Mailbox, quota_bytes: int) -> None:
+    """Another quota for a mailbox, within the caller's transaction, which holds the owner's row; raises `Refused` when
+    the service has not so much left."""
+    service = _count(mailbox.domain.service, 0, quota_bytes - mailbox.quota_bytes)
+    if quota_bytes > mailbox.quota_bytes or not quota_bytes:
+        _refuse_too_much(service, quota_bytes)
+    mailbox.write(quota_bytes=quota_bytes)
+
+
+def _count(service: Service, mailboxes: int, quota_bytes: int) -> Service:
+    """The service with its counters as they are now. Nobody else changes them until the transaction ends."""
+    Service.update(
+        mailboxes_made=Service.mailboxes_made + mailboxes,
+        quota_given_bytes=Service.quota_given_bytes + quota_bytes,
+    ).where(service.itself()).execute()
+    return Service.get_by_id(service.id)
+
+
+def _refuse_too_much(service: Service, quota_bytes: int) -> None:
+    if not service.quota_bytes:
+        return
+    if not quota_bytes:
+        raise Refused(
+            N_("This service has %(total)s in all, so that each mailbox needs a quota."),
+            "quota",
+            total=Size(service.quota_bytes),
+        )
+    over = service.quota_given_bytes - service.quota_bytes
+    if over > 0:
+        raise Refused(
+            N_("That is more than is left of the service's %(total)s: at most %(most)s can be given to this mailbox."),
+            "quota",
+            total=Size(service.quota_bytes),
+            most=Size(max(0, quota_bytes - over)),
+        )

@@ -1,0 +1,156 @@
+"""The list of a service's users: a page at a time in an order, or of those whom a search finds.
+
+A page costs the same however many users there are. Every order is an index that is read from where the page before
+ended: one short range for each state, and the ranges are merged. What a list is ordered by is different for every user,
+so that it alone says where to go on.
+"""
+
+import heapq
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from peewee import fn
+
+from actions.services import search_words
+from models import Account, AccountWord, Domain, Mailbox, Service
+
+PAGE = 24
+# What every database can hold as an id has fewer digits.
+LONGEST_NUMBER = 19
+ADDRESS, NAME = "address", "name"
+ORDERS = {ADDRESS: Account.login, NAME: Account.sort_name}
+STATES = (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED)
+# Above every word: words are plain ASCII.
+AFTER_ALL_THAT_BEGIN_SO = "\x7f"
+
+Entry = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class WantedUsers:
+    """Which users, and in which order. `text` is what somebody typed, `domain` and `state` empty for all; `after` and
+    `before` are the marks of a page, at most one of them given. What is searched for comes in an order of its own."""
+
+    text: str = ""
+    domain: str = ""
+    state: str = ""
+    order: str = ADDRESS
+    descending: bool = False
+    after: str = ""
+    before: str = ""
+
+    @property
+    def is_search(self) -> bool:
+        return bool(self.text.strip())
+
+
+@dataclass(frozen=True)
+class Page:
+    """Mailboxes with their accounts, and the marks for the pages around; empty where there is none."""
+
+    mailboxes: list[Mailbox]
+    before: str = ""
+    after: str = ""
+
+
+def page(service: Service, wanted: WantedUsers) -> Page:
+    """One page of the service's users."""
+    place = _place(service, wanted.domain)
+    if place is None or (wanted.is_search and not search_words.searched(wanted.text)):
+        return Page([])
+    if not wanted.before:
+        entries = _entries(place, wanted, wanted.after)
+        return _page(wanted, entries[:PAGE], before=bool(wanted.after), after=len(entries) > PAGE)
+    entries = _entries(place, wanted, wanted.before, backwards=True)
+    if len(entries) > PAGE:
+        return _page(wanted, entries[PAGE - 1 :: -1], before=True, after=True)
+    # The first page, as full as it can be.
+    entries = _entries(place, wanted, "")
+    return _page(wanted, entries[:PAGE], before=False, after=len(entries) > PAGE)
+
+
+def find(service: Service, mailbox_id: int) -> Mailbox | None:
+    """The mailbox of this number with its owner's account, if it is the service's."""
+    found = Mailbox.select(Mailbox, Account, Domain, Service).join(Account).switch(Mailbox).join(Domain).join(Service)
+    return found.where(Mailbox.id == mailbox_id, Domain.service == service).first()
+
+
+def _place(service: Service, domain: str) -> Service | Domain | None:
+    """Where to look: in the whole service, or in one of its domains."""
+    if not domain:
+        return service
+    return Domain.get_or_none(Domain.name == domain.strip().lower(), Domain.service == service)
+
+
+def _entries(place: Service | Domain, wanted: WantedUsers, start: str, backwards: bool = False) -> list[Entry]:
+    """What comes next from `start` on, one entry more than a page holds where there are so many."""
+    states = [wanted.state] if wanted.state else STATES
+    if wanted.is_search:
+        prefix = search_words.searched(wanted.text)
+        ranges = [_found(place, state, prefix, start, backwards) for state in states]
+        falling = backwards
+    else:
+        falling = backwards != wanted.descending
+        ranges = [_listed(place, state, ORDERS[wanted.order], start, falling) for state in states]
+    return list(itertools.islice(heapq.merge(*ranges, reverse=falling), PAGE + 1))
+
+
+def _listed(place: Service | Domain, state: str, column, start: str, falling: bool) -> list[Entry]:
+    """The next users in this state, in the order of this column."""
+    here = Account.service if isinstance(place, Service) else Account.domain
+    query = Account.select(column, Account.id).where(here == place.id, Account.state == state)
+    if start:
+        query = query.where(column < start if falling else column > start)
+    return list(query.order_by(column.desc() if falling else column.asc()).limit(PAGE + 1).tuples())
+
+
+def _found(place: Service | Domain, state: str, prefix: str, start: str, falling: bool) -> Iterator[Entry]:
+    """The next users in this state whom the search finds, by the word that it finds them by."""
+    word, account_id = AccountWord.word, AccountWord.account
+    here = AccountWord.service_id if isinstance(place, Service) else AccountWord.domain_id
+    query = AccountWord.select(word, account_id).where(
+        here == place.id, AccountWord.state == state, ~_found_before(prefix)
+    )
+    mark = _read_mark(start)
+    last_word, last_id = mark if mark and mark[0].startswith(prefix) else ("", 0)
+    above = word > last_word if last_word and not falling else word >= prefix
+    below = word < last_word if last_word and falling else word < prefix + AFTER_ALL_THAT_BEGIN_SO
+    orders = (word.desc(), account_id.desc()) if falling else (word.asc(), account_id.asc())
+    others = query.where(above, below).order_by(*orders).limit(PAGE + 1)
+    if not last_word:
+        return others.tuples().iterator()
+    # Apart, so that each is one range of the index: many may be found by the same word.
+    beyond = account_id < last_id if falling else account_id > last_id
+    same = query.where(word == last_word, beyond).order_by(orders[1]).limit(PAGE + 1)
+    return itertools.chain(same.tuples().iterator(), others.tuples().iterator())
+
+
+def _found_before(prefix: str):
+    """Whether the search finds this user by an earlier word too, and so lists them there."""
+    other = AccountWord.alias()
+    earlier = other.select(other.word).where(
+        other.account == AccountWord.account, other.word >= prefix, other.word < AccountWord.word
+    )
+    return fn.EXISTS(earlier)
+
+
+def _page(wanted: WantedUsers, entries: list[Entry], before: bool, after: bool) -> Page:
+    marks = [_mark(wanted, entry) for entry in (entries[0], entries[-1])] if entries else ["", ""]
+    ids = [account_id for _key, account_id in entries]
+    query = Mailbox.select(Mailbox, Account).join(Account).where(Mailbox.account.in_(ids))
+    found = {mailbox.account_id: mailbox for mailbox in query}
+    mailboxes = [found[account_id] for account_id in ids if account_id in found]
+    return Page(mailboxes, marks[0] if before else "", marks[1] if after else "")
+
+
+def _mark(wanted: WantedUsers, entry: Entry) -> str:
+    """What stands in the address of the next page. A word may find many, so that their number stands before it."""
+    key, account_id = entry
+    return f"{account_id}.{key}" if wanted.is_search else key
+
+
+def _read_mark(mark: str) -> tuple[str, int] | None:
+    """Word and number of a search's mark; None for what is none."""
+    number, point, word = mark.partition(".")
+    return (word, int(number)) if point and len(number) < LONGEST_NUMBER and number.isdecimal() else None

@@ -1,0 +1,293 @@
+"""Signed-in browsers: each a row that decides; the cookie holds only its token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actions.ground.actor import USER_AGENT_LENGTH, Actor
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.tokens import digest, new_token
+from actions.sessions import connections
+from actions.trail import audit
+from database import insert_all, transactional
+from models import CLOCKS_DIFFER, Account, KnownBrowser, OutboxItem, Webmail, WebmailCredential, WebSession, now
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
+# A password that was given so lately need not be given again for a dangerous action.
+RECENT_PASSWORD = 5 * MINUTE
+# Being seen is written down at most this often: reading a page need not write.
+SEEN_EVERY = 30
+BROWSER_REMEMBERED = 180 * DAY
+
+
+@dataclass(frozen=True)
+class InWebmail:
+    """Somebody's session in a webmail, as the list of sessions shows it: what it opens the mailbox with, if that is not
+    the password itself, and the frames of ours that it began."""
+
+    webmail: Webmail
+    credential: WebmailCredential | None
+    keeps_password: bool
+    browsers: list[WebSession]
+
+    @property
+    def host(self) -> str:
+        """How people know the webmail."""
+        return self.webmail.origin.partition("://")[2]
+
+    @property
+    def seen(self) -> WebSession | WebmailCredential:
+        """What tells the browser and where it is."""
+        return self.browsers[0] if self.browsers else self.credential
+
+    @property
+    def used_at(self) -> int:
+        return self.browsers[0].seen_at if self.browsers else self.credential.created_at
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """How long a session lasts, in seconds: since it was last used, and in all."""
+
+    idle: int
+    absolute: int
+
+
+PERSON = Lifetime(idle=15 * MINUTE, absolute=8 * HOUR)
+MANAGER = Lifetime(idle=10 * MINUTE, absolute=1 * HOUR)
+
+
+def lifetime_of(account: Account) -> Lifetime:
+    """How long this account's sessions last: managers' are shorter, for more depends on them."""
+    return MANAGER if account.is_manager else PERSON
+
+
+def is_alive(session: WebSession, account: Account) -> bool:
+    """Whether this account's session still counts: not too old, not left idle, and the account may sign in. What a
+    clock wrote that was ahead would count for too long, and does not count at all."""
+    lifetime, moment = lifetime_of(account), now()
+    return (
+        account.may_enter
+        and max(session.seen_at, session.created_at) <= moment + CLOCKS_DIFFER
+        and moment < session.seen_at + lifetime.idle
+        and moment < session.created_at + lifetime.absolute
+    )
+
+
+def start(
+    account: Account, address: str, user_agent: str, password_given: bool = True, **begun_by: object
+) -> tuple[WebSession, str]:
+    """A new session and the token for its cookie, within the caller's transaction. `begun_by`: the `webmail` that
+    handed its person over, and its `webmail_session`."""
+    token = new_token()
+    session = WebSession.create(
+        account=account,
+        token_hash=digest(token),
+        password_at=now() if password_given else 0,
+        address=address,
+        user_agent=user_agent[:USER_AGENT_LENGTH],
+        **begun_by,
+    )
+    return session, token
+
+
+def find(token: str) -> WebSession | None:
+    """The living session of this token."""
+    session = WebSession.select(WebSession, Account).join(Account).where(WebSession.token_hash == digest(token)).first()
+    return session if session and is_alive(session, session.account) else None
+
+
+def exists(session: WebSession) -> bool:
+    """Whether nobody has ended the session."""
+    return WebSession.select().where(session.itself()).exists()
+
+
+def seen(session: WebSession, address: str) -> None:
+    """Note that the session is in use, from this address."""
+    moment = now()
+    if moment >= session.seen_at + SEEN_EVERY or address != session.address:
+        session.write(seen_at=moment, address=address)
+
+
+def password_is_recent(session: WebSession) -> bool:
+    """Whether the password was given in this session within the last five minutes."""
+    return -CLOCKS_DIFFER <= now() - session.password_at < RECENT_PASSWORD
+
+
+def renew(actor: Actor) -> tuple[WebSession, str]:
+    """The acting session, in which the password was given just now, goes on in this new row, with the token for its
+    cookie, within the caller's transaction: whoever got hold of the old one is signed out. What the session holds stays
+    as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
+    it was ended meanwhile, or the password is another by now."""
+    Account.hold(actor.account.itself())
+    account, former = Account.get_or_none(actor.account.itself()), WebSession.get_or_none(actor.session.itself())
+    if account is None or former is None or not is_alive(former, account):
+        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
+    if account.password_hash != actor.account.password_hash:
+        raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
+    WebSession.delete().where(former.itself()).execute()
+    token = new_token()
+    session = WebSession.create(
+        account=actor.account,
+        token_hash=digest(token),
+        data=former.data,
+        created_at=former.created_at,
+        password_at=now(),
+        address=former.address,
+        user_agent=former.user_agent,
+        webmail=former.webmail_id,
+        webmail_session=former.webmail_session,
+    )
+    return session, token
+
+
+def living(account: Account) -> list[WebSession]:
+    """The account's signed-in browsers, the one used last first."""
+    return [
+        session
+        for session in WebSession.select()
+        .where(WebSession.account == account)
+        .order_by(WebSession.seen_at.desc(), WebSession.id.desc())
+        if is_alive(session, account)
+    ]
+
+
+def in_webmails(account: Account) -> list[InWebmail]:
+    """The account's sessions in webmails, the one used last first."""
+    credentials = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
+    credentials = credentials.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
+    known = {(each.webmail_id, each.webmail_session): each for each in credentials}
+    browsers: dict[tuple[int, str], list[WebSession]] = {}
+    for session in living(account):
+        if session.webmail_id is not None:
+            browsers.setdefault((session.webmail_id, session.webmail_session), []).append(session)
+    alive = {key: credential for key, credential in known.items() if credential.is_alive}
+    found = [
+        InWebmail(
+            (browsers[key][0] if key in browsers else alive[key]).webmail,
+            alive.get(key),
+            key not in known,
+            browsers.get(key, []),
+        )
+        for key in {**browsers, **alive}
+    ]
+    return sorted(found, key=lambda each: each.used_at, reverse=True)
+
+
+@transactional
+def sign_out(actor: Actor) -> None:
+    """End the session that is acting."""
+    audit.record(actor, "web:session:signed-out")
+    WebSession.delete().where(actor.session.itself()).execute()
+
+
+@transactional
+def end(actor: Actor, session: WebSession) -> None:
+    """End one of the actor's own sessions, and those that the same session of a webmail began."""
+    audit.record(actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    end_of_webmail(session)
+    WebSession.delete().where(session.itself()).execute()
+
+
+def end_others(ports: Ports, actor: Actor) -> bool:
+    """End every other browser and every connected mail program; False when the mail server did not answer yet."""
+    return connections.end_now(ports, _end_others(ports, actor))
+
+
+@transactional
+def _end_others(ports: Ports, actor: Actor) -> OutboxItem | None:
+    ended = end_all(actor.account, keep=actor.session)
+    audit.record(actor, "web:sessions:ended-others", browsers=ended)
+    return connections.put_end(ports, actor.account, connections.ALL)
+
+
+def end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> bool:
+    """Cut the actor's mail programs that are connected from this address with one password, a device's or the own (0);
+    False when it is still to happen."""
+    return connections.end_now(ports, _end_program(ports, actor, device_id, address))
+
+
+@transactional
+def _end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> OutboxItem | None:
+    audit.record(actor, "web:connections:ended", from_address=address)
+    return connections.put_end(ports, actor.account, device_id, address)
+
+
+def end_all(account: Account, keep: WebSession | None = None) -> int:
+    """End the account's browser sessions but `keep`, and what webmails open its mailbox with but the webmail that
+    `keep` stands in, within the caller's transaction; how many browsers there were."""
+    others = WebSession.account == account
+    credentials = (WebmailCredential.account == account) & WebmailCredential.ended_at.is_null()
+    if keep is not None:
+        others &= WebSession.token_hash != keep.token_hash
+        credentials &= ~_are_of(WebmailCredential, keep)
+    WebmailCredential.update(ended_at=now()).where(credentials).execute()
+    return WebSession.delete().where(others).execute()
+
+
+def end_with_webmail(ports: Ports, session: WebSession) -> list[OutboxItem | None]:
+    """End a session and, where a webmail began it, that webmail's session with all that it opens here and at the mail
+    server, within the caller's transaction; what cuts the latter's connections."""
+    credentials = WebmailCredential.select().where(
+        WebmailCredential.account == session.account_id,
+        _are_of(WebmailCredential, session),
+        WebmailCredential.ended_at.is_null(),
+    )
+    cuts = [connections.put_end(ports, each.account, credential_id=each.id) for each in credentials]
+    WebmailCredential.update(ended_at=now()).where(
+        WebmailCredential.account == session.account_id,
+        _are_of(WebmailCredential, session),
+        WebmailCredential.ended_at.is_null(),
+    ).execute()
+    end_of_webmail(session)
+    WebSession.delete().where(session.itself()).execute()
+    return cuts
+
+
+def end_of_webmail(other: WebSession | WebmailCredential) -> None:
+    """End the browser sessions that the same session of a webmail began, within the caller's transaction."""
+    WebSession.delete().where(WebSession.account == other.account_id, _are_of(WebSession, other)).execute()
+
+
+def _are_of(table: type[WebSession] | type[WebmailCredential], other: WebSession | WebmailCredential):
+    """The condition that rows are of the same webmail's same session; of none, where the other has no webmail."""
+    return (table.webmail == (other.webmail_id or 0)) & (table.webmail_session == other.webmail_session)
+
+
+def end_all_of(accounts: Sequence[Account]) -> None:
+    """End every browser session of these accounts and what webmails open their mailboxes with, and no browser of theirs
+    counts as known any more, within the caller's transaction."""
+    ids = [account.id for account in accounts]
+    alive = WebmailCredential.ended_at.is_null()
+    WebmailCredential.update(ended_at=now()).where(WebmailCredential.account.in_(ids), alive).execute()
+    WebSession.delete().where(WebSession.account.in_(ids)).execute()
+    KnownBrowser.delete().where(KnownBrowser.account.in_(ids)).execute()
+
+
+def remember_browser(account: Account, token: str | None) -> str:
+    """Remember that the account signed in with this browser; the token for the browser's cookie."""
+    token = token or new_token()
+    token_hash = _browser_digest(account, token)
+    # Its row may be there: known, forgotten by age, or just made by the same browser in another tab.
+    insert_all(KnownBrowser, [{"account": account, "token_hash": token_hash}], ignore=True)
+    KnownBrowser.update(seen_at=now()).where(KnownBrowser.token_hash == token_hash).execute()
+    return token
+
+
+def is_known_browser(account: Account | None, token: str | None) -> bool:
+    """Whether this account signed in with this browser before. Costs the same for an account that does not exist."""
+    found = KnownBrowser.get_or_none(KnownBrowser.token_hash == _browser_digest(account, token or ""))
+    return found is not None and now() < found.seen_at + BROWSER_REMEMBERED
+
+
+def forget_browsers(account: Account, but: str | None = None) -> None:
+    """No browser counts as known any more, except the one that holds this token."""
+    known = KnownBrowser.account == account
+    if but:
+        known &= KnownBrowser.token_hash != _browser_digest(account, but)
+    KnownBrowser.delete().where(known).execute()
+
+
+def _browser_digest(account: Account | None, token: str) -> str:
+    """One cookie serves every account of a shared browser; the rows of its accounts are not linked to one another."""
+    return digest(f"{account.id if account else 0}:{token}")

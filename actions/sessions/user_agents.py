@@ -1,0 +1,36 @@
+"""A browser's name for people, from the header that it sends."""
+
+from actions.ground.addresses import holds_web_address
+
+# In this order: most browsers also name those that they descend from.
+BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Macintosh", "Mac"),
+    ("CrOS", "Chromebook"),
+    ("Linux", "Linux"),
+)
+LONGEST_UNKNOWN = 40
+
+
+def browser_name(user_agent: str) -> str:
+    """“Firefox, Linux”; the header's beginning when it is none that we know, without the web addresses in it, for it
+    stands in our e-mails. The same words in every language."""
+    browser = next((name for mark, name in BROWSERS if f"{mark}/" in user_agent), "")
+    system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
+    if browser:
+        return ", ".join(filter(None, [browser, system]))
+    words = ("…" if holds_web_address(word) else word for word in user_agent.split())
+    return " ".join(words)[:LONGEST_UNKNOWN]

@@ -1,0 +1,105 @@
+"""Looking through the audit trail: what an account may see of it, narrowed down, page by page or as a whole.
+
+Pages go on below the number of an event, so that the ten-thousandth costs what the first does. Days are turned into
+numbers too: events are numbered as they happen, but for clocks that disagree, which are given an hour.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from actions.trail.events import SENTENCES
+from models import Account, AuditEvent, Mailbox
+
+CLOCKS_DIFFER = 3600
+READ_AT_A_TIME = 1000
+BEYOND_ALL = 2**62
+ACTIONS = tuple(SENTENCES)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is looked for; empty and None are no condition. Logins and the mailbox's address are whole ones, in small
+    letters; `since` and `until` are seconds since the epoch and both belong to it."""
+
+    action: str = ""
+    by: str = ""
+    about: str = ""
+    mailbox: str = ""
+    since: int | None = None
+    until: int | None = None
+
+
+EVERYTHING = Filter()
+
+
+def events(account: Account, wanted: Filter = EVERYTHING, before: int | None = None):
+    """What the account may see of it, the newest first, and below the event of the number `before`."""
+    found = AuditEvent.of(account, before, narrowed=bool(wanted.mailbox))
+    for condition in _conditions(wanted):
+        found = found.where(condition)
+    return found
+
+
+def page(
+    account: Account, wanted: Filter = EVERYTHING, before: int | None = None, length: int = 30
+) -> list[AuditEvent]:
+    """So many of these events. Their numbers are found first, by an index alone: asked for whole rows, MariaDB begins
+    at the newest event of an organisation however far back the page is."""
+    found = events(account, wanted, before).select(AuditEvent.id).limit(length)
+    numbers = [number for (number,) in found.tuples()]
+    return list(AuditEvent.select().where(AuditEvent.id.in_(numbers)).order_by(AuditEvent.id.desc()))
+
+
+def _conditions(wanted: Filter) -> Iterator:
+    if wanted.action:
+        yield AuditEvent.action == wanted.action
+    if wanted.by:
+        yield AuditEvent.actor_login == wanted.by
+    if wanted.about:
+        yield AuditEvent.account_login == wanted.about
+    if wanted.mailbox:
+        mailbox = Mailbox.by_address(wanted.mailbox)
+        yield AuditEvent.mailbox == (mailbox.id if mailbox else 0)
+    if wanted.since is not None:
+        yield AuditEvent.id > _last_before(wanted.since - CLOCKS_DIFFER)
+        yield AuditEvent.at >= wanted.since
+    if wanted.until is not None:
+        yield AuditEvent.id < _first_after(wanted.until + CLOCKS_DIFFER)
+        yield AuditEvent.at <= wanted.until
+
+
+def _last_before(moment: int) -> int:
+    """The number of the last event before this moment; 0 where there is none."""
+    earlier = AuditEvent.select(AuditEvent.id).where(AuditEvent.at < moment)
+    return earlier.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(1).scalar() or 0
+
+
+def _first_after(moment: int) -> int:
+    """The number of the first event after this moment; beyond all where there is none."""
+    later = AuditEvent.select(AuditEvent.id).where(AuditEvent.at > moment)
+    return later.order_by(AuditEvent.at, AuditEvent.id).limit(1).scalar() or BEYOND_ALL
+
+
+def whole(account: Account, wanted: Filter = EVERYTHING) -> Iterator[AuditEvent]:
+    """The same from the first page to the last. It is read piece by piece, so that a long trail neither stands in
+    memory nor keeps the database busy for whoever saves it slowly."""
+    before = None
+    while piece := page(account, wanted, before, READ_AT_A_TIME):
+        yield from piece
+        before = piece[-1].id
+
+
+def exact(moment: int) -> str:
+    """A moment for a spreadsheet: the date and the time in UTC, as ISO 8601 has them."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def in_words(details: dict) -> str:
+    """An event's small facts on one line; what is a list or a mapping, as JSON."""
+    return "; ".join(f"{name}: {_plain(fact)}" for name, fact in sorted((details or {}).items()))
+
+
+def _plain(fact: object) -> str:
+    return fact if isinstance(fact, str) else json.dumps(fact, ensure_ascii=False)

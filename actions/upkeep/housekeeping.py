@@ -1,0 +1,73 @@
+"""What the worker clears away: rows that can no longer matter."""
+
+from actions.ground import throttle
+from actions.password_changes import password_changes
+from actions.sessions import sessions
+from models import (
+    CLOCKS_DIFFER,
+    Attempts,
+    AuditEvent,
+    DeviceInvitation,
+    KnownBrowser,
+    LastLogin,
+    OneTimeLink,
+    OutboxItem,
+    UsedToken,
+    UserImport,
+    WebmailCredential,
+    WebSession,
+    now,
+)
+
+DAY = 24 * 3600
+OUTBOX_KEPT = 30 * DAY
+LINKS_KEPT = 30 * DAY
+ATTEMPTS_KEPT = 2 * DAY
+STRAY_GUESSES_KEPT = 30 * DAY
+LAST_LOGINS_KEPT = 400 * DAY
+IMPORTS_KEPT = 30 * DAY
+# Whoever uploads a file decides soon, or uploads it again.
+UNDECIDED_IMPORTS_KEPT = 2 * DAY
+# As long as a clock may be wrong: when it is right again, none of them is good once more.
+USED_TOKENS_KEPT = 1 * DAY
+CREDENTIALS_KEPT = 30 * DAY
+# What strangers can cause without naming an account that there is.
+STRAY_REFUSALS = ("web:session:refused", "handoff:session:refused", "webmail:request:refused")
+
+
+def clear_away() -> None:
+    """Delete ended sessions and the rows of links, tokens, invitations, deliveries, attempts and logins of long ago."""
+    moment = now()
+    longest = sessions.PERSON
+    WebSession.delete().where(
+        (WebSession.created_at < moment - longest.absolute)
+        | (WebSession.seen_at < moment - longest.idle)
+        | (WebSession.created_at > moment + CLOCKS_DIFFER)
+        | (WebSession.seen_at > moment + CLOCKS_DIFFER)
+    ).execute()
+    KnownBrowser.delete().where(KnownBrowser.seen_at < moment - sessions.BROWSER_REMEMBERED).execute()
+    OneTimeLink.delete().where(OneTimeLink.expires_at < moment - LINKS_KEPT).execute()
+    # Those that became a device say, as long as it is there, whom it was made for.
+    DeviceInvitation.delete().where(
+        DeviceInvitation.expires_at < moment - LINKS_KEPT, DeviceInvitation.device.is_null()
+    ).execute()
+    OutboxItem.delete().where(
+        (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
+    ).execute()
+    # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
+    AuditEvent.delete().where(
+        AuditEvent.action.in_(STRAY_REFUSALS),
+        AuditEvent.account_login == "",
+        AuditEvent.at < moment - STRAY_GUESSES_KEPT,
+    ).execute()
+    password_changes.clear_away()
+    LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
+    UsedToken.delete().where(UsedToken.expires_at < moment - USED_TOKENS_KEPT).execute()
+    WebmailCredential.delete().where(WebmailCredential.expires_at < moment - CREDENTIALS_KEPT).execute()
+    Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()
+    throttle.return_to_the_present()
+    undecided = UserImport.state.in_((UserImport.READING, UserImport.CHECKED))
+    UserImport.delete().where(undecided, UserImport.created_at < moment - UNDECIDED_IMPORTS_KEPT).execute()
+    UserImport.delete().where(
+        UserImport.state == UserImport.DONE, UserImport.created_at < moment - IMPORTS_KEPT
+    ).execute()

@@ -1,0 +1,42 @@
+"""A service's users as a table: what a manager sees of them, and never a password or its hash."""
+
+from collections.abc import Iterator
+
+from actions.ground.sizes import MEGABYTE
+from actions.services.user_list import STATES
+from actions.trail import trail
+from models import Account, Mailbox, Service
+
+# The first of them are those that an import reads.
+HEADER = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state", "created_at")
+READ_AT_A_TIME = 1000
+
+
+def rows(service: Service) -> Iterator[tuple[object, ...]]:
+    """The users in the order of `HEADER`, read piece by piece along an index, however many they are."""
+    for state in STATES:
+        last = ""
+        while piece := _piece(service, state, last):
+            yield from map(_row, piece)
+            last = piece[-1].account.login
+
+
+def _piece(service: Service, state: str, after: str) -> list[Mailbox]:
+    found = Mailbox.select(Mailbox, Account).join(Account)
+    here = found.where(Account.service == service, Account.state == state, Account.login > after)
+    return list(here.order_by(Account.login).limit(READ_AT_A_TIME))
+
+
+def _row(mailbox: Mailbox) -> tuple[object, ...]:
+    account = mailbox.account
+    return (
+        mailbox.address,
+        account.first_name,
+        account.last_name,
+        account.contact_email,
+        mailbox.quota_bytes // MEGABYTE,
+        account.language,
+        account.phone,
+        account.state,
+        trail.exact(mailbox.created_at),
+    )

@@ -1,0 +1,379 @@
+"""The users of a service, as their managers look after them: add, edit, suspend, resume, remove.
+
+Whoever acts is the operator, or a manager of the service's organisation; the users are persons with a mailbox. Each
+action holds the user's row first, then looks at the acting person's rank again. What is committed is in force in
+Dovecot at once; connections that it must end are cut right after. The user is told by letter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from actions.authority import authority
+from actions.collaborations import collaborations
+from actions.devices import devices
+from actions.ground import phone_numbers, throttle
+from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.ports import MailServerUnavailable, Ports, Quota
+from actions.ground.refusals import N_, Refused
+from actions.notices import notices
+from actions.outbox import mail
+from actions.passwords import passwords, policy
+from actions.services import mailboxes, search_words, services
+from actions.services.mailboxes import NewMailbox
+from actions.sessions import connections, links, sessions
+from actions.trail import audit
+from database import transactional
+from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, OutboxItem, Service
+
+DAY = 24 * 3600
+LETTERS_TO_ONE = throttle.Limit("letters to a user", free=10, ceiling=10, window=DAY)
+# The columns of a profile, and those of them that a list finds a user by.
+PROFILE = ("first_name", "last_name", "contact_email", "phone")
+NAMES = {"first_name", "last_name"}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a manager keeps of a user. Quota in bytes, 0 for no limit; a state of None leaves it as it is."""
+
+    first_name: str = ""
+    last_name: str = ""
+    contact_email: str = ""
+    phone: str = ""
+    quota_bytes: int = 0
+    state: str | None = None
+
+
+@dataclass(frozen=True)
+class Password:
+    """A password that a manager sets, and whether its owner has to choose another at the next sign-in."""
+
+    text: object
+    must_change: bool = True
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a removal takes away."""
+
+    devices: list[Device]
+    collaborators: list[Account]
+    browsers: int
+    connected: connections.Connected
+    used: Quota | None
+
+
+def add(
+    ports: Ports, actor: Actor, service: Service, address: str, profile: Profile, password: Password | None
+) -> Account:
+    """A new user of the service. Without a password an invitation goes to the contact e-mail, by which the user sets
+    one that nobody else knows. Raises `Refused` with the field that is wrong."""
+    new = _checked_new(ports, service, address, profile)
+    if password is None and not new.contact_email:
+        raise Refused(N_("The invitation needs an address to go to: one outside this mailbox."), "contact_email")
+    new_hash = None
+    if password is not None:
+        account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
+        new_hash = _hashed(ports, account, service.password_policy, password)
+        new = replace(new, must_change_password=password.must_change)
+    return _add(ports, actor, service, new, new_hash)
+
+
+@transactional
+def _add(ports: Ports, actor: Actor, service: Service, new: NewMailbox, new_hash: str | None) -> Account:
+    authority.refuse_unless_may_manage(actor, service)
+    account = mailboxes.create(new, new_hash)
+    audit.record(actor, "web:user:added", account)
+    if new_hash is None:
+        _send_link(ports, actor, account, links.WELCOME)
+    else:
+        notices.done_by_another(ports, actor, account, "web:user:added")
+    return account
+
+
+def edit(
+    ports: Ports, actor: Actor, mailbox: Mailbox, revision: int, profile: Profile, password: Password | None = None
+) -> bool:
+    """Change what is different in the profile, and the password where one is given: that ends the user's browsers and
+    the connections that use the old one. False while the mail server has not answered.
+
+    `revision` is that of the account when the form was drawn; raises `Refused` when somebody saved it since, or with
+    the field that is wrong. Then nothing has changed.
+    """
+    profile = _checked(ports, mailbox.account, profile)
+    new_hash = None
+    if password is not None:
+        account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
+        new_hash = _hashed(ports, account, mailbox.domain.service.password_policy, password)
+    must_change = password is not None and password.must_change
+    return connections.all_ended(ports, _edit(ports, actor, mailbox, revision, profile, new_hash, must_change))
+
+
+@transactional
+def _edit(
+    ports: Ports,
+    actor: Actor,
+    mailbox: Mailbox,
+    revision: int,
+    profile: Profile,
+    new_hash: str | None,
+    must_change: bool,
+) -> list[OutboxItem | None]:
+    account = held(actor, mailbox)
+    if account.revision != revision:
+        raise Refused(N_("Somebody else saved this user while this form was open, and nothing of yours was saved."))
+    if account.state == Account.LOCKED and profile.state == Account.ACTIVE and new_hash is None:
+        raise Refused(
+            N_("A locked account opens again with a new password only: set one here, or send a link."), "state"
+        )
+    _keep_profile(ports, actor, mailbox, account, profile)
+    cuts = [] if new_hash is None else set_password(ports, actor, account, new_hash, must_change)
+    if profile.state not in (None, account.state):
+        cuts += _change_state(ports, actor, account, profile.state)
+    return cuts
+
+
+def set_password(
+    ports: Ports, actor: Actor, account: Account, new_hash: str, must_change: bool
+) -> list[OutboxItem | None]:
+    """Another password for a user whose row is `held`, within the caller's transaction: browsers are signed out and
+    forgotten, links are void, and the user is told; the outbox items that cut the connections that used the old one."""
+    if not account.replace_password(account.password_hash, new_hash):
+        raise _changed_meanwhile()
+    account.write(must_change_password=must_change, revision=account.revision + 1)
+    sessions.end_all(account)
+    sessions.forget_browsers(account)
+    links.revoke(account, links.SETS_PASSWORD)
+    audit.record(actor, "web:user:password-set", account, must_change=must_change)
+    notices.done_by_another(ports, actor, account, "web:user:password-set")
+    return [connections.put_end(ports, account)]
+
+
+@transactional
+def send_link(ports: Ports, actor: Actor, mailbox: Mailbox) -> None:
+    """A link by which the user sets the password: the first one, a new one, or the one that opens a locked account
+    again. Earlier links are void. Raises `Refused`, or `throttle.TooManyAttempts`."""
+    account = held(actor, mailbox)
+    if account.state == Account.SUSPENDED:
+        raise Refused(N_("%(name)s is suspended."), name=account.display_name)
+    if not account.contact_email:
+        raise Refused(N_("%(name)s has no contact e-mail to send it to."), name=account.display_name)
+    throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
+    audit.record(actor, "web:user:link-sent", account)
+    _send_link(ports, actor, account, link_purpose(account))
+
+
+def with_state(profile: Profile, state: str) -> Profile:
+    """The same profile, and the state that the user is to be in."""
+    return replace(profile, state=state)
+
+
+def link_hours(account: Account) -> int:
+    """For how many hours such a link is good."""
+    return links.LIFETIMES[link_purpose(account)] // links.HOUR
+
+
+def link_purpose(account: Account) -> str:
+    """What a link is for that sets this account's password."""
+    if account.state == Account.LOCKED:
+        return links.RECOVER
+    return links.RESET if account.password_hash else links.WELCOME
+
+
+def suspend(ports: Ports, actor: Actor, mailbox: Mailbox) -> bool:
+    """Let nobody into the mailbox until it is resumed: browsers, connections and links end, its collaborators' too.
+    Mail goes on arriving. False while the mail server has not answered. Raises `Refused`."""
+    return connections.all_ended(ports, _put_into(ports, actor, mailbox, Account.SUSPENDED))
+
+
+def resume(ports: Ports, actor: Actor, mailbox: Mailbox) -> None:
+    """Let a suspended user in again, with the password of before. Raises `Refused`."""
+    _put_into(ports, actor, mailbox, Account.ACTIVE)
+
+
+@transactional
+def _put_into(ports: Ports, actor: Actor, mailbox: Mailbox, state: str) -> list[OutboxItem | None]:
+    account = held(actor, mailbox)
+    if account.state == state:
+        return []
+    if account.state == Account.LOCKED and state == Account.ACTIVE:
+        raise _locked()
+    return _change_state(ports, actor, account, state)
+
+
+def _change_state(ports: Ports, actor: Actor, account: Account, state: str) -> list[OutboxItem | None]:
+    action = "web:user:suspended" if state == Account.SUSPENDED else "web:user:resumed"
+    account.put_into_state(state)
+    audit.record(actor, action, account)
+    notices.done_by_another(ports, actor, account, action)
+    return end_access(ports, account) if state == Account.SUSPENDED else []
+
+
+def end_access(ports: Ports, account: Account) -> list[OutboxItem | None]:
+    """End what is open for a user and the mailbox's collaborators, within the caller's transaction: browsers and links
+    that set a password; the outbox items that cut the connections, those of devices among them."""
+    links.revoke(account, links.SETS_PASSWORD)
+    everybody = [account, *(each.account for each in collaborations.of(account.mailbox))]
+    for each in everybody:
+        sessions.end_all(each)
+    return [connections.put_end(ports, each, connections.ALL) for each in everybody]
+
+
+def losses(ports: Ports, mailbox: Mailbox) -> Losses:
+    """What a removal would take away now."""
+    account = mailbox.account
+    return Losses(
+        list(account.devices),
+        [each.account for each in collaborations.of(mailbox)],
+        len(sessions.living(account)),
+        connections.of(ports, account),
+        storage_used(ports, mailbox),
+    )
+
+
+def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
+    """What the mailbox holds, as Dovecot counts it; None when it does not answer."""
+    try:
+        return ports.mail_server.quotas([mailbox.address]).get(mailbox.address, Quota(0, 0))
+    except MailServerUnavailable:
+        return None
+
+
+def remove(ports: Ports, actor: Actor, mailbox: Mailbox, typed: str) -> bool:
+    """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. `typed` is the address, as
+    a confirmation. The messages stay where they lie, in a directory that no mailbox is ever given again. False while
+    the mail server has not answered. Raises `Refused`."""
+    if typed.strip().lower() != mailbox.address:
+        raise Refused(N_("Type %(address)s to confirm."), "confirmation", address=mailbox.address)
+    return connections.all_ended(ports, _remove(ports, actor, mailbox))
+
+
+@transactional
+def _remove(ports: Ports, actor: Actor, mailbox: Mailbox) -> list[OutboxItem | None]:
+    account = held(actor, mailbox)
+    mailbox = account.mailbox
+    outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
+    notices.done_by_another(ports, actor, account, "web:user:removed", addresses=outside)
+    cuts = [connections.put_end(ports, account, connections.ALL)]
+    for collaboration in list(collaborations.of(mailbox)):
+        cuts += _remove_collaborator(ports, actor, collaboration)
+    cuts += devices.forget_known_to(ports, actor, account)
+    audit.record(actor, "web:user:removed", account, home=mailbox.home)
+    services.count_out(mailbox.domain.service, mailbox.quota_bytes)
+    # Dovecot's table knows numbers only.
+    LastLogin.delete().where(LastLogin.login_id == account.id).execute()
+    Mailbox.delete().where(mailbox.itself()).execute()
+    Account.delete().where(account.itself()).execute()
+    return cuts
+
+
+def _remove_collaborator(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
+    account = collaboration.account
+    if account.state not in (Account.PENDING, Account.DISABLED):
+        notices.collaboration_ended(ports, collaboration)
+    audit.record(actor, "web:collaboration:removed", account, collaborator=account.login)
+    return collaborations.erase(ports, actor, account)
+
+
+def held(actor: Actor, mailbox: Mailbox) -> Account:
+    """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
+    person may not act on it any more, or it is gone."""
+    this_one = (Account.id == mailbox.account_id) & (Account.login == mailbox.address)
+    Account.hold(this_one)
+    account = Account.get_or_none(this_one)
+    if account is None or account.mailbox is None or account.mailbox.home != mailbox.home:
+        raise removed()
+    authority.refuse_unless_may_act(actor, account)
+    return account
+
+
+def _keep_profile(ports: Ports, actor: Actor, mailbox: Mailbox, account: Account, profile: Profile) -> None:
+    """Write what is different, and tell of it wherever letters went so far, and go from now on."""
+    changed = {name for name in PROFILE if getattr(account, name) != getattr(profile, name)}
+    other_quota = account.mailbox.quota_bytes != profile.quota_bytes
+    if not changed and not other_quota:
+        return
+    before = mail.addresses_of(account)
+    account.write(
+        **{name: getattr(profile, name) for name in changed},
+        sort_name=search_words.sort_name(account.login, profile.first_name, profile.last_name),
+        revision=account.revision + 1,
+    )
+    if changed & NAMES:
+        search_words.enter(account)
+    if "contact_email" in changed:
+        # They went to the other address.
+        links.revoke(account, links.SETS_PASSWORD)
+    quota = {}
+    if other_quota:
+        quota = {"quota_before": account.mailbox.quota_bytes, "quota_after": profile.quota_bytes}
+        services.change_quota(account.mailbox, profile.quota_bytes)
+    audit.record(actor, "web:user:changed", account, fields=sorted(changed), **quota)
+    _tell_changed(ports, actor, account, before)
+
+
+def _tell_changed(ports: Ports, actor: Actor, account: Account, before: Sequence[str]) -> None:
+    everywhere = list(dict.fromkeys([*before, *mail.addresses_of(account)]))
+    notices.done_by_another(ports, actor, account, "web:user:changed", addresses=everywhere)
+
+
+def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
+    """A new user in stored form, whose domain is one of the service's; raises `Refused` with the field."""
+    address = mailboxes.canonical_address(address)
+    name = address.rpartition("@")[2]
+    # Whether another service has it is not told.
+    if not service.domains.where(Domain.name == name).exists():
+        raise Refused(N_("The domain %(domain)s does not belong to this service."), "address", domain=name)
+    mailboxes.refuse_taken(address)
+    profile = _checked(ports, Account(login=address), profile)
+    names = {name: getattr(profile, name) for name in PROFILE}
+    return NewMailbox(address, quota_bytes=profile.quota_bytes, **names)
+
+
+def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
+    """The profile in stored form; raises `Refused` with the field that is wrong."""
+    contact = canonical_contact(profile.contact_email) if profile.contact_email.strip() else ""
+    if contact.casefold() == account.login:
+        raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
+    if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
+        raise Refused(N_("Not a valid choice."), "state")
+    return replace(
+        profile,
+        first_name=_name(profile.first_name, "first_name"),
+        last_name=_name(profile.last_name, "last_name"),
+        contact_email=contact,
+        phone=_phone(ports, profile.phone),
+    )
+
+
+def _name(name: str, field: str) -> str:
+    return checked_name(name, field) if name.strip() else ""
+
+
+def _phone(ports: Ports, typed: str) -> str:
+    settings = ports.settings
+    return phone_numbers.canonical(typed, settings.phone_region, settings.phone_allow) if typed.strip() else ""
+
+
+def _hashed(ports: Ports, account: Account, password_policy: str, password: Password) -> str:
+    accepted = policy.accepted(account, password.text, ports.settings.password_blocklist, password_policy)
+    passwords.refuse_breached(ports, accepted)
+    return passwords.hash_password(ports.settings, accepted)
+
+
+def _send_link(ports: Ports, actor: Actor, account: Account, purpose: str) -> None:
+    notices.password_link(ports, actor, account, purpose, links.create(account, purpose))
+
+
+def removed() -> Refused:
+    """The refusal of a user who is gone."""
+    return Refused(N_("This user was removed a moment ago."))
+
+
+def _locked() -> Refused:
+    return Refused(N_("A locked account opens again with a new password only: set one, or send a link."), "state")
+
+
+def _changed_meanwhile() -> Refused:
+    return Refused(N_("The password was changed a moment ago. Start again."), "new_password")

@@ -1,0 +1,154 @@
+"""What a webmail's session opens the mailbox with, so that the webmail never keeps the person's password.
+
+The webmail's server trades the password for it, once, at login. It has the form of a device's password, works from the
+webmail's hosts only (Dovecot sees to that), and ends with the session.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from actions.devices import device_passwords
+from actions.ground import throttle
+from actions.ground.actor import USER_AGENT_LENGTH, Actor
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.ground.throttle import Counter
+from actions.passwords import sign_in
+from actions.passwords.guesses import FROM_NETWORK, FROM_NETWORK_TO_ACCOUNT, STRANGERS_TO_ACCOUNT
+from actions.sessions import connections, sessions
+from actions.trail import audit
+from database import transactional
+from models import Account, OutboxItem, Webmail, WebmailCredential, now
+
+LIFETIME = 24 * 3600
+
+
+@dataclass(frozen=True)
+class WantedCredential:
+    """Who signs in to a webmail: what was typed there, the webmail's session (its `sid`), and the person's browser."""
+
+    login: str
+    password: str
+    webmail_session: str
+    address: str
+    user_agent: str
+
+
+@dataclass(frozen=True)
+class MadeCredential:
+    """A credential and its password, which is nowhere else to be had."""
+
+    credential: WebmailCredential
+    password: str
+
+
+def make(ports: Ports, webmail: Webmail, wanted: WantedCredential) -> MadeCredential:
+    """A credential for whoever signs in to the webmail with login and password.
+
+    Raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`, as a sign-in here does, and
+    takes the same time for known and unknown logins. Strangers' guesses do not keep out who comes from a network from
+    which the account signed in before.
+    """
+    actor = Actor(address=checked_address(wanted.address), user_agent=wanted.user_agent)
+    if not 0 < len(wanted.webmail_session) <= 64:
+        raise Refused(N_("This request was not understood."), "sid")
+    login = sign_in.canonical_login(wanted.login)
+    account = Account.by_login(login)
+    counters = _counters(login, account, actor.address)
+    sign_in.prove(ports, actor, account, wanted.password, counters, webmail.speaks_for)
+    return _make(ports, actor, webmail, account, wanted.webmail_session, counters)
+
+
+def _counters(login: str, account: Account | None, address: str) -> list[Counter]:
+    network = throttle.network_of(address)
+    counters = [*FROM_NETWORK_TO_ACCOUNT.from_address(address, login), *FROM_NETWORK.from_address(address)]
+    is_known = (
+        WebmailCredential.select()
+        .where(WebmailCredential.account == (account.id if account else 0), WebmailCredential.network == network)
+        .exists()
+    )
+    return counters if is_known else [*counters, STRANGERS_TO_ACCOUNT.on(login)]
+
+
+@transactional
+def _make(
+    ports: Ports, actor: Actor, webmail: Webmail, account: Account, webmail_session: str, counters: list[Counter]
+) -> MadeCredential:
+    throttle.settle(counters)
+    sign_in.refuse_if_changed(account)
+    _end_former(account, webmail, webmail_session)
+    password = device_passwords.new_password()
+    credential = WebmailCredential.create(
+        account=account,
+        webmail=webmail,
+        webmail_session=webmail_session,
+        selector=password.selector,
+        verifier=password.verifier(),
+        address=actor.address,
+        network=throttle.network_of(actor.address),
+        user_agent=actor.user_agent[:USER_AGENT_LENGTH],
+        expires_at=now() + LIFETIME,
+    )
+    audit.record(
+        Actor(account, None, actor.address, actor.user_agent), "webmail:session:started", webmail=webmail.origin
+    )
+    return MadeCredential(credential, password.text)
+
+
+def _end_former(account: Account, webmail: Webmail, webmail_session: str) -> None:
+    """A session of a webmail has one credential at a time."""
+    WebmailCredential.update(ended_at=now()).where(
+        WebmailCredential.account == account,
+        WebmailCredential.webmail == webmail,
+        WebmailCredential.webmail_session == webmail_session,
+        WebmailCredential.ended_at.is_null(),
+    ).execute()
+
+
+def find(webmail: Webmail, password: str) -> WebmailCredential | None:
+    """The credential of this webmail that has this password, also when it has ended."""
+    if not device_passwords.has_shape(password):
+        return None
+    selector = password[: device_passwords.SELECTOR_LENGTH]
+    candidates = WebmailCredential.select(WebmailCredential, Account).join(Account)
+    for credential in candidates.where(WebmailCredential.webmail == webmail, WebmailCredential.selector == selector):
+        if device_passwords.is_right(password, credential.verifier):
+            return credential
+    return None
+
+
+def is_alive(webmail: Webmail, password: str) -> bool:
+    """Whether the webmail's session still opens its mailbox."""
+    credential = find(webmail, password)
+    return credential is not None and credential.is_alive and credential.account.may_enter
+
+
+def end(ports: Ports, actor: Actor, credential: WebmailCredential) -> bool:
+    """End one session in a webmail, at the person's word; False while the mail server has not answered."""
+    return connections.end_now(ports, _end(ports, actor, credential, "web:webmail:ended"))
+
+
+def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
+    """End the session whose credential this is, because its person signed out of the webmail; whatever else it is, has
+    ended already."""
+    credential = find(webmail, password)
+    if credential is not None:
+        actor = Actor(credential.account, None, credential.address, credential.user_agent)
+        connections.end_now(ports, _end(ports, actor, credential, "webmail:session:signed-out"))
+
+
+@transactional
+def _end(ports: Ports, actor: Actor, credential: WebmailCredential, event: str) -> OutboxItem | None:
+    if not credential.write(WebmailCredential.ended_at.is_null(), ended_at=now()):
+        return None
+    sessions.end_of_webmail(credential)
+    audit.record(actor, event, webmail=credential.webmail.origin, from_address=credential.address)
+    return connections.put_end(ports, credential.account, credential_id=credential.id)
+
+
+def checked_address(text: str) -> str:
+    """An address without the name of an interface, which would be nobody else's to understand; raises `Refused`."""
+    try:
+        return str(ip_address(text.partition("%")[0]))
+    except ValueError:
+        raise Refused(N_("This request was not understood."), "address") from None

@@ -1,0 +1,80 @@
+"""Sign-ins that a webmail judged by the mail server alone, because no connection to Postern could be made.
+
+The webmail keeps them and tells of each once Postern answers again, as often as it takes.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from peewee import IntegrityError
+
+from actions.ground.actor import Actor
+from actions.ground.refusals import N_, Refused
+from actions.ground.tokens import digest
+from actions.passwords.sign_in import canonical_login
+from actions.trail import audit
+from actions.webmails.webmail_credentials import checked_address
+from database import transactional
+from models import Account, UsedToken, Webmail, now
+
+# 128 random bits in hexadecimal.
+NUMBER = re.compile(r"[0-9a-f]{32}")
+# How long a webmail may tell of the same sign-in again.
+REMEMBERED = 30 * 24 * 3600
+LONGEST_TIME = 12
+
+
+@dataclass(frozen=True)
+class Told:
+    """One sign-in as the webmail tells it: its number there, what was typed as login, the person's address and browser,
+    when it was (seconds since the epoch, in digits), and whether the mail server let the person in."""
+
+    number: str
+    login: str
+    address: str
+    user_agent: str
+    at: str
+    entered: bool
+
+
+def note(webmail: Webmail, told: Told) -> None:
+    """Write the sign-in into the trail, once, however often it is told; raises `Refused` when it has no number.
+
+    Whatever else is wrong with it is left out: a guesser chose it, and must not keep it from being written down.
+    """
+    if not NUMBER.fullmatch(told.number):
+        raise Refused(N_("This request was not understood."), "id")
+    key = digest(f"{webmail.key_id}:fallback:{told.number}")
+    if UsedToken.select().where(UsedToken.key == key).exists():
+        return
+    try:
+        _note(webmail, told, key)
+    except IntegrityError:
+        # Another request told of it at the same moment.
+        return
+
+
+@transactional
+def _note(webmail: Webmail, told: Told, key: str) -> None:
+    UsedToken.create(key=key, expires_at=now() + REMEMBERED)
+    account = Account.by_login(canonical_login(told.login))
+    if account is not None and not webmail.speaks_for(account):
+        account = None
+    # What was typed as an unknown login is not kept, for it may be a password.
+    actor = Actor(account if told.entered else None, None, _address(told.address), told.user_agent)
+    event = "webmail:session:unasked" if told.entered else "webmail:session:unasked-refused"
+    audit.record(actor, event, account, webmail=webmail.origin, happened_at=_moment(told.at))
+
+
+def _address(text: str) -> str:
+    try:
+        return checked_address(text)
+    except Refused:
+        return ""
+
+
+def _moment(text: str) -> str:
+    """When it was, for people to read; empty for what is no time of the past."""
+    seconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_TIME else 0
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if 0 < seconds <= now() else ""

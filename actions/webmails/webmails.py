@@ -1,0 +1,107 @@
+"""The webmails whose users come here signed in: the operator makes their keys and takes them back."""
+
+import base64
+import os
+import re
+import secrets
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from actions.ground.actor import Actor
+from actions.ground.encryption import seal, unseal
+from actions.ground.ports import Ports
+from actions.ground.refusals import N_, Refused
+from actions.sessions import connections
+from actions.trail import audit
+from database import transactional
+from models import Organisation, OutboxItem, Webmail, WebmailCredential
+from settings import ORIGIN, Settings, is_loopback_host
+
+SEALED_FOR = "webmail keys"
+KEY_LENGTH = 32
+USUAL_PORT = re.compile(r"(?<=https)(://.*):443$|(?<=http)(://.*):80$")
+
+
+@dataclass(frozen=True)
+class Added:
+    """A webmail that is known from now on, and the key that it signs with (in base64), which is nowhere else to be had:
+    for EdDSA libsodium's secret key, seed and public key."""
+
+    webmail: Webmail
+    key: str
+
+
+@transactional
+def add(ports: Ports, actor: Actor, origin: str, organisation: str | None, algorithm: str) -> Added:
+    """Make a webmail known by its origin; with an organisation it speaks for that one's mailboxes only. Raises
+    `Refused`."""
+    origin = _checked(origin)
+    if Webmail.by_origin(origin):
+        raise Refused(N_("%(origin)s is known. To give it another key, remove it first."), origin=origin)
+    owner = Organisation.get_or_none(Organisation.name == organisation) if organisation else None
+    if organisation and owner is None:
+        raise Refused(N_("There is no organisation “%(name)s”."), name=organisation)
+    kept, handed_out = _new_keys(ports.settings, algorithm)
+    webmail = Webmail.create(
+        origin=origin, key_id=secrets.token_urlsafe(12), algorithm=algorithm, key=kept, organisation=owner
+    )
+    audit.record(actor, "operator:webmail:added", origin=origin)
+    return Added(webmail, handed_out)
+
+
+def remove(ports: Ports, actor: Actor, origin: str) -> bool:
+    """Forget a webmail: its key, the sessions that it began here, and what its own sessions open mailboxes with. False
+    while connections are open. Raises `Refused`."""
+    return connections.all_ended(ports, _remove(ports, actor, origin))
+
+
+@transactional
+def _remove(ports: Ports, actor: Actor, origin: str) -> list[OutboxItem | None]:
+    webmail = Webmail.by_origin(origin)
+    if webmail is None:
+        raise Refused(N_("There is no webmail %(origin)s."), origin=origin)
+    cuts = [
+        connections.put_end(ports, credential.account, credential_id=credential.id)
+        for credential in webmail.credentials
+        if credential.is_alive
+    ]
+    audit.record(actor, "operator:webmail:removed", origin=origin)
+    WebmailCredential.delete().where(WebmailCredential.webmail == webmail).execute()
+    Webmail.delete().where(webmail.itself()).execute()
+    return cuts
+
+
+def every():
+    """The webmails that are known, by their origins."""
+    return Webmail.select().order_by(Webmail.origin)
+
+
+def verifying_key(settings: Settings, webmail: Webmail) -> Ed25519PublicKey | bytes:
+    """What its tokens are verified with; raises `cryptography.fernet.InvalidToken` for a key that was encrypted under
+    another secret key."""
+    if webmail.algorithm == Webmail.EDDSA:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(webmail.key))
+    return base64.b64decode(unseal(settings.secret_key, SEALED_FOR, webmail.key)["key"])
+
+
+def _new_keys(settings: Settings, algorithm: str) -> tuple[str, str]:
+    """What is kept of a fresh key, and what is handed out."""
+    seed = os.urandom(KEY_LENGTH)
+    if algorithm == Webmail.HS256:
+        shared = base64.b64encode(seed).decode()
+        return seal(settings.secret_key, SEALED_FOR, {"key": shared}), shared
+    public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return base64.b64encode(public).decode(), base64.b64encode(seed + public).decode()
+
+
+def _checked(typed: str) -> str:
+    """The origin as browsers send it."""
+    origin = USUAL_PORT.sub(lambda found: found[1] or found[2], typed.strip().lower().rstrip("/"))
+    host = re.sub(r":\d+$", "", origin.partition("://")[2]).strip("[]")
+    if not ORIGIN.fullmatch(origin) or not (origin.startswith("https:") or is_loopback_host(host)):
+        raise Refused(
+            N_("A webmail is named by its origin, such as https://webmail.example.org: https and the host, no path.")
+        )
+    return origin

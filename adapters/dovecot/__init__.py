@@ -1,0 +1,1 @@
+"""Dovecot: `doveadm` speaks to the running server, `config` writes its configuration."""

@@ -1,0 +1,264 @@
+"""My account: the password, who is signed in, what happened, and how the panel speaks."""
+
+from flask import Blueprint, abort, flash, render_template, request, session, url_for
+from flask_babel import gettext as _
+from flask_babel import refresh
+from flask_login import current_user
+
+from actions.authority import permissions
+from actions.devices import devices, mail_programs
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from actions.passwords import passphrase, passwords
+from actions.sessions import connections, sessions
+from actions.sessions.user_agents import browser_name
+from actions.trail import trail
+from actions.users import preferences
+from actions.webmails import webmail_credentials
+from blueprints.web import downloads, frame, guards, hx, words
+from blueprints.web.audit_words import sentence
+from blueprints.web.errors import wait_sentence
+from models import AuditEvent, WebmailCredential
+
+from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+EVENTS_A_PAGE = 30
+
+
+@blueprint.get("/password")
+@guards.signed_in
+def password():
+    return _password_page(PasswordForm())
+
+
+@blueprint.post("/password")
+@guards.signed_in
+def change_password():
+    form = PasswordForm()
+    if not form.validate():
+        return _password_page(form, 422)
+    try:
+        change = passwords.change(
+            guards.ports(),
+            guards.actor(),
+            form.current_password.data,
+            form.new_password.data,
+            everywhere=form.everywhere.data,
+            devices_too=form.devices_too.data,
+            browser=guards.known_browser(),
+        )
+    except Refused as refusal:
+        form.refuse(refusal, "current_password")
+        return _password_page(form, 422)
+    except TooManyAttempts as refusal:
+        form.current_password.errors = [wait_sentence(refusal)]
+        return _password_page(form, 429)
+    if change.everywhere:
+        return _signed_out(change)
+    guards.go_on_in(change.renewed)
+    frame.tell_password_changed(everywhere=False)
+    flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
+    return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
+
+
+def _signed_out(change: passwords.Change):
+    session.end()
+    frame.tell_password_changed(everywhere=True)
+    flash(_("The new password is in force. Sign in with it."), "success")
+    words.flash_pending(change.connections_ended)
+    return hx.redirect(url_for("sign_in.sign_in"))
+
+
+@blueprint.get("/password/everywhere")
+@guards.signed_in
+def everywhere():
+    """What logging out from everywhere ends: the dialog's content, which the page itself shows without JavaScript."""
+    if not request.htmx:
+        return hx.redirect(url_for(".password"))
+    consequences = passwords.consequences(guards.ports(), current_user.account)
+    return hx.render("", consequences=consequences, browser_name=browser_name)
+
+
+@blueprint.post("/password/check")
+@guards.background
+def check_password():
+    typed = CheckForm().new_password.data or ""
+    return render_template("account/_checklist.html", **words.checklist(current_user.account, typed))
+
+
+@blueprint.post("/password/suggestion")
+@guards.background
+def suggest_password():
+    return render_template("account/_suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
+
+
+def _password_page(form: PasswordForm, status: int = 200):
+    return hx.render(
+        "account/password.html",
+        status,
+        form=form,
+        username=current_user.account.login,
+        consequences=passwords.consequences(guards.ports(), current_user.account),
+        browser_name=browser_name,
+        **words.checklist(current_user.account, ""),
+    )
+
+
+@blueprint.get("/sessions")
+@guards.signed_in
+def list_sessions():
+    account = current_user.account
+    return hx.render(
+        "account/sessions.html",
+        devices={device.id: device for device in account.devices},
+        has_mailbox=account.mailbox is not None,
+        **_in_use(),
+    )
+
+
+@blueprint.post("/sessions/<int:session_id>/end")
+@guards.signed_in
+def end_session(session_id: int):
+    sessions.end(guards.actor(), _own_session(session_id))
+    return _one_ended(True, _("The browser is signed out."))
+
+
+@blueprint.post("/sessions/webmails/<int:credential_id>/end")
+@guards.signed_in
+def end_webmail(credential_id: int):
+    credential = WebmailCredential.living(current_user.account).where(WebmailCredential.id == credential_id).first()
+    ended = webmail_credentials.end(guards.ports(), guards.actor(), credential or abort(404))
+    return _one_ended(ended, _("The webmail is signed out."))
+
+
+def _one_ended(ended: bool, sentence: str):
+    if sessions.exists(current_user.record):
+        return _ended(ended, sentence)
+    session.end()
+    flash(_("You are signed out."), "success")
+    return hx.redirect(url_for("sign_in.sign_in"))
+
+
+@blueprint.post("/sessions/programs/end")
+@guards.signed_in
+def end_program():
+    form = EndForm()
+    if not form.validate():
+        abort(400)
+    device_id, address = form.device_id.data or 0, form.address.data
+    ended = sessions.end_program(guards.ports(), guards.actor(), device_id, address)
+    return _ended(ended, _("The mail programs at this address are disconnected."))
+
+
+@blueprint.get("/sessions/others")
+@guards.recent_password
+def confirm_end_others():
+    return hx.render("account/end_others.html", **_in_use())
+
+
+@blueprint.post("/sessions/others")
+@guards.recent_password
+def end_others():
+    ended = sessions.end_others(guards.ports(), guards.actor())
+    return _ended(ended, _("All other browsers and mail programs are signed out."))
+
+
+def _ended(ended: bool, sentence: str):
+    flash(sentence, "success") if ended else words.flash_pending(ended)
+    return hx.redirect(url_for(".list_sessions"))
+
+
+def _own_session(session_id: int):
+    return next((each for each in sessions.living(current_user.account) if each.id == session_id), None) or abort(404)
+
+
+def _in_use() -> dict:
+    """The browsers that are signed in, the webmails, and the mail programs that are connected."""
+    account = current_user.account
+    return {
+        "browsers": [browser for browser in sessions.living(account) if browser.webmail_id is None],
+        "webmails_in_use": sessions.in_webmails(account),
+        "connected": connections.of(guards.ports(), account),
+        "this": current_user.record,
+        "browser_name": browser_name,
+    }
+
+
+@blueprint.get("/activity")
+@guards.signed_in
+def activity():
+    form = TrailForm(request.args)
+    if not form.validate():
+        return _activity_page(form, [], 422)
+    before = request.args.get("before", type=_event_id)
+    return _activity_page(form, trail.page(current_user.account, form.wanted, before, EVENTS_A_PAGE + 1))
+
+
+@blueprint.get("/activity.csv")
+@guards.signed_in
+def export_activity():
+    form = TrailForm(request.args)
+    if not form.validate():
+        abort(404)
+    events = trail.whole(current_user.account, form.wanted)
+    return downloads.csv("activity.csv", downloads.TRAIL_HEADER, map(downloads.trail_row, events))
+
+
+def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200):
+    return hx.render(
+        "account/activity.html",
+        status,
+        form=form,
+        chosen=form.chosen,
+        events=events[:EVENTS_A_PAGE],
+        older=events[EVENTS_A_PAGE - 1].id if len(events) > EVENTS_A_PAGE else None,
+        is_first=not request.args.get("before"),
+        sees_others=current_user.account.is_manager,
+        sentence=sentence,
+        browser_name=browser_name,
+    )
+
+
+def _event_id(text: str) -> int:
+    """What a database can hold; raises `ValueError` for anything else."""
+    if not text.isdecimal() or len(text) > 18:
+        raise ValueError(text)
+    return int(text)
+
+
+@blueprint.get("/permissions")
+@guards.signed_in
+def show_permissions():
+    """What a collaborator may do in the mailbox that they share."""
+    account, settings = current_user.account, guards.ports().settings
+    collaboration = account.collaboration or abort(404)
+    return hx.render(
+        "account/permissions.html",
+        mailbox=account.mailbox,
+        collaboration=collaboration,
+        permission_values=permissions,
+        servers=mail_programs.recommended(settings, account.login, devices.protocols_for(account)),
+    )
+
+
+@blueprint.get("/preferences")
+@guards.signed_in
+def show_preferences():
+    account = current_user.account
+    return hx.render(
+        "account/preferences.html", form=PreferencesForm(language=account.language, timezone=account.timezone)
+    )
+
+
+@blueprint.post("/preferences")
+@guards.signed_in
+def save_preferences():
+    form = PreferencesForm()
+    if not form.validate():
+        return hx.render("account/preferences.html", 422, form=form)
+    preferences.save(guards.actor(), form.language.data, form.timezone.data)
+    refresh()
+    flash(_("Saved."), "success")
+    return hx.redirect(url_for(".show_preferences"))

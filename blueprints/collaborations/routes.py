@@ -1,0 +1,289 @@
+"""Collaborators: the list, a new one in two steps, and what the menu offers."""
+
+from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.authority import authority, permissions
+from actions.collaborations import collaborations, user_names
+from actions.ground.refusals import Refused
+from blueprints.web import audit_words, guards, hx, words
+from models import Collaboration, Mailbox
+
+from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
+
+blueprint = Blueprint("collaborations", __name__, url_prefix="/collaborations")
+
+COLLABORATION = "/<int:collaboration_id>"
+
+
+@blueprint.get("/")
+@guards.signed_in
+def list_collaborations():
+    mailbox = _mailbox()
+    rows = collaborations.rows(mailbox)
+    return hx.render("collaborations/list.html", mailbox=mailbox, rows=rows, **_words_for_rows())
+
+
+@blueprint.get("/new")
+@guards.recent_password
+def new():
+    return _person_page(PersonForm(language=words.language()))
+
+
+@blueprint.post("/new")
+@guards.recent_password
+def check_person():
+    """“Continue”: the second step, with the answers of the first in it."""
+    form, mailbox = PersonForm(), _mailbox()
+    if not form.validate():
+        return _person_page(form, 422)
+    try:
+        collaborations.refuse_too_many(mailbox)
+        collaborations.checked(guards.actor(), mailbox, form.person)
+    except Refused as refusal:
+        form.refuse(refusal, "user_name")
+        return _person_page(form, 422)
+    return _grant_page(NewCollaboratorForm(), granted=permissions.READ)
+
+
+@blueprint.post("/new/proposal")
+@guards.recent_password
+def take_proposal():
+    """A proposal's button, where no script fills it in."""
+    form = PersonForm()
+    form.user_name.data = request.form.get("proposal", "")
+    return _person_page(form)
+
+
+@blueprint.post("/new/check")
+@guards.background
+def check_user_name():
+    """What stands under the user name while it is typed."""
+    return render_template("collaborations/_user_name.html", **_user_name(PersonForm()))
+
+
+@blueprint.post("/implied")
+@guards.background
+def implied():
+    """The permissions as they are after a choice, with all that it brings."""
+    _mailbox()
+    kept = request.form.get("kept", 0, type=int)
+    return render_template("collaborations/_permissions.html", **_choices(PermissionsForm().chosen, kept))
+
+
+@blueprint.post("/")
+@guards.recent_password
+def create():
+    form, mailbox = NewCollaboratorForm(), _mailbox()
+    if not form.validate():
+        return _grant_page(form, form.chosen, 422)
+    try:
+        made = collaborations.make(guards.ports(), guards.actor(), mailbox, form.person, form.chosen)
+    except Refused as refusal:
+        return _refused_creation(form, refusal)
+    address = made.account.contact_email
+    flash(_("%(name)s is invited: a letter is on its way to %(address)s.", **_named(made), address=address), "success")
+    return hx.redirect(url_for(".list_collaborations"))
+
+
+@blueprint.get(COLLABORATION)
+@guards.signed_in
+def details(collaboration_id: int):
+    collaboration = _own(collaboration_id)
+    return hx.render(
+        "collaborations/details.html",
+        row=collaborations.row(collaboration),
+        events=collaborations.history(collaboration),
+        sentence=audit_words.sentence,
+        **_words_for_rows(),
+    )
+
+
+@blueprint.post(f"{COLLABORATION}/invitation")
+@guards.recent_password
+def send_link_again(collaboration_id: int):
+    collaboration = _own(collaboration_id)
+    try:
+        collaborations.send_link_again(guards.ports(), guards.actor(), collaboration)
+    except Refused as refusal:
+        return _refused(refusal)
+    flash(_("A new e-mail is on its way. The link in the earlier one opens nothing any more."), "success")
+    return hx.redirect(url_for(".details", collaboration_id=collaboration.id))
+
+
+@blueprint.get(f"{COLLABORATION}/permissions")
+@guards.recent_password
+def show_permissions(collaboration_id: int):
+    collaboration = _acted_on(collaboration_id)
+    return _permissions_page(collaboration, PermissionsForm(), collaboration.permissions)
+
+
+@blueprint.post(f"{COLLABORATION}/permissions")
+@guards.recent_password
+def change_permissions(collaboration_id: int):
+    collaboration, form = _acted_on(collaboration_id), PermissionsForm()
+    if not form.validate():
+        return _permissions_page(collaboration, form, form.chosen, 422)
+    try:
+        ended = collaborations.change_permissions(guards.ports(), guards.actor(), collaboration, form.chosen)
+    except Refused as refusal:
+        form.refuse(refusal, "permissions")
+        return _permissions_page(collaboration, form, form.chosen, 422)
+    return _done(_("The permissions of %(name)s are in force.", **_named(collaboration)), ended)
+
+
+@blueprint.get(f"{COLLABORATION}/reset")
+@guards.recent_password
+def confirm_reset(collaboration_id: int):
+    return _question("collaborations/reset.html", collaboration_id)
+
+
+@blueprint.post(f"{COLLABORATION}/reset")
+@guards.recent_password
+def reset(collaboration_id: int):
+    collaboration = _acted_on(collaboration_id)
+    try:
+        ended = collaborations.reset(guards.ports(), guards.actor(), collaboration)
+    except Refused as refusal:
+        return _refused(refusal)
+    sentence = _("The password of %(name)s opens nothing any more. A link is on its way.", **_named(collaboration))
+    return _done(sentence, ended)
+
+
+@blueprint.get(f"{COLLABORATION}/disabling")
+@guards.recent_password
+def confirm_disabling(collaboration_id: int):
+    return _question("collaborations/disabling.html", collaboration_id)
+
+
+@blueprint.post(f"{COLLABORATION}/disabling")
+@guards.recent_password
+def disable(collaboration_id: int):
+    collaboration = _acted_on(collaboration_id)
+    try:
+        ended = collaborations.disable(guards.ports(), guards.actor(), collaboration)
+    except Refused as refusal:
+        return _refused(refusal)
+    return _done(_("%(name)s is disabled and can open the mailbox no more.", **_named(collaboration)), ended)
+
+
+@blueprint.get(f"{COLLABORATION}/removal")
+@guards.recent_password
+def confirm_removal(collaboration_id: int):
+    return _question("collaborations/removal.html", collaboration_id)
+
+
+@blueprint.post(f"{COLLABORATION}/removal")
+@guards.recent_password
+def remove(collaboration_id: int):
+    collaboration = _acted_on(collaboration_id)
+    try:
+        collaborations.remove(guards.ports(), guards.actor(), collaboration)
+    except Refused as refusal:
+        return _refused(refusal)
+    return _done(_("%(name)s is removed. The user name is free again.", **_named(collaboration)))
+
+
+def _mailbox() -> Mailbox:
+    """The mailbox whose collaborators the signed-in account looks after."""
+    account = current_user.account
+    return account.mailbox if authority.may_keep_mailbox(account) else abort(404)
+
+
+def _own(collaboration_id: int) -> Collaboration:
+    """One of the mailbox's collaborators."""
+    return collaborations.of(_mailbox()).where(Collaboration.id == collaboration_id).first() or abort(404)
+
+
+def _acted_on(collaboration_id: int) -> Collaboration:
+    """One of them that the signed-in account may act on: nobody acts on themselves."""
+    collaboration = _own(collaboration_id)
+    return collaboration if authority.may_act_on_collaborator(current_user.account, collaboration) else abort(403)
+
+
+def _named(collaboration: Collaboration) -> dict[str, str]:
+    return {"name": collaboration.account.display_name}
+
+
+def _done(sentence: str, connections_ended: bool = True):
+    flash(sentence, "success")
+    words.flash_pending(connections_ended)
+    return hx.redirect(url_for(".list_collaborations"))
+
+
+def _refused(refusal: Refused):
+    flash(words.translated(refusal), "error")
+    return hx.redirect(url_for(".list_collaborations"))
+
+
+def _refused_creation(form: NewCollaboratorForm, refusal: Refused):
+    """Back to the step where the wrong field stands."""
+    form.refuse(refusal, "user_name")
+    if refusal.field == "permissions":
+        return _grant_page(form, form.chosen, 422)
+    return _person_page(form, 422)
+
+
+def _question(page: str, collaboration_id: int):
+    collaboration = _acted_on(collaboration_id)
+    consequences = collaborations.consequences(guards.ports(), collaboration)
+    return hx.render(page, collaboration=collaboration, person=collaboration.account, consequences=consequences)
+
+
+def _person_page(form: PersonForm, status: int = 200):
+    return hx.render("collaborations/new.html", status, form=form, **_user_name(form))
+
+
+def _grant_page(form: NewCollaboratorForm, granted: int, status: int = 200):
+    login = user_names.login(_mailbox(), (form.user_name.data or "").strip().lower())
+    return hx.render("collaborations/grant.html", status, form=form, login=login, **_choices(granted))
+
+
+def _permissions_page(collaboration: Collaboration, form: PermissionsForm, granted: int, status: int = 200):
+    return hx.render(
+        "collaborations/permissions.html",
+        status,
+        form=form,
+        collaboration=collaboration,
+        person=collaboration.account,
+        kept=collaboration.permissions,
+        **_choices(granted, kept=collaboration.permissions),
+    )
+
+
+def _choices(chosen: int, kept: int = 0) -> dict:
+    """The permissions to tick. `by` is what brings one along; whoever acts gives only what they have themselves."""
+    granted, own = permissions.completed(chosen), permissions.of(current_user.account) | kept
+    return {
+        "choices": [
+            {
+                "value": each,
+                "word": _(permissions.WORDS[each]),
+                "ticked": bool(granted & each),
+                "by": [_(permissions.WORDS[other]) for other in permissions.bringing(each) if granted & other],
+                "offered": bool(own & each),
+            }
+            for each in CHOSEN
+        ],
+        "permission_values": permissions,
+    }
+
+
+def _user_name(form: PersonForm) -> dict:
+    """What the page says about the user name that stands in the form."""
+    mailbox, typed = _mailbox(), (form.user_name.data or "").strip()
+    proposals = user_names.proposals(mailbox, form.first_name.data or "", form.last_name.data or "")
+    try:
+        login, problem = user_names.login(mailbox, user_names.checked(mailbox, typed)) if typed else "", ""
+    except Refused as refusal:
+        login, problem = "", words.translated(refusal)
+    return {"mailbox": mailbox, "proposals": proposals, "login": login, "problem": problem}
+
+
+def _words_for_rows() -> dict:
+    return {
+        "may_act_on": lambda collaboration: authority.may_act_on_collaborator(current_user.account, collaboration),
+        "permission_values": permissions,
+        "states": collaborations,
+    }

@@ -1,0 +1,34 @@
+"""Forms of invitations."""
+
+from flask_babel import lazy_gettext as _l
+from wtforms import BooleanField, RadioField, StringField
+
+from blueprints.web.forms import PanelForm, longest, required
+
+from .device_forms import DeviceForm, choices
+
+APPLE, THUNDERBIRD, OUTLOOK, ANDROID, OTHER = "apple", "thunderbird", "outlook", "android", "other"
+PROGRAMS = {
+    APPLE: _l("iPhone, iPad or Mac"),
+    ANDROID: _l("Android phone or tablet"),
+    THUNDERBIRD: _l("Thunderbird on a computer"),
+    OUTLOOK: _l("Outlook"),
+    OTHER: _l("Another mail program"),
+}
+
+
+class InvitationForm(DeviceForm):
+    email = StringField(_l("E-mail address"), [required(), longest(254)])
+    mailed = BooleanField(_l("Send the link to this address"), default=True)
+
+
+class ResendForm(PanelForm):
+    mailed = BooleanField(_l("Send the link by e-mail"), default=True)
+
+
+class CodeForm(PanelForm):
+    code = StringField(_l("Code"), [required(), longest(40)])
+
+
+class ProgramForm(PanelForm):
+    program = RadioField(_l("What do you set up?"), choices=choices(PROGRAMS), default=APPLE)

@@ -1,0 +1,125 @@
+"""Invitations as their inviter sees them: made, sent again, withdrawn."""
+
+from flask import Blueprint, abort, flash, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.devices import devices, invitations
+from actions.ground.refusals import Refused
+from blueprints.web import guards, hx, words
+from models import DeviceInvitation
+
+from . import device_forms
+from .invitation_forms import InvitationForm, ResendForm
+
+blueprint = Blueprint("invitations", __name__, url_prefix="/devices/invitations")
+
+INVITATION = "/<int:invitation_id>"
+
+
+@blueprint.get("/")
+@guards.signed_in
+def list_invitations():
+    """They stand in the list of devices."""
+    return hx.redirect(url_for("devices.list_devices"))
+
+
+@blueprint.get("/new")
+@guards.recent_password
+def new():
+    return _new_page(InvitationForm())
+
+
+@blueprint.post("/")
+@guards.recent_password
+def create():
+    account, form = device_forms.acted_for(), InvitationForm()
+    if not form.validate():
+        return _new_page(form, 422)
+    try:
+        invited = invitations.invite(
+            guards.ports(),
+            guards.actor(),
+            account,
+            form.wanted(),
+            form.email.data,
+            form.mailed.data,
+        )
+    except Refused as refusal:
+        form.refuse(refusal, "email")
+        return _new_page(form, 422)
+    return _made_page(invited)
+
+
+@blueprint.get(f"{INVITATION}/letter")
+@guards.recent_password
+def letter(invitation_id: int):
+    return _letter_page(_own(invitation_id), ResendForm())
+
+
+@blueprint.post(f"{INVITATION}/letter")
+@guards.recent_password
+def resend(invitation_id: int):
+    invitation, form = _own(invitation_id), ResendForm()
+    try:
+        return _made_page(invitations.resend(guards.ports(), guards.actor(), invitation, form.mailed.data))
+    except Refused as refusal:
+        return _refused(refusal)
+
+
+@blueprint.get(f"{INVITATION}/withdrawal")
+@guards.signed_in
+def withdrawal(invitation_id: int):
+    invitation = _own(invitation_id)
+    return hx.render(
+        "invitations/withdrawal.html",
+        invitation=invitation,
+        recipient=invitations.recipient(invitation),
+    )
+
+
+@blueprint.post(f"{INVITATION}/withdrawal")
+@guards.signed_in
+def withdraw(invitation_id: int):
+    try:
+        withdrawn = invitations.withdraw(guards.ports(), guards.actor(), _own(invitation_id))
+    except Refused as refusal:
+        return _refused(refusal)
+    if withdrawn:
+        flash(_("The invitation is withdrawn. Its link opens nothing any more."), "success")
+    else:
+        flash(_("The invitation was accepted a moment ago. The device is in the list."), "warning")
+    return hx.redirect(url_for("devices.list_devices"))
+
+
+def _own(invitation_id: int) -> DeviceInvitation:
+    """An invitation of one of the accounts whose devices the signed-in one looks after."""
+    accounts = devices.looked_after(current_user.account)
+    pending = (DeviceInvitation.pending(account).where(DeviceInvitation.id == invitation_id) for account in accounts)
+    return next((found for query in pending if (found := query.first())), None) or abort(404)
+
+
+def _new_page(form: InvitationForm, status: int = 200):
+    account = device_forms.acted_for()
+    device_forms.offer_protocols(form, account)
+    return hx.render("invitations/new.html", status, form=form, of=request.args.get("of"))
+
+
+def _letter_page(invitation: DeviceInvitation, form: ResendForm):
+    return hx.render(
+        "invitations/letter.html", invitation=invitation, recipient=invitations.recipient(invitation), form=form
+    )
+
+
+def _refused(refusal: Refused):
+    flash(words.translated(refusal), "error")
+    return hx.redirect(url_for("devices.list_devices"))
+
+
+def _made_page(invited: invitations.Invited):
+    return hx.render(
+        "invitations/made.html",
+        invited=invited,
+        recipient=invitations.recipient(invited.invitation),
+        days=invitations.LIFETIME // invitations.DAY,
+    )

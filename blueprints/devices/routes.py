@@ -1,0 +1,255 @@
+"""Devices: the list, a new one, and what its menu offers."""
+
+import secrets
+
+from flask import Blueprint, Response, abort, flash, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.authority import authority
+from actions.devices import devices, invitations
+from actions.ground.refusals import Refused
+from actions.sessions import connections
+from blueprints.web import guards, hx, words
+from models import Account, Device, Mailbox, now
+
+from . import device_forms
+from .forms import NewDeviceForm, RenameForm, RequirementForm
+
+blueprint = Blueprint("devices", __name__, url_prefix="/devices")
+
+WAITING_TIME = 600
+DEVICE = "/<int:device_id>"
+
+
+@blueprint.get("/")
+@guards.signed_in
+def list_devices():
+    accounts = devices.looked_after(current_user.account) or abort(404)
+    return hx.render(
+        "devices/list.html",
+        mailbox=current_user.account.mailbox,
+        keeps_mailbox=authority.may_keep_mailbox(current_user.account),
+        lists=[_list_of(account) for account in accounts],
+        recipient=invitations.recipient,
+        protocol_words=device_forms.protocol_words,
+        can_have_profile=device_forms.can_have_profile,
+    )
+
+
+def _list_of(account: Account) -> dict:
+    """One account's devices and pending invitations; `of` is what tells the mailbox's from one's own in an address."""
+    connected = connections.of(guards.ports(), account)
+    return {
+        "account": account,
+        "of": None if account.id == current_user.account.id else device_forms.MAILBOX,
+        "rows": devices.rows(account, connected),
+        "unknown": connected.unknown,
+        "invitations": invitations.pending(account),
+    }
+
+
+@blueprint.get("/new")
+@guards.recent_password
+def new():
+    return _new_page(NewDeviceForm(request_id=secrets.token_urlsafe(32)))
+
+
+@blueprint.post("/")
+@guards.recent_password
+def create():
+    account, form = device_forms.acted_for(), NewDeviceForm()
+    if not form.validate():
+        return _new_page(form, 422)
+    try:
+        wanted = form.wanted(form.login)
+        made = devices.make(guards.ports(), guards.actor(), account, wanted, form.request_id.data)
+    except Refused as refusal:
+        form.refuse(refusal, "name")
+        return _new_page(form, 422)
+    if made is None:
+        return hx.render("devices/shown_already.html", 409)
+    return _handover_page(made)
+
+
+@blueprint.get(f"{DEVICE}/waiting")
+@guards.background
+def waiting(device_id: int):
+    """What the waiting line shows next: nothing new (204), or its last word, with which it stops asking."""
+    device = _own(device_id)
+    if not request.htmx:
+        return hx.redirect(url_for(".list_devices"))
+    login = devices.first_login(device)
+    if login is None and now() < device.password_at + WAITING_TIME:
+        return Response(status=204)
+    return hx.render("", login=login)
+
+
+@blueprint.get(f"{DEVICE}/password")
+@guards.recent_password
+def password(device_id: int):
+    return hx.render("devices/password.html", device=_own(device_id))
+
+
+@blueprint.post(f"{DEVICE}/password")
+@guards.recent_password
+def change_password(device_id: int):
+    made = _new_password(_own(device_id))
+    return _handover_page(made) if made else hx.redirect(url_for(".list_devices"))
+
+
+@blueprint.get(f"{DEVICE}/profile")
+@guards.recent_password
+def profile(device_id: int):
+    return hx.render("devices/profile.html", device=_with_profile(device_id))
+
+
+@blueprint.post(f"{DEVICE}/profile")
+@guards.recent_password
+def download_profile(device_id: int):
+    """A profile carries a password of its own: so none is stored, and none travels through a form."""
+    made = _new_password(_with_profile(device_id))
+    return device_forms.profile_of(made) if made else hx.redirect(url_for(".list_devices"))
+
+
+@blueprint.get(f"{DEVICE}/name")
+@guards.signed_in
+def name(device_id: int):
+    device = _own(device_id)
+    return _name_page(device, RenameForm(name=device.name, icon=device.icon))
+
+
+@blueprint.post(f"{DEVICE}/name")
+@guards.signed_in
+def rename(device_id: int):
+    device, form = _own(device_id), RenameForm()
+    if not form.validate():
+        return _name_page(device, form, 422)
+    try:
+        devices.rename(guards.ports(), guards.actor(), device, form.name.data, form.icon.data)
+    except Refused as refusal:
+        form.refuse(refusal, "name")
+        return _name_page(device, form, 422)
+    flash(_("The device is called “%(name)s” now.", name=device.name), "success")
+    return hx.redirect(url_for(".list_devices"))
+
+
+@blueprint.get(f"{DEVICE}/disconnection")
+@guards.recent_password
+def disconnection(device_id: int):
+    return hx.render("devices/disconnection.html", device=_own(device_id))
+
+
+@blueprint.post(f"{DEVICE}/disconnection")
+@guards.recent_password
+def disconnect(device_id: int):
+    device = _own(device_id)
+    try:
+        ended = devices.disconnect(guards.ports(), guards.actor(), device)
+    except Refused as refusal:
+        return _refused(refusal)
+    flash(_("“%(name)s” is disconnected. Its password opens nothing any more.", name=device.name), "success")
+    words.flash_pending(ended)
+    return hx.redirect(url_for(".list_devices"))
+
+
+@blueprint.get("/disconnection")
+@guards.recent_password
+def disconnection_of_all():
+    account = device_forms.acted_for()
+    return hx.render(
+        "devices/disconnection_of_all.html",
+        devices=list(account.devices.order_by(Device.id.desc())),
+        invitations=invitations.pending(account),
+        recipient=invitations.recipient,
+        of=request.args.get("of"),
+    )
+
+
+@blueprint.post("/disconnection")
+@guards.recent_password
+def disconnect_all():
+    try:
+        ended = devices.disconnect_all(guards.ports(), guards.actor(), device_forms.acted_for())
+    except Refused as refusal:
+        return _refused(refusal)
+    flash(_("All devices are disconnected. Their passwords open nothing any more."), "success")
+    words.flash_pending(all(ended))
+    return hx.redirect(url_for(".list_devices"))
+
+
+@blueprint.get("/requirement")
+@guards.recent_password
+def requirement():
+    mailbox = _mailbox()
+    connected = connections.of(guards.ports(), mailbox.account)
+    return hx.render(
+        "devices/requirement.html",
+        mailbox=mailbox,
+        programs=connected.by_own_password,
+        unknown=connected.unknown,
+        has_webmail=bool(guards.ports().settings.webmail_hosts),
+    )
+
+
+@blueprint.post("/requirement")
+@guards.recent_password
+def require():
+    required = RequirementForm().required.data
+    try:
+        ended = devices.require(guards.ports(), guards.actor(), _mailbox(), required)
+    except Refused as refusal:
+        return _refused(refusal)
+    if required:
+        flash(_("Mail programs need a device password from now on."), "success")
+    else:
+        flash(_("Mail programs may use your own password again."), "success")
+    words.flash_pending(ended)
+    return hx.redirect(url_for(".list_devices"))
+
+
+def _mailbox() -> Mailbox:
+    """The mailbox whose settings the signed-in account keeps."""
+    account = current_user.account
+    return account.mailbox if authority.may_keep_mailbox(account) else abort(404)
+
+
+def _own(device_id: int) -> Device:
+    """A device of one of the accounts that the signed-in one looks after."""
+    accounts = devices.looked_after(current_user.account)
+    return Device.get_or_none(Device.id == device_id, Device.account.in_(accounts)) or abort(404)
+
+
+def _with_profile(device_id: int) -> Device:
+    device = _own(device_id)
+    return device if device_forms.can_have_profile(device) else abort(404)
+
+
+def _new_password(device: Device) -> devices.MadeDevice | None:
+    """A new password for the device; None when that was refused, which the next page says."""
+    try:
+        made, ended = devices.change_password(guards.ports(), guards.actor(), device)
+    except Refused as refusal:
+        flash(words.translated(refusal), "error")
+        return None
+    words.flash_pending(ended)
+    return made
+
+
+def _refused(refusal: Refused):
+    flash(words.translated(refusal), "error")
+    return hx.redirect(url_for(".list_devices"))
+
+
+def _new_page(form: NewDeviceForm, status: int = 200):
+    account = device_forms.acted_for()
+    device_forms.offer_protocols(form, account)
+    return hx.render("devices/new.html", status, form=form, acted_for=account, of=request.args.get("of"))
+
+
+def _name_page(device: Device, form: RenameForm, status: int = 200):
+    return hx.render("devices/name.html", status, device=device, form=form)
+
+
+def _handover_page(made: devices.MadeDevice):
+    return hx.render("devices/handover.html", **device_forms.handover(made))

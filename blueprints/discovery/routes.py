@@ -1,0 +1,163 @@
+"""Mail settings for whoever asks, by the protocols of Thunderbird, Outlook and Apple.
+
+Every answer depends on the domain alone, so that nobody learns which mailboxes exist, and holds no password.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, abort, jsonify, render_template, request
+
+from actions.devices import mail_programs, set_up
+from actions.ground.addresses import canonical_address, canonical_domain
+from actions.ground.refusals import Refused
+from blueprints.web import downloads, guards, hosts
+from models import Domain, now
+
+from .autodiscover_request import RESPONSE_SCHEMA, BadRequest, read
+
+blueprint = Blueprint("discovery", __name__)
+
+CACHED_FOR = 15 * 60
+# Clients write this path in several ways.
+AUTODISCOVER = (
+    "/autodiscover/autodiscover",
+    "/Autodiscover/Autodiscover",
+    "/Autodiscover/autodiscover",
+    "/AutoDiscover/AutoDiscover",
+    "/AutoDiscover/autodiscover",
+)
+INVALID_REQUEST, NOT_OF_THIS_KIND, UNKNOWN_ADDRESS = 600, 601, 500
+MESSAGES = {
+    INVALID_REQUEST: "Invalid Request",
+    NOT_OF_THIS_KIND: "Provider is not available",
+    UNKNOWN_ADDRESS: "The email address can't be found.",
+}
+
+
+def _is_of_mail_domain(host: str) -> bool:
+    """Whether it is the name of a domain that is served, or one at which programs ask for its settings."""
+    return _domain(host.removeprefix("autoconfig.").removeprefix("autodiscover.")) is not None
+
+
+def _at_each(paths: tuple[str, ...], **options) -> Callable:
+    """Route a view at several addresses."""
+
+    def route(view):
+        for path in paths:
+            view = blueprint.route(path, **options)(view)
+        return view
+
+    return route
+
+
+@blueprint.record_once
+def _admit_outlook(state) -> None:
+    """Outlook has no form of ours to send, and its request changes nothing."""
+    state.app.extensions["csrf"].exempt(outlook)
+
+
+@_at_each(("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"), methods=["GET"])
+@hosts.answers_also(_is_of_mail_domain)
+@guards.public
+def thunderbird():
+    """Thunderbird's autoconfig, also read by Evolution, KMail, FairEmail, K-9 and others.
+
+    Form and addresses: draft-ietf-mailmaint-autoconfig and its schema, autoconfig.rnc, both in
+    github.com/benbucksch/autoconfig-spec. The address is optional there: the host that was asked names the domain too.
+    """
+    domain = _served(_asked("emailaddress").rpartition("@")[2] or _domain_of_host())
+    servers = mail_programs.recommended(guards.ports().settings, "%EMAILADDRESS%", mail_programs.ALL_PROTOCOLS)
+    return _cached(_xml("discovery/autoconfig.xml", domain=domain, servers=servers))
+
+
+@_at_each(tuple(f"{path}.xml" for path in AUTODISCOVER), methods=["POST"])
+@hosts.answers_also(_is_of_mail_domain)
+@guards.public
+def outlook():
+    """Outlook's Autodiscover ("POX"): [MS-OXDSCLI], and "Plan to automatically configure user accounts in Outlook"."""
+    try:
+        asked = read(request.get_data(cache=False))
+    except BadRequest:
+        return _outlook_error(INVALID_REQUEST), 400
+    if asked.schema != RESPONSE_SCHEMA:
+        return _outlook_error(NOT_OF_THIS_KIND)
+    address = _address(asked.address)
+    if address is None:
+        return _outlook_error(UNKNOWN_ADDRESS), 404
+    servers = mail_programs.recommended(guards.ports().settings, address, mail_programs.ALL_PROTOCOLS)
+    return _xml("discovery/autodiscover.xml", servers=servers)
+
+
+@_at_each(tuple(f"{path}.json" for path in AUTODISCOVER), methods=["GET"])
+@_at_each(tuple(f"{path}.json/v1.0/<address>" for path in AUTODISCOVER), methods=["GET"])
+@hosts.answers_also(_is_of_mail_domain)
+@guards.public
+def outlook_json(address: str = ""):
+    """Autodiscover version 2, which only says where the XML is.
+
+    Microsoft publishes no reference; the form is that of Exchange's own answers, as they stand in
+    github.com/mailcow/mailcow-dockerized, pull request 636 and issue 2300.
+    """
+    _served((address or _asked("Email")).rpartition("@")[2])
+    if _asked("Protocol").lower() != "autodiscoverv1":
+        sentence = "The given protocol value is invalid. Supported values are 'AutodiscoverV1'"
+        return jsonify(ErrorCode="InvalidProtocol", ErrorMessage=sentence), 400
+    url = guards.ports().settings.base_url + "/autodiscover/autodiscover.xml"
+    return _cached(jsonify(Protocol="AutodiscoverV1", Url=url))
+
+
+@blueprint.get("/apple.mobileconfig")
+@hosts.answers_also(_is_of_mail_domain)
+@guards.public
+def apple():
+    """A configuration profile without a password, which the device asks for."""
+    address = _address(_asked("emailaddress")) or abort(404)
+    profile = set_up.apple_profile_of_address(guards.ports().settings, address) or abort(404)
+    return _cached(downloads.apple_download(profile, "mail"))
+
+
+def _asked(name: str) -> str:
+    """A value of the query; its name is written in small letters by some clients, in capitals by others."""
+    named = {key.lower(): value for key, value in request.args.items()}
+    return named.get(name.lower(), "").strip()
+
+
+def _served(name: str) -> Domain:
+    """The domain of this name, or the page that says that there is none here."""
+    return _domain(name) or abort(404)
+
+
+def _domain(name: str) -> Domain | None:
+    try:
+        return Domain.get_or_none(Domain.name == canonical_domain(name))
+    except Refused:
+        return None
+
+
+def _address(text: str) -> str | None:
+    """A well-formed address in a domain that is served; whether there is such a mailbox is not looked up."""
+    try:
+        address = canonical_address(text)
+    except Refused:
+        return None
+    return address if _domain(address.rpartition("@")[2]) else None
+
+
+def _domain_of_host() -> str:
+    """`autoconfig.example.org` and `example.org` itself both speak of example.org."""
+    return hosts.asked().removeprefix("autoconfig.")
+
+
+def _outlook_error(code: int) -> Response:
+    time = datetime.fromtimestamp(now(), UTC).strftime("%H:%M:%S")
+    return _xml("discovery/autodiscover_error.xml", code=code, message=MESSAGES[code], time=time)
+
+
+def _xml(template: str, **facts) -> Response:
+    return Response(render_template(template, **facts), content_type="text/xml; charset=utf-8")
+
+
+def _cached(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = f"public, max-age={CACHED_FOR}"
+    return answer

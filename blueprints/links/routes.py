@@ -1,0 +1,110 @@
+"""The pages behind one-time links. Reading one changes nothing; its button does."""
+
+from flask import Blueprint, abort, flash, render_template, session, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.devices import devices
+from actions.ground.refusals import Refused
+from actions.passwords import recovery
+from actions.sessions import links
+from blueprints.web import guards, hx, words
+
+from .forms import NewPasswordForm
+
+blueprint = Blueprint("links", __name__, url_prefix="/links")
+
+
+@blueprint.get("/password/<token>")
+@guards.public
+def password(token: str):
+    return _password_page(_find(token, links.SETS_PASSWORD), token, NewPasswordForm())
+
+
+@blueprint.post("/password/<token>")
+@guards.public
+def set_password(token: str):
+    link, form = _find(token, links.SETS_PASSWORD), NewPasswordForm()
+    if not form.validate():
+        return _password_page(link, token, form, 422)
+    try:
+        done = recovery.set_password(
+            guards.ports(), guards.actor(), link, form.new_password.data, guards.known_browser()
+        )
+    except Refused as refusal:
+        form.refuse(refusal, "new_password")
+        return _password_page(link, token, form, 422)
+    _forget_own_session(link.account_id)
+    session.browser = done.browser
+    flash(_("The new password is in force. Sign in with it."), "success")
+    words.flash_pending(done.connections_ended)
+    return hx.redirect(url_for("sign_in.sign_in"))
+
+
+@blueprint.post("/password/<token>/check")
+@guards.public
+def check_password(token: str):
+    link, typed = _find(token, links.SETS_PASSWORD), NewPasswordForm().new_password.data or ""
+    return render_template("account/_checklist.html", **words.checklist(link.account, typed))
+
+
+@blueprint.get("/not-me/<token>")
+@guards.public
+def not_me(token: str):
+    link = _find(token, (links.DISOWN,))
+    return hx.render("links/not_me.html", link=link)
+
+
+@blueprint.post("/not-me/<token>")
+@guards.public
+def lock(token: str):
+    link = _find(token, (links.DISOWN,))
+    try:
+        ended = recovery.lock(guards.ports(), guards.actor(), link)
+    except Refused:
+        abort(410)
+    _forget_own_session(link.account_id)
+    words.flash_pending(ended)
+    return hx.render("links/locked.html", login=link.account.login)
+
+
+@blueprint.get("/not-my-device/<token>")
+@guards.public
+def not_my_device(token: str):
+    link = _find(token, (links.DISOWN_DEVICE,))
+    return hx.render("links/not_my_device.html", link=link, device=devices.disowned(link))
+
+
+@blueprint.post("/not-my-device/<token>")
+@guards.public
+def end_device(token: str):
+    link = _find(token, (links.DISOWN_DEVICE,))
+    try:
+        ended = devices.disown(guards.ports(), guards.actor(), link)
+    except Refused:
+        abort(410)
+    words.flash_pending(ended)
+    return hx.render("links/device_ended.html")
+
+
+def _find(token: str, purposes: tuple[str, ...]):
+    """The link, or the page that says it can no longer be used."""
+    return links.find(token, purposes) or abort(410)
+
+
+def _password_page(link, token: str, form, status: int = 200):
+    return hx.render(
+        "links/password.html",
+        status,
+        form=form,
+        token=token,
+        username=link.account.login,
+        is_first=link.purpose == links.WELCOME,
+        **words.checklist(link.account, ""),
+    )
+
+
+def _forget_own_session(account_id: int) -> None:
+    """Whoever used the link in a browser that was signed in to this account is signed out there too."""
+    if current_user.is_authenticated and current_user.account.id == account_id:
+        session.end()

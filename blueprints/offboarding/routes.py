@@ -1,0 +1,93 @@
+"""Offboarding: everyone and everything that can open a mailbox, one button that ends them, and the report."""
+
+from flask import Blueprint, abort, flash, render_template, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.authority import authority, permissions
+from actions.collaborations.collaborations import ACTIVE, DISABLED, EXPIRED, PENDING, SUSPENDED
+from actions.devices import invitations
+from actions.ground.refusals import Refused
+from actions.services import services, user_list
+from actions.sessions.user_agents import browser_name
+from actions.users import offboarding
+from blueprints.web import guards, hx, words
+from models import Mailbox
+
+blueprint = Blueprint("offboarding", __name__, url_prefix="/services")
+
+MAILBOX = "/<int:service_id>/mailboxes/<int:mailbox_id>"
+STATES = {
+    "ACTIVE": ACTIVE,
+    "DISABLED": DISABLED,
+    "EXPIRED": EXPIRED,
+    "PENDING": PENDING,
+    "SUSPENDED": SUSPENDED,
+}
+
+
+@blueprint.get(f"{MAILBOX}/access")
+@guards.manager
+def show_access(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    return hx.render(
+        "offboarding/access.html",
+        may_end=authority.may_act_on(current_user.account, mailbox.account),
+        reports=list(offboarding.reports(mailbox).limit(5)),
+        **_access(mailbox),
+    )
+
+
+@blueprint.get(f"{MAILBOX}/access/offboarding")
+@guards.manager_recently
+def confirm(service_id: int, mailbox_id: int):
+    return hx.render("offboarding/confirm.html", **_access(_mailbox(service_id, mailbox_id)))
+
+
+@blueprint.post(f"{MAILBOX}/access/offboarding")
+@guards.manager_recently
+def end(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    try:
+        event = offboarding.end(guards.ports(), guards.actor(), mailbox)
+    except Refused as refusal:
+        flash(words.translated(refusal), "error")
+        return hx.redirect(url_for(".show_access", service_id=service_id, mailbox_id=mailbox_id))
+    flash(_("All access to %(address)s is ended. This is what there was.", address=mailbox.address), "success")
+    return hx.redirect(url_for(".show_report", service_id=service_id, mailbox_id=mailbox_id, event_id=event.id))
+
+
+@blueprint.get(f"{MAILBOX}/access/offboarding/<int:event_id>")
+@guards.manager
+def show_report(service_id: int, mailbox_id: int, event_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    report = offboarding.report(mailbox, event_id) or abort(404)
+    return hx.render("offboarding/report.html", mailbox=mailbox, service=mailbox.domain.service, report=report)
+
+
+@blueprint.get(f"{MAILBOX}/access/offboarding/<int:event_id>/pending")
+@guards.background
+def show_pending(service_id: int, mailbox_id: int, event_id: int):
+    """Whether the mail server has cut everybody, which the report asks on its own until it has."""
+    mailbox = _mailbox(service_id, mailbox_id)
+    report = offboarding.report(mailbox, event_id) or abort(404)
+    return render_template("offboarding/_pending.html", mailbox=mailbox, service=mailbox.domain.service, report=report)
+
+
+def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
+    """One of a service's mailboxes that the signed-in account looks after."""
+    service = services.find(current_user.account, service_id) or abort(404)
+    return user_list.find(service, mailbox_id) or abort(404)
+
+
+def _access(mailbox: Mailbox) -> dict:
+    return {
+        "mailbox": mailbox,
+        "person": mailbox.account,
+        "service": mailbox.domain.service,
+        "access": offboarding.access(guards.ports(), mailbox),
+        "browser_name": browser_name,
+        "recipient": invitations.recipient,
+        "states": STATES,
+        "permission_values": permissions,
+    }

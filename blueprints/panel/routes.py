@@ -1,0 +1,52 @@
+"""The panel's own addresses."""
+
+from flask import Blueprint, Response, abort, request, url_for
+from flask_login import current_user
+from peewee import PeeweeException
+
+from blueprints.web import assets, guards, hosts, hx
+from database import pending_migrations
+
+panel = Blueprint("panel", __name__)
+
+
+@guards.in_frames
+@guards.public
+def home():
+    """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way
+    in."""
+    if not current_user.is_authenticated:
+        return hx.redirect(url_for("sign_in.sign_in"))
+    return hx.redirect(url_for("services.list_services" if current_user.account.is_manager else "account.password"))
+
+
+@panel.get("/healthz")
+@hosts.answers_also(hosts.is_of_a_monitor)
+@guards.public
+def health():
+    """200 once the database is reachable and migrated; a load balancer asks this."""
+    try:
+        missing = pending_migrations()
+    except PeeweeException:
+        return Response("the database does not answer\n", 503, mimetype="text/plain")
+    if missing:
+        return Response("the database is not migrated\n", 503, mimetype="text/plain")
+    return Response("ok\n", mimetype="text/plain")
+
+
+@panel.get("/assets/<name>")
+@guards.public
+def asset(name: str):
+    """The stylesheet or the script under a name that changes with its content, and so is kept for ever."""
+    for plain, media_type in assets.MEDIA_TYPES.items():
+        if name == assets.hashed_name(plain):
+            answer = _compressed(plain) if "gzip" in request.accept_encodings else Response(assets.asset(plain)[0])
+            answer.content_type = media_type
+            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            answer.vary.add("Accept-Encoding")
+            return answer
+    return abort(404)
+
+
+def _compressed(name: str) -> Response:
+    return Response(assets.compressed(name), headers={"Content-Encoding": "gzip"})

@@ -1,0 +1,256 @@
+"""Active orders: the mail services, what there is to know of each, and their users."""
+
+from flask import Blueprint, abort, current_app, flash, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.ground.refusals import Refused
+from actions.passwords import passphrase, passwords
+from actions.services import services, user_list
+from actions.services.user_list import WantedUsers
+from actions.users import users
+from blueprints.web import guards, hx, words
+from models import Account, Mailbox, Service
+
+from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm
+
+blueprint = Blueprint("services", __name__, url_prefix="/services")
+
+SERVICE = "/<int:service_id>"
+MAILBOXES = f"{SERVICE}/mailboxes/"
+MAILBOX = f"{SERVICE}/mailboxes/<int:mailbox_id>"
+# More than that are typed and not chosen.
+MOST_DOMAINS_TO_CHOOSE = 30
+
+
+@blueprint.get("/")
+@guards.manager
+def list_services():
+    listed = services.page(current_user.account, request.args.get("page", 1, type=int))
+    return hx.render("services/list.html", listed=listed)
+
+
+@blueprint.get(SERVICE)
+@guards.manager
+def show(service_id: int):
+    service = _service(service_id)
+    return hx.render("services/show.html", facts=services.facts(service), **_around(service))
+
+
+@blueprint.get(MAILBOXES)
+@guards.manager
+def list_users(service_id: int):
+    """“Manage users”; for htmx, while somebody types, the table alone."""
+    service, wanted = _service(service_id), _wanted()
+    listed = user_list.page(service, wanted)
+    return hx.render("services/users.html", listed=listed, wanted=wanted, **_around(service))
+
+
+@blueprint.get(f"{MAILBOXES}new")
+@guards.manager_recently
+def new_user(service_id: int):
+    return _new_page(_service(service_id), NewUserForm())
+
+
+@blueprint.post(MAILBOXES)
+@guards.manager_recently
+def add_user(service_id: int):
+    service, form = _service(service_id), NewUserForm()
+    if not form.validate():
+        return _new_page(service, form, 422)
+    try:
+        account = users.add(guards.ports(), guards.actor(), service, form.address.data, form.profile, form.password)
+    except Refused as refusal:
+        form.refuse(refusal, "address")
+        return _new_page(service, form, 422)
+    return _done(service, _added(account))
+
+
+def _added(account: Account) -> str:
+    if account.password_hash:
+        return _("%(login)s is there, with the password that you set.", login=account.login)
+    contact = account.contact_email
+    return _("%(login)s is there. An invitation is on its way to %(contact)s.", login=account.login, contact=contact)
+
+
+@blueprint.post(f"{MAILBOXES}password-check")
+@guards.background
+def check_password(service_id: int):
+    """What stands under the new password while it is typed."""
+    typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
+    return render_template("account/_checklist.html", **words.checklist(Account(login=""), typed, policy))
+
+
+@blueprint.post(f"{MAILBOXES}password-suggestion")
+@guards.background
+def suggest_password(service_id: int):
+    _service(service_id)
+    return render_template("account/_suggestion.html", suggestion=passphrase.suggest())
+
+
+@blueprint.get(MAILBOX)
+@guards.manager_recently
+def edit_user(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    return _edit_page(mailbox, EditForm(mailbox))
+
+
+@blueprint.post(MAILBOX)
+@guards.manager_recently
+def save_user(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    form = EditForm(mailbox)
+    if not form.validate():
+        return _edit_page(mailbox, form, 422)
+    try:
+        ended = users.edit(guards.ports(), guards.actor(), mailbox, form.revision.data, form.profile, form.password)
+    except Refused as refusal:
+        form.refuse(refusal, "revision")
+        return _edit_page(mailbox, form, 422)
+    return _done(mailbox.domain.service, _("%(login)s is saved, and in force.", login=mailbox.address), ended)
+
+
+@blueprint.get(f"{MAILBOX}/link")
+@guards.manager_recently
+def confirm_link(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    return _question("services/link.html", mailbox, hours=users.link_hours(mailbox.account))
+
+
+@blueprint.post(f"{MAILBOX}/link")
+@guards.manager_recently
+def send_link(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    try:
+        users.send_link(guards.ports(), guards.actor(), mailbox)
+    except Refused as refusal:
+        return _refused(mailbox, refusal)
+    contact = mailbox.account.contact_email
+    return _done(mailbox.domain.service, _("A link is on its way to %(contact)s.", contact=contact))
+
+
+@blueprint.get(f"{MAILBOX}/suspension")
+@guards.manager_recently
+def confirm_suspension(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    return _question("services/suspension.html", mailbox, stops=users.losses(guards.ports(), mailbox))
+
+
+@blueprint.post(f"{MAILBOX}/suspension")
+@guards.manager_recently
+def suspend(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    try:
+        ended = users.suspend(guards.ports(), guards.actor(), mailbox)
+    except Refused as refusal:
+        return _refused(mailbox, refusal)
+    return _done(mailbox.domain.service, _("%(login)s is suspended.", login=mailbox.address), ended)
+
+
+@blueprint.get(f"{MAILBOX}/resumption")
+@guards.manager_recently
+def confirm_resumption(service_id: int, mailbox_id: int):
+    return _question("services/resumption.html", _mailbox(service_id, mailbox_id))
+
+
+@blueprint.post(f"{MAILBOX}/resumption")
+@guards.manager_recently
+def resume(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    try:
+        users.resume(guards.ports(), guards.actor(), mailbox)
+    except Refused as refusal:
+        return _refused(mailbox, refusal)
+    return _done(mailbox.domain.service, _("%(login)s may be used again.", login=mailbox.address))
+
+
+@blueprint.get(f"{MAILBOX}/removal")
+@guards.manager_recently
+def confirm_removal(service_id: int, mailbox_id: int):
+    return _removal_page(_mailbox(service_id, mailbox_id), RemovalForm())
+
+
+@blueprint.post(f"{MAILBOX}/removal")
+@guards.manager_recently
+def remove(service_id: int, mailbox_id: int):
+    mailbox, form = _mailbox(service_id, mailbox_id), RemovalForm()
+    try:
+        ended = users.remove(guards.ports(), guards.actor(), mailbox, form.confirmation.data or "")
+    except Refused as refusal:
+        form.refuse(refusal, "confirmation")
+        return _removal_page(mailbox, form, 422)
+    return _done(mailbox.domain.service, _("%(login)s is removed.", login=mailbox.address), ended)
+
+
+def _service(service_id: int) -> Service:
+    """A service that the signed-in account looks after."""
+    return services.find(current_user.account, service_id) or abort(404)
+
+
+def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
+    """One of its mailboxes."""
+    return user_list.find(_service(service_id), mailbox_id) or abort(404)
+
+
+def _wanted() -> WantedUsers:
+    """What the address asks the list for; what it cannot mean is left out."""
+    asked = request.args
+    return WantedUsers(
+        text=asked.get("text", ""),
+        domain=asked.get("domain", ""),
+        state=asked.get("state", "") if asked.get("state") in STATES else "",
+        order=asked.get("order", "") if asked.get("order") in user_list.ORDERS else user_list.ADDRESS,
+        descending=asked.get("descending") == "yes",
+        after=asked.get("after", ""),
+        before=asked.get("before", ""),
+    )
+
+
+def _around(service: Service) -> dict:
+    """What the pages of a service show around their subject: its domains, and the other screens that there are."""
+    domains = list(services.domains(service).limit(MOST_DOMAINS_TO_CHOOSE + 1))
+    return {
+        "service": service,
+        "domains": domains[:MOST_DOMAINS_TO_CHOOSE],
+        "has_more_domains": len(domains) > MOST_DOMAINS_TO_CHOOSE,
+        "states": STATES,
+        "screens": current_app.blueprints,
+    }
+
+
+def _new_page(service: Service, form: NewUserForm, status: int = 200):
+    checks = words.checklist(Account(login=""), "", service.password_policy)
+    return hx.render("services/new.html", status, form=form, **checks, **_around(service))
+
+
+def _edit_page(mailbox: Mailbox, form: EditForm, status: int = 200):
+    service = mailbox.domain.service
+    return hx.render(
+        "services/edit.html",
+        status,
+        form=form,
+        mailbox=mailbox,
+        used=users.storage_used(guards.ports(), mailbox),
+        consequences=passwords.consequences(guards.ports(), mailbox.account),
+        **words.checklist(Account(login=""), "", service.password_policy),
+        **_around(service),
+    )
+
+
+def _removal_page(mailbox: Mailbox, form: RemovalForm, status: int = 200):
+    return _question("services/removal.html", mailbox, status, form=form, stops=users.losses(guards.ports(), mailbox))
+
+
+def _question(page: str, mailbox: Mailbox, status: int = 200, **more: object):
+    return hx.render(page, status, mailbox=mailbox, person=mailbox.account, service=mailbox.domain.service, **more)
+
+
+def _done(service: Service, sentence: str, connections_ended: bool = True):
+    flash(sentence, "success")
+    words.flash_pending(connections_ended)
+    return hx.redirect(url_for(".list_users", service_id=service.id))
+
+
+def _refused(mailbox: Mailbox, refusal: Refused):
+    flash(words.translated(refusal), "error")
+    return hx.redirect(url_for(".list_users", service_id=mailbox.domain.service_id))

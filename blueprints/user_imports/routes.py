@@ -1,0 +1,161 @@
+"""Users from a file: upload, what would happen and what is wrong, then all or nothing; and all users as a file."""
+
+import io
+
+from flask import Blueprint, abort, flash, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import ngettext
+from flask_login import current_user
+
+from actions.ground.refusals import Refused
+from actions.services import mailboxes, services
+from actions.users import exports, imports
+from blueprints.web import downloads, guards, hx, words
+from models import Service, UserImport
+
+from .forms import FileForm
+
+blueprint = Blueprint("user_imports", __name__, url_prefix="/services")
+
+SERVICE = "/<int:service_id>"
+IMPORT = f"{SERVICE}/imports/<int:import_id>"
+# The file, and what stands around it.
+LARGEST_REQUEST = imports.LARGEST_FILE + 64 * 1024
+SHOWN_IMPORTS = 10
+
+
+@blueprint.get(f"{SERVICE}/imports/")
+@blueprint.get(f"{SERVICE}/imports/new")
+@guards.manager_recently
+def new_import(service_id: int):
+    return _upload_page(_service(service_id), FileForm(formdata=None))
+
+
+@blueprint.post(f"{SERVICE}/imports/")
+@guards.takes(LARGEST_REQUEST)
+@guards.manager_recently
+def begin(service_id: int):
+    service, form = _service(service_id), FileForm()
+    if not form.validate():
+        return _upload_page(service, form, 422)
+    upload, invites = form.file.data, form.invites.data
+    try:
+        begun = imports.begin(
+            guards.ports(), guards.actor(), service, _lines(upload), upload.filename or "", bool(invites)
+        )
+    except Refused as refusal:
+        form.refuse(refusal, "file")
+        return _upload_page(service, form, 422)
+    return hx.redirect(url_for(".show_import", service_id=service.id, import_id=begun.id))
+
+
+@blueprint.get(IMPORT)
+@guards.manager
+def show_import(service_id: int, import_id: int):
+    """What would happen and what is wrong; or how far it is."""
+    return hx.render("user_imports/show.html", **_shown(_import(service_id, import_id)))
+
+
+@blueprint.get(f"{IMPORT}/progress")
+@guards.background
+def show_progress(service_id: int, import_id: int):
+    """How far it is, which the page asks on its own until it is done."""
+    return render_template("user_imports/_import.html", **_shown(_import(service_id, import_id)))
+
+
+@blueprint.get(f"{IMPORT}/users")
+@guards.manager_recently
+def confirm(service_id: int, import_id: int):
+    found = _import(service_id, import_id)
+    return hx.render("user_imports/confirm.html", service=found.service, found=found)
+
+
+@blueprint.post(f"{IMPORT}/users")
+@guards.manager_recently
+def make(service_id: int, import_id: int):
+    found = _import(service_id, import_id)
+    try:
+        made = imports.want(guards.ports(), guards.actor(), found)
+    except Refused as refusal:
+        flash(words.translated(refusal), "error")
+    else:
+        _flash_made(made)
+    return hx.redirect(url_for(".show_import", service_id=service_id, import_id=import_id))
+
+
+@blueprint.post(f"{IMPORT}/discarding")
+@guards.manager
+def discard(service_id: int, import_id: int):
+    try:
+        imports.discard(guards.actor(), _import(service_id, import_id))
+    except Refused as refusal:
+        flash(words.translated(refusal), "error")
+    else:
+        flash(_("The file is forgotten. Nobody was added because of this."), "success")
+    return hx.redirect(url_for(".new_import", service_id=service_id))
+
+
+@blueprint.get(f"{SERVICE}/mailboxes.csv")
+@guards.manager
+def export(service_id: int):
+    service = _service(service_id)
+    return downloads.csv(f"users-{service.id}.csv", exports.HEADER, exports.rows(service))
+
+
+def _service(service_id: int) -> Service:
+    """A service that the signed-in account looks after."""
+    return services.find(current_user.account, service_id) or abort(404)
+
+
+def _import(service_id: int, import_id: int) -> UserImport:
+    """One of its imports."""
+    return imports.find(_service(service_id), import_id) or abort(404)
+
+
+def _shown(found: UserImport) -> dict:
+    """The import, and a page of its lines."""
+    every = request.args.get("lines") == "all" or not found.problem_count
+    lines = imports.lines(found, with_problems=not every, after=request.args.get("after", 0, type=_line))
+    return {
+        "service": found.service,
+        "found": found,
+        "lines": lines[: imports.LINES_A_PAGE],
+        "next_after": lines[imports.LINES_A_PAGE - 1].line if len(lines) > imports.LINES_A_PAGE else None,
+        "shows_all": every,
+        "told": lambda problem: words.translated(imports.told(problem)),
+    }
+
+
+def _lines(upload) -> io.TextIOWrapper:
+    """The file's lines as text; a mark at its beginning is none of it."""
+    return io.TextIOWrapper(upload.stream, encoding="utf-8-sig", newline="")
+
+
+def _line(text: str) -> int:
+    """What a database can hold; raises `ValueError` for anything else."""
+    if not text.isdecimal() or len(text) > 9:
+        raise ValueError(text)
+    return int(text)
+
+
+def _flash_made(made: UserImport) -> None:
+    if made.problem_count or made.problem:
+        flash(_("Nobody was added: something has changed since the file was checked."), "error")
+    elif made.state == UserImport.DONE:
+        flash(
+            ngettext("%(num)s user was added.", "%(num)s users were added.", made.line_count),
+            "success",
+        )
+
+
+def _upload_page(service: Service, form: FileForm, status: int = 200):
+    return hx.render(
+        "user_imports/new.html",
+        status,
+        service=service,
+        form=form,
+        columns=mailboxes.COLUMNS,
+        largest=imports.LARGEST_FILE,
+        most_lines=imports.MOST_LINES,
+        earlier=list(imports.of(service).limit(SHOWN_IMPORTS)),
+    )

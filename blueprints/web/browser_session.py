@@ -1,0 +1,113 @@
+"""Flask's session, kept in the database for whoever is signed in.
+
+The cookie of a signed-in browser holds an opaque token and nothing else; the row behind it is the session, so that
+deleting the row ends it everywhere. A visitor who is not signed in has no row: the little that a form needs (its CSRF
+secret, a flashed sentence) travels in a second, signed cookie.
+"""
+
+from flask import Flask, Request, Response, request
+from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
+from itsdangerous import BadSignature
+from peewee import InterfaceError, OperationalError
+from werkzeug.datastructures import CallbackDict
+
+from actions.sessions import sessions
+from models import WebSession
+from settings import Settings
+
+WITHOUT_SESSION = ("/static/", "/assets/", "/healthz", "/dovecot/")
+VISITOR_LIFETIME = 24 * 3600
+
+
+class BrowserSession(CallbackDict, SessionMixin):
+    """The session of one request. `record` is the signed-in session's row, or None for a visitor.
+
+    `trouble` is what the database answered instead of telling which of them it is. The page that says so needs a
+    session as any other: an empty one, which is not kept.
+    """
+
+    def __init__(self, content: dict, record: WebSession | None = None, trouble: Exception | None = None):
+        super().__init__(content, self._changed)
+        self.modified = False
+        self.accessed = True
+        self.record = record
+        self.trouble = trouble
+        self.token: str | None = None
+        self.ended = False
+        self.browser: str | None = None
+
+    def _changed(self, _) -> None:
+        self.modified = True
+
+    def start(self, record: WebSession, token: str, browser: str | None = None) -> None:
+        """The browser is signed in from now on: a new token, and nothing taken over from the visitor."""
+        self.clear()
+        self.record, self.token, self.browser = record, token, browser
+
+    def end(self) -> None:
+        """The browser is signed out from now on."""
+        self.clear()
+        self.record, self.token, self.ended = None, None, True
+
+
+class DatabaseSessions(SessionInterface):
+    """Opens and saves `BrowserSession`s."""
+
+    def __init__(self, settings: Settings):
+        prefix = "__Host-postern" if settings.is_https else "postern"
+        self.session_cookie = f"{prefix}-session"
+        self.visitor_cookie = f"{prefix}-visitor"
+        self.browser_cookie = f"{prefix}-browser"
+        self._attributes = {
+            "path": "/",
+            "httponly": True,
+            "secure": settings.is_https,
+            "samesite": "None" if settings.cross_site else "Lax",
+            "partitioned": settings.cross_site,
+        }
+
+    def open_session(self, app: Flask, request: Request) -> BrowserSession:
+        if request.path.startswith(WITHOUT_SESSION):
+            return BrowserSession({})
+        token = request.cookies.get(self.session_cookie)
+        try:
+            record = sessions.find(token) if token else None
+        except (OperationalError, InterfaceError) as trouble:
+            return BrowserSession({}, trouble=trouble)
+        if record is not None:
+            return BrowserSession(record.data, record)
+        return BrowserSession(self._visitor_content(app, request))
+
+    def save_session(self, app: Flask, session: BrowserSession, response: Response) -> None:
+        if session.browser:
+            lifetime = sessions.BROWSER_REMEMBERED
+            response.set_cookie(self.browser_cookie, session.browser, max_age=lifetime, **self._attributes)
+        if session.token:
+            response.set_cookie(self.session_cookie, session.token, **self._attributes)
+            response.delete_cookie(self.visitor_cookie, **self._attributes)
+        if not session.modified or session.trouble:
+            return
+        if session.record is not None:
+            WebSession.update(data=dict(session)).where(session.record.itself()).execute()
+        else:
+            signed = self._serializer(app).dumps(dict(session))
+            response.set_cookie(self.visitor_cookie, signed, max_age=VISITOR_LIFETIME, **self._attributes)
+            # One that is not known stays: while this request was on its way the browser may have got another.
+            if session.ended and self.session_cookie in request.cookies:
+                response.delete_cookie(self.session_cookie, **self._attributes)
+
+    def known_browser(self, request: Request) -> str | None:
+        """The token by which accounts know this browser."""
+        return request.cookies.get(self.browser_cookie)
+
+    def _visitor_content(self, app: Flask, request: Request) -> dict:
+        try:
+            content = self._serializer(app).loads(
+                request.cookies.get(self.visitor_cookie, ""), max_age=VISITOR_LIFETIME
+            )
+        except BadSignature:
+            return {}
+        return content
+
+    def _serializer(self, app: Flask):
+        return SecureCookieSessionInterface().get_signing_serializer(app)

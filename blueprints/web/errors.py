@@ -1,0 +1,121 @@
+"""What a person reads when a request cannot be answered."""
+
+from typing import NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+from flask import Flask, Request, Response, abort, current_app, render_template, request
+from flask_babel import gettext as _
+from flask_wtf.csrf import CSRFError
+from peewee import DoesNotExist, IntegrityError, InterfaceError, OperationalError
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
+
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+from database import discard_connection
+
+from . import words
+
+
+class Panel(Flask):
+    """Flask, but for what it writes of an unexpected exception, where it redirects to, and which files it serves."""
+
+    def log_exception(self, exc_info) -> None:
+        """Without the address, which may hold a one-time link."""
+        self.logger.error("Exception in %s [%s]", request.endpoint, request.method, exc_info=exc_info)
+
+    def raise_routing_exception(self, request: Request) -> NoReturn:
+        """A missing slash leads to a path of this site, whatever the host is called."""
+        if isinstance(request.routing_exception, RequestRedirect):
+            onward = urlsplit(request.routing_exception.new_url)
+            request.routing_exception.new_url = urlunsplit(("", "", "/" + onward.path.lstrip("/"), onward.query, ""))
+        super().raise_routing_exception(request)
+
+    def send_static_file(self, filename: str) -> Response:
+        """Files whose names begin with a point are not for browsers."""
+        if any(part.startswith(".") for part in filename.split("/")):
+            abort(404)
+        return super().send_static_file(filename)
+
+
+def init_app(app: Flask) -> None:
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(TooManyAttempts, _too_many)
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(InterfaceError, _database_error)
+    app.register_error_handler(DoesNotExist, _overtaken)
+    app.register_error_handler(IntegrityError, _overtaken)
+
+
+def wait_sentence(refusal: TooManyAttempts) -> str:
+    """When the next attempt may be made."""
+    if refusal.wait < 90:
+        return _("Too many attempts. Try again in %(seconds)s seconds.", seconds=refusal.wait)
+    return _("Too many attempts. Try again in %(minutes)s minutes.", minutes=-(-refusal.wait // 60))
+
+
+def _http_error(error: HTTPException):
+    sentences = {
+        403: _("You may not do this."),
+        404: _("There is nothing here, or it is not yours to see."),
+        405: _("This address does not take this kind of request."),
+        410: _(
+            "This link has been used, replaced by a newer one, or has expired. Nothing was changed. If you still need"
+            " it, ask for a new one."
+        ),
+        413: _too_large(),
+        500: _("Something went wrong on our side. Nothing more is known here; the operator finds it in the log."),
+    }
+    page, status = _page(error.code, sentences.get(error.code, _("This request was not understood.")))
+    # Such as which methods the address takes.
+    return page, status, [header for header in error.get_headers() if header[0] != "Content-Type"]
+
+
+def _too_large() -> str:
+    megabytes = (request.max_content_length or 0) // 1024**2
+    if not megabytes:
+        return _("This is more than a form can take.")
+    return _("This file is too large: %(megabytes)s MB is the most. Nothing was read.", megabytes=megabytes)
+
+
+def _refused(refusal: Refused):
+    """What no form could say beside a field."""
+    return _page(409, words.translated(refusal))
+
+
+def _stale_form(_error: CSRFError):
+    return _page(400, _("This form is out of date, and nothing was changed. Go back, reload the page and try again."))
+
+
+def _too_many(error: TooManyAttempts):
+    page, status = _page(429, wait_sentence(error))
+    return page, status, {"Retry-After": str(error.wait)}
+
+
+def _database_error(error: Exception):
+    current_app.logger.error("the database did not answer: %s", error)
+    discard_connection()
+    sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
+    page, status = _page(503, sentence)
+    return page, status, {"Retry-After": "10"}
+
+
+def _overtaken(error: Exception):
+    """What this was about was removed, or made, by somebody else meanwhile; its transaction left nothing behind."""
+    current_app.logger.error("Overtaken in %s [%s]", request.endpoint, request.method, exc_info=error)
+    return _page(409, _("Somebody else changed this at the same moment. Reload the page to see where things stand."))
+
+
+def _page(code: int, sentence: str):
+    titles = {
+        403: _("Not allowed"),
+        404: _("Not found"),
+        410: _("This link can no longer be used"),
+        413: _("Too large"),
+        429: _("Too many attempts"),
+        503: _("Not available"),
+    }
+    title = titles.get(code, _("Not possible") if code < 500 else _("Something went wrong"))
+    return render_template("errors/error.html", title=title, sentence=sentence), code

@@ -1,0 +1,48 @@
+"""What forms share."""
+
+from flask_babel import get_domain, gettext
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms.validators import InputRequired, Length
+
+from actions.ground.refusals import N_, Refused
+
+from .words import translated
+
+FIELD_LIMIT = 1024
+
+
+# What WTForms itself may say of a field, for the translators.
+BUILT_IN = (N_("Not a valid choice."), N_("Not a valid date value."), N_("Not a valid integer value."))
+
+
+class Words:
+    """WTForms' own sentences in the person's language, from the same catalogue as all others."""
+
+    gettext = staticmethod(gettext)
+
+    @staticmethod
+    def ngettext(singular: str, plural: str, count: int) -> str:
+        """Without Flask-Babel's own filling in of placeholders: WTForms fills them in."""
+        return get_domain().get_translations().ngettext(singular, plural, count)
+
+
+class PanelForm(FlaskForm):
+    """A form that takes an action's refusal as the error of the field that it names."""
+
+    class Meta(FlaskForm.Meta):
+        def get_translations(self, form) -> type[Words]:
+            return Words
+
+    def refuse(self, refusal: Refused, otherwise: str) -> None:
+        """Put the refusal's sentence beside its field, or beside the field `otherwise`."""
+        field = self[refusal.field] if refusal.field in self else self[otherwise]
+        field.errors = [*field.errors, translated(refusal)]
+
+
+def required() -> InputRequired:
+    return InputRequired(_l("This field is empty."))
+
+
+def longest(count: int = FIELD_LIMIT) -> Length:
+    return Length(max=count, message=_l("This is too long."))

@@ -1,0 +1,86 @@
+"""The panel in a webmail's frame: who may show it, how the panel looks in it, and what the webmail is told.
+
+A session that a hand-off began remembers its webmail's origin, theme and language. They hold in the frame only: on the
+same site, browsers bring the same session to the panel in a tab of its own, where it looks as ever. Browsers also bring
+a session that began with the password into any frame there: no page may show that one.
+"""
+
+from flask import g, request, session
+
+from settings import LANGUAGES, Settings
+
+from . import guards
+
+THEMES = ("light", "dark")
+KEY, PASSWORD_CHANGED = "frame", "password_changed"
+
+
+def remember(origin: str, theme: object, locale: object) -> None:
+    """The session is shown by this webmail, as its token says."""
+    spoken = str(locale)[:2].lower()
+    session[KEY] = {
+        "origin": origin,
+        "theme": theme if theme in THEMES else "auto",
+        "language": spoken if spoken in LANGUAGES else "",
+    }
+
+
+def framers(settings: Settings) -> list[str]:
+    """The origins whose pages may show this answer in a frame.
+
+    Whoever is signed in is shown by the webmail that began that very session, and by nobody else: a click that somebody
+    lures out of them counts as theirs. For somebody who is not signed in, a frame holds nothing but the reason why.
+    """
+    if "shown_by" in g:
+        return [g.shown_by]
+    if session.record is None:
+        return list(settings.webmail_origins) if _is_in_frame() and guards.is_shown_to_visitors_in_frames() else []
+    return [session[KEY]["origin"]] if _is_begun_by_one_of(settings.webmail_origins) else []
+
+
+def show_nobody(origin: str) -> None:
+    """Let the frame of this webmail show the answer, which says nothing of whoever is signed in and lets nobody act."""
+    g.shown_by = origin
+
+
+def _is_begun_by_one_of(origins: tuple[str, ...]) -> bool:
+    """Whether one of these webmails handed over whoever is signed in, who manages nothing."""
+    record = session.record
+    is_handed_over = record.webmail_id is not None and KEY in session and not record.account.is_manager
+    return is_handed_over and session[KEY]["origin"] in origins
+
+
+def _is_in_frame() -> bool:
+    """Whether the browser says that it asks for a frame's page. No page can say so for it."""
+    return request.headers.get("Sec-Fetch-Dest") == "iframe"
+
+
+def is_framed() -> bool:
+    """Whether this answer is for a frame. Browsers say so of pages; fragments are for where their page is."""
+    return _is_in_frame() or (request.headers.get("Sec-Fetch-Dest") != "document" and KEY in session)
+
+
+def webmails(settings: Settings) -> list[str]:
+    """The origins that the page in the frame speaks with, and that show the way around the panel in its place; none
+    outside a frame."""
+    return framers(settings) if is_framed() else []
+
+
+def theme() -> str:
+    return session[KEY]["theme"] if KEY in session and is_framed() else "auto"
+
+
+def language() -> str:
+    """The webmail's language, where it is one of ours; empty otherwise, and outside the frame."""
+    return session[KEY]["language"] if KEY in session and is_framed() else ""
+
+
+def tell_password_changed(everywhere: bool) -> None:
+    """Let the next page or fragment in a frame tell the webmail that the password was changed."""
+    session[PASSWORD_CHANGED] = "yes" if everywhere else "no"
+
+
+def password_change_to_tell() -> str | None:
+    """Whether the webmail is to be told of a change of password: "yes" for one that logged out everywhere, "no" for
+    another; once."""
+    return session.pop(PASSWORD_CHANGED, None)

@@ -1,0 +1,230 @@
+"""Who may see which view. Every view declares it; a view that declares nothing answers nobody.
+
+@guards.public              anybody
+@guards.signed_in           whoever is signed in
+@guards.recent_password     … and gave the password in the last five minutes in this session
+@guards.background          whoever is signed in, for what a page asks on its own while somebody types or waits: that is
+                            no use of the session, and who is signed out learns it from the next thing they do
+@guards.manager             whoever manages mail services; nobody else learns that there is such a page
+@guards.manager_background  … for what such a page asks on its own
+@guards.manager_recently    … and gave the password in the last five minutes in this session
+@guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
+@guards.asked_by_dovecot    the same: the view itself asks for the key that stands in Dovecot's configuration
+
+@guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
+@guards.in_frames, above one that is for anybody, lets webmails show it to whoever is not signed in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, flash, request, session, url_for
+from flask_babel import gettext as _
+from flask_login import LoginManager, UserMixin, current_user
+from flask_wtf.csrf import CSRFProtect
+
+from actions.ground.actor import Actor
+from actions.ground.ports import Ports
+from actions.sessions import sessions
+from models import WebSession
+
+from . import hx
+
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# Views that a person whose password must be changed can still reach.
+BEFORE_A_NEW_PASSWORD = {
+    "account.password",
+    "account.change_password",
+    "account.everywhere",
+    "account.check_password",
+    "account.suggest_password",
+    "sign_in.sign_out",
+}
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a view asks of its visitor."""
+
+    signed_in: bool
+    recent_password: bool = False
+    manager: bool = False
+    background: bool = False
+    from_any_site: bool = False
+
+
+def _declares(access: Access) -> Callable:
+    def declare(view):
+        view.access = access
+        return view
+
+    return declare
+
+
+public = _declares(Access(signed_in=False))
+signed_in = _declares(Access(signed_in=True))
+recent_password = _declares(Access(signed_in=True, recent_password=True))
+background = _declares(Access(signed_in=True, background=True))
+manager = _declares(Access(signed_in=True, manager=True))
+manager_background = _declares(Access(signed_in=True, manager=True, background=True))
+manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
+signed_by_webmail = _declares(Access(signed_in=False, from_any_site=True))
+asked_by_dovecot = _declares(Access(signed_in=False, from_any_site=True))
+
+
+def takes(largest: int) -> Callable:
+    """A view whose form may hold so many bytes, of those whom it admits."""
+
+    def declare(view):
+        view.largest_form = largest
+        return view
+
+    return declare
+
+
+def in_frames(view):
+    """A view that a webmail's frame may show to whoever is not signed in: nothing that could be pressed there acts."""
+    view.in_frames = True
+    return view
+
+
+def is_shown_to_visitors_in_frames() -> bool:
+    """Whether webmails may show what this request's view answers a visitor; one that asks for a sign-in only leads
+    there."""
+    access, view = _access(), current_app.view_functions.get(request.endpoint)
+    return getattr(view, "in_frames", False) or (access is not None and access.signed_in)
+
+
+class SignedIn(UserMixin):
+    """Flask-Login's user: the account behind a living session."""
+
+    def __init__(self, record: WebSession):
+        self.record = record
+        self.account = record.account
+
+    def get_id(self) -> str:
+        return self.account.login
+
+
+def init_app(app: Flask) -> None:
+    """Ask every request, in this order: where it comes from, who it is, whether its form is ours."""
+    manager = LoginManager(app)
+    manager.session_protection = None
+    manager.request_loader(lambda _: SignedIn(session.record) if session.record else None)
+    public(app.view_functions["static"])
+    app.before_request(_stop_without_session)
+    app.before_request(_refuse_foreign_sites)
+    app.before_request(_refuse_what_is_no_form)
+    app.before_request(_admit)
+    CSRFProtect(app)
+
+
+def actor() -> Actor:
+    """Who acts in this request, and from where."""
+    return Actor(
+        account=current_user.account if current_user.is_authenticated else None,
+        session=current_user.record if current_user.is_authenticated else None,
+        address=_address(),
+        user_agent=request.user_agent.string,
+    )
+
+
+def _address() -> str:
+    """Where the request comes from, without the name of an interface, which may be longer than any address."""
+    return (request.remote_addr or "").partition("%")[0]
+
+
+def go_on_in(renewed: tuple[WebSession, str]) -> None:
+    """The browser's session goes on in this row, and with the token in place of its own."""
+    session.record, session.token = renewed
+    current_user.record = session.record
+
+
+def ports() -> Ports:
+    return current_app.extensions["ports"]
+
+
+def known_browser() -> str | None:
+    return current_app.session_interface.known_browser(request)
+
+
+def safe_return(address: str | None) -> str:
+    """The address to go back to when it is a page of ours; the home page otherwise."""
+    address = address or ""
+    # Browsers read two slashes or more, of either kind, as the beginning of another host's address.
+    ours = address.startswith("/") and not address.startswith("//")
+    printable = address.isprintable() and "\\" not in address
+    return address if ours and printable else url_for("home")
+
+
+def _stop_without_session() -> None:
+    """Nobody can be told apart while the database does not answer."""
+    if session.trouble:
+        raise session.trouble
+
+
+def _refuse_foreign_sites() -> None:
+    """Browsers say where an unsafe request comes from; another site's is refused before anything else is done."""
+    if request.method in SAFE_METHODS or getattr(_access(), "from_any_site", False):
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    own_origins = (ports().settings.origin, request.host_url.rstrip("/"))
+    if site not in (None, "same-origin", "none") or origin not in (None, *own_origins):
+        abort(403)
+
+
+def _refuse_what_is_no_form() -> None:
+    """Forms would take JSON for one, whose values are of any kind and may hold halves of characters."""
+    if request.is_json and request.method not in SAFE_METHODS and not getattr(_access(), "from_any_site", False):
+        abort(400)
+
+
+def _access() -> Access | None:
+    """What the view of this request declares."""
+    return getattr(current_app.view_functions.get(request.endpoint), "access", None)
+
+
+def _admit():
+    if request.endpoint is None:
+        return None
+    access = _access()
+    if access is None:
+        abort(403)
+    if not access.signed_in:
+        return None
+    if not current_user.is_authenticated:
+        return Response(status=204) if access.background else _to_sign_in()
+    if not access.background:
+        sessions.seen(current_user.record, _address())
+    if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
+        flash(_("Choose a password of your own first."), "warning")
+        return hx.redirect(url_for("account.password"))
+    if access.manager and not current_user.account.is_manager:
+        abort(404)
+    if access.recent_password and not sessions.password_is_recent(current_user.record):
+        return hx.redirect(url_for("sign_in.confirm", next=_way_back()))
+    if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
+        request.max_content_length = largest
+    return None
+
+
+def _to_sign_in():
+    if request.method not in SAFE_METHODS:
+        flash(_("You are signed out, and nothing was changed. Sign in and try again."), "warning")
+    return hx.redirect(url_for("sign_in.sign_in", next=_way_back()))
+
+
+def _way_back() -> str:
+    """Where to return to: the page that is open in the browser, or the one at this address, if there is any."""
+    if request.htmx:
+        return safe_return(_path_of(request.headers.get("HX-Current-URL", "")))
+    readable = "GET" in current_app.create_url_adapter(request).allowed_methods()
+    return request.full_path.rstrip("?") if readable else url_for("home")
+
+
+def _path_of(address: str) -> str:
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""

@@ -1,0 +1,79 @@
+"""What every template can use."""
+
+from dataclasses import dataclass
+
+from flask import Flask, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+
+from actions.authority import authority
+from actions.devices.devices import looked_after
+from models import Account
+from settings import Settings
+
+from . import assets, frame, words
+from .icons import icon, icon_again, icon_symbols
+from .security_headers import csp_nonce
+
+
+@dataclass(frozen=True)
+class Section:
+    """An entry of the panel's navigation."""
+
+    endpoint: str
+    label: str
+    icon: str
+    current: bool
+
+
+def init_app(app: Flask, settings: Settings) -> None:
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
+    app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}
+    app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
+    app.jinja_env.filters |= {"duration": words.duration}
+    app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
+    app.jinja_env.filters |= {"size": words.size, "number": words.number}
+
+    @app.context_processor
+    def panel() -> dict:
+        account = current_user.account if current_user.is_authenticated else None
+        return {
+            "account": account,
+            "navigation": navigation(account) if account else [],
+            "webmails": frame.webmails(settings),
+            "theme": frame.theme(),
+            "language": words.language(),
+            "product_name": settings.product_name,
+            "shows_outbox": settings.keeps_mail,
+        }
+
+
+def navigation(account: Account) -> list[Section]:
+    """The sections that the signed-in account can open."""
+    devices = [("devices.list_devices", _("Devices"), "smartphone")]
+    collaborations = [("collaborations.list_collaborations", _("Collaborations"), "users")]
+    orders = [("services.list_services", _("Active orders"), "package")]
+    own_permissions = [("account.show_permissions", _("My permissions"), "list-checks")]
+    sections = (
+        *(orders if account.is_manager else []),
+        *(own_permissions if account.is_collaborator else []),
+        ("account.password", _("Password"), "key-round"),
+        *(devices if looked_after(account) else []),
+        *(collaborations if authority.may_keep_mailbox(account) else []),
+        ("account.list_sessions", _("Sessions"), "monitor-smartphone"),
+        ("account.activity", _("Activity"), "history"),
+        ("account.show_preferences", _("Preferences"), "settings-2"),
+    )
+    return [Section(endpoint, label, icon, _is_current(endpoint)) for endpoint, label, icon in sections]
+
+
+def asset_url(name: str) -> str:
+    """The address of "app.css" or "app.js"."""
+    return url_for("panel.asset", name=assets.hashed_name(name))
+
+
+def _is_current(endpoint: str) -> bool:
+    """Whether the page is the section's own, or stands below it."""
+    address = url_for(endpoint)
+    return request.path == address or (address.endswith("/") and request.path.startswith(address))

@@ -1,0 +1,135 @@
+"""Words for people: sentences in their language, times in their zone."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flask import Flask, current_app, flash, request
+from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, gettext
+from flask_login import current_user
+
+from actions.ground import sizes
+from actions.ground.refusals import Refused
+from actions.passwords import password_strength, policy
+from models import Account
+from settings import LANGUAGES
+
+from . import frame, guards
+
+TRANSLATIONS = Path(__file__).parents[2] / "translations"
+
+
+def init_app(app: Flask) -> None:
+    app.extensions["strength budget"] = password_strength.Budget()
+
+
+def choose_language() -> str:
+    """The webmail's language in its frame, or the account's, the first of the browser's that we speak, the host's."""
+    chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
+
+
+def choose_timezone() -> str:
+    """The account's zone, or the host's."""
+    chosen = current_user.account.timezone if current_user.is_authenticated else ""
+    return chosen or guards.ports().settings.default_timezone
+
+
+def translated(message) -> str:
+    """An action's message (`sentence` and `facts`, which may hold further messages) in the person's language."""
+    facts = {name: translated(fact) if hasattr(fact, "sentence") else fact for name, fact in message.facts.items()}
+    return gettext(message.sentence, **facts)
+
+
+def moment(seconds: int) -> datetime:
+    """Seconds since the epoch as a moment that templates can show."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def relative_time(at: datetime) -> str:
+    """“3 minutes ago”, “just now”."""
+    past = at - datetime.now(UTC)
+    if abs(past.total_seconds()) < 45:
+        return gettext("just now")
+    return format_timedelta(past, add_direction=True)
+
+
+def duration(seconds: int) -> str:
+    """“2 minutes”, “1 hour”."""
+    return format_timedelta(timedelta(seconds=seconds), threshold=1.2)
+
+
+def exact_time(at: datetime) -> str:
+    """The whole date and time in the person's zone."""
+    return format_datetime(at, "full")
+
+
+def size(amount: int) -> str:
+    """So many bytes for people: “1.5 GB”, “300 MB”."""
+    if amount >= sizes.GIGABYTE:
+        return gettext("%(amount)s GB", amount=format_decimal(amount / sizes.GIGABYTE, "#,##0.#"))
+    return gettext("%(amount)s MB", amount=format_decimal(amount / sizes.MEGABYTE, "#,##0.#"))
+
+
+def number(count: int) -> str:
+    """A number as it is written in the person's language."""
+    return format_decimal(count)
+
+
+def language() -> str:
+    """The language of this answer, as in `lang`."""
+    return str(get_locale())
+
+
+def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
+    """What the live checklist shows for what was typed, the policy's rules and the strength; and the same rules for
+    password managers. The policy is the account's own if none is named."""
+    password = "" if not typed else _as_far_as_sendable(typed)
+    policy_name = policy_name or account.password_policy
+    strength = _strength(account, password)
+    return {
+        "password_rules": policy.PASSWORD_RULES[policy_name],
+        "rules": [{"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)],
+        "strength": strength
+        and {
+            "score": strength.score,
+            "word": gettext(strength.word),
+            "advice": gettext(strength.advice) if strength.advice else "",
+        },
+    }
+
+
+def _strength(account: Account, password: str) -> password_strength.Strength | None:
+    """What the meter shows: nothing to whoever asks all the time."""
+    asking = current_user.account if current_user.is_authenticated else account
+    if not password or not current_app.extensions["strength budget"].spend(asking.id):
+        return None
+    return password_strength.of(account, password)
+
+
+def masked(login: str) -> str:
+    """`anna@example.org` as `a•••@e•••.org`: made of what was typed, so that it tells nothing about the account."""
+    local_part, at, domain = login.strip().partition("@")
+    host, dot, suffix = domain.rpartition(".")
+    return f"{local_part[:1]}•••{at}{(host or domain)[:1]}•••{dot}{suffix if dot else ''}" if at else f"{login[:1]}•••"
+
+
+def flash_pending(connections_ended: bool) -> None:
+    """Say what is still to happen when the mail server did not answer."""
+    if not connections_ended:
+        flash(
+            gettext(
+                "The mail server does not answer. Mail programs that are still connected will be cut as soon as it"
+                " does; with the old password they cannot connect again."
+            ),
+            "warning",
+        )
+
+
+def _as_far_as_sendable(typed: str) -> str:
+    """The form that is measured; what cannot be sent at all is measured as it was typed, and refused on submit."""
+    try:
+        return policy.prepared(typed)
+    except Refused:
+        return typed[: policy.LONGEST]

@@ -1,0 +1,324 @@
+"""The operator's commands (`flask …`). Each is thin: it reads words, calls one action, prints a sentence."""
+
+import functools
+import logging
+import sys
+
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
+from peewee import PeeweeException
+
+import worker
+from actions.ground.actor import OPERATOR
+from actions.ground.ports import Ports
+from actions.ground.refusals import Refused
+from actions.ground.sizes import Size
+from actions.passwords import recovery
+from actions.passwords.policy import POLICIES
+from actions.services import mailboxes
+from actions.services.mailboxes import MEGABYTE, NewMailbox
+from actions.upkeep import demo
+from actions.webmails import webmails
+from adapters.dovecot import config as mail_server_config
+from database import pending_migrations, router
+from doctor import examine
+from models import Account, Webmail
+from settings import DOVECOT_VERSIONS
+
+ORGANISATION = click.option("--organisation", help="Its name; needed where several have a service of that name.")
+PASSWORD = click.option(
+    "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
+)
+
+
+def in_sentences(command):
+    """Tell what went wrong in a sentence and an exit code, never in a traceback."""
+
+    @functools.wraps(command)
+    def run(*arguments, **named):
+        try:
+            return command(*arguments, **named)
+        except (Refused, mail_server_config.ConfigurationError) as refusal:
+            raise click.ClickException(str(refusal)) from None
+        except PeeweeException as trouble:
+            raise click.ClickException(f"The database refused: {trouble}. Is it migrated (flask db upgrade)?") from None
+        except UnicodeDecodeError:
+            raise click.ClickException("The file is not UTF-8 text.") from None
+        except OSError as trouble:
+            raise click.ClickException(f"{trouble.filename or 'The system'}: {trouble.strerror or trouble}.") from None
+
+    return run
+
+
+def ports() -> Ports:
+    return current_app.extensions["ports"]
+
+
+db = AppGroup("db", help="The database.")
+service = AppGroup("service", help="Mail services.")
+domain = AppGroup("domain", help="Domains of a service.")
+mailbox = AppGroup("mailbox", help="Mailboxes and the accounts that open them.")
+manager = AppGroup("manager", help="Managers of an organisation, and operators.")
+account = AppGroup("account", help="Accounts of any kind.")
+dovecot = AppGroup("dovecot", help="The mail server's configuration.")
+webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
+
+
+def init_app(app: Flask) -> None:
+    for group in (db, service, domain, mailbox, manager, account, dovecot, run_worker, run_doctor, run_demo):
+        app.cli.add_command(group)
+    app.cli.add_command(webmail)
+
+
+@db.command("upgrade")
+@in_sentences
+def upgrade():
+    """Bring the database to the present version."""
+    missing = pending_migrations()
+    router().run()
+    click.echo(f"Applied {', '.join(missing)}." if missing else "The database is up to date.")
+
+
+@service.command("add")
+@click.argument("name")
+@click.option("--organisation", required=True, help="Who ordered it; made when there is none of this name.")
+@click.option(
+    "--policy", type=click.Choice(POLICIES), default="classic", show_default=True, help="The password policy."
+)
+@in_sentences
+def add_service(name, organisation, policy):
+    """Add a mail service NAME."""
+    mailboxes.add_service(OPERATOR, organisation, name, policy)
+    click.echo(f"{organisation} has the service “{name}” now.")
+
+
+@service.command("change")
+@click.argument("name")
+@ORGANISATION
+@click.option("--policy", type=click.Choice(POLICIES), help="The password policy.")
+@click.option(
+    "--device-passwords/--own-passwords",
+    default=None,
+    help="Whether mail programs need a device password, or may use the mailbox's own.",
+)
+@click.option("--most-collaborators", type=click.IntRange(0, 1000), help="How many collaborators a mailbox may have.")
+@click.option("--most-mailboxes", type=click.IntRange(0, 10**9), help="How many were ordered; 0 for no limit.")
+@click.option("--quota", type=click.IntRange(0, 10**9), help="Of all mailboxes together, in megabytes; 0 for no limit.")
+@in_sentences
+def change_service(name, organisation, policy, device_passwords, most_collaborators, most_mailboxes, quota):
+    """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
+    service = mailboxes.change_service(
+        OPERATOR,
+        name,
+        organisation,
+        policy,
+        device_passwords,
+        most_collaborators,
+        most_mailboxes,
+        None if quota is None else quota * MEGABYTE,
+    )
+    opens = "device passwords only" if service.device_passwords_only else "device passwords and own passwords"
+    click.echo(f"“{name}” has the policy {service.password_policy}; mail programs may use {opens}.")
+    click.echo(f"A mailbox may have {service.most_collaborators} collaborators.")
+    ordered = f"{service.most_mailboxes} mailboxes" if service.most_mailboxes else "any number of mailboxes"
+    total = f"{Size(service.quota_bytes)} in all" if service.quota_bytes else "any size"
+    click.echo(f"Ordered are {ordered}, {total}.")
+
+
+@domain.command("add")
+@click.argument("name")
+@click.option("--service", required=True, help="The service that it belongs to.")
+@ORGANISATION
+@in_sentences
+def add_domain(name, service, organisation):
+    """Add the domain NAME to a service."""
+    added = mailboxes.add_domain(OPERATOR, name, service, organisation)
+    click.echo(f"{added.name} belongs to “{service}” now.")
+
+
+@mailbox.command("add")
+@click.argument("address")
+@click.option("--first-name", default="")
+@click.option("--last-name", default="")
+@click.option("--contact", default="", help="An e-mail address elsewhere, for forgotten passwords and notices.")
+@click.option("--quota", default=0, type=click.IntRange(0), help="In megabytes; 0 for none.")
+@PASSWORD
+@in_sentences
+def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
+    """Add the mailbox ADDRESS. Without a password a one-time link is printed by which its owner sets one."""
+    new = NewMailbox(address, first_name, last_name, contact, quota * MEGABYTE, password=_password(password_stdin))
+    _tell(mailboxes.add_mailbox(ports(), OPERATOR, new))
+
+
+@mailbox.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Only say what is wrong in which line.")
+@in_sentences
+def import_mailboxes(file, dry_run):
+    """Add the mailboxes of a CSV FILE, all or none, and print a one-time link for each.
+
+    The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
+    """
+    with open(file, encoding="utf-8-sig", newline="") as lines:
+        plan = mailboxes.read_import(lines)
+    for line, problem in plan.problems:
+        click.echo(f"line {line}: {problem}", err=True)
+    if plan.problems:
+        raise click.ClickException("Nothing was imported.")
+    if dry_run:
+        return click.echo(f"{len(plan.mailboxes)} mailboxes would be added.")
+    for made in mailboxes.apply_import(ports(), OPERATOR, plan):
+        click.echo(f"{made.account.login}\t{made.link}")
+    return None
+
+
+@manager.command("add")
+@click.argument("login")
+@click.option("--organisation", help="Which they look after; an operator looks after all.")
+@click.option("--role", type=click.Choice(Account.MANAGERS), default=Account.OWNER, show_default=True)
+@click.option("--first-name", default="")
+@click.option("--last-name", default="")
+@PASSWORD
+@in_sentences
+def add_manager(login, organisation, role, first_name, last_name, password_stdin):
+    """Add a manager, who signs in with the e-mail address LOGIN."""
+    names = {"first_name": first_name, "last_name": last_name}
+    _tell(mailboxes.add_manager(ports(), OPERATOR, login, organisation, role, _password(password_stdin), **names))
+
+
+@account.command("link")
+@click.argument("login")
+@in_sentences
+def make_link(login):
+    """Print a one-time link by which the owner of LOGIN sets a new password; it opens a locked account again."""
+    click.echo(mailboxes.make_link(ports(), OPERATOR, login))
+
+
+@account.command("lock")
+@click.argument("login")
+@in_sentences
+def lock(login):
+    """Lock the account LOGIN: end everything, and let nobody in until “account link” is used."""
+    ended = recovery.lock_by_operator(ports(), OPERATOR, mailboxes.account_named(login))
+    click.echo(
+        f"{login} is locked."
+        if ended
+        else f"{login} is locked. The mail server did not answer yet; the worker goes on."
+    )
+
+
+@dovecot.command("config")
+@click.option(
+    "--dovecot-version", type=click.Choice(DOVECOT_VERSIONS), help="POSTERN_DOVECOT_VERSION where it is not given."
+)
+@click.option("--output", default=mail_server_config.DIRECTORY, show_default=True, type=click.Path(file_okay=False))
+@in_sentences
+def dovecot_config(dovecot_version, output):
+    """Write a complete Dovecot configuration for the storage in use into the directory OUTPUT."""
+    settings = ports().settings
+    files = mail_server_config.render(settings, dovecot_version or settings.dovecot_version, output)
+    mail_server_config.write(files, output)
+    for name in files:
+        click.echo(f"{output}/{name}")
+    if settings.database_url.startswith("mysql:") and settings.dovecot_mysql_user:
+        grants = mail_server_config.grants(settings)
+        click.echo(f"\nDovecot's own database account needs these rights:\n\n{grants}")
+
+
+@webmail.command("add")
+@click.argument("origin")
+@click.option("--organisation", help="It speaks for this one's mailboxes only; otherwise for all.")
+@click.option(
+    "--algorithm", type=click.Choice([Webmail.EDDSA, Webmail.HS256]), default=Webmail.EDDSA, show_default=True
+)
+@in_sentences
+def add_webmail(origin, organisation, algorithm):
+    """Make the webmail at ORIGIN known, and print its plugin's configuration: the key stands nowhere else."""
+    settings = ports().settings
+    added = webmails.add(ports(), OPERATOR, origin, organisation, algorithm)
+    known = added.webmail
+    facts = {
+        "url": settings.base_url,
+        "server_url": settings.base_url,
+        "origin": known.origin,
+        "key_id": known.key_id,
+        "key": added.key,
+        "algorithm": known.algorithm,
+    }
+    for name, value in facts.items():
+        click.echo(f"$config['postern_{name}'] = '{value}';")
+    if known.origin not in settings.webmail_origins:
+        origins = ", ".join(f'"{each}"' for each in (*settings.webmail_origins, known.origin))
+        line = f"webmail_origins = [{origins}]"
+        click.echo(f"\nBrowsers do not let it show the panel yet. Write into postern.toml:\n\n{line}", err=True)
+
+
+@webmail.command("list")
+@in_sentences
+def list_webmails():
+    """Print the webmails that are known."""
+    for known in webmails.every():
+        speaks_for = known.organisation.name if known.organisation else "all mailboxes"
+        click.echo(f"{known.origin}\t{known.algorithm}\t{known.key_id}\t{speaks_for}")
+
+
+@webmail.command("remove")
+@click.argument("origin")
+@in_sentences
+def remove_webmail(origin):
+    """Forget the webmail at ORIGIN: its key, and every session that it began."""
+    ended = webmails.remove(ports(), OPERATOR, origin)
+    click.echo(
+        f"{origin} is forgotten."
+        if ended
+        else f"{origin} is forgotten. The mail server did not answer yet; the worker goes on."
+    )
+
+
+@click.command("worker")
+@with_appcontext
+@in_sentences
+def run_worker():
+    """Deliver what waits in the outbox, until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s postern worker %(levelname)s %(message)s", force=True)
+    worker.run(ports(), worker.stop_on_signals())
+
+
+@click.command("doctor")
+@with_appcontext
+@in_sentences
+def run_doctor():
+    """Examine the whole installation; exit code 1 when something has to be mended."""
+    findings = list(examine(ports()))
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {finding.sentence}")
+    if not all(finding.well for finding in findings):
+        sys.exit(1)
+
+
+@click.command("demo")
+@with_appcontext
+@in_sentences
+def run_demo():
+    """Make the demo's accounts where there are none, and print how to sign in."""
+    settings = ports().settings
+    if not settings.demo:
+        raise click.ClickException("Demo accounts are made with POSTERN_DEMO=yes only.")
+    router().run()
+    demo.prepare(ports())
+    click.echo(f"\nSign in at {settings.base_url}/sign-in with one of\n\n{demo.kept_accounts(ports())}")
+    if settings.keeps_mail:
+        click.echo(f"Outgoing mail is kept and can be read at {settings.base_url}/outbox\n")
+
+
+def _password(from_stdin: bool) -> str | None:
+    if not from_stdin:
+        return None
+    return sys.stdin.readline().rstrip("\r\n")
+
+
+def _tell(made: mailboxes.MadeMailbox) -> None:
+    click.echo(f"{made.account.login} is there.")
+    if made.link:
+        click.echo(f"Its owner sets the password with this link, once:\n{made.link}")

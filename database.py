@@ -1,0 +1,339 @@
+"""The one database behind the tables: engine, pool, transactions, and statements for many rows."""
+
+import contextlib
+import dataclasses
+import functools
+import heapq
+import logging
+import operator
+import os
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from peewee import DatabaseProxy, Model, MySQLDatabase, OperationalError, SqliteDatabase
+from peewee_migrate import Router
+from playhouse.pool import PooledMySQLDatabase
+from pymysql.constants import CLIENT
+
+database = DatabaseProxy()
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+Result = TypeVar("Result")
+
+SQLITE_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",
+    "foreign_keys": 1,
+    "busy_timeout": 5000,
+}
+
+# Seconds for which a connection to MySQL is used at most.
+LONGEST_CONNECTION = 60
+
+# A transaction that lost against another one is begun anew: deadlock and lock wait time-out in MySQL's numbering; a
+# Galera node reports a certification conflict as a deadlock.
+LOST_TRANSACTIONS = (1205, 1213)
+TRANSACTION_TRIES = 5
+
+# Of one statement; SQLite takes 32,766.
+MOST_PARAMETERS = 30_000
+
+# Whatever the server's own configuration says: what does not fit is refused, and never cut.
+STRICT_MODE = "TRADITIONAL"
+STRICT = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}
+
+
+class PrivateSqliteDatabase(SqliteDatabase):
+    """An SQLite database whose file is made, where there is none, so that only its owner may read it, and the group
+    that the operator shares its directory with; SQLite gives the file's companions the same mode. Whatever stands in
+    the way is told by SQLite itself."""
+
+    field_types: ClassVar[dict[str, str]] = SqliteDatabase.field_types | {"UNLIMITED_TEXT": "TEXT"}
+
+    def _connect(self):
+        with contextlib.suppress(OSError):
+            # Only where there is none: to close a file that SQLite has open in this process drops all its locks on it,
+            # and the next program that closes the database throws away what others are still writing.
+            descriptor = os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                # Not by the mode above: the umask would take the group's share away.
+                os.fchmod(descriptor, sqlite_mode(Path(self.database)))
+            finally:
+                os.close(descriptor)
+        return super()._connect()
+
+
+def open_database(url: str):
+    """Point every model at the database of this URL (`sqlite:////path/file.db`, `mysql://user:password@host/name`)."""
+    opened = _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
+    database.initialize(opened)
+    return opened
+
+
+def _sqlite(url: str) -> SqliteDatabase:
+    return PrivateSqliteDatabase(str(sqlite_file(url)), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
+
+
+class StrictMySQLDatabase(MySQLDatabase):
+    """MySQL that refuses what does not fit into a column; a connection that would cut it is not used."""
+
+    field_types: ClassVar[dict[str, str]] = MySQLDatabase.field_types | {"UNLIMITED_TEXT": "LONGTEXT"}
+
+    def _connect(self):
+        connection = super()._connect()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT @@SESSION.sql_mode")
+            (modes,) = cursor.fetchone()
+        if not STRICT & set(modes.split(",")):
+            connection.close()
+            raise OperationalError("it would cut what does not fit: its sql_mode lacks STRICT_TRANS_TABLES")
+        return connection
+
+
+class Pool(PooledMySQLDatabase, StrictMySQLDatabase):
+    """Connections that requests leave to one another: to make one costs more than most pages, because Python reads all
+    the certificates of the machine for it. Each is asked whether it still lives before it is used again, so that a
+    server that was started anew is not noticed; one that is `stale_timeout` seconds old is not even asked, because what
+    is between here and there may have forgotten it, and the question would be waited for."""
+
+    def _connect(self):
+        with self._pool_lock:
+            while self._connections and self._is_stale(self._connections[0][0]):
+                self._close_raw(heapq.heappop(self._connections)[-1])
+        return super()._connect()
+
+
+def _mysql(url: str) -> Pool:
+    """What stands behind `?` in the URL goes to PyMySQL as it is, such as `unix_socket`.
+
+    An UPDATE tells how many rows it found, as SQLite does, also where it left them as they were.
+    """
+    parts = urlsplit(url)
+    return Pool(
+        parts.path.removeprefix("/"),
+        # One for each thread, and no thread waits for another's.
+        max_connections=None,
+        stale_timeout=LONGEST_CONNECTION,
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        charset="utf8mb4",
+        client_flag=CLIENT.FOUND_ROWS,
+        sql_mode=STRICT_MODE,
+        init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        connect_timeout=5,
+        read_timeout=20,
+        write_timeout=20,
+        **dict(parse_qsl(parts.query)),
+    )
+
+
+def sqlite_file(url: str) -> Path:
+    """The file of an SQLite URL: three slashes before a relative path, four before an absolute one."""
+    return Path(unquote(urlsplit(url).path[1:]))
+
+
+def sqlite_mode(file: Path) -> int:
+    """The mode of an SQLite file: for its group as well if the operator gave that group the directory (setgid)."""
+    directory = file.parent.stat().st_mode
+    return 0o660 if directory & stat.S_ISGID and directory & stat.S_IWGRP else 0o600
+
+
+def release_connection() -> None:
+    """Give up the connection of a request that is over.
+
+    A connection to SQLite stays open for the thread's next request: it cannot go stale, and opening it anew would cost
+    five statements and, whenever nobody else has the file open, a checkpoint. One to MySQL goes back to the pool, which
+    knows whether it is still one when the next request asks.
+    """
+    if not is_sqlite() and not database.is_closed():
+        database.close()
+
+
+def discard_connection() -> None:
+    """End the connection after trouble: nobody knows what state it is in, nor whether its server still takes part."""
+    if is_sqlite():
+        database.close()
+    else:
+        database.manual_close()
+
+
+def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
+    """Run the function in one transaction; begin it anew when it lost against another.
+
+    On SQLite the transaction takes the write lock at once (`BEGIN IMMEDIATE`), so that it never fails half-way. Where
+    nothing is committed, the rows that the function was given are again as they were given.
+    """
+
+    @functools.wraps(action)
+    def run(*arguments, **named) -> Result:
+        put_back = _remembered([arguments, named])
+        for tries_left in reversed(range(TRANSACTION_TRIES)):
+            try:
+                with database.atomic():
+                    return action(*arguments, **named)
+            except OperationalError as error:
+                put_back()
+                lost = error.args and error.args[0] in LOST_TRANSACTIONS
+                if not lost or not tries_left or database.in_transaction():
+                    raise
+            except BaseException:
+                put_back()
+                raise
+        raise AssertionError("unreachable")
+
+    return run
+
+
+def _remembered(given: object) -> Callable[[], None]:
+    """What puts every row that can be reached from here back as it is now."""
+    kept = {}
+    _keep_rows(given, kept)
+
+    def put_back() -> None:
+        for row, content in kept.values():
+            vars(row).clear()
+            vars(row).update({name: _apart(value) for name, value in content.items()})
+
+    return put_back
+
+
+def _keep_rows(given: object, kept: dict[int, tuple[Model, dict]]) -> None:
+    if isinstance(given, Model):
+        if id(given) not in kept:
+            content = {name: _apart(value) for name, value in vars(given).items()}
+            kept[id(given)] = given, content
+            _keep_rows(content, kept)
+    elif isinstance(given, dict):
+        _keep_rows(list(given.values()), kept)
+    elif isinstance(given, list | tuple):
+        for each in given:
+            _keep_rows(each, kept)
+    elif dataclasses.is_dataclass(given) and not isinstance(given, type):
+        _keep_rows([getattr(given, field.name) for field in dataclasses.fields(given)], kept)
+
+
+def _apart(value: object) -> object:
+    """A container of its own with the same content."""
+    return value.copy() if isinstance(value, dict | set) else value
+
+
+class Table(Model):
+    """A table, whose rows are written as what they were loaded as and not as what has their number by then.
+
+    Between loading and writing a row may be deleted, and its number may be another's: databases were restored, tables
+    were built anew, and SQLite gave numbers out again before its tables had `AUTOINCREMENT`.
+    """
+
+    # Given once, and different in whatever else gets the number.
+    identity: ClassVar[tuple[str, ...]] = ()
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+
+    def itself(self):
+        """The condition that finds this very row, and none that has its number meanwhile."""
+        known = [is_same(getattr(type(self), name), self.__data__[name]) for name in self.identity]
+        return functools.reduce(operator.and_, known, self._meta.primary_key == self._pk)
+
+    def _pk_expr(self):
+        """What Peewee finds a row by that it is to save or to delete."""
+        return self.itself()
+
+    @classmethod
+    def these(cls, rows: Sequence["Table"]):
+        """The condition that finds these very rows."""
+        columns = [cls._meta.primary_key, *(getattr(cls, name) for name in cls.identity)]
+        return functools.reduce(
+            operator.and_, [column.in_({row.__data__[column.name] for row in rows}) for column in columns]
+        )
+
+    def write(self, *conditions: object, **columns: object) -> bool:
+        """Write these columns of this very row, as long as the conditions hold; False, and nothing is written, when
+        they do not, or it is gone."""
+        changed = bool(type(self).update(columns).where(self.itself(), *conditions).execute())
+        if changed:
+            for name, value in columns.items():
+                setattr(self, name, value)
+        return changed
+
+    @classmethod
+    def hold(cls, *conditions: object) -> int:
+        """Hold the rows of these conditions until the caller's transaction ends; how many there are. Each is changed:
+        one that is left as it was is held on its own server, and on no other node of a cluster."""
+        return cls.update(held=cls.held + 1).where(*conditions).execute()
+
+
+def insert_all(table: type[Table], rows: list[dict], ignore: bool = False) -> None:
+    """Insert many rows, which all have the same columns, without Peewee, which takes longest to write the statement.
+    Columns that they leave out get what the model gives them; with `ignore`, rows that are there already stay."""
+    if not rows:
+        return
+    rows = [{**table._meta.get_default_dict(), **row} for row in rows]
+    fields = [getattr(table, name) for name in rows[0]]
+    columns = ", ".join(_quoted(field.column_name) for field in fields)
+    marks_of_one = f"({', '.join([database.obj.param] * len(fields))})"
+    unless_there = _unless_there() if ignore else ""
+    at_once = MOST_PARAMETERS // len(fields)
+    for batch in (rows[start : start + at_once] for start in range(0, len(rows), at_once)):
+        marks = ", ".join([marks_of_one] * len(batch))
+        values = [field.db_value(row[field.name]) for row in batch for field in fields]
+        statement = f"INSERT INTO {table._meta.table_name} ({columns}) VALUES {marks}{unless_there}"  # noqa: S608
+        database.execute_sql(statement, values)
+
+
+def _unless_there() -> str:
+    """What leaves rows alone that are there already, and nothing else: MySQL's `INSERT IGNORE` would also cut what does
+    not fit."""
+    return " ON DUPLICATE KEY UPDATE id = id" if is_mysql() else " ON CONFLICT DO NOTHING"
+
+
+def update_each(changes: Sequence[tuple[Table, dict[str, Any]]]) -> None:
+    """Write the same columns of many rows of a table, each in its own way: Peewee would write the statement anew for
+    each. Each row is found as `Table.itself` finds it."""
+    if not changes:
+        return
+    row, columns = changes[0]
+    table = type(row)
+    fields = [getattr(table, name) for name in columns]
+    found_by = [table._meta.primary_key, *(getattr(table, name) for name in table.identity)]
+    mark = f" = {database.obj.param}"
+    written = ", ".join(_quoted(field.column_name) + mark for field in fields)
+    where = " AND ".join(_quoted(field.column_name) + mark for field in found_by)
+    statement = f"UPDATE {table._meta.table_name} SET {written} WHERE {where}"  # noqa: S608 - our names
+    for row, columns in changes:
+        values = [field.db_value(columns[field.name]) for field in fields]
+        database.execute_sql(statement, values + [row.__data__[field.name] for field in found_by])
+
+
+def _quoted(name: str) -> str:
+    """Some names, such as `key`, are MySQL's own words."""
+    left, right = database.obj.quote
+    return f"{left}{name}{right}"
+
+
+def is_mysql() -> bool:
+    return isinstance(database.obj, Pool)
+
+
+def is_sqlite() -> bool:
+    return isinstance(database.obj, SqliteDatabase)
+
+
+def pending_migrations() -> list[str]:
+    """The names of the migrations that this database has not seen yet; raises what an unreachable database raises."""
+    return router().diff
+
+
+def router() -> Router:
+    """What applies the numbered steps in `migrations/`."""
+    return Router(database.obj, migrate_dir=MIGRATIONS, logger=logging.getLogger("postern.migrations"))
+
+
+def is_same(column, value):
+    return column.is_null() if value is None else column == value

@@ -1,0 +1,290 @@
+"""Examine an installation: what is wrong, and how to mend it."""
+
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+from cryptography.fernet import InvalidToken
+from peewee import PeeweeException
+
+from actions.ground.ports import MailServerUnavailable, Ports, SmsUnavailable
+from actions.passwords import mail_policy
+from actions.webmails import webmail_tokens, webmails
+from adapters.dovecot import config as dovecot_config
+from adapters.dovecot.config import ConfigurationError
+from blueprints.web.assets import missing_vendor_files
+from database import is_mysql, pending_migrations, sqlite_file, sqlite_mode
+from models import Mailbox, OutboxItem, Webmail, now
+from settings import Settings, file_rights, is_open_to_others, unknown_variables
+
+STUCK_AFTER = 600
+# Seconds: Dovecot lets in whoever it asks about when there is no answer by then; so long the doctor waits for one.
+DOVECOT_WAITS, PATIENCE = 0.2, 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was looked at, whether it is well, and the sentence that says how to mend it."""
+
+    subject: str
+    well: bool
+    sentence: str
+
+
+def examine(ports: Ports) -> Iterator[Finding]:
+    """Every finding, in the order in which to mend them."""
+    yield from _settings(ports.settings)
+    yield from _files(ports.settings)
+    database = list(_database())
+    yield from database
+    if all(finding.well for finding in database):
+        if ports.settings.has_mail_server:
+            yield _dovecots_account(ports.settings)
+        yield from _mail_server(ports)
+        yield from _policy(ports.settings)
+        yield from _outbox()
+        yield from _webmails(ports.settings)
+    yield from _sms(ports)
+    yield _archives(ports)
+    if missing := missing_vendor_files():
+        yield Finding(
+            "scripts", False, f"Missing: {', '.join(missing)}. Run scripts/vendor; pages work without, but plainly."
+        )
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    problems = settings.findings()
+    yield Finding("settings", not problems, " ".join(problems) or "The settings are complete and safe.")
+    unknown = ", ".join(unknown_variables(os.environ))
+    if unknown:
+        yield Finding("environment", False, f"There is no such setting: {unknown}. Correct the name, or take it away.")
+    https = settings.is_https or settings.is_loopback
+    yield Finding(
+        "base URL",
+        https,
+        f"{settings.base_url} is reached by https."
+        if settings.is_https
+        else f"{settings.base_url} is a loopback address: fine for trying things out."
+        if https
+        else "POSTERN_BASE_URL must begin with https://, or passwords travel in the clear.",
+    )
+
+
+def _files(settings: Settings) -> Iterator[Finding]:
+    for file in _secrets(settings):
+        readers = _readers(settings, file)
+        mend = f"{readers} may read it: chmod 600 {file}"
+        yield Finding(str(file), not readers, mend if readers else "Only its owner may read it.")
+    if settings.database_url.startswith("sqlite:"):
+        file = sqlite_file(settings.database_url)
+        if file.exists():
+            open_to_others = is_open_to_others(file)
+            mend = f"Others on this machine may read it: chmod {sqlite_mode(file):o} {file}"
+            yield Finding(
+                str(file), not open_to_others, mend if open_to_others else "Only its owner and group may read it."
+            )
+
+
+def _secrets(settings: Settings) -> list[Path]:
+    names = ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt")
+    return [file for file in map(settings.instance.joinpath, names) if file.exists()]
+
+
+def _readers(settings: Settings, file: Path) -> str:
+    """Who besides the panel may read a file, in words; the empty text for nobody."""
+    if is_open_to_others(file):
+        return "Others on this machine"
+    return ", ".join(file_rights.shared_with(file, besides=settings.instance.stat().st_uid))
+
+
+def _dovecots_account(settings: Settings) -> Finding:
+    """Whether what Dovecot reads the database as may do less than the panel."""
+    try:
+        mend = _mysql_account_trouble(settings) if is_mysql() else _system_user_trouble(settings)
+    except ConfigurationError as trouble:
+        mend = str(trouble)
+    return Finding("Dovecot's account", not mend, mend or "Dovecot reads the database with an account of its own.")
+
+
+def _mysql_account_trouble(settings: Settings) -> str:
+    if settings.dovecot_mysql_user:
+        return ""
+    return (
+        "Dovecot reads the database with Postern's own account, which may do everything: set"
+        " POSTERN_DOVECOT_MYSQL_USER and _PASSWORD, and run “flask dovecot config”."
+    )
+
+
+def _system_user_trouble(settings: Settings) -> str:
+    user = dovecot_config.database_user(settings)
+    try:
+        known = _known_to(user, settings)
+    except KeyError:
+        return f"Dovecot is to read the database as {user}, and there is no such system user on this machine."
+    return known and (
+        f"Dovecot reads the database as {user}, who may read {known}: give it a system user of its own, as “Who reads"
+        " and writes the SQLite file” in docs/operating.md says."
+    )
+
+
+def _known_to(user: str, settings: Settings) -> str:
+    """What a system user may read of the panel's secrets, in words; the empty text for nothing."""
+    if pwd.getpwnam(user).pw_uid == settings.instance.stat().st_uid:
+        return "all that the panel may"
+    groups = file_rights.groups_of(user)
+    files = _secrets(settings)
+    return ", ".join(file.name for file in files if file_rights.may(user, groups, file, file_rights.READ))
+
+
+def _database() -> Iterator[Finding]:
+    try:
+        missing = pending_migrations()
+    except PeeweeException as trouble:
+        yield Finding("database", False, f"The database does not answer: {trouble}. Check POSTERN_DATABASE_URL.")
+        return
+    yield Finding("database", True, "The database answers.")
+    mend = f"{len(missing)} migration(s) are missing: run flask db upgrade."
+    yield Finding("migrations", not missing, mend if missing else "The database is migrated.")
+
+
+def _mail_server(ports: Ports) -> Iterator[Finding]:
+    settings = ports.settings
+    if not settings.has_mail_server:
+        yield Finding("Dovecot", True, "This demo has no mail server: POSTERN_DOVEADM_URL is not set.")
+        return
+    try:
+        yield from _dovecot_reads(ports)
+    except MailServerUnavailable as trouble:
+        yield Finding(
+            "Dovecot",
+            False,
+            f"{trouble} Check that Dovecot runs with what “flask dovecot config” writes, and POSTERN_DOVEADM_URL.",
+        )
+
+
+def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
+    mailbox = Mailbox.select().order_by(Mailbox.id.desc()).first()
+    known = ports.mail_server.user(mailbox.address) if mailbox else ports.mail_server.connections("nobody@example.org")
+    yield Finding("Dovecot", True, "Dovecot answers.")
+    yield _dovecot_version(ports)
+    if mailbox is None:
+        yield Finding("Dovecot's database", True, "There is no mailbox yet to look up; add one and run this again.")
+        return
+    home = str((known or {}).get("home", ""))
+    reads = home.endswith(mailbox.home)
+    mend = (
+        f"Dovecot does not know {mailbox.address} as Postern does, so it reads another database. Write its"
+        " configuration anew with “flask dovecot config” and reload it."
+    )
+    yield Finding("Dovecot's database", reads, f"Dovecot knows {mailbox.address}." if reads else mend)
+
+
+def _dovecot_version(ports: Ports) -> Finding:
+    """The wrong one would make the end of a device's connections end nobody's, without a word."""
+    expected, present = ports.settings.dovecot_version, ports.mail_server.version()
+    mend = f"Dovecot {present} answers: set POSTERN_DOVECOT_VERSION={present} and write its configuration anew."
+    well = present == expected
+    return Finding("Dovecot's version", well, f"Dovecot {present}, as the settings say." if well else mend)
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    """Whether wrong passwords by mail programs are counted: everybody is let in while nobody answers."""
+    subject = "guesses by mail"
+    if not settings.has_mail_server or not settings.dovecot_asks:
+        yield Finding(subject, True, "Dovecot does not ask the panel: POSTERN_DOVECOT_POLICY_URL says no.")
+        return
+    trouble = _policy_trouble(settings)
+    url = mail_policy.address(settings)
+    yield Finding(subject, not trouble, trouble or f"{url} answers as quickly as Dovecot wants it to.")
+    unasked = mail_policy.let_in_unasked()
+    mend = (
+        "Dovecot lets people in without asking the panel, so wrong passwords are not counted: look for “policy” in its"
+        " log, write its configuration anew with “flask dovecot config” and reload it."
+    )
+    yield Finding("Dovecot's questions", not unasked, mend if unasked else "Dovecot asks before it lets people in.")
+
+
+def _policy_trouble(settings: Settings) -> str:
+    url, headers = mail_policy.address(settings), {"Authorization": mail_policy.authorization(settings)}
+    asked = {"login": "", "remote": "", "shape": mail_policy.DEVICE_SHAPED}
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            answers = [session.post(url, json=asked, headers=headers, timeout=PATIENCE) for _ in range(3)]
+            answers = [answer for answer in answers if answer.json() == {"status": 0, "msg": ""}]
+        except requests.RequestException:
+            answers = []
+    if not answers:
+        return (
+            f"{url} does not answer Dovecot, so that wrong passwords by mail programs are not counted: see nginx in the"
+            " guide, and POSTERN_DOVECOT_POLICY_URL."
+        )
+    if min(answer.elapsed.total_seconds() for answer in answers) > DOVECOT_WAITS:
+        return f"{url} takes longer than the 0.2 seconds that Dovecot waits: wrong passwords are counted late or never."
+    return ""
+
+
+def _outbox() -> Iterator[Finding]:
+    late = OutboxItem.open_items().where(OutboxItem.created_at < now() - STUCK_AFTER)
+    oldest = late.order_by(OutboxItem.created_at).first()
+    if oldest is None:
+        yield Finding("outbox", True, "Nothing waits for long.")
+        return
+    reason = oldest.last_error or "Nobody tried: is “flask worker” running?"
+    yield Finding("outbox", False, f"{late.count()} item(s) wait for more than ten minutes. The oldest: {reason}")
+
+
+def _sms(ports: Ports) -> Iterator[Finding]:
+    if not ports.settings.has_sms:
+        yield Finding("SMS", True, "There is no SMS gateway: POSTERN_SMS_URL is not set.")
+        return
+    try:
+        ports.sms.check()
+    except SmsUnavailable as trouble:
+        yield Finding("SMS", False, f"{trouble} Check the gateway and POSTERN_SMS_URL.")
+        return
+    yield Finding("SMS", True, "The SMS gateway answers.")
+
+
+def _archives(ports: Ports) -> Finding:
+    mend = (
+        f"PDF archives need the DejaVu fonts, and {ports.settings.archive_fonts} does not have them: install"
+        " fonts-dejavu-core, or set POSTERN_ARCHIVE_FONTS. ZIP archives work without."
+    )
+    well = ports.archiver.makes_pdf()
+    return Finding("archives", well, "Archives can be made as ZIP and as PDF." if well else mend)
+
+
+def _webmails(settings: Settings) -> Iterator[Finding]:
+    known = list(webmails.every())
+    for webmail in known:
+        mend = _webmail_trouble(settings, webmail)
+        yield Finding(webmail.origin, not mend, mend or "This webmail is known, and may show the panel.")
+        if webmail_tokens.names_no_purpose(webmail):
+            mend = "In the last 24 hours its server sent requests that do not say what they are for: update its plugin."
+            yield Finding(webmail.origin, False, mend)
+    if known and not settings.webmail_hosts:
+        mend = "Set POSTERN_WEBMAIL_HOSTS to the webmails' addresses, or Dovecot refuses what they sign in with."
+        yield Finding("webmail hosts", False, mend)
+
+
+def _webmail_trouble(settings: Settings, webmail: Webmail) -> str:
+    if webmail.origin not in settings.webmail_origins:
+        return f"Browsers refuse its frames: add {webmail.origin} to POSTERN_WEBMAIL_ORIGINS."
+    if not settings.cross_site and _site_of(webmail.origin) != _site_of(settings.base_url):
+        return "It lives on another site, so browsers keep no cookie in its frames: set POSTERN_CROSS_SITE=yes."
+    try:
+        webmails.verifying_key(settings, webmail)
+    except InvalidToken:
+        return "Its key was encrypted with another secret key: remove the webmail, and add it again."
+    return ""
+
+
+def _site_of(address: str) -> str:
+    """Addresses whose hosts end differently are on different sites; those that end alike need not be on the same."""
+    host = urlsplit(address).hostname or ""
+    return ".".join(host.split(".")[-2:])

@@ -1,0 +1,867 @@
+"""Storage: the tables and their named queries.
+
+Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 only. The views that Dovecot reads are made
+by the migrations, not here: they are a contract with the mail server, and these tables may change behind them.
+"""
+
+import functools
+import json
+import secrets
+import time
+
+from peewee import (
+    BigIntegerField,
+    BooleanField,
+    CharField,
+    CompositeKey,
+    FixedCharField,
+    ForeignKeyField,
+    IntegerField,
+    TextField,
+)
+
+from database import Table, is_same
+
+ANCIENT = 0
+
+# Seconds by which the clocks of two nodes may differ. What lies further ahead was written by a clock that was wrong.
+CLOCKS_DIFFER = 60
+
+
+def now() -> int:
+    """The present moment in whole seconds since the epoch."""
+    return int(time.time())
+
+
+def has_come(awaited: BigIntegerField | int, moment: int, at_most: int):
+    """Whether a moment that was written down has come; of a column, the condition for it. None is further ahead than
+    `at_most` seconds: one that is was written by a clock that was wrong, and is not waited for."""
+    return (awaited <= moment) | (awaited > moment + at_most + CLOCKS_DIFFER)
+
+
+class UnlimitedText(TextField):
+    """Text that may be longer than the 64 KB which MySQL's TEXT holds."""
+
+    field_type = "UNLIMITED_TEXT"
+
+
+class JSONText(UnlimitedText):
+    """A mapping kept as JSON text: readable by every database and by people."""
+
+    def db_value(self, value):
+        return None if value is None else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+    def python_value(self, value):
+        return None if value is None else json.loads(value)
+
+
+class Organisation(Table):
+    identity = ("name",)
+
+    name = CharField(120, unique=True)
+    created_at = BigIntegerField(default=now)
+
+
+class Service(Table):
+    """A mail service that an organisation ordered."""
+
+    identity = ("organisation", "name")
+
+    ACTIVE, SUSPENDED = "active", "suspended"
+
+    organisation = ForeignKeyField(Organisation, backref="services", on_delete="RESTRICT")
+    name = CharField(120)
+    password_policy = CharField(16, default="classic")
+    state = CharField(16, default=ACTIVE)
+    # Own passwords open the webmail only; every other mail program needs a device password.
+    device_passwords_only = BooleanField(default=False)
+    # How many collaborators a mailbox may have.
+    most_collaborators = IntegerField(default=50)
+    # What was ordered, 0 for no limit; and what of it is given to mailboxes, counted where they are made and changed.
+    most_mailboxes = IntegerField(default=0)
+    quota_bytes = BigIntegerField(default=0)
+    mailboxes_made = IntegerField(default=0)
+    quota_given_bytes = BigIntegerField(default=0)
+    # What the mailboxes held together when Dovecot was asked last, and when that was; NULL for not yet.
+    used_bytes = BigIntegerField(default=0)
+    used_at = BigIntegerField(null=True)
+    created_at = BigIntegerField(default=now)
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
+
+    class Meta:
+        indexes = ((("organisation", "name"), True),)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many mailboxes as were ordered."""
+        return 0 < self.most_mailboxes <= self.mailboxes_made
+
+
+class Domain(Table):
+    identity = ("name",)
+
+    service = ForeignKeyField(Service, backref="domains", on_delete="RESTRICT")
+    name = CharField(253, unique=True)
+    created_at = BigIntegerField(default=now)
+
+
+def first_revision() -> int:
+    """Where an account's revisions begin: a form about a removed one must not fit whoever got its number."""
+    return secrets.randbelow(2**30)
+
+
+class Account(Table):
+    """Whoever can sign in."""
+
+    identity = ("login", "created_at")
+
+    OPERATOR, OWNER, ADMINISTRATOR, PERSON = "operator", "owner", "administrator", "person"
+    COLLABORATOR = "collaborator"
+    MANAGERS = (OPERATOR, OWNER, ADMINISTRATOR)
+    ACTIVE, LOCKED, SUSPENDED = "active", "locked", "suspended"
+    # Only collaborators: invited and without a password yet; and never to come back.
+    PENDING, DISABLED = "pending", "disabled"
+
+    login = CharField(254, unique=True)
+    role = CharField(16, default=PERSON)
+    organisation = ForeignKeyField(Organisation, backref="accounts", null=True, on_delete="RESTRICT")
+    first_name = CharField(120, default="")
+    last_name = CharField(120, default="")
+    contact_email = CharField(254, default="")
+    # In E.164, such as +393331234567.
+    phone = CharField(16, default="")
+    language = CharField(8, default="")
+    timezone = CharField(64, default="")
+    password_hash = CharField(255, null=True)
+    password_changed_at = BigIntegerField(null=True)
+    must_change_password = BooleanField(default=False)
+    state = CharField(16, default=ACTIVE)
+    # Counts what managers change, so that none of two who save at once overwrites the other unknowingly.
+    revision = IntegerField(default=first_revision)
+    # Of whoever owns a mailbox: where it is, which never changes, and the key that puts the list in the order of names
+    # (`actions.services.search_words`). Each order of the list is an index of its own.
+    service = ForeignKeyField(Service, null=True, on_delete="RESTRICT", index=False, backref="+")
+    domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
+    sort_name = CharField(320, default="")
+    created_at = BigIntegerField(default=now)
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
+
+    class Meta:
+        indexes = (
+            (("service", "state", "login"), False),
+            (("service", "state", "sort_name"), False),
+            (("domain", "state", "login"), False),
+            (("domain", "state", "sort_name"), False),
+        )
+
+    @property
+    def is_manager(self) -> bool:
+        return self.role in self.MANAGERS
+
+    @property
+    def display_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.login
+
+    @functools.cached_property
+    def mailbox(self) -> "Mailbox | None":
+        """The mailbox that this account opens, its own or the one it shares as a collaborator, as it was when first
+        asked for; managers have none."""
+        opened = Mailbox.id == self.collaboration.mailbox_id if self.collaboration else Mailbox.account == self
+        return Mailbox.select(Mailbox, Domain, Service).join(Domain).join(Service).where(opened).first()
+
+    @functools.cached_property
+    def collaboration(self) -> "Collaboration | None":
+        """What this account may do in somebody else's mailbox, as it was when first asked for; None for all others."""
+        return Collaboration.get_or_none(Collaboration.account == self) if self.is_collaborator else None
+
+    @property
+    def address(self) -> str:
+        """The e-mail address that it writes from."""
+        return self.mailbox.address if self.is_collaborator else self.login
+
+    @property
+    def session_name(self) -> str:
+        """What the mail server calls the sessions of this account's own password; its devices' begin with it."""
+        return f"{self.mailbox.address}/c{self.collaboration.id}" if self.is_collaborator else self.login
+
+    @property
+    def is_collaborator(self) -> bool:
+        return self.role == self.COLLABORATOR
+
+    @property
+    def owns_mailbox(self) -> bool:
+        """Whether the mailbox that it opens is its own."""
+        return self.mailbox is not None and not self.is_collaborator
+
+    @property
+    def may_enter(self) -> bool:
+        """Whether it may sign in at all: a collaborator only as long as the mailbox's owner may."""
+        if self.state != self.ACTIVE:
+            return False
+        return not self.is_collaborator or self.mailbox is not None and self.mailbox.account.state == self.ACTIVE
+
+    @property
+    def password_policy(self) -> str:
+        return self.mailbox.domain.service.password_policy if self.mailbox else "classic"
+
+    @classmethod
+    def by_login(cls, login: str) -> "Account | None":
+        return cls.get_or_none(cls.login == login)
+
+    @classmethod
+    def managers_of(cls, organisation: Organisation | None):
+        """Who looks after an organisation's mailboxes and can still sign in."""
+        return cls.select().where(
+            cls.organisation == organisation,
+            cls.role.in_((cls.OWNER, cls.ADMINISTRATOR)),
+            cls.state == cls.ACTIVE,
+        )
+
+    def replace_password(self, old_hash: str | None, new_hash: str) -> bool:
+        """Put a new hash in place of exactly the old one; False when somebody else was quicker."""
+        fresh = {"password_hash": new_hash, "password_changed_at": now(), "must_change_password": False}
+        return self.write(is_same(Account.password_hash, old_hash), **fresh)
+
+    def put_into_state(self, state: str) -> bool:
+        """Active, locked, suspended … from now on, also where the list of users looks for it; False when it is gone."""
+        if not Account.update(state=state, revision=Account.revision + 1).where(self.itself()).execute():
+            return False
+        AccountWord.update(state=state).where(AccountWord.account == self).execute()
+        self.state = state
+        return True
+
+
+class Mailbox(Table):
+    identity = ("home",)
+
+    domain = ForeignKeyField(Domain, backref="mailboxes", on_delete="RESTRICT")
+    account = ForeignKeyField(Account, backref="mailboxes", on_delete="RESTRICT")
+    address = CharField(254, unique=True)
+    # Where Dovecot keeps the mail, relative to the mail root. Never derived from the address alone: an address that is
+    # made anew must not find its predecessor's mail.
+    home = CharField(300, unique=True)
+    quota_bytes = BigIntegerField(default=0)
+    device_passwords_only = BooleanField(default=False)
+    created_at = BigIntegerField(default=now)
+
+    @classmethod
+    def by_address(cls, address: str) -> "Mailbox | None":
+        return cls.get_or_none(cls.address == address)
+
+
+class Collaboration(Table):
+    """An account that opens a mailbox which is not its own, and what it may do there."""
+
+    identity = ("account", "mailbox", "created_at")
+
+    READ, WRITE, SEND, IMAP, POP3, SETTINGS = 1, 2, 4, 8, 16, 32
+    MAIL_PROGRAMS = IMAP | POP3
+
+    account = ForeignKeyField(Account, unique=True, on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox, backref="collaborations", on_delete="CASCADE")
+    permissions = IntegerField(default=READ)
+    created_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="collaborations_made")
+    created_by_login = CharField(254)
+    created_at = BigIntegerField(default=now)
+    # Until when the link to set a password that was sent last can be used.
+    link_expires_at = BigIntegerField(default=ANCIENT)
+
+    def may(self, permission: int) -> bool:
+        return bool(self.permissions & permission)
+
+    @classmethod
+    def mailbox_id_for(cls, account_id: int) -> int | None:
+        """The mailbox that this account opens, its own or a shared one, found by one query whoever it is."""
+        shared = cls.select(cls.mailbox).where(cls.account == account_id)
+        own = Mailbox.select(Mailbox.id).where(Mailbox.account == account_id)
+        found = list(shared.union_all(own).tuples())
+        return found[0][0] if found else None
+
+
+class Webmail(Table):
+    """A webmail that signs in here whoever is signed in there, by tokens that it signs."""
+
+    identity = ("key_id",)
+
+    EDDSA, HS256 = "EdDSA", "HS256"
+
+    origin = CharField(255, unique=True)
+    key_id = CharField(32, unique=True)
+    # Fixed for the key: what a token says of its algorithm is not believed.
+    algorithm = CharField(8)
+    # In base64: the public key for EdDSA; for HS256 the shared one, encrypted.
+    key = TextField()
+    # Whose mailboxes it may speak for; None for all.
+    organisation = ForeignKeyField(Organisation, null=True, on_delete="RESTRICT", backref="webmails")
+    created_at = BigIntegerField(default=now)
+
+    @classmethod
+    def by_origin(cls, origin: str) -> "Webmail | None":
+        return cls.get_or_none(cls.origin == origin)
+
+    def speaks_for(self, account: Account) -> bool:
+        """Whether this is somebody whom it can know: who opens a mailbox of its organisation, and never a manager."""
+        if account.mailbox is None or account.is_manager:
+            return False
+        return self.organisation_id in (None, account.mailbox.domain.service.organisation_id)
+
+
+class WebSession(Table):
+    """A signed-in browser. The cookie holds the token; this row decides."""
+
+    identity = ("token_hash",)
+
+    account = ForeignKeyField(Account, backref="sessions", on_delete="CASCADE")
+    token_hash = FixedCharField(64, unique=True)
+    data = JSONText(default=dict)
+    created_at = BigIntegerField(default=now)
+    seen_at = BigIntegerField(default=now)
+    # When the password was last given in this session: what dangerous actions ask for.
+    password_at = BigIntegerField(default=ANCIENT)
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    # Of a session that a webmail's hand-off began: which webmail's, and which session there (the token's `sid`).
+    webmail = ForeignKeyField(Webmail, null=True, on_delete="CASCADE", backref="sessions")
+    webmail_session = CharField(64, default="")
+
+
+class KnownBrowser(Table):
+    """A browser in which this account signed in before: strangers' guesses do not slow it down."""
+
+    identity = ("token_hash",)
+
+    account = ForeignKeyField(Account, backref="known_browsers", on_delete="CASCADE")
+    token_hash = FixedCharField(64, unique=True)
+    seen_at = BigIntegerField(default=now)
+
+
+class OneTimeLink(Table):
+    """A link that was sent to somebody; the row holds the hash of its token and what it was made for."""
+
+    identity = ("token_hash",)
+
+    account = ForeignKeyField(Account, backref="links", on_delete="CASCADE")
+    purpose = CharField(32)
+    token_hash = FixedCharField(64, unique=True)
+    # The state of the account that the link was made for; in any other state it is void.
+    bound_to = FixedCharField(64)
+    # What else the link is about, such as the device that "This wasn't me" ends.
+    subject_id = IntegerField(null=True)
+    # What makes that very thing: of a device, the form that it was made by.
+    subject = FixedCharField(64, default="")
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("account", "purpose"), False),)
+
+    def use(self) -> bool:
+        """Use the link up; True for exactly one caller, however many come at the same moment."""
+        return self.write(OneTimeLink.used_at.is_null(), OneTimeLink.expires_at > now(), used_at=now())
+
+
+class AuditEvent(Table):
+    """Who did what to whom, when and from where. Names stand here as they were then; rows outlive accounts."""
+
+    identity = ("at", "action", "actor_login", "account_login")
+
+    at = BigIntegerField(default=now, index=True)
+    action = CharField(64)
+    actor = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="acted")
+    actor_login = CharField(254, default="")
+    account = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="events")
+    account_login = CharField(254, default="")
+    organisation = ForeignKeyField(Organisation, null=True, on_delete="SET NULL")
+    # The mailbox that the account opens: its owner sees what its collaborators did, also when they are gone.
+    mailbox = ForeignKeyField(Mailbox, null=True, on_delete="SET NULL")
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    details = JSONText(default=dict)
+
+    class Meta:
+        # Each way to look through a long trail has an index, which ends with the number: the order of the page.
+        indexes = (
+            (("account", "at"), False),
+            (("organisation", "at"), False),
+            (("organisation", "action"), False),
+            (("organisation", "actor_login"), False),
+            (("organisation", "account_login"), False),
+            (("action",), False),
+            (("actor_login",), False),
+            (("account_login",), False),
+        )
+
+    @classmethod
+    def of(cls, account: Account, before: int | None = None, narrowed: bool = False):
+        """What an account may see, the newest first: what happened to itself; the owner of a mailbox also what happened
+        to its collaborators, a manager what happened in the organisation, and the operator everything. `before`
+        continues below the event of this id. `narrowed`: the caller adds a condition that fewer events fulfil than an
+        organisation has, and whose index is the better one."""
+        events = cls.select().order_by(cls.id.desc())
+        if account.owns_mailbox:
+            events = events.where(cls.mailbox == account.mailbox)
+        elif account.is_manager and account.organisation_id:
+            # A sum has no index, so that no database walks through the organisation's.
+            organisation = cls.organisation + 0 if narrowed else cls.organisation
+            events = events.where(organisation == account.organisation_id)
+        elif account.role != Account.OPERATOR:
+            events = events.where(cls.account == account)
+        return events.where(cls.id < before) if before else events
+
+
+class OutboxItem(Table):
+    """Something still to be done in the outside world, written in the transaction of its cause."""
+
+    identity = ("key",)
+
+    # Seconds for which an item is left alone at most, between two tries and while somebody tries.
+    LONGEST_WAIT = 600
+
+    kind = CharField(16)
+    # Says what the item is for: the same key is never put in twice.
+    key = CharField(120, unique=True)
+    account = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="outbox")
+    payload = UnlimitedText()
+    created_at = BigIntegerField(default=now)
+    next_try_at = BigIntegerField(default=now)
+    leased_until = BigIntegerField(default=ANCIENT)
+    attempts = IntegerField(default=0)
+    last_error = CharField(500, default="")
+    delivered_at = BigIntegerField(null=True)
+    given_up_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("delivered_at", "given_up_at", "next_try_at"), False),)
+
+    @classmethod
+    def open_items(cls):
+        return cls.select().where(cls.delivered_at.is_null(), cls.given_up_at.is_null())
+
+    @classmethod
+    def due(cls, moment: int):
+        awaited = (has_come(column, moment, cls.LONGEST_WAIT) for column in (cls.next_try_at, cls.leased_until))
+        return cls.open_items().where(*awaited).order_by(cls.next_try_at)
+
+    def lease(self, seconds: int) -> bool:
+        """Take the item for so many seconds; True for exactly one caller."""
+        moment = now()
+        free = has_come(OutboxItem.leased_until, moment, seconds)
+        is_open = OutboxItem.delivered_at.is_null() & OutboxItem.given_up_at.is_null()
+        leased = OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
+        return bool(leased.where(self.itself(), free, is_open).execute())
+
+
+class Device(Table):
+    """A password of its own for one mail program: a public selector, and a verifier that Dovecot checks."""
+
+    identity = ("account", "request_id", "created_at")
+
+    IMAP, POP3, SENDING = 1, 2, 4
+
+    account = ForeignKeyField(Account, backref="devices", on_delete="CASCADE")
+    name = CharField(120)
+    icon = CharField(16)
+    # Whom it is for, when that is somebody else in the organisation; and who made it.
+    user = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="devices_used")
+    created_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="devices_made")
+    created_by_login = CharField(254)
+    protocols = IntegerField()
+    selector = FixedCharField(8)
+    verifier = CharField(255)
+    expires_at = BigIntegerField(null=True)
+    created_at = BigIntegerField(default=now)
+    password_at = BigIntegerField(default=now)
+    # Who was shown its password, or had it sent to somebody: when a collaborator goes, what they know goes with them.
+    password_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="device_passwords_known")
+    # The form that it was made by: a form that is sent twice makes one device.
+    request_id = FixedCharField(64, unique=True)
+
+    class Meta:
+        indexes = ((("account", "selector"), True),)
+
+
+class LastLogin(Table):
+    """When a login or device was used last, by which protocol and from where. Written by Dovecot alone."""
+
+    login_id = BigIntegerField()
+    device_id = BigIntegerField()  # 0: the account's own password
+    service = CharField(20)
+    ip = CharField(45)
+    last_access = BigIntegerField(index=True)
+
+    class Meta:
+        primary_key = CompositeKey("login_id", "device_id", "service", "ip")
+
+    @classmethod
+    def of_device(cls, device: Device):
+        """The device's uses, the latest first."""
+        return cls.select().where(cls.device_id == device.id).order_by(cls.last_access.desc())
+
+
+class DeviceNetwork(Table):
+    """A network from which a device was used: its owner is told once for each."""
+
+    identity = ("device", "network")
+
+    device = ForeignKeyField(Device, backref="networks", on_delete="CASCADE")
+    network = CharField(49)
+    seen_at = BigIntegerField(default=now)
+
+    class Meta:
+        indexes = ((("device", "network"), True),)
+
+
+class DeviceInvitation(Table):
+    """An invitation to set up a device; by itself it opens nothing, its recipient still proves who they are."""
+
+    identity = ("account", "email", "name", "created_at")
+
+    account = ForeignKeyField(Account, backref="device_invitations", on_delete="CASCADE")
+    invited_by = ForeignKeyField(Account, on_delete="CASCADE", backref="invitations_made")
+    user = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="invitations_received")
+    email = CharField(254, default="")
+    name = CharField(120)
+    icon = CharField(16)
+    protocols = IntegerField()
+    device_expires_at = BigIntegerField(null=True)
+    token_hash = FixedCharField(64, unique=True)
+    # The code that was shown once to the inviter, and the one that was sent to the address, each as SHA-256 with a key.
+    inviter_code_hash = FixedCharField(64, default="")
+    mailed_code_hash = FixedCharField(64, default="")
+    mailed_code_expires_at = BigIntegerField(default=ANCIENT)
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField()
+    accepted_at = BigIntegerField(null=True)
+    withdrawn_at = BigIntegerField(null=True)
+    device = ForeignKeyField(Device, null=True, on_delete="SET NULL", backref="invitation")
+
+    @classmethod
+    def pending(cls, account: Account):
+        """The account's invitations that can still be accepted, the newest first."""
+        return (
+            cls.select()
+            .where(
+                cls.account == account, cls.accepted_at.is_null(), cls.withdrawn_at.is_null(), cls.expires_at > now()
+            )
+            .order_by(cls.id.desc())
+        )
+
+    @property
+    def recipient(self) -> str:
+        """The address that was invited."""
+        return self.user.login if self.user else self.email
+
+    def withdraw(self) -> bool:
+        """Take the invitation back; False when it was accepted or withdrawn before."""
+        still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+        return self.write(still_open, withdrawn_at=now())
+
+    def accept(self) -> bool:
+        """Use the invitation up; True for exactly one caller."""
+        still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
+        same_link = DeviceInvitation.token_hash == self.token_hash
+        return self.write(still_open, same_link, DeviceInvitation.expires_at > now(), accepted_at=now())
+
+
+class Attempts(Table):
+    """How often something was tried lately under one key: the throttle's memory."""
+
+    identity = ("key",)
+
+    key = FixedCharField(64, unique=True)
+    count = IntegerField(default=0)
+    first_at = BigIntegerField(default=now)
+    last_at = BigIntegerField(default=now)
+
+
+class AccountWord(Table):
+    """A word by which a mailbox's owner is found, with all that follows it: `keller anna`, `keller@example.org`.
+
+    Written by `actions.services.search_words` alone. Place and state stand here too, so that one index finds what a
+    search is for.
+    """
+
+    account = ForeignKeyField(Account, on_delete="CASCADE", index=False, backref="words")
+    word = CharField(64)
+    service_id = IntegerField()
+    domain_id = IntegerField()
+    state = CharField(16)
+
+    class Meta:
+        primary_key = CompositeKey("account", "word")
+        indexes = (
+            (("service_id", "state", "word", "account"), False),
+            (("domain_id", "state", "word", "account"), False),
+        )
+
+
+class UserImport(Table):
+    """A file of users for a service: read, checked line by line, then made all at once or not at all."""
+
+    identity = ("service", "file_name", "created_at")
+
+    # Its lines are still being written down; being looked at; looked at; to be made; made, and people are being told.
+    READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
+        "reading", "checking", "checked", "wanted", "finishing", "done",
+    )  # fmt: skip
+    # What the worker goes on with.
+    IN_HAND = (CHECKING, WANTED, FINISHING)
+
+    service = ForeignKeyField(Service, backref="imports", on_delete="CASCADE")
+    made_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="imports_made")
+    made_by_login = CharField(254)
+    file_name = CharField(120, default="")
+    # Whether the users are sent a link to set their password.
+    invites = BooleanField(default=True)
+    state = CharField(16, default=READING)
+    line_count = IntegerField(default=0)
+    # How many lines the present step is done with.
+    done_count = IntegerField(default=0)
+    problem_count = IntegerField(default=0)
+    # What is wrong with the file as a whole, as a sentence and its facts.
+    problem = JSONText(null=True)
+    invited_count = IntegerField(default=0)
+    # Who wants it made, from where.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    leased_until = BigIntegerField(default=ANCIENT)
+    created_at = BigIntegerField(default=now)
+    made_at = BigIntegerField(null=True)
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
+
+    class Meta:
+        indexes = ((("state", "leased_until"), False),)
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether something is being done about it now."""
+        return self.state in (self.READING, *self.IN_HAND)
+
+    @property
+    def can_be_made(self) -> bool:
+        return self.state == self.CHECKED and not self.problem_count and self.problem is None
+
+    def lease(self, seconds: int) -> bool:
+        """Take it for so many seconds; True for exactly one caller."""
+        moment = now()
+        return self.write(has_come(UserImport.leased_until, moment, seconds), leased_until=moment + seconds)
+
+
+class UserImportPart(Table):
+    """Some lines of such a file as they were read; deleted when they were looked at."""
+
+    identity = ("user_import",)
+
+    user_import = ForeignKeyField(UserImport, backref="parts", on_delete="CASCADE")
+    content = JSONText()
+
+
+class UserImportLine(Table):
+    """A line of such a file that was looked at: what is to be made of it, or what is wrong. It is deleted when its user
+    is made and told."""
+
+    identity = ("user_import", "line")
+
+    user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
+    line = IntegerField()
+    # What is wrong, as a sentence and its facts.
+    problem = JSONText(null=True)
+    # What is to be made, in the columns that it is made in: one statement makes all of them.
+    address = CharField(254)
+    first_name = CharField(120, default="")
+    last_name = CharField(120, default="")
+    contact_email = CharField(254, default="")
+    language = CharField(8, default="")
+    quota_bytes = BigIntegerField(default=0)
+    domain_id = IntegerField(null=True)
+    home = CharField(300, default="")
+    sort_name = CharField(320, default="")
+    revision = IntegerField(default=0)
+
+    class Meta:
+        indexes = ((("user_import", "line"), True), (("user_import", "address"), False))
+
+
+class LongText(TextField):
+    """The same where it is called so on SQLite too."""
+
+    field_type = "LONGTEXT"
+
+
+class PasswordChange(Table):
+    """New passwords, or links to set them, for several mailboxes of a domain at once: what was asked for, and how far
+    it got."""
+
+    identity = ("service", "domain", "manager_login", "created_at")
+
+    PASSWORDS, LINKS = "passwords", "links"
+    ZIP, PDF = "zip", "pdf"
+    # A draft is what the preview shows. The worker prepares everything, sends archive and key, and only then changes.
+    DRAFT, PREPARING, SENDING, CHANGING = "draft", "preparing", "sending", "changing"
+    DONE, CANCELLED, STOPPED = "done", "cancelled", "stopped"
+    OPEN, OVER = (PREPARING, SENDING, CHANGING), (DONE, CANCELLED, STOPPED)
+
+    service = ForeignKeyField(Service, backref="password_changes", on_delete="CASCADE")
+    domain = ForeignKeyField(Domain, backref="password_changes", on_delete="CASCADE")
+    manager = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="password_changes")
+    manager_login = CharField(254)
+    # From where the manager asked for it: what the worker does is written down as theirs.
+    address = CharField(45, default="")
+    user_agent = CharField(255, default="")
+    kind = CharField(16)
+    archive_format = CharField(8)
+    phone = CharField(32)
+    full_name = CharField(120)
+    email = CharField(254)
+    language = CharField(8, default="")
+    must_change = BooleanField(default=False)
+    everywhere = BooleanField(default=False)
+    devices_too = BooleanField(default=False)
+    state = CharField(16, default=DRAFT)
+    # Why it ended early: a sentence for people, in English.
+    reason = CharField(255, default="")
+    created_at = BigIntegerField(default=now)
+    started_at = BigIntegerField(null=True)
+    archived_at = BigIntegerField(null=True)
+    finished_at = BigIntegerField(null=True)
+    erased_at = BigIntegerField(null=True)
+    # How often each was asked to be sent, and what became of the last one.
+    mails = IntegerField(default=0)
+    mail_sent_at = BigIntegerField(null=True)
+    messages = IntegerField(default=0)
+    message_sent_at = BigIntegerField(null=True)
+    message_delivered_at = BigIntegerField(null=True)
+    message_failed_at = BigIntegerField(null=True)
+    leased_until = BigIntegerField(default=ANCIENT)
+    leased_by = CharField(32, default="")
+    # How often it was held: see `Table.hold`.
+    held = BigIntegerField(default=0)
+
+    class Meta:
+        indexes = ((("service", "state"), False), (("state", "leased_until"), False))
+
+    def lease(self, worker: str, seconds: int) -> bool:
+        """Take it for so many seconds, or keep it for half of them at least; True for one worker at a time."""
+        moment = now()
+        if self.leased_by == worker and self.leased_until >= moment + seconds / 2:
+            return True
+        mine = (PasswordChange.leased_by == worker) | has_come(PasswordChange.leased_until, moment, seconds)
+        is_open = PasswordChange.state.in_(self.OPEN)
+        return self.write(mine, is_open, leased_by=worker, leased_until=moment + seconds)
+
+    def proceed(self, before: str, after: str, **columns: object) -> bool:
+        """From one state to another; True for exactly one caller, however many try at the same moment."""
+        return self.write(PasswordChange.state == before, state=after, **columns)
+
+
+class PasswordChangeItem(Table):
+    """One mailbox of such a change."""
+
+    identity = ("change", "address")
+
+    WAITING, PREPARED, CHANGED, SKIPPED = "waiting", "prepared", "changed", "skipped"
+
+    change = ForeignKeyField(PasswordChange, backref="items", on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox, null=True, on_delete="SET NULL", backref="password_changes")
+    address = CharField(254)
+    # The mailbox's number as long as the change is open: so no mailbox is in two of them.
+    open_mailbox = BigIntegerField(null=True, unique=True)
+    state = CharField(16, default=WAITING)
+    # Why it was skipped: a sentence for people, in English.
+    reason = CharField(255, default="")
+    in_archive = BooleanField(default=False)
+    # The new password or the link's token, encrypted, until it stands in the archive.
+    secret = TextField(default="")
+    # What replaces what: hashes of passwords, or the hash of a link's token.
+    new_hash = CharField(255, null=True)
+    old_hash = CharField(255, null=True)
+    changed_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("change", "state"), False),)
+
+
+class CredentialsArchive(Table):
+    """The archive of a password change and its key, both encrypted, as long as they can still be sent."""
+
+    identity = ("change",)
+
+    change = ForeignKeyField(PasswordChange, unique=True, on_delete="CASCADE")
+    content = LongText()
+    key = TextField()
+
+
+class UsedToken(Table):
+    """A token of a webmail that was used: none counts twice."""
+
+    identity = ("key",)
+
+    key = FixedCharField(64, unique=True)
+    expires_at = BigIntegerField(index=True)
+
+
+class WebmailCredential(Table):
+    """What one session of a webmail opens the mailbox with in place of the person's password: from the webmail's hosts
+    only. It is made like a device's password. What has ended is kept for a while: a webmail's session whose
+    credential has ended signs nobody in here any more."""
+
+    identity = ("account", "selector")
+
+    account = ForeignKeyField(Account, backref="webmail_credentials", on_delete="CASCADE")
+    webmail = ForeignKeyField(Webmail, backref="credentials", on_delete="CASCADE")
+    webmail_session = CharField(64)
+    selector = FixedCharField(8)
+    verifier = CharField(255)
+    address = CharField(45)
+    network = CharField(49)
+    user_agent = CharField(255, default="")
+    created_at = BigIntegerField(default=now)
+    expires_at = BigIntegerField(index=True)
+    ended_at = BigIntegerField(null=True)
+
+    class Meta:
+        indexes = ((("selector", "account"), True),)
+
+    @classmethod
+    def living(cls, account: Account):
+        """The account's credentials that still open the mailbox, the newest first."""
+        alive = (cls.account == account, cls.ended_at.is_null(), cls.expires_at > now())
+        return cls.select().where(*alive).order_by(cls.id.desc())
+
+    @property
+    def is_alive(self) -> bool:
+        return self.ended_at is None and now() < self.expires_at
+
+
+TABLES = (
+    Organisation,
+    Service,
+    Domain,
+    Account,
+    Mailbox,
+    Collaboration,
+    Webmail,
+    WebSession,
+    KnownBrowser,
+    OneTimeLink,
+    AuditEvent,
+    OutboxItem,
+    Device,
+    LastLogin,
+    DeviceNetwork,
+    DeviceInvitation,
+    Attempts,
+    AccountWord,
+    UserImport,
+    UserImportPart,
+    UserImportLine,
+    PasswordChange,
+    PasswordChangeItem,
+    CredentialsArchive,
+    UsedToken,
+    WebmailCredential,
+)

@@ -1,0 +1,89 @@
+"""The worker: delivers the outbox, tells of devices in new networks, clears away what can no longer matter."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from peewee import PeeweeException
+
+from actions.collaborations import collaborations
+from actions.devices import devices
+from actions.ground.ports import Ports
+from actions.outbox import outbox
+from actions.password_changes import password_change_run
+from actions.passwords import (
+    recovery,  # noqa: F401 (it declares what it delivers)
+)
+from actions.services import fullness
+from actions.upkeep import housekeeping
+from actions.users import imports
+from database import database, discard_connection, release_connection
+
+log = logging.getLogger(__name__)
+
+AFTER_TROUBLE = 5
+
+
+@dataclass(frozen=True)
+class Duty:
+    """Something to do every so many seconds; again at once while there is more to do."""
+
+    name: str
+    every: float
+    work: Callable[[Ports], int | None]
+
+
+# Each in a thread of its own: an SMTP server that is slow to answer must not keep connections open.
+DUTIES = (
+    Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CONNECTIONS)),
+    Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
+    Duty("credentials", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CREDENTIALS)),
+    Duty("text messages", 0.5, lambda ports: outbox.deliver_due(ports, outbox.MESSAGES)),
+    Duty("password changes", 0.5, password_change_run.Runner().work),
+    Duty("new networks", 5, devices.NetworkWatch().look),
+    Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
+    Duty("users from files", 1, imports.work),
+    Duty("storage", 1, fullness.StorageCount().look),
+    Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
+)
+
+
+def run(ports: Ports, stop: threading.Event) -> None:
+    """Work until `stop` is set; what is in hand is finished."""
+    threads = [threading.Thread(target=_attend, args=(duty, ports, stop), name=duty.name) for duty in DUTIES]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that SIGTERM and SIGINT set: the item in hand is finished, the next one is not begun."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _attend(duty: Duty, ports: Ports, stop: threading.Event) -> None:
+    """One duty until `stop` is set. Trouble is logged and waited out, whatever it is: nobody else would do it."""
+    while not stop.is_set():
+        try:
+            done = duty.work(ports)
+            release_connection()
+        except Exception as trouble:
+            _tell(duty, trouble)
+            discard_connection()
+            stop.wait(AFTER_TROUBLE)
+        else:
+            stop.wait(0 if done else duty.every)
+    database.close()
+
+
+def _tell(duty: Duty, trouble: Exception) -> None:
+    if isinstance(trouble, PeeweeException):
+        log.error("%s: the database did not answer, next try in %s s: %s", duty.name, AFTER_TROUBLE, trouble)
+    else:
+        log.error("%s failed unexpectedly, next try in %s s", duty.name, AFTER_TROUBLE, exc_info=trouble)
