@@ -14,6 +14,7 @@ from actions.ground.encryption import derived_key
 from actions.ground.tokens import digest
 from actions.passwords import guesses
 from actions.passwords.sign_in import canonical_login
+from database import insert_all
 from models import Account, Attempts, LastLogin, now
 from settings import Settings
 
@@ -85,7 +86,7 @@ class Questions:
         if self._noted_at is None or moment >= self._noted_at + NOTED_EVERY:
             self._noted_at = moment
             if not Attempts.update(last_at=now()).where(Attempts.key == ASKED).execute():
-                Attempts.insert(key=ASKED).on_conflict_ignore().execute()
+                insert_all(Attempts, [{"key": ASKED}], ignore=True)
 
 
 def let_in_unasked() -> int | None:
