@@ -308,10 +308,10 @@ def _disconnect(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None
     return connections.put_end(ports, device.account, device.id)
 
 
-def disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[bool]:
-    """Take every device's password back and withdraw every invitation; for each device whether its connections are cut
-    already. Raises `Refused`."""
-    return [connections.end_now(ports, item) for item in _disconnect_all(ports, actor, account)]
+def disconnect_all(ports: Ports, actor: Actor, account: Account) -> bool:
+    """Take every device's password back and withdraw every invitation; False while the mail server has yet to cut
+    connections. Raises `Refused`."""
+    return connections.all_ended(ports, _disconnect_all(ports, actor, account))
 
 
 @transactional

@@ -164,8 +164,7 @@ def change(
     counters = _guess(ports, actor, current, browser)
     new_hash = hash_password(ports.settings, accepted)
     renewed, items = _commit_change(ports, actor, counters, new_hash, everywhere, devices_too and everywhere, browser)
-    ended = [connections.end_now(ports, item) for item in items]
-    return Change(everywhere, all(ended), renewed)
+    return Change(everywhere, connections.all_ended(ports, items), renewed)
 
 
 def refuse_breached(ports: Ports, password: str) -> None:

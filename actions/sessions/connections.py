@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 
 from actions.ground.ports import Connection, MailServerUnavailable, Ports
 from actions.ground.tokens import new_token
@@ -11,6 +12,8 @@ from models import Account, OutboxItem
 # A login that was being verified while the password changed is connected a moment after the first cut.
 STRAGGLERS_AFTER = 1
 STRAGGLERS = ":stragglers"
+# Seconds after which no further cut is begun while somebody waits for the answer.
+LONGEST_WAIT = 2
 ALL = None
 
 
@@ -80,9 +83,10 @@ def end_now(ports: Ports, item: OutboxItem | None) -> bool:
 
 
 def all_ended(ports: Ports, items: list[OutboxItem | None]) -> bool:
-    """Cut them all at once; False when the outbox will go on trying for some. A mail server that is silent once is not
-    waited for again and again: the rest is the outbox's too."""
-    return all(end_now(ports, item) for item in items)
+    """Cut them all at once; False when the outbox will go on trying for some. Somebody is waiting: of a mail server
+    that is silent once, or slow, the outbox goes on with the rest."""
+    until = monotonic() + LONGEST_WAIT
+    return all(monotonic() < until and end_now(ports, item) for item in items)
 
 
 def are_pending(accounts: Iterable[Account], since: int) -> bool:

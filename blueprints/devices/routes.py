@@ -174,7 +174,7 @@ def disconnect_all():
     except Refused as refusal:
         return _refused(refusal)
     flash(_("All devices are disconnected. Their passwords open nothing any more."), "success")
-    words.flash_pending(all(ended))
+    words.flash_pending(ended)
     return hx.redirect(url_for(".list_devices"))
 
 

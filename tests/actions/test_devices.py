@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import unicodedata
 
 import pytest
@@ -244,10 +245,38 @@ def test_all_devices_are_disconnected_with_their_invitations(ports, actor, make,
     made = [make(f"Device {number}") for number in range(3)]
     invited = invitations.invite(ports, actor, anna, PHONE, "eve@elsewhere.example.com", mailed=False)
     mail_server.connected = [connected(0), *(connected(each.device.id) for each in made)]
-    assert devices.disconnect_all(ports, actor, anna) == [True] * 3
+    assert devices.disconnect_all(ports, actor, anna)
     assert anna.devices.count() == 0
     assert [each.device_id for each in mail_server.connected] == [0]
     assert DeviceInvitation.get_by_id(invited.invitation.id).withdrawn_at is not None
+
+
+@pytest.fixture
+def cuts_asked_for(mail_server, monkeypatch) -> list[tuple]:
+    """What the mail server was asked to cut, answered or not."""
+    asked, end = [], mail_server.end_connections
+
+    def end_and_note(*which, **named):
+        asked.append(which)
+        return end(*which, **named)
+
+    monkeypatch.setattr(mail_server, "end_connections", end_and_note)
+    return asked
+
+
+@pytest.mark.parametrize("is_down", [True, False], ids=["silent", "slow"])
+def test_a_mail_server_that_keeps_people_waiting_is_waited_for_once(
+    ports, actor, make, mail_server, monkeypatch, cuts_asked_for, anna, is_down
+):
+    for number in range(10):
+        make(f"Device {number}")
+    mail_server.is_down = is_down
+    moments = itertools.count(step=1.9)
+    monkeypatch.setattr(connections, "monotonic", lambda: next(moments))
+    assert not devices.disconnect_all(ports, actor, anna)
+    assert len(cuts_asked_for) == 1
+    still_to_be_cut = [each.key for each in OutboxItem.open_items() if each.kind == "connections"]
+    assert len([key for key in still_to_be_cut if not key.endswith(connections.STRAGGLERS)]) == 10 - 1 + is_down
 
 
 def test_renaming_leaves_the_password(ports, actor, make):
