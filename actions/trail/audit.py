@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from actions.ground.actor import USER_AGENT_LENGTH, Actor
+from actions.trail.events import known
 from database import insert_all
 from models import Account, AuditEvent, Collaboration, Mailbox, now
 
@@ -14,7 +15,7 @@ def record(actor: Actor, action: str, account: Account | None = None, **details:
     """
     concerned = account or actor.account
     return AuditEvent.create(
-        action=action,
+        action=known(action),
         actor=actor.account,
         actor_login=actor.login,
         account=concerned,
@@ -33,7 +34,7 @@ def record_of_mailboxes(actor: Actor, action: str, mailboxes: Sequence[Mailbox],
     rows = [
         {
             "at": now(),
-            "action": action,
+            "action": known(action),
             "actor": actor.account,
             "actor_login": actor.login,
             "account": mailbox.account,

@@ -32,6 +32,9 @@ SENTENCES = {
     "link:password:recover": N_("The account was opened again with a new password"),
     "link:password:handed-out": N_("A new password was set through a link that a manager handed out"),
     "link:account:locked": N_("The account was locked: “This wasn't me”"),
+    "operator:service:added": N_("A service was added"),
+    "operator:service:changed": N_("A service was changed"),
+    "operator:domain:added": N_("A domain was added"),
     "operator:mailbox:added": N_("The mailbox was created"),
     "operator:manager:added": N_("The account was created"),
     "operator:account:locked": N_("The account was locked by the operator"),
@@ -72,3 +75,10 @@ SENTENCES = {
     "operator:webmail:added": N_("A webmail was made known"),
     "operator:webmail:removed": N_("A webmail was removed"),
 }
+
+
+def known(action: str) -> str:
+    """The action, if people can be told of it; raises `ValueError` for one that has no words."""
+    if action not in SENTENCES:
+        raise ValueError(f"{action} has no words: SENTENCES needs a line for it")
+    return action

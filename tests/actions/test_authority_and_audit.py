@@ -7,7 +7,7 @@ from cryptography.fernet import InvalidToken
 
 from actions.authority import authority
 from actions.ground import encryption
-from actions.ground.actor import Actor
+from actions.ground.actor import OPERATOR, Actor
 from actions.trail import audit
 from actions.upkeep import housekeeping
 from actions.users import preferences
@@ -50,7 +50,7 @@ def test_managers_are_those_of_the_own_organisation_who_can_sign_in(people, anna
 
 def test_an_event_says_who_what_whom_when_and_from_where(anna, boris, clock):
     actor = acting(anna, "2001:db8::1", "x" * 9999)
-    event = AuditEvent.get_by_id(audit.record(actor, "test:thing:done", boris, number=7).id)
+    event = AuditEvent.get_by_id(audit.record(actor, "web:preferences:changed", boris, number=7).id)
     assert (event.actor, event.actor_login, event.account, event.account_login) == (
         anna,
         anna.login,
@@ -62,9 +62,16 @@ def test_an_event_says_who_what_whom_when_and_from_where(anna, boris, clock):
     assert len(event.user_agent) == 255
 
 
+def test_nothing_is_recorded_that_people_cannot_be_told(anna):
+    with pytest.raises(ValueError, match="has no words"):
+        audit.record(OPERATOR, "operator:nothing:done", anna)
+    with pytest.raises(ValueError, match="has no words"):
+        audit.record_of_mailboxes(OPERATOR, "operator:nothing:done", [anna.mailbox])
+
+
 def test_events_outlive_the_account_and_keep_its_name(people):
     manager = people.add_manager()
-    event = audit.record(acting(manager), "test:thing:done")
+    event = audit.record(acting(manager), "web:preferences:changed")
     manager.delete_instance()
     kept = AuditEvent.get_by_id(event.id)
     assert (kept.actor_id, kept.account_id, kept.actor_login) == (None, None, manager.login)
@@ -74,14 +81,14 @@ def test_events_outlive_the_account_and_keep_its_name(people):
     "hostile", ["<script>alert(1)</script>", "'; DROP TABLE account; --", "\0\r\n", "😀" * 60, "\u202e"]
 )
 def test_hostile_text_is_kept_as_text(anna, hostile):
-    event = audit.record(Actor(user_agent=hostile), "test:thing:done", anna, said=hostile)
+    event = audit.record(Actor(user_agent=hostile), "web:preferences:changed", anna, said=hostile)
     kept = AuditEvent.get_by_id(event.id)
     assert (kept.user_agent, kept.details["said"]) == (hostile, hostile)
 
 
 def test_everybody_reads_their_own_events_the_newest_first(anna, boris):
-    mine = [audit.record(Actor(), "test:thing:done", anna).id for _ in range(3)]
-    audit.record(acting(anna), "test:thing:done", boris)
+    mine = [audit.record(Actor(), "web:preferences:changed", anna).id for _ in range(3)]
+    audit.record(acting(anna), "web:preferences:changed", boris)
     assert [event.id for event in AuditEvent.of(anna)] == mine[::-1]
     assert [event.id for event in AuditEvent.of(anna, before=mine[2])] == [mine[1], mine[0]]
 
