@@ -92,11 +92,6 @@ class Service(Table):
     class Meta:
         indexes = ((("organisation", "name"), True),)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether it has as many mailboxes as were ordered."""
-        return 0 < self.most_mailboxes <= self.mailboxes_made
-
 
 class Domain(Table):
     identity = ("name",)

@@ -11,7 +11,11 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from actions.ground.ports import ArchiveEntry, ArchiveImpossible
-from adapters.document import FONTS, Section, drawn
+
+# A heading, and labels with their values.
+Section = tuple[str, Sequence[tuple[str, str]]]
+# They carry Latin, Cyrillic and Greek; Debian has them in fonts-dejavu-core.
+FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
 # 1980 is where ZIP's calendar begins. When an archive was made is nobody's business without its password.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -53,6 +57,9 @@ class EncryptedArchives:
         _check_password(password)
         if not self.makes_pdf():
             raise ArchiveImpossible(f"PDF needs the DejaVu fonts, and {self._fonts} does not have them.")
+        # A third of all that a process loads, and only who makes a PDF needs it.
+        from adapters.document import drawn
+
         encrypted = io.BytesIO()
         with pikepdf.open(io.BytesIO(drawn(title, sections, self._fonts))) as document:
             document.save(

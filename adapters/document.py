@@ -9,10 +9,8 @@ from pathlib import Path
 
 from fpdf import FPDF, XPos, YPos
 
-Section = tuple[str, Sequence[tuple[str, str]]]
+from adapters.archive import FONTS, Section
 
-# They carry Latin, Cyrillic and Greek; Debian has them in fonts-dejavu-core.
-FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 SANS, BOLD, MONO = "sans", "bold", "mono"
 INK, FAINT, RULE = 20, 95, 205
 # Stands for the number of pages until it is known, and takes as much room as a number of seven digits.

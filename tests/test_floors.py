@@ -1,6 +1,7 @@
 """The house: which floor may know which, what every view declares, and that tables are what the models say."""
 
 import re
+import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import packages_distributions
@@ -110,6 +111,12 @@ def test_no_name_at_the_top_belongs_to_somebody_else():
     ours = {file.stem for file in ROOT.glob("*.py")}
     ours |= {file.parent.name for file in ROOT.glob("*/*.py") if file.parent.name[0] != "."}
     assert not ours & (set(sys.stdlib_module_names) | set(packages_distributions()))
+
+
+def test_who_makes_no_pdf_does_not_load_what_makes_one():
+    loading = "import sys, app, worker; print(*{'fpdf', 'fontTools'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", loading], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_the_arrows_are_really_looked_at():

@@ -38,7 +38,6 @@ from models import (
 from settings import LANGUAGES
 
 PENDING, ACTIVE, SUSPENDED, EXPIRED, DISABLED = "pending", "active", "suspended", "expired", "disabled"
-HAVE_NO_PASSWORD = (PENDING, EXPIRED)
 REMOVABLE = (PENDING, EXPIRED, DISABLED)
 DAY = 24 * 3600
 LETTERS_TO_ONE = throttle.Limit("letters to a collaborator", free=10, ceiling=10, window=DAY)

@@ -81,9 +81,5 @@ class PasswordCheckForm(PanelForm):
     new_password = PasswordField()
 
 
-class LinkForm(PanelForm):
-    """Only a button."""
-
-
 class RemovalForm(PanelForm):
     confirmation = StringField(_l("The address of the mailbox"), [longest()])
