@@ -534,14 +534,15 @@ class DeviceInvitation(Table):
     device = ForeignKeyField(Device, null=True, on_delete="SET NULL", backref="invitation")
 
     @classmethod
+    def undecided(cls):
+        """The condition for those that were neither accepted nor withdrawn."""
+        return cls.accepted_at.is_null() & cls.withdrawn_at.is_null()
+
+    @classmethod
     def pending(cls, account: Account):
         """The account's invitations that can still be accepted, the newest first."""
         return (
-            cls.select()
-            .where(
-                cls.account == account, cls.accepted_at.is_null(), cls.withdrawn_at.is_null(), cls.expires_at > now()
-            )
-            .order_by(cls.id.desc())
+            cls.select().where(cls.account == account, cls.undecided(), cls.expires_at > now()).order_by(cls.id.desc())
         )
 
     @property
@@ -551,14 +552,12 @@ class DeviceInvitation(Table):
 
     def withdraw(self) -> bool:
         """Take the invitation back; False when it was accepted or withdrawn before."""
-        still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
-        return self.write(still_open, withdrawn_at=now())
+        return self.write(self.undecided(), withdrawn_at=now())
 
     def accept(self) -> bool:
         """Use the invitation up; True for exactly one caller."""
-        still_open = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
         same_link = DeviceInvitation.token_hash == self.token_hash
-        return self.write(still_open, same_link, DeviceInvitation.expires_at > now(), accepted_at=now())
+        return self.write(self.undecided(), same_link, DeviceInvitation.expires_at > now(), accepted_at=now())
 
 
 class Attempts(Table):

@@ -14,7 +14,7 @@ from tests import arrows
 from tests.numbers import a_row, trusts_a_number
 
 NUMBERED = [table for table in models.TABLES if table._meta.auto_increment]
-WRITES = {"write", "update", "delete", "hold", "save", "delete_instance", "itself", "these"}
+WRITES = {"write", "update", "delete", "hold", "held_row", "save", "delete_instance", "itself", "these"}
 # What Peewee and SQL know beside them, and nobody here may use: it finds rows by their numbers.
 BY_NUMBER = {"delete_by_id", "set_by_id", "bulk_update", "replace_many"}
 
@@ -93,7 +93,7 @@ METHODS = {
     "PasswordChange.lease": ({"state": "changing", "leased_until": 0}, lambda row: row.lease("worker", 60)),
     "PasswordChange.proceed": ({"state": "draft"}, lambda row: row.proceed("draft", "preparing")),
 }
-OF_EVERY_TABLE = {"Table.itself", "Table._pk_expr", "Table.these", "Table.write", "Table.hold"}
+OF_EVERY_TABLE = {"Table.itself", "Table._pk_expr", "Table.these", "Table.write", "Table.hold", "Table.held_row"}
 
 
 def functions(file: Path) -> Iterator[tuple[str, ast.FunctionDef]]:

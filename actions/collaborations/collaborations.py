@@ -376,9 +376,7 @@ def _held(actor: Actor, collaboration: Collaboration) -> Account:
     _lock(actor, collaboration.mailbox)
     if not authority.may_act_on_collaborator(actor.account, collaboration):
         raise Refused(N_("You may not do this."))
-    this_one = collaboration.account.itself()
-    Account.hold(this_one)
-    account = Account.get_or_none(this_one)
+    account = Account.held_row(collaboration.account.itself())
     if account is None:
         raise Refused(N_("This collaborator was removed a moment ago."))
     collaboration.account = account

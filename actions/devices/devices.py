@@ -196,8 +196,7 @@ def lock(actor: Actor, account: Account) -> None:
 
 def hold(account: Account) -> Account | None:
     """The account as it is now, and nobody else's until the caller's transaction ends; None when it is gone."""
-    Account.hold(account.itself())
-    return Account.get_or_none(account.itself())
+    return Account.held_row(account.itself())
 
 
 def lock_to_keep(actor: Actor, account: Account, by: Account | None = None) -> Account:
@@ -364,8 +363,7 @@ def invitations_about(account: Account) -> list[DeviceInvitation]:
     return list(
         DeviceInvitation.select().where(
             concerned | DeviceInvitation.id.in_(by_email),
-            DeviceInvitation.accepted_at.is_null(),
-            DeviceInvitation.withdrawn_at.is_null(),
+            DeviceInvitation.undecided(),
         )
     )
 
@@ -374,8 +372,7 @@ def _invited_by_email(account: Account) -> list[DeviceInvitation]:
     """The invitations of the mailbox's owner that went to a collaborator's reference e-mail."""
     if not account.is_collaborator or account.mailbox is None:
         return []
-    is_pending = DeviceInvitation.accepted_at.is_null() & DeviceInvitation.withdrawn_at.is_null()
-    matters = is_pending | DeviceInvitation.device.is_null(False)
+    matters = DeviceInvitation.undecided() | DeviceInvitation.device.is_null(False)
     theirs = DeviceInvitation.select().where(DeviceInvitation.account == account.mailbox.account_id, matters)
     return [each for each in theirs if each.email.casefold() == account.contact_email.casefold()]
 

@@ -83,7 +83,7 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, 
         )
     user = _user(account, email)
     if any(
-        recipient(other) == (user.login if user else email) and other.name == wanted.name for other in pending(account)
+        other.recipient == (user.login if user else email) and other.name == wanted.name for other in pending(account)
     ):
         raise Refused(N_("An invitation to %(address)s for a device of this name is pending."), "email", address=email)
     invitation = DeviceInvitation(
@@ -129,11 +129,6 @@ def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
     return withdrawn
 
 
-def recipient(invitation: DeviceInvitation) -> str:
-    """The address that was invited."""
-    return invitation.recipient
-
-
 def find(token: str) -> DeviceInvitation | None:
     """The invitation of this token, if it can still be accepted."""
     invitation = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == digest(token))
@@ -149,7 +144,7 @@ def accepted_by_token(token: str) -> DeviceInvitation | None:
 def may_be_user(invitation: DeviceInvitation) -> bool:
     """Whether the address that was invited is in a domain of the mailbox's organisation. Whoever has the link must not
     learn whether there is such a user, so nothing else is asked."""
-    domain = Domain.get_or_none(Domain.name == recipient(invitation).rpartition("@")[2])
+    domain = Domain.get_or_none(Domain.name == invitation.recipient.rpartition("@")[2])
     return domain is not None and domain.service.organisation_id == invitation.account.organisation_id
 
 
@@ -186,7 +181,7 @@ def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: s
         raise TooManyAttempts(min(sent_at + CODE_EVERY - now(), CODE_EVERY))
     facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": actor.address}
     key = f"device-code:{invitation.id}:{new_token()}"
-    mail.put(ports, key, "device_code", recipient(invitation), _language(invitation), facts, invitation.account)
+    mail.put(ports, key, "device_code", invitation.recipient, _language(invitation), facts, invitation.account)
 
 
 def prove(ports: Ports, actor: Actor, invitation: DeviceInvitation, typed: str) -> None:
@@ -230,10 +225,8 @@ def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> MadeDev
     request_id = digest(f"invitation:{present.id}")
     made = devices.make_checked(actor, present.account, present.invited_by, wanted, present.user, request_id)
     present.write(device=made.device)
-    audit.record(
-        actor, "link:invitation:accepted", present.account, device=made.device.name, invited=recipient(present)
-    )
-    notices.device_made(ports, actor, made.device, invited=recipient(present))
+    audit.record(actor, "link:invitation:accepted", present.account, device=made.device.name, invited=present.recipient)
+    notices.device_made(ports, actor, made.device, invited=present.recipient)
     inviting = replace(actor, account=present.invited_by)
     devices.tell_of_own(ports, inviting, present.account, "web:device:made", [made.device.name])
     return made
@@ -305,7 +298,7 @@ def _mail(ports: Ports, invited: Invited) -> Invited:
         "days": LIFETIME // DAY,
     }
     key = f"device-invitation:{invitation.token_hash[:32]}"
-    mail.put(ports, key, "device_invitation", recipient(invitation), _language(invitation), facts, invitation.account)
+    mail.put(ports, key, "device_invitation", invitation.recipient, _language(invitation), facts, invitation.account)
     return Invited(invitation, invited.link, invited.code, True)
 
 
@@ -323,11 +316,11 @@ def _give_up(actor: Actor, invitation: DeviceInvitation) -> None:
 def _record(ports: Ports, actor: Actor, invitation: DeviceInvitation, action: str) -> None:
     """Write it down, and tell the owner of the mailbox when somebody else did it."""
     _write_down(actor, invitation, action)
-    devices.tell_owner(ports, actor, invitation.account, action, [invitation.name, recipient(invitation)])
+    devices.tell_owner(ports, actor, invitation.account, action, [invitation.name, invitation.recipient])
 
 
 def _write_down(actor: Actor, invitation: DeviceInvitation, action: str) -> None:
-    audit.record(actor, action, invitation.account, device=invitation.name, to=recipient(invitation))
+    audit.record(actor, action, invitation.account, device=invitation.name, to=invitation.recipient)
 
 
 def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:

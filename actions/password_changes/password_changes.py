@@ -294,8 +294,7 @@ def _start(actor: Actor, change: PasswordChange) -> None:
 def may_go_on(change: PasswordChange) -> bool:
     """Whether its manager, whose row is nobody else's until the transaction ends, still looks after the service."""
     this_one = (Account.id == change.manager_id) & (Account.login == change.manager_login)
-    Account.hold(this_one)
-    manager = Account.get_or_none(this_one)
+    manager = Account.held_row(this_one)
     return manager is not None and authority.may_manage(manager, change.service)
 
 

@@ -110,7 +110,6 @@ def _guess(ports: Ports, actor: Actor, password: object, browser: str | None) ->
 
 
 def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
-    # Not its number, which SQLite gives to another session when this one has ended.
     own = CONFIRMATIONS.on(actor.session.token_hash)
     if sessions.is_known_browser(actor.account, browser):
         return [own, guesses.KNOWN_BROWSER.on(actor.account.id, browser)]

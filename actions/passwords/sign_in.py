@@ -77,8 +77,7 @@ def refuse_if_changed(account: Account) -> None:
     """While the password was being verified it may have been changed, or the account locked or removed, and every
     session ended. Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited
     for or waits."""
-    Account.hold(account.itself())
-    present = Account.get_or_none(account.itself())
+    present = Account.held_row(account.itself())
     known = (account.password_changed_at, account.state)
     if present is None or (present.password_changed_at, present.state) != known:
         raise wrong()

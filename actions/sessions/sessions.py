@@ -119,8 +119,7 @@ def renew(actor: Actor) -> tuple[WebSession, str]:
     cookie, within the caller's transaction: whoever got hold of the old one is signed out. What the session holds stays
     as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
     it was ended meanwhile, or the password is another by now."""
-    Account.hold(actor.account.itself())
-    account, former = Account.get_or_none(actor.account.itself()), WebSession.get_or_none(actor.session.itself())
+    account, former = Account.held_row(actor.account.itself()), WebSession.get_or_none(actor.session.itself())
     if account is None or former is None or not is_alive(former, account):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
     if account.password_hash != actor.account.password_hash:

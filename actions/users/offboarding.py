@@ -155,8 +155,7 @@ def _end(ports: Ports, actor: Actor, mailbox: Mailbox, seen: Access) -> tuple[Au
 def _held(actor: Actor, mailbox: Mailbox) -> Account:
     """The mailbox's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
     acting person may not act on it, or was signed out meanwhile."""
-    Account.hold(mailbox.account.itself())
-    account = Account.get_or_none(mailbox.account.itself())
+    account = Account.held_row(mailbox.account.itself())
     if account is None:
         raise Refused(N_("This user was removed a moment ago."))
     authority.refuse_unless_may_act(actor, account)
@@ -173,9 +172,7 @@ def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object
             *(f"{device.name} ({device.account.login})" for device in devices.made_for(account)),
         ],
         "collaborators": [f"{row.account.display_name} ({row.account.login})" for row in guests],
-        "invitations": [
-            f"{invitation.name} ({invitations.recipient(invitation)})" for invitation in invitations.pending(account)
-        ],
+        "invitations": [f"{invitation.name} ({invitation.recipient})" for invitation in invitations.pending(account)],
         "programs": _programs(seen),
     }
     told = {kind: _first(names) for kind, names in named.items()}

@@ -280,8 +280,7 @@ def held(actor: Actor, mailbox: Mailbox) -> Account:
     """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
     person may not act on it any more, or it is gone."""
     this_one = (Account.id == mailbox.account_id) & (Account.login == mailbox.address)
-    Account.hold(this_one)
-    account = Account.get_or_none(this_one)
+    account = Account.held_row(this_one)
     if account is None or account.mailbox is None or account.mailbox.home != mailbox.home:
         raise removed()
     authority.refuse_unless_may_act(actor, account)

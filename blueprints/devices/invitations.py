@@ -74,7 +74,7 @@ def withdrawal(invitation_id: int):
     return hx.render(
         "invitations/withdrawal.html",
         invitation=invitation,
-        recipient=invitations.recipient(invitation),
+        recipient=invitation.recipient,
     )
 
 
@@ -106,9 +106,7 @@ def _new_page(form: InvitationForm, status: int = 200):
 
 
 def _letter_page(invitation: DeviceInvitation, form: ResendForm):
-    return hx.render(
-        "invitations/letter.html", invitation=invitation, recipient=invitations.recipient(invitation), form=form
-    )
+    return hx.render("invitations/letter.html", invitation=invitation, recipient=invitation.recipient, form=form)
 
 
 def _refused(refusal: Refused):
@@ -120,6 +118,6 @@ def _made_page(invited: invitations.Invited):
     return hx.render(
         "invitations/made.html",
         invited=invited,
-        recipient=invitations.recipient(invited.invitation),
+        recipient=invited.invitation.recipient,
         days=invitations.LIFETIME // invitations.DAY,
     )

@@ -39,7 +39,7 @@ def send_code(token: str):
     except Refused:
         abort(410)
     else:
-        address = words.masked(invitations.recipient(found))
+        address = words.masked(found.recipient)
         flash(_("A code is on its way to %(address)s. It is valid for 10 minutes.", address=address), "success")
     return hx.redirect(url_for(".invitation", token=token))
 
@@ -132,7 +132,7 @@ def _page(found: DeviceInvitation, token: str, form: CodeForm | None = None, sta
         token=token,
         is_user=is_user,
         may_sign_in=actor.account is None and invitations.may_be_user(found),
-        masked=words.masked(invitations.recipient(found)),
+        masked=words.masked(found.recipient),
         way_back=url_for(".invitation", token=token),
         form=form or CodeForm(formdata=None),
     )

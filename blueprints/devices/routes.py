@@ -31,7 +31,6 @@ def list_devices():
         mailbox=current_user.account.mailbox,
         keeps_mailbox=authority.may_keep_mailbox(current_user.account),
         lists=[_list_of(account) for account in accounts],
-        recipient=invitations.recipient,
         protocol_words=device_forms.protocol_words,
         can_have_profile=device_forms.can_have_profile,
     )
@@ -161,7 +160,6 @@ def disconnection_of_all():
         "devices/disconnection_of_all.html",
         devices=list(account.devices.order_by(Device.id.desc())),
         invitations=invitations.pending(account),
-        recipient=invitations.recipient,
         of=request.args.get("of"),
     )
 

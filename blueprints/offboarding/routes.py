@@ -6,7 +6,6 @@ from flask_login import current_user
 
 from actions.authority import authority, permissions
 from actions.collaborations.collaborations import ACTIVE, DISABLED, EXPIRED, PENDING, SUSPENDED
-from actions.devices import invitations
 from actions.ground.refusals import Refused
 from actions.services import services, user_list
 from actions.sessions.user_agents import browser_name
@@ -87,7 +86,6 @@ def _access(mailbox: Mailbox) -> dict:
         "service": mailbox.domain.service,
         "access": offboarding.access(guards.ports(), mailbox),
         "browser_name": browser_name,
-        "recipient": invitations.recipient,
         "states": STATES,
         "permission_values": permissions,
     }
