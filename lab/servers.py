@@ -19,11 +19,12 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urlsplit
 
 import pymysql
@@ -31,6 +32,8 @@ from aiosmtpd.controller import Controller
 
 from adapters.dovecot import config as dovecot_config
 from settings import Settings
+
+Result = TypeVar("Result")
 
 HOST = "127.0.0.1"
 IS_ROOT = os.geteuid() == 0
@@ -40,16 +43,28 @@ CLIENT_SECONDS = 30
 
 # Below Linux's ephemeral range (32768 and up): no outgoing connection can take the port while its server is stopped.
 _PORTS = range(18000, 32000)
-_taken: set[int] = set()
+# A name in Linux's abstract namespace has one holder, needs no file, and is free again when its process ends.
+_claims: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on and that this process has not given out before."""
+    """A loopback port that nobody listens on, and that is this process's as long as it runs: no other call, also in
+    another process, gets it while its server is stopped for a moment."""
     while True:
         port = random.choice(_PORTS)
-        if port not in _taken and _is_free(port):
-            _taken.add(port)
+        if _is_claimed(port) and _is_free(port):
             return port
+
+
+def _is_claimed(port: int) -> bool:
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0postern-port-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims.append(claim)
+    return True
 
 
 def _is_free(port: int) -> bool:
@@ -67,13 +82,14 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def wait_until(condition, what: str, seconds: float = START_SECONDS) -> None:
-    """Poll a condition; raises `TimeoutError` that says what was waited for."""
+def wait_until(condition: Callable[[], Result], what: str, seconds: float = START_SECONDS) -> Result:
+    """Poll a condition; what it gave at last. Raises `TimeoutError` that says what was waited for."""
     deadline = time.monotonic() + seconds
-    while not condition():
+    while not (result := condition()):
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} within {seconds} s")
         time.sleep(0.02)
+    return result
 
 
 def program(name: str) -> str:

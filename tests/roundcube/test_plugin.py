@@ -15,7 +15,7 @@ import pytest
 from actions.ground.tokens import digest
 from lab.journeys import ELSEWHERE
 from lab.served_panel import PASSWORD
-from lab.servers import HOST, imap_accepts
+from lab.servers import HOST, imap_accepts, wait_until
 from lab.web_servers import PLUGIN
 from lab.webmail_client import WebmailClient, messages, shows_mail
 from lab.whole_host import WEBMAIL_ADDRESS, Site
@@ -145,7 +145,12 @@ def answering(port: int, answer: bytes) -> Iterator[None]:
     class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
 
-    with Server((HOST, port), Says) as server:
+    def in_its_place() -> Server | None:
+        # What ended a moment ago may still hold the port.
+        with contextlib.suppress(OSError):
+            return Server((HOST, port), Says)
+
+    with wait_until(in_its_place, "the panel's port is free") as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
