@@ -10,10 +10,10 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import worker
-from actions.ground.actor import OPERATOR
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import Size
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import recovery
 from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
@@ -55,6 +55,11 @@ def ports() -> Ports:
     return current_app.extensions["ports"]
 
 
+def unit() -> UnitOfWork:
+    """What an action of the operator at the command line takes first."""
+    return UnitOfWork(ports())
+
+
 db = AppGroup("db", help="The database.")
 service = AppGroup("service", help="Mail services.")
 domain = AppGroup("domain", help="Domains of a service.")
@@ -89,7 +94,7 @@ def upgrade():
 @in_sentences
 def add_service(name, organisation, policy):
     """Add a mail service NAME."""
-    mailboxes.add_service(OPERATOR, organisation, name, policy)
+    mailboxes.add_service(unit(), organisation, name, policy)
     click.echo(f"{organisation} has the service “{name}” now.")
 
 
@@ -109,7 +114,7 @@ def add_service(name, organisation, policy):
 def change_service(name, organisation, policy, device_passwords, most_collaborators, most_mailboxes, quota):
     """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
     service = mailboxes.change_service(
-        OPERATOR,
+        unit(),
         name,
         organisation,
         policy,
@@ -133,7 +138,7 @@ def change_service(name, organisation, policy, device_passwords, most_collaborat
 @in_sentences
 def add_domain(name, service, organisation):
     """Add the domain NAME to a service."""
-    added = mailboxes.add_domain(OPERATOR, name, service, organisation)
+    added = mailboxes.add_domain(unit(), name, service, organisation)
     click.echo(f"{added.name} belongs to “{service}” now.")
 
 
@@ -148,7 +153,7 @@ def add_domain(name, service, organisation):
 def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
     """Add the mailbox ADDRESS. Without a password a one-time link is printed by which its owner sets one."""
     new = NewMailbox(address, first_name, last_name, contact, quota * MEGABYTE, password=_password(password_stdin))
-    _tell(mailboxes.add_mailbox(ports(), OPERATOR, new))
+    _tell(mailboxes.add_mailbox(unit(), new))
 
 
 @mailbox.command("import")
@@ -168,7 +173,7 @@ def import_mailboxes(file, dry_run):
         raise click.ClickException("Nothing was imported.")
     if dry_run:
         return click.echo(f"{len(plan.mailboxes)} mailboxes would be added.")
-    for made in mailboxes.apply_import(ports(), OPERATOR, plan):
+    for made in mailboxes.apply_import(unit(), plan):
         click.echo(f"{made.account.login}\t{made.link}")
     return None
 
@@ -184,7 +189,7 @@ def import_mailboxes(file, dry_run):
 def add_manager(login, organisation, role, first_name, last_name, password_stdin):
     """Add a manager, who signs in with the e-mail address LOGIN."""
     names = {"first_name": first_name, "last_name": last_name}
-    _tell(mailboxes.add_manager(ports(), OPERATOR, login, organisation, role, _password(password_stdin), **names))
+    _tell(mailboxes.add_manager(unit(), login, organisation, role, _password(password_stdin), **names))
 
 
 @account.command("link")
@@ -192,7 +197,7 @@ def add_manager(login, organisation, role, first_name, last_name, password_stdin
 @in_sentences
 def make_link(login):
     """Print a one-time link by which the owner of LOGIN sets a new password; it opens a locked account again."""
-    click.echo(mailboxes.make_link(ports(), OPERATOR, login))
+    click.echo(mailboxes.make_link(unit(), login))
 
 
 @account.command("lock")
@@ -200,12 +205,9 @@ def make_link(login):
 @in_sentences
 def lock(login):
     """Lock the account LOGIN: end everything, and let nobody in until “account link” is used."""
-    ended = recovery.lock_by_operator(ports(), OPERATOR, mailboxes.account_named(login))
-    click.echo(
-        f"{login} is locked."
-        if ended
-        else f"{login} is locked. The mail server did not answer yet; the worker goes on."
-    )
+    doing = unit()
+    recovery.lock_by_operator(doing, mailboxes.account_named(login))
+    click.echo(_sentence_and_pending(f"{login} is locked.", doing))
 
 
 @dovecot.command("config")
@@ -236,7 +238,7 @@ def dovecot_config(dovecot_version, output):
 def add_webmail(origin, organisation, algorithm):
     """Make the webmail at ORIGIN known, and print its plugin's configuration: the key stands nowhere else."""
     settings = ports().settings
-    added = webmails.add(ports(), OPERATOR, origin, organisation, algorithm)
+    added = webmails.add(unit(), origin, organisation, algorithm)
     known = added.webmail
     facts = {
         "url": settings.base_url,
@@ -268,12 +270,9 @@ def list_webmails():
 @in_sentences
 def remove_webmail(origin):
     """Forget the webmail at ORIGIN: its key, and every session that it began."""
-    ended = webmails.remove(ports(), OPERATOR, origin)
-    click.echo(
-        f"{origin} is forgotten."
-        if ended
-        else f"{origin} is forgotten. The mail server did not answer yet; the worker goes on."
-    )
+    doing = unit()
+    webmails.remove(doing, origin)
+    click.echo(_sentence_and_pending(f"{origin} is forgotten.", doing))
 
 
 @click.command("worker")
@@ -316,6 +315,11 @@ def _password(from_stdin: bool) -> str | None:
     if not from_stdin:
         return None
     return sys.stdin.readline().rstrip("\r\n")
+
+
+def _sentence_and_pending(sentence: str, done: UnitOfWork) -> str:
+    later = " The mail server did not answer yet; the worker goes on."
+    return sentence + later if done.is_pending else sentence
 
 
 def _tell(made: mailboxes.MadeMailbox) -> None:

@@ -1,14 +1,14 @@
 """The one database behind the tables: engine, pool, transactions, and statements for many rows."""
 
 import contextlib
-import dataclasses
 import functools
 import heapq
 import logging
 import operator
 import os
 import stat
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -163,63 +163,59 @@ def discard_connection() -> None:
 
 
 def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
-    """Run the function in one transaction; begin it anew when it lost against another.
+    """Run the function in one transaction, or in a part of the one that is open; begin it again when it lost against
+    another.
 
     On SQLite the transaction takes the write lock at once (`BEGIN IMMEDIATE`), so that it never fails half-way. Where
-    nothing is committed, the rows that the function was given are again as they were given.
+    nothing is committed, the rows that were written are in memory again as they were.
     """
 
     @functools.wraps(action)
     def run(*arguments, **named) -> Result:
-        put_back = _remembered([arguments, named])
         for tries_left in reversed(range(TRANSACTION_TRIES)):
             try:
-                with database.atomic():
+                with _whole_or_not_at_all():
                     return action(*arguments, **named)
             except OperationalError as error:
-                put_back()
                 lost = error.args and error.args[0] in LOST_TRANSACTIONS
                 if not lost or not tries_left or database.in_transaction():
                     raise
-            except BaseException:
-                put_back()
-                raise
         raise AssertionError("unreachable")
 
     return run
 
 
-def _remembered(given: object) -> Callable[[], None]:
-    """What puts every row that can be reached from here back as it is now."""
-    kept = {}
-    _keep_rows(given, kept)
+class _Written(threading.local):
+    """What the rows were that this thread has written in the transaction that is open."""
 
-    def put_back() -> None:
-        for row, content in kept.values():
+    def __init__(self):
+        self.before: list[tuple[Model, dict]] = []
+
+
+_written = _Written()
+
+
+@contextlib.contextmanager
+def _whole_or_not_at_all() -> Iterator[None]:
+    kept = len(_written.before)
+    try:
+        with database.atomic():
+            yield
+    except BaseException:
+        for row, content in reversed(_written.before[kept:]):
             vars(row).clear()
-            vars(row).update({name: _apart(value) for name, value in content.items()})
-
-    return put_back
-
-
-def _keep_rows(given: object, kept: dict[int, tuple[Model, dict]]) -> None:
-    if isinstance(given, Model):
-        if id(given) not in kept:
-            content = {name: _apart(value) for name, value in vars(given).items()}
-            kept[id(given)] = given, content
-            _keep_rows(content, kept)
-    elif isinstance(given, dict):
-        _keep_rows(list(given.values()), kept)
-    elif isinstance(given, list | tuple):
-        for each in given:
-            _keep_rows(each, kept)
-    elif dataclasses.is_dataclass(given) and not isinstance(given, type):
-        _keep_rows([getattr(given, field.name) for field in dataclasses.fields(given)], kept)
+            vars(row).update(content)
+        del _written.before[kept:]
+        raise
+    if not database.in_transaction():
+        _written.before.clear()
 
 
-def _apart(value: object) -> object:
-    """A container of its own with the same content."""
-    return value.copy() if isinstance(value, dict | set) else value
+def _remember(row: Model) -> None:
+    """Note what a row is in memory before it is written, for the case that nothing is committed."""
+    if database.in_transaction():
+        content = {name: value.copy() if isinstance(value, dict | set) else value for name, value in vars(row).items()}
+        _written.before.append((row, content))
 
 
 class Table(Model):
@@ -258,9 +254,14 @@ class Table(Model):
         they do not, or it is gone."""
         changed = bool(type(self).update(columns).where(self.itself(), *conditions).execute())
         if changed:
+            _remember(self)
             for name, value in columns.items():
                 setattr(self, name, value)
         return changed
+
+    def save(self, *arguments, **named) -> int:
+        _remember(self)
+        return super().save(*arguments, **named)
 
     @classmethod
     def hold(cls, *conditions: object) -> int:

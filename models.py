@@ -221,10 +221,10 @@ class Account(Table):
 
     def put_into_state(self, state: str) -> bool:
         """Active, locked, suspended … from now on, also where the list of users looks for it; False when it is gone."""
-        if not Account.update(state=state, revision=Account.revision + 1).where(self.itself()).execute():
+        Account.update(revision=Account.revision + 1).where(self.itself()).execute()
+        if not self.write(state=state):
             return False
         AccountWord.update(state=state).where(AccountWord.account == self).execute()
-        self.state = state
         return True
 
 

@@ -13,6 +13,7 @@ from statistics import quantiles
 
 import adapters
 import database as db
+from actions.ground.unit_of_work import UnitOfWork
 from actions.password_changes import password_change_run, password_changes
 from actions.password_changes.password_changes import Choice, WantedChange
 from actions.passwords import passwords
@@ -103,8 +104,8 @@ def begin(settings: Settings, count: int) -> None:
         domain = filled_domain(count)
         manager = acting(Account.get(Account.role == Account.OWNER))
         wanted = WantedChange("+39 333 123 4567", "Mara Lind", "mara@contact.example.com", everywhere=True)
-        change = password_changes.draft(ports, manager, domain, Choice(everyone=True), wanted)
-        password_changes.start(ports, manager, change, PASSWORD)
+        change = password_changes.draft(UnitOfWork(ports, manager), domain, Choice(everyone=True), wanted)
+        password_changes.start(UnitOfWork(ports, manager), change, PASSWORD)
 
 
 @db.transactional

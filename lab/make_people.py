@@ -9,6 +9,7 @@ import sys
 
 from actions.ground.actor import OPERATOR
 from actions.ground.ports import Ports
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
@@ -21,7 +22,7 @@ from wsgi import app
 def mailbox(ports: Ports, address: str) -> None:
     contact = f"{address.replace('@', '.')}@contact.example.com"
     new = NewMailbox(address, "Vera", "Lindqvist", contact, password=ports.settings.demo_password)
-    mailboxes.add_mailbox(ports, OPERATOR, new)
+    mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), new)
 
 
 def collaborator(ports: Ports, login: str) -> None:

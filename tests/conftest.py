@@ -14,6 +14,7 @@ import database as db
 import models
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.services import search_words, services
 from adapters.letters import TemplateLetters
@@ -174,6 +175,12 @@ def connection_in_use() -> int:
     (number,) = db.database.execute_sql("SELECT connection_id()").fetchone()
     db.release_connection()
     return number
+
+
+def cuts_at_once(action: Callable[..., object], unit: UnitOfWork, *arguments: object, **named: object) -> bool:
+    """Do this; whether nothing of what it ends is left to the outbox."""
+    action(unit, *arguments, **named)
+    return not unit.is_pending
 
 
 def ports_of(settings: Settings, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:

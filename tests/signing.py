@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actions.ground.actor import OPERATOR
 from actions.ground.ports import Ports
+from actions.ground.unit_of_work import UnitOfWork
 from actions.webmails import webmails
 from actions.webmails.webmail_tokens import HANDOFF, REQUEST
 from models import Webmail
@@ -43,7 +44,7 @@ class SigningWebmail:
         organisation: str | None = None,
         algorithm: str = Webmail.EDDSA,
     ):
-        added = webmails.add(ports, OPERATOR, origin, organisation, algorithm)
+        added = webmails.add(UnitOfWork(ports, OPERATOR), origin, organisation, algorithm)
         self.row, self.key, self.origin = added.webmail, base64.b64decode(added.key), origin
         self._audience = ports.settings.base_url
 

@@ -14,6 +14,7 @@ import doctor
 import models
 from actions.ground.actor import OPERATOR
 from actions.ground.ports import MailServerUnavailable
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import links
 from actions.webmails import webmails
@@ -361,7 +362,7 @@ def test_a_host_without_fonts_for_archives(ports, people):
     ],
 )
 def test_a_webmail_that_would_not_work(examine, environment, ports, changes, count):
-    webmails.add(ports, OPERATOR, ORIGIN, None, Webmail.HS256)
+    webmails.add(UnitOfWork(ports, OPERATOR), ORIGIN, None, Webmail.HS256)
     good = {
         "POSTERN_BASE_URL": "https://account.example.org",
         "POSTERN_WEBMAIL_ORIGINS": ORIGIN,

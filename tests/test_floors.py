@@ -1,5 +1,6 @@
 """The house: which floor may know which, what every view declares, and that tables are what the models say."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -210,3 +211,15 @@ def test_migrating_twice_changes_nothing(database_url):
         before = shape()
         db.router().run()
         assert shape() == before
+
+
+def test_no_unit_of_work_hides_in_a_transaction_of_another_kind():
+    """What follows its commit would be done while that transaction is still open."""
+    hidden = [
+        f"{file}: {node.name}"
+        for file in arrows.files("actions")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and "transactional" in map(ast.unparse, node.decorator_list)
+        if "UnitOfWork" in ast.unparse(node)
+    ]
+    assert hidden == []

@@ -5,6 +5,7 @@ from peewee import Value
 
 import database as db
 from actions.ground.actor import OPERATOR
+from actions.ground.unit_of_work import UnitOfWork
 from actions.services import mailboxes, user_list
 from actions.services.mailboxes import NewMailbox
 from bench import million
@@ -35,7 +36,7 @@ def undisturbed(panels):
 def test_what_is_seeded_is_what_adding_a_user_writes(panels):
     panel = panels[0]
     domain = million.domain_of(panel)
-    made = mailboxes.add_mailbox(panel.ports, OPERATOR, NewMailbox(f"zoe@{domain}", "Zoe", "Blu")).account
+    made = mailboxes.add_mailbox(UnitOfWork(panel.ports, OPERATOR), NewMailbox(f"zoe@{domain}", "Zoe", "Blu")).account
     seeded = Account.get(Account.domain == made.domain, Account.state == Account.ACTIVE, Account.id != made.id)
     for table, of in ((Account, Account.id), (Mailbox, Mailbox.account)):
         one, other = (table.select().where(of == each.id).dicts().get() for each in (made, seeded))

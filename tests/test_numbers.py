@@ -93,7 +93,15 @@ METHODS = {
     "PasswordChange.lease": ({"state": "changing", "leased_until": 0}, lambda row: row.lease("worker", 60)),
     "PasswordChange.proceed": ({"state": "draft"}, lambda row: row.proceed("draft", "preparing")),
 }
-OF_EVERY_TABLE = {"Table.itself", "Table._pk_expr", "Table.these", "Table.write", "Table.hold", "Table.held_row"}
+OF_EVERY_TABLE = {
+    "Table.itself",
+    "Table._pk_expr",
+    "Table.these",
+    "Table.write",
+    "Table.save",
+    "Table.hold",
+    "Table.held_row",
+}
 
 
 def functions(file: Path) -> Iterator[tuple[str, ast.FunctionDef]]:
@@ -213,3 +221,29 @@ def test_what_is_saved_is_looked_at_whether_it_was(file):
 def test_the_tests_know_a_statement_that_trusts_a_number(trusts, sql):
     """Every test that has a database refuses such a statement of Postern's."""
     assert trusts_a_number(sql) == trusts
+
+
+# Rows that are made, or read, in the very transaction that writes them; and what is no row.
+SET_DIRECTLY = {
+    "actions/ground/unit_of_work.py: aftermath",
+    "actions/password_changes/password_change_run.py: preparation",
+    "actions/services/mailboxes.py: reader",
+    "actions/services/mailboxes.py: manager",
+    "actions/services/search_words.py: account",
+    "actions/collaborations/collaborations.py: collaboration",
+    "actions/devices/invitations.py: present",
+    "actions/devices/invitations.py: invitation",
+}
+
+
+def test_a_row_is_changed_by_what_undoes_it_when_nothing_is_committed():
+    """`Table.write` remembers what the row was; an attribute that is set stays set when its transaction is lost."""
+    set_directly = {
+        f"{file.relative_to(arrows.ROOT)}: {target.value.id}"
+        for file in arrows.files("actions")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for each in (node.targets if isinstance(node, ast.Assign) else [])
+        for target in (each.elts if isinstance(each, ast.Tuple) else [each])
+        if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id != "self"
+    }
+    assert set_directly == SET_DIRECTLY

@@ -19,6 +19,7 @@ from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
@@ -31,7 +32,6 @@ from models import (
     DeviceInvitation,
     LastLogin,
     Mailbox,
-    OutboxItem,
     WebSession,
     now,
 )
@@ -115,7 +115,7 @@ def state(collaboration: Collaboration) -> str:
     return {Account.ACTIVE: ACTIVE, Account.DISABLED: DISABLED}.get(stored, SUSPENDED)
 
 
-def checked(actor: Actor, mailbox: Mailbox, person: Person) -> Person:
+def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
     """The same in stored form; raises `Refused` with the field that is wrong."""
     try:
         reference = canonical_contact(person.reference_email)
@@ -140,16 +140,16 @@ def checked(actor: Actor, mailbox: Mailbox, person: Person) -> Person:
     )
 
 
-def make(ports: Ports, actor: Actor, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
+def make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
     """A new collaborator of a mailbox, who is sent an invitation. Raises `Refused` with the field that is wrong."""
-    person, chosen = checked(actor, mailbox, person), permissions.completed(chosen)
-    return _make(ports, actor, mailbox, person, chosen)
+    person, chosen = checked(unit, mailbox, person), permissions.completed(chosen)
+    return _make(unit, mailbox, person, chosen)
 
 
-@transactional
-def _make(ports: Ports, actor: Actor, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
-    _lock(actor, mailbox)
-    _refuse_beyond(actor, chosen)
+@unit_of_work
+def _make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
+    _lock(unit, mailbox)
+    _refuse_beyond(unit, chosen)
     refuse_too_many(mailbox)
     user_names.checked(mailbox, person.user_name)
     throttle.attempt([INVITED_A_DAY.on(mailbox.id)])
@@ -168,11 +168,11 @@ def _make(ports: Ports, actor: Actor, mailbox: Mailbox, person: Person, chosen: 
         account=account,
         mailbox=mailbox,
         permissions=chosen,
-        created_by=actor.account,
-        created_by_login=actor.login,
+        created_by=unit.actor.account,
+        created_by_login=unit.actor.login,
     )
-    _record(ports, actor, collaboration, "web:collaboration:made", reference_email=person.reference_email)
-    notices.collaboration_invited(ports, collaboration, _new_link(collaboration, links.WELCOME))
+    _record(unit, collaboration, "web:collaboration:made", reference_email=person.reference_email)
+    notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
     return collaboration
 
 
@@ -187,67 +187,56 @@ def refuse_too_many(mailbox: Mailbox) -> None:
         )
 
 
-@transactional
-def send_link_again(ports: Ports, actor: Actor, collaboration: Collaboration) -> None:
+@unit_of_work
+def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """A new link to set the password, by e-mail; the earlier one is void. Raises `Refused` for who has a password or is
     disabled, or may more than the acting person, or `throttle.TooManyAttempts`."""
-    account = _held(actor, collaboration)
-    _refuse_more(actor, collaboration)
+    account = _held(unit, collaboration)
+    _refuse_more(unit, collaboration)
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
         raise Refused(N_("There is nothing to send: %(name)s has a password."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    _record(ports, actor, collaboration, "web:collaboration:link-sent")
+    _record(unit, collaboration, "web:collaboration:link-sent")
     if account.state == Account.PENDING:
-        notices.collaboration_invited(ports, collaboration, _new_link(collaboration, links.WELCOME))
+        notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
     else:
-        notices.collaboration_reset(ports, collaboration, _new_link(collaboration, links.RECOVER))
+        notices.collaboration_reset(unit.ports, collaboration, _new_link(collaboration, links.RECOVER))
 
 
-def reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:
-    """Void the password at once, end everything that uses it and send a link to set another; False while the mail
-    server has not answered. Raises `Refused` for who has no password yet, is disabled, or may more than the acting
-    person, who can only disable them."""
-    return connections.all_ended(ports, _reset(ports, actor, collaboration))
-
-
-@transactional
-def _reset(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
-    account = _held(actor, collaboration)
-    _refuse_more(actor, collaboration)
+@unit_of_work
+def reset(unit: UnitOfWork, collaboration: Collaboration) -> None:
+    """Void the password at once, end everything that uses it and send a link to set another. Raises `Refused` for who
+    has no password yet, is disabled, or may more than the acting person, who can only disable them."""
+    account = _held(unit, collaboration)
+    _refuse_more(unit, collaboration)
     if account.state not in (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED):
         raise Refused(N_("There is no password to reset."))
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
     stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
-    cuts = _end(ports, actor, account, Account.SUSPENDED)
-    _record(ports, actor, collaboration, "web:collaboration:reset")
-    notices.collaboration_reset(ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
-    return cuts
+    _end(unit, account, Account.SUSPENDED)
+    _record(unit, collaboration, "web:collaboration:reset")
+    notices.collaboration_reset(unit.ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
 
 
-def change_permissions(ports: Ports, actor: Actor, collaboration: Collaboration, chosen: int) -> bool:
+@unit_of_work
+def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: int) -> None:
     """Other permissions from now on, of which the collaborator is told; what is connected is cut, for the mail server
-    looks at them when somebody connects. False while it has not answered. Raises `Refused`."""
-    return connections.all_ended(ports, _change_permissions(ports, actor, collaboration, permissions.completed(chosen)))
-
-
-@transactional
-def _change_permissions(
-    ports: Ports, actor: Actor, collaboration: Collaboration, chosen: int
-) -> list[OutboxItem | None]:
-    account = _held(actor, collaboration)
+    looks at them when somebody connects. Raises `Refused`."""
+    chosen = permissions.completed(chosen)
+    account = _held(unit, collaboration)
     before = Collaboration.get_by_id(collaboration.id).permissions
     if account.state == Account.DISABLED:
         raise Refused(N_("%(name)s is disabled."), name=account.display_name)
     if chosen == before:
-        return []
-    _refuse_beyond(actor, chosen & ~before)
+        return
+    _refuse_beyond(unit, chosen & ~before)
     collaboration.write(permissions=chosen)
     stopped, handed_out, withdrawn = _beyond(account, before, chosen)
-    devices.withdraw_these(actor, withdrawn)
-    cuts = devices.forget_these(ports, actor, devices.unique([*stopped, *handed_out]))
-    _record(ports, actor, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
-    notices.collaboration_permissions(ports, collaboration, [device.name for device in stopped])
-    return [connections.put_end(ports, account, connections.ALL), *cuts]
+    devices.withdraw_these(unit, withdrawn)
+    connections.end(unit, account, connections.ALL)
+    devices.forget_these(unit, devices.unique([*stopped, *handed_out]))
+    _record(unit, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
+    notices.collaboration_permissions(unit.ports, collaboration, [device.name for device in stopped])
 
 
 def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], list[Device], list[DeviceInvitation]]:
@@ -270,70 +259,59 @@ def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], l
     return [*own, *given], handed_out, [each for each in devices.invitations_about(account) if ends(each)]
 
 
-def disable(ports: Ports, actor: Actor, collaboration: Collaboration) -> bool:
-    """End the collaboration for good: password, sessions, connections, devices and links; False while the mail server
-    has not answered. The login stays taken until it is removed. Raises `Refused`."""
-    return connections.all_ended(ports, _disable(ports, actor, collaboration))
-
-
-@transactional
-def _disable(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
-    account = _held(actor, collaboration)
+@unit_of_work
+def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
+    """End the collaboration for good: password, sessions, connections, devices and links. The login stays taken until
+    it is removed. Raises `Refused`."""
+    account = _held(unit, collaboration)
     if account.state == Account.DISABLED:
-        return []
+        return
     was_told = account.state != Account.PENDING
-    cuts = _end(ports, actor, account, Account.DISABLED)
-    _record(ports, actor, collaboration, "web:collaboration:disabled")
+    _end(unit, account, Account.DISABLED)
+    _record(unit, collaboration, "web:collaboration:disabled")
     if was_told:
-        notices.collaboration_ended(ports, collaboration)
-    return cuts
+        notices.collaboration_ended(unit.ports, collaboration)
 
 
-@transactional
-def remove(ports: Ports, actor: Actor, collaboration: Collaboration) -> None:
+@unit_of_work
+def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """Take a collaborator out of the list; the user name is free again, and nobody who gets it inherits anything.
     Raises `Refused` for who still has access: disable them first."""
-    account = _held(actor, collaboration)
+    account = _held(unit, collaboration)
     if state(collaboration) not in REMOVABLE:
         raise Refused(N_("%(name)s still has access: disable them first."), name=account.display_name)
-    _record(ports, actor, collaboration, "web:collaboration:removed")
-    erase(ports, actor, account)
+    _record(unit, collaboration, "web:collaboration:removed")
+    erase(unit, account)
 
 
-def erase(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    """Delete a collaborator's account and all that hangs on it, within the caller's transaction; the outbox items that
-    cut its connections."""
-    cuts = _end(ports, actor, account, Account.DISABLED)
+def erase(unit: UnitOfWork, account: Account) -> None:
+    """Delete a collaborator's account and all that hangs on it, within the caller's transaction."""
+    _end(unit, account, Account.DISABLED)
     # Dovecot's table knows numbers only.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
     Account.delete().where(account.itself()).execute()
-    return cuts
 
 
-def suspend_all(ports: Ports, actor: Actor, owner: Account) -> list[OutboxItem | None]:
+def suspend_all(unit: UnitOfWork, owner: Account) -> None:
     """Suspend every collaborator of a mailbox whose owner's account is being locked, within the caller's transaction:
     whoever knew the owner's password may have let them in. A reset by the owner brings each back."""
     if not owner.owns_mailbox:
-        return []
-    cuts = []
+        return
     for collaboration in of(owner.mailbox):
         if state(collaboration) != DISABLED:
-            cuts += _end(ports, actor, collaboration.account, Account.SUSPENDED)
-            audit.record(actor, "web:collaboration:suspended", collaboration.account)
-    return cuts
+            _end(unit, collaboration.account, Account.SUSPENDED)
+            audit.record(unit.actor, "web:collaboration:suspended", collaboration.account)
 
 
-def disable_all(ports: Ports, actor: Actor, owner: Account) -> list[OutboxItem | None]:
+def disable_all(unit: UnitOfWork, owner: Account) -> None:
     """Disable every collaborator of a mailbox that is taken from its owner, within the caller's transaction, and tell
     those who had got in."""
-    cuts = []
     for collaboration in of(owner.mailbox).where(Account.state != Account.DISABLED):
         was_told = collaboration.account.state != Account.PENDING
-        cuts += _end(ports, actor, collaboration.account, Account.DISABLED)
-        audit.record(actor, "web:collaboration:disabled", collaboration.account)
+        _end(unit, collaboration.account, Account.DISABLED)
+        audit.record(unit.actor, "web:collaboration:disabled", collaboration.account)
         if was_told:
-            notices.collaboration_ended(ports, collaboration)
-    return cuts
+            notices.collaboration_ended(unit.ports, collaboration)
 
 
 def consequences(ports: Ports, collaboration: Collaboration) -> Consequences:
@@ -360,21 +338,21 @@ def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
     return list(AuditEvent.select().where(concerned).order_by(AuditEvent.id.desc()).limit(limit))
 
 
-def _lock(actor: Actor, mailbox: Mailbox) -> None:
+def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Hold the mailbox's owner, so that nothing about its collaborators happens at the same time; raises `Refused` when
     the owner is locked or suspended, or the acting person may no longer do this."""
-    devices.lock(actor, mailbox.account)
-    acting = devices.hold(actor.account)
+    devices.lock(unit, mailbox.account)
+    acting = devices.hold(unit.actor.account)
     keeps = acting is not None and acting.may_enter and authority.may_keep_mailbox(acting)
     if not keeps or acting.mailbox.id != mailbox.id:
         raise Refused(N_("You may not do this."))
 
 
-def _held(actor: Actor, collaboration: Collaboration) -> Account:
+def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
     """The collaborator's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
     acting person may not act on it, or it is gone."""
-    _lock(actor, collaboration.mailbox)
-    if not authority.may_act_on_collaborator(actor.account, collaboration):
+    _lock(unit, collaboration.mailbox)
+    if not authority.may_act_on_collaborator(unit.actor.account, collaboration):
         raise Refused(N_("You may not do this."))
     account = Account.held_row(collaboration.account.itself())
     if account is None:
@@ -383,25 +361,25 @@ def _held(actor: Actor, collaboration: Collaboration) -> Account:
     return account
 
 
-def _refuse_beyond(actor: Actor, granted: int) -> None:
-    if granted & ~permissions.of(actor.account):
+def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
+    if granted & ~permissions.of(unit.actor.account):
         raise Refused(N_("You may give only permissions that you have yourself."), "permissions")
 
 
-def _refuse_more(actor: Actor, collaboration: Collaboration) -> None:
+def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """Raises `Refused` when the collaborator may more than the acting person: who renews access gives it."""
-    _refuse_beyond(actor, Collaboration.get_by_id(collaboration.id).permissions)
+    _refuse_beyond(unit, Collaboration.get_by_id(collaboration.id).permissions)
 
 
-def _end(ports: Ports, actor: Actor, account: Account, new_state: str) -> list[OutboxItem | None]:
-    """Void everything that opens the mailbox for this account; the outbox items that cut its connections."""
+def _end(unit: UnitOfWork, account: Account, new_state: str) -> None:
+    """Void everything that opens the mailbox for this account."""
     account.write(password_hash=None)
     account.put_into_state(new_state)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
-    cuts = devices.forget_known_to(ports, actor, account)
-    return [connections.put_end(ports, account, connections.ALL), *cuts]
+    connections.end(unit, account, connections.ALL)
+    devices.forget_known_to(unit, account)
 
 
 def _new_link(collaboration: Collaboration, purpose: str) -> str:
@@ -410,11 +388,11 @@ def _new_link(collaboration: Collaboration, purpose: str) -> str:
     return token
 
 
-def _record(ports: Ports, actor: Actor, collaboration: Collaboration, action: str, **details: object) -> None:
+def _record(unit: UnitOfWork, collaboration: Collaboration, action: str, **details: object) -> None:
     """Write it down, and tell the owner of the mailbox when somebody else did it."""
     account = collaboration.account
-    audit.record(actor, action, account, collaborator=account.login, **details)
-    notices.done_by_another(ports, actor, collaboration.mailbox.account, action, [account.login])
+    audit.record(unit.actor, action, account, collaborator=account.login, **details)
+    notices.done_by_another(unit, collaboration.mailbox.account, action, [account.login])
 
 
 def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:

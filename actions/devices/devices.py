@@ -13,11 +13,12 @@ from actions.ground.addresses import checked_name
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
 from database import insert_all, transactional
-from models import Account, Device, DeviceInvitation, DeviceNetwork, LastLogin, Mailbox, OneTimeLink, OutboxItem, now
+from models import Account, Device, DeviceInvitation, DeviceNetwork, LastLogin, Mailbox, OneTimeLink, now
 
 ICONS = ("smartphone", "tablet", "laptop", "monitor", "printer", "server", "mail")
 MOST_DEVICES = 50
@@ -157,40 +158,40 @@ def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
         raise Refused(N_("You may hand out only what you may do yourself in mail programs."), "protocols")
 
 
-def make(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, request_id: str) -> MadeDevice | None:
+def make(unit: UnitOfWork, account: Account, wanted: WantedDevice, request_id: str) -> MadeDevice | None:
     """A new device for the account's mailbox; None when this very form made one already.
 
     Raises `Refused` with the field that is wrong.
     """
     wanted, user = checked(account, wanted)
-    return _make(ports, actor, account, wanted, user, digest(f"{account.id}:{request_id}"))
+    return _make(unit, account, wanted, user, digest(f"{account.id}:{request_id}"))
 
 
-@transactional
+@unit_of_work
 def _make(
-    ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, user: Account | None, request_id: str
+    unit: UnitOfWork, account: Account, wanted: WantedDevice, user: Account | None, request_id: str
 ) -> MadeDevice | None:
-    by = lock_to_hand_out(actor, account, wanted.protocols)
+    by = lock_to_hand_out(unit, account, wanted.protocols)
     if user is not None and not may_be_for(hold(user), account):
         raise _nobody()
     if Device.get_or_none(Device.request_id == request_id):
         return None
-    made = make_checked(actor, account, by, wanted, user, request_id)
-    notices.device_made(ports, actor, made.device)
-    tell_of_own(ports, actor, account, "web:device:made", [made.device.name])
+    made = make_checked(unit, account, by, wanted, user, request_id)
+    notices.device_made(unit, made.device)
+    tell_of_own(unit, account, "web:device:made", [made.device.name])
     return made
 
 
-def lock(actor: Actor, account: Account) -> None:
+def lock(unit: UnitOfWork, account: Account) -> None:
     """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
     the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
     ended: who waited behind "log me out from everywhere" gets no device any more."""
     present = hold(account)
     if present is None or present.state != Account.ACTIVE:
         raise Refused(N_("This account is locked or suspended."))
-    if actor.session is not None and not sessions.exists(actor.session):
+    if unit.actor.session is not None and not sessions.exists(unit.actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
-    if actor.account is not None and permissions.have_changed(actor.account):
+    if unit.actor.account is not None and permissions.have_changed(unit.actor.account):
         raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
 
 
@@ -199,28 +200,28 @@ def hold(account: Account) -> Account | None:
     return Account.held_row(account.itself())
 
 
-def lock_to_keep(actor: Actor, account: Account, by: Account | None = None) -> Account:
+def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account:
     """`lock`, for whatever is done to an account's devices and invitations: raises `Refused` as well unless whoever
     does it may look after them now; that is the acting account, or `by`, whose invitation the acting person accepted.
     Its account as it is now, which is held too: what it makes does not outlive a lock of the same moment."""
-    lock(actor, account)
-    doer = by or actor.account
+    lock(unit, account)
+    doer = by or unit.actor.account
     present = hold(doer) if doer else None
     if present is None or not may_look_after(present, account):
         raise Refused(N_("You may not do this."))
     return present
 
 
-def lock_to_hand_out(actor: Actor, account: Account, protocols: int, by: Account | None = None) -> Account:
+def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Account | None = None) -> Account:
     """`lock_to_keep`, for whatever makes or renews a secret that opens the account's mailbox by these protocols: raises
     `Refused` as well when that is beyond whoever hands it out."""
-    present = lock_to_keep(actor, account, by)
+    present = lock_to_keep(unit, account, by)
     refuse_beyond(present, account, protocols)
     return present
 
 
 def make_checked(
-    actor: Actor, account: Account, created_by: Account, wanted: WantedDevice, user: Account | None, request_id: str
+    unit: UnitOfWork, account: Account, created_by: Account, wanted: WantedDevice, user: Account | None, request_id: str
 ) -> MadeDevice:
     """The device itself, within the caller's transaction, which holds the `lock`; also the last step of an
     invitation."""
@@ -240,8 +241,8 @@ def make_checked(
         request_id=request_id,
         password_by=created_by,
     )
-    _know_network(device, actor.address)
-    audit.record(actor, "web:device:made", account, device=device.name)
+    _know_network(device, unit.actor.address)
+    audit.record(unit.actor, "web:device:made", account, device=device.name)
     return MadeDevice(device, password.text)
 
 
@@ -255,86 +256,65 @@ def refuse_too_many(account: Account) -> None:
         )
 
 
-def change_password(ports: Ports, actor: Actor, device: Device, by: Account | None = None) -> tuple[MadeDevice, bool]:
-    """A new password for the same device; the old one and its open connections are cut at once. The second value is
-    False while the mail server has not answered. `by`: whose invitation the acting person accepted. Raises
-    `Refused`."""
-    made, item = _change_password(ports, actor, device, by)
-    return made, connections.end_now(ports, item)
-
-
-@transactional
-def _change_password(
-    ports: Ports, actor: Actor, device: Device, by: Account | None
-) -> tuple[MadeDevice, OutboxItem | None]:
-    by = lock_to_hand_out(actor, device.account, device.protocols, by)
+@unit_of_work
+def change_password(unit: UnitOfWork, device: Device, by: Account | None = None) -> MadeDevice:
+    """A new password for the same device; the old one and its open connections are cut at once. `by`: whose invitation
+    the acting person accepted. Raises `Refused`."""
+    by = lock_to_hand_out(unit, device.account, device.protocols, by)
     password = device_passwords.new_password()
     fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
     if not device.write(Device.selector == device.selector, **fresh):
         raise disconnected()
-    audit.record(actor, "web:device:password-changed", device.account, device=device.name)
-    notices.device_password_changed(ports, actor, device)
-    tell_of_own(ports, actor, device.account, "web:device:password-changed", [device.name])
-    return MadeDevice(device, password.text), connections.put_end(ports, device.account, device.id)
+    audit.record(unit.actor, "web:device:password-changed", device.account, device=device.name)
+    notices.device_password_changed(unit, device)
+    tell_of_own(unit, device.account, "web:device:password-changed", [device.name])
+    connections.end(unit, device.account, device.id)
+    return MadeDevice(device, password.text)
 
 
-@transactional
-def rename(ports: Ports, actor: Actor, device: Device, name: str, icon: str) -> None:
+@unit_of_work
+def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
     """Another name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
-    lock_to_keep(actor, device.account)
+    lock_to_keep(unit, device.account)
     old = device.name
     if not device.write(name=checked_name(name, "name"), icon=icon):
         raise disconnected()
-    audit.record(actor, "web:device:renamed", device.account, device=device.name, before=old)
-    tell_owner(ports, actor, device.account, "web:device:renamed", [old, device.name])
+    audit.record(unit.actor, "web:device:renamed", device.account, device=device.name, before=old)
+    tell_owner(unit, device.account, "web:device:renamed", [old, device.name])
 
 
-def disconnect(ports: Ports, actor: Actor, device: Device) -> bool:
-    """Take the device's password back and cut its connections; False while the mail server has not answered. Raises
-    `Refused`."""
-    return connections.end_now(ports, _disconnect(ports, actor, device))
-
-
-@transactional
-def _disconnect(ports: Ports, actor: Actor, device: Device) -> OutboxItem | None:
-    lock_to_keep(actor, device.account)
+@unit_of_work
+def disconnect(unit: UnitOfWork, device: Device) -> None:
+    """Revoke the device's password and cut its connections. Raises `Refused`."""
+    lock_to_keep(unit, device.account)
     if not forget(device):
-        return None
-    audit.record(actor, "web:device:disconnected", device.account, device=device.name)
-    tell_owner(ports, actor, device.account, "web:device:disconnected", [device.name])
-    return connections.put_end(ports, device.account, device.id)
+        return
+    audit.record(unit.actor, "web:device:disconnected", device.account, device=device.name)
+    tell_owner(unit, device.account, "web:device:disconnected", [device.name])
+    connections.end(unit, device.account, device.id)
 
 
-def disconnect_all(ports: Ports, actor: Actor, account: Account) -> bool:
-    """Take every device's password back and withdraw every invitation; False while the mail server has yet to cut
-    connections. Raises `Refused`."""
-    return connections.all_ended(ports, _disconnect_all(ports, actor, account))
-
-
-@transactional
-def _disconnect_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    lock_to_keep(actor, account)
+@unit_of_work
+def disconnect_all(unit: UnitOfWork, account: Account) -> None:
+    """Revoke every device's password, cut its connections and withdraw every invitation. Raises `Refused`."""
+    lock_to_keep(unit, account)
     names = [each.name for each in (*account.devices, *DeviceInvitation.pending(account))]
-    tell_owner(ports, actor, account, "web:devices:disconnected", names)
-    return end_all(ports, actor, account)
+    tell_owner(unit, account, "web:devices:disconnected", names)
+    for device in forget_all(unit, account):
+        connections.end(unit, account, device.id)
 
 
-def end_all(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    """`forget_all`, and the outbox items that cut the devices' connections."""
-    return [connections.put_end(ports, account, device.id) for device in forget_all(actor, account)]
-
-
-def forget_all(actor: Actor, account: Account) -> list[Device]:
+def forget_all(unit: UnitOfWork, account: Account) -> list[Device]:
     """Forget every device and withdraw every invitation, within the caller's transaction; the devices that there were:
     their connections are the caller's to cut."""
-    withdraw_these(actor, DeviceInvitation.pending(account))
+    withdraw_these(unit, DeviceInvitation.pending(account))
     devices = list(account.devices)
     for device in devices:
         forget(device)
     if devices:
-        audit.record(actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
+        audit.record(unit.actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
     return devices
 
 
@@ -377,29 +357,28 @@ def _invited_by_email(account: Account) -> list[DeviceInvitation]:
     return [each for each in theirs if each.email.casefold() == account.contact_email.casefold()]
 
 
-def forget_known_to(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    """Take back every device password that the account may know, within the caller's transaction: its own, whose
-    connections are the caller's to cut, those that it handed out for a mailbox's owner, and those that others made for
-    it; the outbox items that cut the latter two. Invitations by it and to it are withdrawn."""
-    forget_all(actor, account)
-    withdraw_these(actor, invitations_about(account))
+def forget_known_to(unit: UnitOfWork, account: Account) -> None:
+    """Revoke every device password that the account may know, within the caller's transaction: its own, whose
+    connections are the caller's to cut, and those that it handed out for a mailbox's owner or that others made for it,
+    which are cut. Invitations by it and to it are withdrawn."""
+    forget_all(unit, account)
+    withdraw_these(unit, invitations_about(account))
     # Whoever came by a link of the account acts as that account.
-    teller = actor if actor.account or actor == OPERATOR else replace(actor, account=account)
-    return forget_these(ports, actor, of_others_known_to(account), teller)
+    teller = unit.actor if unit.actor.account or unit.actor == OPERATOR else replace(unit.actor, account=account)
+    forget_these(unit, of_others_known_to(account), teller)
 
 
-def forget_these(
-    ports: Ports, actor: Actor, taken: Sequence[Device], teller: Actor | None = None
-) -> list[OutboxItem | None]:
-    """Take these devices' passwords back, within the caller's transaction, and tell the mailboxes' owners that it was
-    done by `teller`, or by whoever acts; the outbox items that cut their connections."""
+def forget_these(unit: UnitOfWork, taken: Sequence[Device], teller: Actor | None = None) -> None:
+    """Revoke these devices' passwords, within the caller's transaction, cut their connections, and tell the mailboxes'
+    owners that it was done by `teller`, or by the acting person."""
     for device in taken:
         forget(device)
-        audit.record(actor, "web:device:disconnected", device.account, device=device.name)
+        audit.record(unit.actor, "web:device:disconnected", device.account, device=device.name)
     for account in {device.account_id: device.account for device in taken}.values():
         names = [device.name for device in taken if device.account_id == account.id]
-        tell_owner(ports, teller or actor, account, "web:device:disconnected", names)
-    return [connections.put_end(ports, device.account, device.id) for device in taken]
+        tell_owner(unit.by(teller or unit.actor), account, "web:device:disconnected", names)
+    for device in taken:
+        connections.end(unit, device.account, device.id)
 
 
 def unique(devices: Iterable[Device]) -> list[Device]:
@@ -407,39 +386,35 @@ def unique(devices: Iterable[Device]) -> list[Device]:
     return list({device.id: device for device in devices}.values())
 
 
-def withdraw_these(actor: Actor, pending: Iterable[DeviceInvitation]) -> None:
+def withdraw_these(unit: UnitOfWork, pending: Iterable[DeviceInvitation]) -> None:
     """Withdraw these invitations, within the caller's transaction, and write each down."""
     for invitation in list(pending):
         if invitation.withdraw():
             facts = {"device": invitation.name, "to": invitation.recipient}
-            audit.record(actor, "web:invitation:withdrawn", invitation.account, **facts)
+            audit.record(unit.actor, "web:invitation:withdrawn", invitation.account, **facts)
 
 
-def tell_owner(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str] = ()) -> None:
+def tell_owner(unit: UnitOfWork, account: Account, action: str, names: Sequence[str] = ()) -> None:
     """Tell the owner of the mailbox that this account opens what somebody else did to the account's devices."""
-    notices.done_by_another(ports, actor, account.mailbox.account, action, names)
+    notices.done_by_another(unit, account.mailbox.account, action, names)
 
 
-def tell_of_own(ports: Ports, actor: Actor, account: Account, action: str, names: Sequence[str]) -> None:
+def tell_of_own(unit: UnitOfWork, account: Account, action: str, names: Sequence[str]) -> None:
     """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
     link that ends the device."""
     if account.is_collaborator:
-        tell_owner(ports, actor, account, action, names)
+        tell_owner(unit, account, action, names)
 
 
-def disown(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
+@unit_of_work
+def disown(unit: UnitOfWork, link: OneTimeLink) -> None:
     """“This wasn't me” about a device: end it; raises `Refused` when the link was used a moment before."""
-    return connections.end_now(ports, _disown(ports, actor, link))
-
-
-@transactional
-def _disown(ports: Ports, actor: Actor, link: OneTimeLink) -> OutboxItem | None:
     links.use(link)
     device = disowned(link)
     if device is None or not forget(device):
-        return None
-    audit.record(actor, "link:device:disowned", link.account, device=device.name)
-    return connections.put_end(ports, link.account, device.id)
+        return
+    audit.record(unit.actor, "link:device:disowned", link.account, device=device.name)
+    connections.end(unit, link.account, device.id)
 
 
 def disowned(link: OneTimeLink) -> Device | None:
@@ -449,21 +424,18 @@ def disowned(link: OneTimeLink) -> Device | None:
     )
 
 
-def require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> bool:
+@unit_of_work
+def require(unit: UnitOfWork, mailbox: Mailbox, required: bool) -> None:
     """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
-    what is connected with it is cut. False while the mail server has not answered. Raises `Refused`."""
-    return connections.end_now(ports, _require(ports, actor, mailbox, required))
-
-
-@transactional
-def _require(ports: Ports, actor: Actor, mailbox: Mailbox, required: bool) -> OutboxItem | None:
-    lock_to_keep(actor, mailbox.account)
+    what is connected with it is cut. Raises `Refused`."""
+    lock_to_keep(unit, mailbox.account)
     if not mailbox.write(device_passwords_only=required):
         raise Refused(N_("This user was removed a moment ago."))
     action = "web:devices:required" if required else "web:devices:not-required"
-    audit.record(actor, action, mailbox.account)
-    notices.done_by_another(ports, actor, mailbox.account, action)
-    return connections.put_end(ports, mailbox.account) if required else None
+    audit.record(unit.actor, action, mailbox.account)
+    notices.done_by_another(unit, mailbox.account, action)
+    if required:
+        connections.end(unit, mailbox.account)
 
 
 def forget(device: Device) -> bool:

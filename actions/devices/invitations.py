@@ -19,11 +19,11 @@ from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Limit, TooManyAttempts
 from actions.ground.tokens import digest, new_token
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.outbox import mail
 from actions.sessions import sessions
 from actions.trail import audit
-from database import transactional
 from models import Account, DeviceInvitation, Domain, has_come, now
 from settings import Settings
 
@@ -58,7 +58,7 @@ def pending(account: Account) -> list[DeviceInvitation]:
     return [invitation for invitation in DeviceInvitation.pending(account) if _is_open(invitation)]
 
 
-def invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
+def invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
     """Invite somebody to set up a device for the account's mailbox: a user of its organisation, who may sign in
     instead of asking for a code, or anybody with an e-mail address. `mailed`: the link is sent there as well.
 
@@ -70,12 +70,12 @@ def invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, e
         recipient = canonical_contact(email).lower()
     except Refused as refusal:
         raise Refused(refusal.sentence, "email", **refusal.facts) from None
-    return _invite(ports, actor, account, wanted, recipient, mailed)
+    return _invite(unit, account, wanted, recipient, mailed)
 
 
-@transactional
-def _invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
-    inviter = devices.lock_to_hand_out(actor, account, wanted.protocols)
+@unit_of_work
+def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
+    inviter = devices.lock_to_hand_out(unit, account, wanted.protocols)
     devices.refuse_too_many(account)
     if DeviceInvitation.pending(account).count() >= MOST_PENDING:
         raise Refused(
@@ -97,35 +97,35 @@ def _invite(ports: Ports, actor: Actor, account: Account, wanted: WantedDevice, 
         protocols=wanted.protocols,
         device_expires_at=wanted.expires_at,
     )
-    invited = _renew(ports, invitation)
-    _record(ports, actor, invitation, "web:invitation:made")
-    return _mail(ports, invited) if mailed else invited
+    invited = _renew(unit.ports, invitation)
+    _record(unit, invitation, "web:invitation:made")
+    return _mail(unit.ports, invited) if mailed else invited
 
 
-@transactional
-def resend(ports: Ports, actor: Actor, invitation: DeviceInvitation, mailed: bool) -> Invited:
+@unit_of_work
+def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invited:
     """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`.
 
     Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
     than they may hand out themselves, or `throttle.TooManyAttempts`.
     """
-    inviter = devices.lock_to_hand_out(actor, invitation.account, invitation.protocols)
+    inviter = devices.lock_to_hand_out(unit, invitation.account, invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
-    invitation.invited_by = inviter
-    invited = _renew(ports, invitation)
-    _record(ports, actor, invitation, "web:invitation:renewed")
-    return _mail(ports, invited) if mailed else invited
+    present.invited_by = inviter
+    invited = _renew(unit.ports, present)
+    _record(unit, present, "web:invitation:renewed")
+    return _mail(unit.ports, invited) if mailed else invited
 
 
-@transactional
-def withdraw(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> bool:
+@unit_of_work
+def withdraw(unit: UnitOfWork, invitation: DeviceInvitation) -> bool:
     """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
-    devices.lock_to_keep(actor, invitation.account)
+    devices.lock_to_keep(unit, invitation.account)
     withdrawn = invitation.withdraw()
     if withdrawn:
-        _record(ports, actor, invitation, "web:invitation:withdrawn")
+        _record(unit, invitation, "web:invitation:withdrawn")
     return withdrawn
 
 
@@ -153,24 +153,24 @@ def is_user(actor: Actor, invitation: DeviceInvitation) -> bool:
     return actor.account is not None and actor.account.id == invitation.user_id
 
 
-def send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> None:
+def send_code(unit: UnitOfWork, invitation: DeviceInvitation) -> None:
     """Send a code to the address that was invited; it replaces the one before, and is valid for ten minutes.
 
     Raises `throttle.TooManyAttempts` within a minute of the last one, or `Refused` when nobody can accept it any more.
     """
     code = f"{secrets.randbelow(1_000_000):06}"
-    _send_code(ports, actor, invitation, code)
+    _send_code(unit, invitation, code)
 
 
-@transactional
-def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: str) -> None:
+@unit_of_work
+def _send_code(unit: UnitOfWork, invitation: DeviceInvitation, code: str) -> None:
     _present(invitation)
     throttle.attempt([CODES_A_DAY.on(invitation.id)])
     expires_at = now() + CODE_LIFETIME
     replaced = invitation.write(
         DeviceInvitation.token_hash == invitation.token_hash,
         has_come(DeviceInvitation.mailed_code_expires_at, expires_at - CODE_EVERY, CODE_EVERY),
-        mailed_code_hash=_code_hash(ports.settings, invitation, code),
+        mailed_code_hash=_code_hash(unit.ports.settings, invitation, code),
         mailed_code_expires_at=expires_at,
     )
     if not replaced:
@@ -179,42 +179,42 @@ def _send_code(ports: Ports, actor: Actor, invitation: DeviceInvitation, code: s
             raise _void()
         sent_at = present.mailed_code_expires_at - CODE_LIFETIME
         raise TooManyAttempts(min(sent_at + CODE_EVERY - now(), CODE_EVERY))
-    facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": actor.address}
+    facts = {"code": code, "minutes": CODE_LIFETIME // MINUTE, "address": unit.actor.address}
     key = f"device-code:{invitation.id}:{new_token()}"
-    mail.put(ports, key, "device_code", invitation.recipient, _language(invitation), facts, invitation.account)
+    mail.put(unit.ports, key, "device_code", invitation.recipient, _language(invitation), facts, invitation.account)
 
 
-def prove(ports: Ports, actor: Actor, invitation: DeviceInvitation, typed: str) -> None:
+def prove(unit: UnitOfWork, invitation: DeviceInvitation, typed: str) -> None:
     """Check the code that somebody typed, the mailed one or the inviter's; raises `Refused` when it is neither."""
     code = "".join(typed.lower().split()).replace("-", "")
     tries = TRIES_A_DAY.on(invitation.id)
     try:
         throttle.attempt([tries])
     except TooManyAttempts:
-        _give_up(actor, invitation)
+        _give_up(unit, invitation)
         raise Refused(
             N_("There were too many wrong codes. The invitation is withdrawn: ask for a new one."), "code"
         ) from None
-    given = _code_hash(ports.settings, invitation, code)
+    given = _code_hash(unit.ports.settings, invitation, code)
     if not _is_inviters_code(invitation, given) and not _is_mailed_code(invitation, given):
         raise Refused(N_("This code is wrong, or no longer valid."), "code")
     throttle.forgive([tries])
 
 
-def accept(ports: Ports, actor: Actor, invitation: DeviceInvitation, proved: bool) -> MadeDevice:
+def accept(unit: UnitOfWork, invitation: DeviceInvitation, proved: bool) -> MadeDevice:
     """Make the device and use the invitation up, once, however many accept at the same instant.
 
     `proved`: the acting person gave one of the codes a moment ago; whoever is signed in as the invited user, and gave
     their password lately, needs none. Raises `Refused`, and leaves the invitation as it is, when it cannot be accepted.
     """
-    if not proved and not (is_user(actor, invitation) and sessions.password_is_recent(actor.session)):
+    if not proved and not (is_user(unit.actor, invitation) and sessions.password_is_recent(unit.actor.session)):
         raise Refused(N_("Prove first that the invitation is for you."))
-    return _accept(ports, actor, invitation)
+    return _accept(unit, invitation)
 
 
-@transactional
-def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> MadeDevice:
-    devices.lock(actor, invitation.account)
+@unit_of_work
+def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
+    devices.lock(unit, invitation.account)
     # Whoever is locked at the same moment loses what they were given.
     for concerned in filter(None, (invitation.invited_by, invitation.user)):
         devices.hold(concerned)
@@ -223,12 +223,14 @@ def _accept(ports: Ports, actor: Actor, invitation: DeviceInvitation) -> MadeDev
         raise _void()
     wanted = WantedDevice(present.name, present.icon, present.protocols, expires_at=present.device_expires_at)
     request_id = digest(f"invitation:{present.id}")
-    made = devices.make_checked(actor, present.account, present.invited_by, wanted, present.user, request_id)
+    made = devices.make_checked(unit, present.account, present.invited_by, wanted, present.user, request_id)
     present.write(device=made.device)
-    audit.record(actor, "link:invitation:accepted", present.account, device=made.device.name, invited=present.recipient)
-    notices.device_made(ports, actor, made.device, invited=present.recipient)
-    inviting = replace(actor, account=present.invited_by)
-    devices.tell_of_own(ports, inviting, present.account, "web:device:made", [made.device.name])
+    audit.record(
+        unit.actor, "link:invitation:accepted", present.account, device=made.device.name, invited=present.recipient
+    )
+    notices.device_made(unit, made.device, invited=present.recipient)
+    inviting = replace(unit.actor, account=present.invited_by)
+    devices.tell_of_own(unit.by(inviting), present.account, "web:device:made", [made.device.name])
     return made
 
 
@@ -307,20 +309,20 @@ def _language(invitation: DeviceInvitation) -> str:
     return invitation.user.language if invitation.user else invitation.invited_by.language
 
 
-@transactional
-def _give_up(actor: Actor, invitation: DeviceInvitation) -> None:
+@unit_of_work
+def _give_up(unit: UnitOfWork, invitation: DeviceInvitation) -> None:
     if invitation.withdraw():
-        _write_down(actor, invitation, "link:invitation:guessed")
+        _write_down(unit, invitation, "link:invitation:guessed")
 
 
-def _record(ports: Ports, actor: Actor, invitation: DeviceInvitation, action: str) -> None:
+def _record(unit: UnitOfWork, invitation: DeviceInvitation, action: str) -> None:
     """Write it down, and tell the owner of the mailbox when somebody else did it."""
-    _write_down(actor, invitation, action)
-    devices.tell_owner(ports, actor, invitation.account, action, [invitation.name, invitation.recipient])
+    _write_down(unit, invitation, action)
+    devices.tell_owner(unit, invitation.account, action, [invitation.name, invitation.recipient])
 
 
-def _write_down(actor: Actor, invitation: DeviceInvitation, action: str) -> None:
-    audit.record(actor, action, invitation.account, device=invitation.name, to=invitation.recipient)
+def _write_down(unit: UnitOfWork, invitation: DeviceInvitation, action: str) -> None:
+    audit.record(unit.actor, action, invitation.account, device=invitation.name, to=invitation.recipient)
 
 
 def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:

@@ -7,6 +7,7 @@ from actions.authority.permissions import WORDS as PERMISSION_WORDS
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.tokens import new_token
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import mail, outbox
 from actions.sessions import links
 from actions.sessions.user_agents import browser_name
@@ -14,36 +15,37 @@ from actions.trail.events import SENTENCES
 from models import Account, Collaboration, Device, now
 
 
-def password_changed(ports: Ports, actor: Actor, account: Account, everywhere: bool) -> None:
+def password_changed(unit: UnitOfWork, account: Account, everywhere: bool) -> None:
     """Tell mailbox and contact address that the password was changed."""
     token = links.create(account, links.DISOWN)
-    facts = {"everywhere": everywhere, **_way_in(ports, links.DISOWN, token)}
-    _tell(ports, actor, account, "password_changed", facts)
+    facts = {"everywhere": everywhere, **_way_in(unit.ports, links.DISOWN, token)}
+    _tell(unit, account, "password_changed", facts)
 
 
-def password_guessed(ports: Ports, actor: Actor, account: Account) -> None:
+def password_guessed(unit: UnitOfWork, account: Account) -> None:
     """Tell an account that somebody who was signed in as it gave wrong passwords until the session was ended."""
-    _tell(ports, actor, account, "password_guessed", {})
+    _tell(unit, account, "password_guessed", {})
 
 
-def device_made(ports: Ports, actor: Actor, device: Device, invited: str = "") -> None:
+def device_made(unit: UnitOfWork, device: Device, invited: str = "") -> None:
     """Tell the device's owner that its password was made; `invited` is the address of whoever got it by invitation."""
-    _tell_of_device(ports, actor, device, "device_made", invited=invited)
+    _tell_of_device(unit, device, "device_made", invited=invited)
 
 
-def device_password_changed(ports: Ports, actor: Actor, device: Device) -> None:
+def device_password_changed(unit: UnitOfWork, device: Device) -> None:
     """Tell the device's owner that its password was changed."""
-    _tell_of_device(ports, actor, device, "device_password_changed")
+    _tell_of_device(unit, device, "device_password_changed")
 
 
 def device_in_new_network(ports: Ports, device: Device, address: str, protocol: str) -> None:
     """Tell the device's owner that it was used from a network that it was never used from."""
-    _tell_of_device(ports, Actor(address=address, user_agent=protocol.upper()), device, "device_in_new_network")
+    _tell_of_device(
+        UnitOfWork(ports, Actor(address=address, user_agent=protocol.upper())), device, "device_in_new_network"
+    )
 
 
 def done_by_another(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     account: Account,
     action: str,
     names: Sequence[str] = (),
@@ -51,24 +53,24 @@ def done_by_another(
 ) -> None:
     """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom, and
     `addresses` where to write, if not to where its letters always go. Nobody is told of what they did themselves."""
-    if actor.account is None or actor.account.id == account.id:
+    if unit.actor.account is None or unit.actor.account.id == account.id:
         return
-    facts = {"by": actor.login, "what": SENTENCES[action], "names": list(names)}
-    _tell(ports, actor, account, "done_by_another", facts, addresses)
+    facts = {"by": unit.actor.login, "what": SENTENCES[action], "names": list(names)}
+    _tell(unit, account, "done_by_another", facts, addresses)
 
 
-def password_link(ports: Ports, actor: Actor, account: Account, purpose: str, token: str) -> None:
+def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) -> None:
     """Send the owner of a mailbox, at the contact address, a link to set the password; for the first one, with what
     there is to know about the mailbox."""
     facts = {
         "login": account.login,
         "name": account.display_name,
-        "by": actor.login,
+        "by": unit.actor.login,
         "is_first": purpose == links.WELCOME,
     }
-    facts |= {**_way_in(ports, purpose, token), "hours": links.LIFETIMES[purpose] // links.HOUR}
+    facts |= {**_way_in(unit.ports, purpose, token), "hours": links.LIFETIMES[purpose] // links.HOUR}
     key = f"password_link:{account.id}:{new_token()}"
-    mail.put(ports, key, "password_link", account.contact_email, account.language, facts, account)
+    mail.put(unit.ports, key, "password_link", account.contact_email, account.language, facts, account)
 
 
 def collaboration_invited(ports: Ports, collaboration: Collaboration, token: str) -> None:
@@ -97,37 +99,37 @@ def collaboration_ended(ports: Ports, collaboration: Collaboration) -> None:
     _write_to_collaborator(ports, collaboration, "collaboration_ended")
 
 
-def account_locked(ports: Ports, actor: Actor, account: Account) -> None:
+def account_locked(unit: UnitOfWork, account: Account) -> None:
     """Tell the account's own addresses and its managers that somebody said "This wasn't me"."""
-    facts = {"login": account.login, "at": now(), "address": actor.address}
+    facts = {"login": account.login, "at": now(), "address": unit.actor.address}
     managers = authority.managers_for(account)
     addresses = mail.addresses_of(account)
     key = f"locked:{account.id}:{new_token()}"
     for address in addresses:
-        mail.put(ports, key, "account_locked", address, account.language, facts, account)
+        mail.put(unit.ports, key, "account_locked", address, account.language, facts, account)
     for manager in managers:
         for address in mail.addresses_of(manager):
             if address not in addresses:
-                mail.put(ports, key, "account_locked_manager", address, manager.language, facts, manager)
+                mail.put(unit.ports, key, "account_locked_manager", address, manager.language, facts, manager)
 
 
-def passwords_issued(ports: Ports, actor: Actor, accounts: Sequence[Account], is_link: bool) -> None:
+def passwords_issued(unit: UnitOfWork, accounts: Sequence[Account], is_link: bool) -> None:
     """Tell accounts, at their contact addresses, that whoever looks after them has a new password for each, or a link
     to set one: the mailbox itself may be closed to its owner until then."""
     told = [each for each in accounts if each.contact_email and each.contact_email != each.login]
-    outbox.put_all([_password_issued(ports, actor, each, is_link) for each in told])
+    outbox.put_all([_password_issued(unit, each, is_link) for each in told])
 
 
-def _password_issued(ports: Ports, actor: Actor, account: Account, is_link: bool) -> dict:
+def _password_issued(unit: UnitOfWork, account: Account, is_link: bool) -> dict:
     facts = {
         "login": account.login,
-        "by": actor.login,
+        "by": unit.actor.login,
         "is_link": is_link,
         "at": now(),
         "timezone": account.timezone,
     }
     key = f"password_issued:{account.id}:{new_token()}"
-    return mail.row(ports, key, "password_issued", account.contact_email, account.language, facts, account)
+    return mail.row(unit.ports, key, "password_issued", account.contact_email, account.language, facts, account)
 
 
 def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: str, **more: object) -> None:
@@ -151,15 +153,14 @@ def _way_in(ports: Ports, purpose: str, token: str) -> dict:
     return {"link": links.address(ports.settings, purpose, token), "days": days}
 
 
-def _tell_of_device(ports: Ports, actor: Actor, device: Device, letter: str, **more: object) -> None:
+def _tell_of_device(unit: UnitOfWork, device: Device, letter: str, **more: object) -> None:
     token = links.create(device.account, links.DISOWN_DEVICE, device)
-    facts = {"device": device.name, "by": actor.login, **more, **_way_in(ports, links.DISOWN_DEVICE, token)}
-    _tell(ports, actor, device.account, letter, facts)
+    facts = {"device": device.name, "by": unit.actor.login, **more, **_way_in(unit.ports, links.DISOWN_DEVICE, token)}
+    _tell(unit, device.account, letter, facts)
 
 
 def _tell(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     account: Account,
     letter: str,
     facts: dict,
@@ -169,9 +170,9 @@ def _tell(
         "login": account.login,
         "at": now(),
         "timezone": account.timezone,
-        "address": actor.address,
-        "browser": browser_name(actor.user_agent),
+        "address": unit.actor.address,
+        "browser": browser_name(unit.actor.user_agent),
     }
     key = f"{letter}:{account.id}:{new_token()}"
     for recipient in mail.addresses_of(account) if addresses is None else addresses:
-        mail.put(ports, key, letter, recipient, account.language, facts, account)
+        mail.put(unit.ports, key, letter, recipient, account.language, facts, account)

@@ -25,6 +25,7 @@ from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_
 from actions.ground.tokens import digest, new_token
+from actions.ground.unit_of_work import UnitOfWork
 from actions.notices import notices
 from actions.password_changes import archive as credentials
 from actions.password_changes import password_changes
@@ -379,8 +380,8 @@ def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeI
         connections.put_ends(ports, accounts)
     if change.devices_too:
         for account in accounts:
-            devices.end_all(ports, actor, account)
-    notices.passwords_issued(ports, actor, accounts, is_link)
+            devices.end_all(UnitOfWork(ports, actor), account)
+    notices.passwords_issued(UnitOfWork(ports, actor), accounts, is_link)
     PasswordChangeItem.update(
         state=PasswordChangeItem.CHANGED, changed_at=now(), secret="", new_hash=None, old_hash=None
     ).where(PasswordChangeItem.these(items)).execute()

@@ -13,10 +13,11 @@ from peewee import IntegrityError, Value, fn
 
 from actions.authority import authority
 from actions.ground import phone_numbers, throttle
-from actions.ground.actor import USER_AGENT_LENGTH, Actor
+from actions.ground.actor import USER_AGENT_LENGTH
 from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.password_changes import archive
 from actions.passwords import passwords
 from actions.services import search_words, services
@@ -165,16 +166,16 @@ def _checked_email(typed: str) -> str:
         raise Refused(refusal.sentence, "email", **refusal.facts) from None
 
 
-@transactional
-def draft(ports: Ports, actor: Actor, domain: Domain, choice: Choice, wanted: WantedChange) -> PasswordChange:
+@unit_of_work
+def draft(unit: UnitOfWork, domain: Domain, choice: Choice, wanted: WantedChange) -> PasswordChange:
     """What the preview shows; nothing is changed yet. Raises `Refused` with the field that is wrong."""
-    wanted = checked(ports, wanted)
-    chosen = _chosen(actor.account, domain, choice)
+    wanted = checked(unit.ports, wanted)
+    chosen = _chosen(unit.actor.account, domain, choice)
     change = PasswordChange.create(
         service=domain.service,
         domain=domain,
-        manager=actor.account,
-        manager_login=actor.login,
+        manager=unit.actor.account,
+        manager_login=unit.actor.login,
         phone=wanted.phone,
         full_name=wanted.full_name,
         email=wanted.email,
@@ -188,7 +189,7 @@ def draft(ports: Ports, actor: Actor, domain: Domain, choice: Choice, wanted: Wa
     fresh = PasswordChangeItem(change=change)
     columns = (Mailbox.id, Mailbox.address, *map(Value, (change.id, fresh.state, fresh.reason, False, fresh.secret)))
     PasswordChangeItem.insert_from(chosen.select(*columns), COPIED).execute()
-    _forget_old_drafts(actor.account)
+    _forget_old_drafts(unit.actor.account)
     return change
 
 
@@ -245,29 +246,29 @@ def _refuse_others(domain: Domain, ids: set[int], found) -> None:
 
 
 def start(
-    ports: Ports, actor: Actor, change: PasswordChange, password: object, browser: str | None = None
+    unit: UnitOfWork, change: PasswordChange, password: object, browser: str | None = None
 ) -> tuple[WebSession, str]:
     """Hand a draft over to the worker; started already, it is left as it is. The session that goes on, because the
     password was given, and the token for its cookie. Raises `Refused` when the password is not
     the acting person's, a mailbox is in another change that is under way, or the draft is too old, or
     `throttle.TooManyAttempts`."""
-    passwords.confirm(ports, actor, password, browser)
-    return _start_and_go_on(actor, change)
+    passwords.confirm(unit, password, browser)
+    return _start_and_go_on(unit, change)
 
 
-@transactional
-def _start_and_go_on(actor: Actor, change: PasswordChange) -> tuple[WebSession, str]:
-    _start(actor, change)
-    return sessions.renew(actor)
+@unit_of_work
+def _start_and_go_on(unit: UnitOfWork, change: PasswordChange) -> tuple[WebSession, str]:
+    _start(unit, change)
+    return sessions.renew(unit)
 
 
-def _start(actor: Actor, change: PasswordChange) -> None:
+def _start(unit: UnitOfWork, change: PasswordChange) -> None:
     started = change.proceed(
         PasswordChange.DRAFT,
         PasswordChange.PREPARING,
         started_at=now(),
-        address=actor.address,
-        user_agent=actor.user_agent[:USER_AGENT_LENGTH],
+        address=unit.actor.address,
+        user_agent=unit.actor.user_agent[:USER_AGENT_LENGTH],
     )
     if not started:
         return
@@ -275,12 +276,12 @@ def _start(actor: Actor, change: PasswordChange) -> None:
         raise Refused(N_("This was prepared more than an hour ago. Start again from the form."), "current_password")
     if not may_go_on(change):
         raise Refused(N_("You may not do this."), "current_password")
-    authority.refuse_unless_may_manage(actor, change.service)
+    authority.refuse_unless_may_manage(unit.actor, change.service)
     throttle.attempt([STARTED_A_DAY.on(change.service_id)])
     _take(change)
     count = change.items.count()
     audit.record(
-        actor,
+        unit.actor,
         "web:password-change:started",
         None,
         domain=change.domain.name,
@@ -314,14 +315,14 @@ def _take(change: PasswordChange) -> None:
         raise Refused(sentence, "current_password") from None
 
 
-@transactional
-def cancel(actor: Actor, change: PasswordChange) -> None:
+@unit_of_work
+def cancel(unit: UnitOfWork, change: PasswordChange) -> None:
     """Stop before the next mailbox. What has a new password keeps it: it stands in the archive. Raises `Refused` when
     it is over, or the acting person no longer looks after the service."""
-    authority.refuse_unless_may_manage(actor, change.service)
+    authority.refuse_unless_may_manage(unit.actor, change.service)
     if not end(change, PasswordChange.CANCELLED, CANCELLED):
         raise Refused(N_("This is over already."))
-    audit.record(actor, "web:password-change:cancelled", None, domain=change.domain.name, **counts(change))
+    audit.record(unit.actor, "web:password-change:cancelled", None, domain=change.domain.name, **counts(change))
 
 
 def end(change: PasswordChange, state: str, reason: str = "") -> bool:
@@ -342,28 +343,28 @@ def end(change: PasswordChange, state: str, reason: str = "") -> bool:
     return True
 
 
-@transactional
-def send_mail_again(actor: Actor, change: PasswordChange, ports: Ports) -> None:
+@unit_of_work
+def send_mail_again(unit: UnitOfWork, change: PasswordChange) -> None:
     """The same archive once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or the
     acting person no longer looks after the service, or `throttle.TooManyAttempts`."""
-    authority.refuse_unless_may_manage(actor, change.service)
+    authority.refuse_unless_may_manage(unit.actor, change.service)
     _refuse_erased(change)
     throttle.attempt([SENT_AGAIN.on("mail", change.id)])
     if not archive.hurry(change, archive.mail_delivery(change), of_message=False):
-        archive.put_mail(ports, change)
-    audit.record(actor, "web:password-change:mail-again", None, domain=change.domain.name, email=change.email)
+        archive.put_mail(unit.ports, change)
+    audit.record(unit.actor, "web:password-change:mail-again", None, domain=change.domain.name, email=change.email)
 
 
-@transactional
-def send_message_again(actor: Actor, change: PasswordChange, ports: Ports) -> None:
+@unit_of_work
+def send_message_again(unit: UnitOfWork, change: PasswordChange) -> None:
     """The same key once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or the
     acting person no longer looks after the service, or `throttle.TooManyAttempts`."""
-    authority.refuse_unless_may_manage(actor, change.service)
+    authority.refuse_unless_may_manage(unit.actor, change.service)
     _refuse_erased(change)
     throttle.attempt([SENT_AGAIN.on("message", change.id)])
     if not archive.hurry(change, archive.message_delivery(change), of_message=True):
-        archive.put_message(ports, change)
-    audit.record(actor, "web:password-change:message-again", None, domain=change.domain.name, phone=change.phone)
+        archive.put_message(unit.ports, change)
+    audit.record(unit.actor, "web:password-change:message-again", None, domain=change.domain.name, phone=change.phone)
 
 
 def _refuse_erased(change: PasswordChange) -> None:

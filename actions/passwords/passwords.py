@@ -12,12 +12,12 @@ from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.passwords import guesses, policy
 from actions.sessions import connections, sessions
 from actions.trail import audit
-from database import transactional
-from models import Account, Device, OutboxItem, WebSession
+from models import Account, Device, WebSession
 from settings import Settings
 
 DAY = 24 * 3600
@@ -39,16 +39,6 @@ class Consequences:
     programs: list[Connection]
     programs_unknown: bool
     devices: list[Device]
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a change of password brought about; `connections_ended`: False while the mail server has not answered."""
-
-    everywhere: bool
-    connections_ended: bool
-    # The session that goes on, and the token for its cookie; None when every session has ended.
-    renewed: tuple[WebSession, str] | None
 
 
 def hasher(settings: Settings) -> PasswordHasher:
@@ -83,30 +73,30 @@ def renew_hash(settings: Settings, account: Account, password: str) -> None:
     account.write(Account.password_hash == stored, password_hash=renewed)
 
 
-def confirm(ports: Ports, actor: Actor, password: object, browser: str | None = None) -> None:
+def confirm(unit: UnitOfWork, password: object, browser: str | None = None) -> None:
     """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`. `browser` is the
     token of the browser, which may be known. Who guesses for too long loses the session; who goes on because of it
     goes on in a session that is `sessions.renew`ed."""
-    throttle.settle(_guess(ports, actor, password, browser))
+    throttle.settle(_guess(unit, password, browser))
 
 
-def confirm_again(ports: Ports, actor: Actor, password: object, browser: str | None = None) -> tuple[WebSession, str]:
+def confirm_again(unit: UnitOfWork, password: object, browser: str | None = None) -> tuple[WebSession, str]:
     """The same before something dangerous: the session in which it may be done now, and the token for its cookie."""
-    confirm(ports, actor, password, browser)
-    return transactional(sessions.renew)(actor)
+    confirm(unit, password, browser)
+    return sessions.renew(unit)
 
 
-def _guess(ports: Ports, actor: Actor, password: object, browser: str | None) -> list[throttle.Counter]:
+def _guess(unit: UnitOfWork, password: object, browser: str | None) -> list[throttle.Counter]:
     """The same, but the counters that counted the guess are left for the caller to settle."""
-    counters = _counters(actor, browser)
+    counters = _counters(unit.actor, browser)
     throttle.attempt(counters)
-    if verify(ports.settings, actor.account.password_hash, password):
+    if verify(unit.ports.settings, unit.actor.account.password_hash, password):
         return counters
-    cuts = _note_refusal(ports, actor, counters)
-    if cuts is None:
-        raise Refused(N_("This is not your current password."), "current_password")
-    connections.all_ended(ports, cuts)
-    raise Refused(N_("There were too many wrong passwords: this session has ended. Sign in again."), "current_password")
+    if _refusal_ends_session(unit, counters):
+        raise Refused(
+            N_("There were too many wrong passwords: this session has ended. Sign in again."), "current_password"
+        )
+    raise Refused(N_("This is not your current password."), "current_password")
 
 
 def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
@@ -117,20 +107,21 @@ def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
     return [own, to_account, *CONFIRMATIONS_FROM_NETWORK.from_address(actor.address)]
 
 
-@transactional
-def _note_refusal(ports: Ports, actor: Actor, counters: list[throttle.Counter]) -> list[OutboxItem | None] | None:
-    """Write a wrong password down. With the last that is let through the session ends, and its owner is told; then the
-    cuts of what it had opened in a webmail, or else None."""
-    audit.record(actor, "web:password:refused")
-    if not throttle.are_used_up(counters) or not sessions.exists(actor.session):
-        return None
-    audit.record(actor, "web:session:guessed")
+@unit_of_work
+def _refusal_ends_session(unit: UnitOfWork, counters: list[throttle.Counter]) -> bool:
+    """Write a wrong password down. With the last that is let through the session ends, with what it had opened in a
+    webmail, and its owner is told."""
+    audit.record(unit.actor, "web:password:refused")
+    if not throttle.are_used_up(counters) or not sessions.exists(unit.actor.session):
+        return False
+    audit.record(unit.actor, "web:session:guessed")
     try:
-        throttle.attempt([NOTICES.on(actor.account.login)])
-        notices.password_guessed(ports, actor, actor.account)
+        throttle.attempt([NOTICES.on(unit.actor.account.login)])
+        notices.password_guessed(unit, unit.actor.account)
     except throttle.TooManyAttempts:
         pass
-    return sessions.end_with_webmail(ports, actor.session)
+    sessions.end_with_webmail(unit, unit.actor.session)
+    return True
 
 
 def consequences(ports: Ports, account: Account) -> Consequences:
@@ -142,28 +133,27 @@ def consequences(ports: Ports, account: Account) -> Consequences:
 
 
 def change(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     current: object,
     new: object,
     everywhere: bool = False,
     devices_too: bool = False,
     browser: str | None = None,
-) -> Change:
+) -> tuple[WebSession, str] | None:
     """Change the acting person's password; with `everywhere` end every session and every connection that used the old
-    one, and with `devices_too` take back the device passwords as well, also those that others made for the account.
+    one, and with `devices_too` revoke the device passwords as well, also those that others made for the account. The
+    row in which the session goes on, and the token for its cookie; None when every session has ended.
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
     the token of the known browser that may stay known.
     """
-    accepted = policy.accepted(actor.account, new, ports.settings.password_blocklist)
+    accepted = policy.accepted(unit.actor.account, new, unit.ports.settings.password_blocklist)
     if accepted == current:
         raise Refused(N_("The new password is the current one. Choose another."), "new_password")
-    refuse_breached(ports, accepted)
-    counters = _guess(ports, actor, current, browser)
-    new_hash = hash_password(ports.settings, accepted)
-    renewed, items = _commit_change(ports, actor, counters, new_hash, everywhere, devices_too and everywhere, browser)
-    return Change(everywhere, connections.all_ended(ports, items), renewed)
+    refuse_breached(unit.ports, accepted)
+    counters = _guess(unit, current, browser)
+    new_hash = hash_password(unit.ports.settings, accepted)
+    return _commit_change(unit, counters, new_hash, everywhere, devices_too and everywhere, browser)
 
 
 def refuse_breached(ports: Ports, password: str) -> None:
@@ -172,30 +162,29 @@ def refuse_breached(ports: Ports, password: str) -> None:
         raise Refused(N_("This password is in a collection of stolen passwords. Choose another."), "new_password")
 
 
-@transactional
+@unit_of_work
 def _commit_change(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     counters: list[throttle.Counter],
     new_hash: str,
     everywhere: bool,
     devices_too: bool,
     browser: str | None,
-) -> tuple[tuple[WebSession, str] | None, list[OutboxItem | None]]:
-    account = actor.account
+) -> tuple[WebSession, str] | None:
+    account = unit.actor.account
     throttle.settle(counters)
     if not account.replace_password(account.password_hash, new_hash):
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     ended = sessions.end_all(account) if everywhere else 0
-    audit.record(actor, "web:password:changed", everywhere=everywhere, browsers=ended)
-    notices.password_changed(ports, actor, account, everywhere)
+    audit.record(unit.actor, "web:password:changed", everywhere=everywhere, browsers=ended)
+    notices.password_changed(unit, account, everywhere)
     if not everywhere:
-        return sessions.renew(actor), []
+        return sessions.renew(unit)
     sessions.forget_browsers(account, but=browser)
-    if not devices_too:
-        return None, [connections.put_end(ports, account)]
-    of_others = devices.forget_known_to(ports, actor, account)
-    return None, [connections.put_end(ports, account, connections.ALL), *of_others]
+    connections.end(unit, account, connections.ALL if devices_too else connections.OWN)
+    if devices_too:
+        devices.forget_known_to(unit, account)
+    return None
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,7 +1,5 @@
 """Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
 
-from dataclasses import dataclass
-
 from actions.collaborations import collaborations
 from actions.devices import devices
 from actions.ground import throttle
@@ -10,6 +8,7 @@ from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Limit
 from actions.ground.tokens import digest
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.outbox import mail, outbox
 from actions.passwords import passwords, policy
@@ -24,18 +23,18 @@ REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceilin
 REQUESTS_FROM_KNOWN_BROWSER = Limit("forgotten password from known browser", free=5, ceiling=10, window=3600)
 
 
-def ask_for_link(ports: Ports, actor: Actor, login: str, browser: str | None = None) -> None:
+def ask_for_link(unit: UnitOfWork, login: str, browser: str | None = None) -> None:
     """Ask for a link to set a new password. What happens here is the same for every login, known or not: the worker
     finds out whether there is anybody to write to. Raises `throttle.TooManyAttempts`."""
     login = canonical_login(login)
     account = Account.by_login(login)
     is_known = sessions.is_known_browser(account, browser)
     counters = (
-        [REQUESTS_FROM_KNOWN_BROWSER.on(login)] if is_known else REQUESTS_FROM_NETWORK.from_address(actor.address)
+        [REQUESTS_FROM_KNOWN_BROWSER.on(login)] if is_known else REQUESTS_FROM_NETWORK.from_address(unit.actor.address)
     )
     throttle.attempt(counters)
     key = f"forgotten:{digest(login)[:32]}:{now() // 60}"
-    outbox.put(ports, "forgotten", key, {"login": login, "address": actor.address})
+    outbox.put(unit.ports, "forgotten", key, {"login": login, "address": unit.actor.address})
 
 
 @outbox.handles("forgotten")
@@ -62,30 +61,21 @@ def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
     audit.record(Actor(address=address), "web:password:link-requested", account)
 
 
-@dataclass(frozen=True)
-class PasswordSet:
-    """The token by which the browser is known from now on, so that strangers' guesses do not keep its owner from
-    signing in; `connections_ended` is False while the mail server has not answered."""
-
-    browser: str
-    connections_ended: bool
-
-
-def set_password(ports: Ports, actor: Actor, link: OneTimeLink, new: object, browser: str | None = None) -> PasswordSet:
-    """Set a password through a link, which is used up by it; ends every session and connection.
+def set_password(unit: UnitOfWork, link: OneTimeLink, new: object, browser: str | None = None) -> str:
+    """Set a password through a link, which is used up by it; ends every session and connection. The token by which the
+    browser is known from now on, so that strangers' guesses do not keep its owner from signing in.
 
     Raises `Refused`, and leaves the link as it is, when the password is not accepted; a link that was used a moment
     before raises it too.
     """
-    accepted = policy.accepted(link.account, new, ports.settings.password_blocklist)
-    passwords.refuse_breached(ports, accepted)
-    new_hash = passwords.hash_password(ports.settings, accepted)
-    browser, item = _commit_password(ports, actor, link, new_hash, browser)
-    return PasswordSet(browser, connections.end_now(ports, item))
+    accepted = policy.accepted(link.account, new, unit.ports.settings.password_blocklist)
+    passwords.refuse_breached(unit.ports, accepted)
+    new_hash = passwords.hash_password(unit.ports.settings, accepted)
+    return _commit_password(unit, link, new_hash, browser)
 
 
-@transactional
-def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: str, browser: str | None):
+@unit_of_work
+def _commit_password(unit: UnitOfWork, link: OneTimeLink, new_hash: str, browser: str | None) -> str:
     account = links.use(link)
     if not account.replace_password(account.password_hash, new_hash):
         raise links.void()
@@ -94,45 +84,38 @@ def _commit_password(ports: Ports, actor: Actor, link: OneTimeLink, new_hash: st
         account.put_into_state(Account.ACTIVE)
     sessions.end_all(account)
     sessions.forget_browsers(account)
-    audit.record(actor, f"link:password:{link.purpose}", account)
+    audit.record(unit.actor, f"link:password:{link.purpose}", account)
     if is_invited:
-        notices.collaboration_confirmed(ports, account)
+        notices.collaboration_confirmed(unit.ports, account)
     elif link.purpose != links.WELCOME:
-        notices.password_changed(ports, actor, account, everywhere=True)
-    return sessions.remember_browser(account, browser), connections.put_end(ports, account)
+        notices.password_changed(unit, account, everywhere=True)
+    connections.end(unit, account)
+    return sessions.remember_browser(account, browser)
 
 
-def lock(ports: Ports, actor: Actor, link: OneTimeLink) -> bool:
-    """Lock the account after “This wasn't me”, end everything, tell the managers; False while connections are open."""
-    return connections.all_ended(ports, _commit_lock(ports, actor, link))
-
-
-@transactional
-def _commit_lock(ports: Ports, actor: Actor, link: OneTimeLink) -> list[OutboxItem | None]:
+@unit_of_work
+def lock(unit: UnitOfWork, link: OneTimeLink) -> None:
+    """Lock the account after “This wasn't me”, end everything, and tell the managers."""
     account = links.use(link)
-    notices.account_locked(ports, actor, account)
-    return _lock(ports, actor, account, "link:account:locked")
+    notices.account_locked(unit, account)
+    _lock(unit, account, "link:account:locked")
 
 
-def lock_by_operator(ports: Ports, actor: Actor, account: Account) -> bool:
-    """Lock an account at the operator's word, as “This wasn't me” does; False while connections are open."""
-    return connections.all_ended(ports, _commit_operators_lock(ports, actor, account))
+@unit_of_work
+def lock_by_operator(unit: UnitOfWork, account: Account) -> None:
+    """Lock an account at the operator's word, as “This wasn't me” does."""
+    _lock(unit, account, "operator:account:locked")
 
 
-@transactional
-def _commit_operators_lock(ports: Ports, actor: Actor, account: Account) -> list[OutboxItem | None]:
-    return _lock(ports, actor, account, "operator:account:locked")
-
-
-def _lock(ports: Ports, actor: Actor, account: Account, event: str) -> list[OutboxItem | None]:
+def _lock(unit: UnitOfWork, account: Account, event: str) -> None:
     if not account.put_into_state(Account.LOCKED):
         raise Refused(N_("This user was removed a moment ago."))
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
-    audit.record(actor, event, account)
+    audit.record(unit.actor, event, account)
     # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
     # lock.
-    cuts = devices.forget_known_to(ports, actor, account)
-    cuts += collaborations.suspend_all(ports, actor, account)
-    return [connections.put_end(ports, account, connections.ALL), *cuts]
+    connections.end(unit, account, connections.ALL)
+    devices.forget_known_to(unit, account)
+    collaborations.suspend_all(unit, account)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from actions.ground import throttle
 from actions.ground.actor import Actor
-from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import guesses, passwords
 from actions.sessions import sessions
 from actions.trail import audit
-from database import transactional
 from models import Account, WebSession
 
 LONGEST_LOGIN = 254
@@ -34,21 +33,20 @@ def canonical_login(typed: object) -> str:
     return unicodedata.normalize("NFC", typed.strip()).lower()[:LONGEST_LOGIN]
 
 
-def sign_in(ports: Ports, actor: Actor, login: object, password: object, browser: str | None) -> SignedIn:
+def sign_in(unit: UnitOfWork, login: object, password: object, browser: str | None) -> SignedIn:
     """Sign in; raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`.
 
     The work done, and so the time taken, is the same for known and unknown logins.
     """
     login = canonical_login(login)
     account = Account.by_login(login)
-    counters = guesses.at_sign_in(login, account, actor.address, browser)
-    prove(ports, actor, account, password, counters)
-    return _commit(actor, account, browser, counters)
+    counters = guesses.at_sign_in(login, account, unit.actor.address, browser)
+    prove(unit, account, password, counters)
+    return _commit(unit, account, browser, counters)
 
 
 def prove(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     account: Account | None,
     password: object,
     counters: list[Counter],
@@ -57,19 +55,19 @@ def prove(
     """Count an attempt and see whether it is right: whether this is the account's password, and it may come in, here
     (`admits`) as anywhere. Raises what `sign_in` raises. Who was right `throttle.settle`s."""
     throttle.attempt(counters)
-    right = passwords.verify(ports.settings, account.password_hash if account else None, password)
+    right = passwords.verify(unit.ports.settings, account.password_hash if account else None, password)
     if not right or not account.may_enter or not admits(account):
-        _note_failure(actor, account)
+        _note_failure(unit, account)
         raise wrong()
-    passwords.renew_hash(ports.settings, account, password)
+    passwords.renew_hash(unit.ports.settings, account, password)
 
 
-@transactional
-def _commit(actor: Actor, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
+@unit_of_work
+def _commit(unit: UnitOfWork, account: Account, browser: str | None, counters: list[Counter]) -> SignedIn:
     throttle.settle(counters)
     refuse_if_changed(account)
-    session, token = sessions.start(account, actor.address, actor.user_agent)
-    audit.record(Actor(account, session, actor.address, actor.user_agent), "web:session:started")
+    session, token = sessions.start(account, unit.actor.address, unit.actor.user_agent)
+    audit.record(Actor(account, session, unit.actor.address, unit.actor.user_agent), "web:session:started")
     return SignedIn(session, token, sessions.remember_browser(account, browser))
 
 
@@ -88,8 +86,8 @@ def wrong() -> Refused:
     return Refused(N_("The address or the password is wrong, or the account is locked or suspended."), "password")
 
 
-@transactional
-def _note_failure(actor: Actor, account: Account | None) -> None:
+@unit_of_work
+def _note_failure(unit: UnitOfWork, account: Account | None) -> None:
     """Every failure writes one transaction, so that known and unknown logins take the same time; what was typed as
     an unknown login is not kept, for it may be a password."""
-    audit.record(actor, "web:session:refused", account)
+    audit.record(unit.actor, "web:session:refused", account)

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from actions.ground import spreadsheet
-from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_address, canonical_contact, canonical_domain, checked_name
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import MEGABYTE
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import passwords, policy
 from actions.services import search_words, services
 from actions.sessions import links
 from actions.trail import audit
-from database import transactional
 from models import Account, Domain, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
@@ -57,8 +56,8 @@ class Import:
     problems: list[tuple[int, Refused]] = field(default_factory=list)
 
 
-@transactional
-def add_service(actor: Actor, organisation: str, name: str, password_policy: str = "classic") -> Service:
+@unit_of_work
+def add_service(unit: UnitOfWork, organisation: str, name: str, password_policy: str = "classic") -> Service:
     """A mail service for an organisation, which is made too when there is none of this name."""
     organisation, name = checked_name(organisation, "organisation"), checked_name(name, "name")
     _refuse_unknown_policy(password_policy)
@@ -66,24 +65,24 @@ def add_service(actor: Actor, organisation: str, name: str, password_policy: str
     if Service.get_or_none(Service.organisation == owner, Service.name == name):
         raise Refused(N_("%(organisation)s has a service “%(name)s” already."), organisation=organisation, name=name)
     service = Service.create(organisation=owner, name=name, password_policy=password_policy)
-    audit.record(actor, "operator:service:added", organisation_name=organisation, service=name)
+    audit.record(unit.actor, "operator:service:added", organisation_name=organisation, service=name)
     return service
 
 
-@transactional
-def add_domain(actor: Actor, name: str, service: str, organisation: str | None = None) -> Domain:
+@unit_of_work
+def add_domain(unit: UnitOfWork, name: str, service: str, organisation: str | None = None) -> Domain:
     """A domain for a service; the organisation need be named only where several have a service of that name."""
     name = canonical_domain(name)
     if Domain.get_or_none(Domain.name == name):
         raise Refused(N_("There is a domain %(domain)s already."), domain=name)
     domain = Domain.create(service=find_service(service, organisation), name=name)
-    audit.record(actor, "operator:domain:added", domain=name, service=service)
+    audit.record(unit.actor, "operator:domain:added", domain=name, service=service)
     return domain
 
 
-@transactional
+@unit_of_work
 def change_service(
-    actor: Actor,
+    unit: UnitOfWork,
     name: str,
     organisation: str | None = None,
     password_policy: str | None = None,
@@ -106,7 +105,7 @@ def change_service(
     if given:
         service.write(**given)
     settings = {name.removeprefix("password_"): getattr(service, name) for name in SERVICE_RULES}
-    audit.record(actor, "operator:service:changed", service=name, **settings)
+    audit.record(unit.actor, "operator:service:changed", service=name, **settings)
     return service
 
 
@@ -123,19 +122,19 @@ def find_service(name: str, organisation: str | None = None) -> Service:
     raise Refused(N_("There is no service “%(name)s”."), name=name)
 
 
-def add_mailbox(ports: Ports, actor: Actor, new: NewMailbox) -> MadeMailbox:
+def add_mailbox(unit: UnitOfWork, new: NewMailbox) -> MadeMailbox:
     """A mailbox and the account that opens it."""
     new = checked(new)
     account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
-    hashed = _hashed(ports, account, new.password, domain_of(new.address).service.password_policy)
-    return _make_mailbox(ports, actor, new, hashed)
+    hashed = _hashed(unit.ports, account, new.password, domain_of(new.address).service.password_policy)
+    return _make_mailbox(unit, new, hashed)
 
 
-@transactional
-def _make_mailbox(ports: Ports, actor: Actor, new: NewMailbox, password_hash: str | None) -> MadeMailbox:
+@unit_of_work
+def _make_mailbox(unit: UnitOfWork, new: NewMailbox, password_hash: str | None) -> MadeMailbox:
     account = create(new, password_hash)
-    audit.record(actor, "operator:mailbox:added", account)
-    return MadeMailbox(account, None if password_hash else _link(ports, account, links.WELCOME))
+    audit.record(unit.actor, "operator:mailbox:added", account)
+    return MadeMailbox(account, None if password_hash else _link(unit.ports, account, links.WELCOME))
 
 
 def create(new: NewMailbox, password_hash: str | None) -> Account:
@@ -168,10 +167,9 @@ def create(new: NewMailbox, password_hash: str | None) -> Account:
     return account
 
 
-@transactional
+@unit_of_work
 def add_manager(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     login: str,
     organisation: str | None,
     role: str,
@@ -185,10 +183,10 @@ def add_manager(
     if Account.by_login(login):
         raise Refused(N_("There is an account %(login)s already."), login=login)
     manager = Account(login=login, role=role, organisation=employer, **_names(names))
-    manager.password_hash = _hashed(ports, manager, password, "classic")
+    manager.password_hash = _hashed(unit.ports, manager, password, "classic")
     manager.save(force_insert=True)
-    audit.record(actor, "operator:manager:added", manager, role=role)
-    return MadeMailbox(manager, None if password else _link(ports, manager, links.WELCOME))
+    audit.record(unit.actor, "operator:manager:added", manager, role=role)
+    return MadeMailbox(manager, None if password else _link(unit.ports, manager, links.WELCOME))
 
 
 def _employer(role: str, organisation: str | None) -> Organisation | None:
@@ -203,15 +201,15 @@ def _employer(role: str, organisation: str | None) -> Organisation | None:
     return employer
 
 
-def make_link(ports: Ports, actor: Actor, login: str) -> str:
+def make_link(unit: UnitOfWork, login: str) -> str:
     """A one-time link by which the owner of an account sets a new password; a locked account opens again with it."""
-    return _make_link(ports, actor, account_named(login))
+    return _make_link(unit, account_named(login))
 
 
-@transactional
-def _make_link(ports: Ports, actor: Actor, account: Account) -> str:
-    audit.record(actor, "operator:account:link-made", account)
-    return _link(ports, account, links.RESET if account.state == Account.ACTIVE else links.RECOVER)
+@unit_of_work
+def _make_link(unit: UnitOfWork, account: Account) -> str:
+    audit.record(unit.actor, "operator:account:link-made", account)
+    return _link(unit.ports, account, links.RESET if account.state == Account.ACTIVE else links.RECOVER)
 
 
 def account_named(login: str) -> Account:
@@ -280,12 +278,12 @@ def twice(address: str) -> Refused:
     return Refused(N_("%(address)s appears in the file twice."), address=address)
 
 
-@transactional
-def apply_import(ports: Ports, actor: Actor, plan: Import) -> list[MadeMailbox]:
+@unit_of_work
+def apply_import(unit: UnitOfWork, plan: Import) -> list[MadeMailbox]:
     """Make every mailbox of the plan, or none."""
     if plan.problems:
         raise Refused(N_("The file has problems; nothing was imported."))
-    return [_make_mailbox(ports, actor, new, None) for new in plan.mailboxes]
+    return [_make_mailbox(unit, new, None) for new in plan.mailboxes]
 
 
 def from_row(row: dict) -> NewMailbox:

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from time import monotonic
 
 from actions.ground.ports import Connection, MailServerUnavailable, Ports
 from actions.ground.tokens import new_token
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from models import Account, OutboxItem
 
 # A login that was being verified while the password changed is connected a moment after the first cut.
 STRAGGLERS_AFTER = 1
 STRAGGLERS = ":stragglers"
-# Seconds after which no further cut is begun while somebody waits for the answer.
-LONGEST_WAIT = 2
-ALL = None
+# What is ended: what uses the account's password, or that and all its devices.
+OWN, ALL = 0, None
 
 
 @dataclass(frozen=True)
@@ -40,19 +39,19 @@ def of(ports: Ports, account: Account) -> Connected:
         return Connected([], unknown=True)
 
 
-def put_end(
-    ports: Ports, account: Account, device_id: int | None = 0, address: str = "", credential_id: int = 0
-) -> OutboxItem | None:
-    """Put the end of an account's connections into the outbox, in the caller's transaction: those of its own password
-    and the webmails' (0), of one device, or `ALL`; of one session of a webmail; and with an address only those from
-    there. The caller delivers the item after the commit."""
+def end(
+    unit: UnitOfWork, account: Account, device_id: int | None = 0, address: str = "", credential_id: int = 0
+) -> None:
+    """End an account's connections: those of its own password and the webmails' (0), of one device, or `ALL`; of one
+    session of a webmail; and with an address only those from there. The end is put into the outbox with its cause, and
+    done at once after the commit."""
     if account.mailbox is None:
-        return None
+        return
     payload = _payload(account, device_id, address, credential_id)
     key = f"connections:{account.id}:{new_token()}"
-    outbox.put(ports, "connections", f"{key}{STRAGGLERS}", payload, account, delay=STRAGGLERS_AFTER)
-    outbox.put(ports, "connections", key, payload, account, head_start=True)
-    return outbox.find(key)
+    outbox.put(unit.ports, "connections", f"{key}{STRAGGLERS}", payload, account, delay=STRAGGLERS_AFTER)
+    outbox.put(unit.ports, "connections", key, payload, account, head_start=True)
+    unit.after_commit(lambda: outbox.deliver(unit.ports, outbox.find(key)))
 
 
 def put_ends(ports: Ports, accounts: Sequence[Account]) -> None:
@@ -75,18 +74,6 @@ def _payload(account: Account, device_id: int | None = 0, address: str = "", cre
         "address": address,
         "credential_id": credential_id,
     }
-
-
-def end_now(ports: Ports, item: OutboxItem | None) -> bool:
-    """Cut at once; False when the mail server did not answer and the outbox will go on trying."""
-    return item is None or outbox.deliver(ports, item)
-
-
-def all_ended(ports: Ports, items: list[OutboxItem | None]) -> bool:
-    """Cut them all at once; False when the outbox will go on trying for some. Somebody is waiting: of a mail server
-    that is silent once, or slow, the outbox goes on with the rest."""
-    until = monotonic() + LONGEST_WAIT
-    return all(monotonic() < until and end_now(ports, item) for item in items)
 
 
 def are_pending(accounts: Iterable[Account], since: int) -> bool:

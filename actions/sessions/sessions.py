@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actions.ground.actor import USER_AGENT_LENGTH, Actor
-from actions.ground.ports import Ports
+from actions.ground.actor import USER_AGENT_LENGTH
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest, new_token
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.sessions import connections
 from actions.trail import audit
-from database import insert_all, transactional
-from models import CLOCKS_DIFFER, Account, KnownBrowser, OutboxItem, Webmail, WebmailCredential, WebSession, now
+from database import insert_all
+from models import CLOCKS_DIFFER, Account, KnownBrowser, Webmail, WebmailCredential, WebSession, now
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 # A password that was given so lately need not be given again for a dangerous action.
@@ -114,20 +114,21 @@ def password_is_recent(session: WebSession) -> bool:
     return -CLOCKS_DIFFER <= now() - session.password_at < RECENT_PASSWORD
 
 
-def renew(actor: Actor) -> tuple[WebSession, str]:
+@unit_of_work
+def renew(unit: UnitOfWork) -> tuple[WebSession, str]:
     """The acting session, in which the password was given just now, goes on in this new row, with the token for its
-    cookie, within the caller's transaction: whoever got hold of the old one is signed out. What the session holds stays
+    cookie: whoever got hold of the old one is signed out. What the session holds stays
     as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
     it was ended meanwhile, or the password is another by now."""
-    account, former = Account.held_row(actor.account.itself()), WebSession.get_or_none(actor.session.itself())
+    account, former = Account.held_row(unit.actor.account.itself()), WebSession.get_or_none(unit.actor.session.itself())
     if account is None or former is None or not is_alive(former, account):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
-    if account.password_hash != actor.account.password_hash:
+    if account.password_hash != unit.actor.account.password_hash:
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     WebSession.delete().where(former.itself()).execute()
     token = new_token()
     session = WebSession.create(
-        account=actor.account,
+        account=unit.actor.account,
         token_hash=digest(token),
         data=former.data,
         created_at=former.created_at,
@@ -173,43 +174,35 @@ def in_webmails(account: Account) -> list[InWebmail]:
     return sorted(found, key=lambda each: each.used_at, reverse=True)
 
 
-@transactional
-def sign_out(actor: Actor) -> None:
+@unit_of_work
+def sign_out(unit: UnitOfWork) -> None:
     """End the session that is acting."""
-    audit.record(actor, "web:session:signed-out")
-    WebSession.delete().where(actor.session.itself()).execute()
+    audit.record(unit.actor, "web:session:signed-out")
+    WebSession.delete().where(unit.actor.session.itself()).execute()
 
 
-@transactional
-def end(actor: Actor, session: WebSession) -> None:
+@unit_of_work
+def end(unit: UnitOfWork, session: WebSession) -> None:
     """End one of the actor's own sessions, and those that the same session of a webmail began."""
-    audit.record(actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    audit.record(unit.actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
     end_of_webmail(session)
     WebSession.delete().where(session.itself()).execute()
 
 
-def end_others(ports: Ports, actor: Actor) -> bool:
-    """End every other browser and every connected mail program; False when the mail server did not answer yet."""
-    return connections.end_now(ports, _end_others(ports, actor))
+@unit_of_work
+def end_others(unit: UnitOfWork) -> None:
+    """End every other browser and every connected mail program."""
+    ended = end_all(unit.actor.account, keep=unit.actor.session)
+    audit.record(unit.actor, "web:sessions:ended-others", browsers=ended)
+    connections.end(unit, unit.actor.account, connections.ALL)
 
 
-@transactional
-def _end_others(ports: Ports, actor: Actor) -> OutboxItem | None:
-    ended = end_all(actor.account, keep=actor.session)
-    audit.record(actor, "web:sessions:ended-others", browsers=ended)
-    return connections.put_end(ports, actor.account, connections.ALL)
-
-
-def end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> bool:
-    """Cut the actor's mail programs that are connected from this address with one password, a device's or the own (0);
-    False when it is still to happen."""
-    return connections.end_now(ports, _end_program(ports, actor, device_id, address))
-
-
-@transactional
-def _end_program(ports: Ports, actor: Actor, device_id: int, address: str) -> OutboxItem | None:
-    audit.record(actor, "web:connections:ended", from_address=address)
-    return connections.put_end(ports, actor.account, device_id, address)
+@unit_of_work
+def end_program(unit: UnitOfWork, device_id: int, address: str) -> None:
+    """Cut the acting account's mail programs that are connected from this address with one password, a device's or the
+    account's (0)."""
+    audit.record(unit.actor, "web:connections:ended", from_address=address)
+    connections.end(unit, unit.actor.account, device_id, address)
 
 
 def end_all(account: Account, keep: WebSession | None = None) -> int:
@@ -224,15 +217,16 @@ def end_all(account: Account, keep: WebSession | None = None) -> int:
     return WebSession.delete().where(others).execute()
 
 
-def end_with_webmail(ports: Ports, session: WebSession) -> list[OutboxItem | None]:
+def end_with_webmail(unit: UnitOfWork, session: WebSession) -> None:
     """End a session and, where a webmail began it, that webmail's session with all that it opens here and at the mail
-    server, within the caller's transaction; what cuts the latter's connections."""
+    server, within the caller's transaction."""
     credentials = WebmailCredential.select().where(
         WebmailCredential.account == session.account_id,
         _are_of(WebmailCredential, session),
         WebmailCredential.ended_at.is_null(),
     )
-    cuts = [connections.put_end(ports, each.account, credential_id=each.id) for each in credentials]
+    for each in credentials:
+        connections.end(unit, each.account, credential_id=each.id)
     WebmailCredential.update(ended_at=now()).where(
         WebmailCredential.account == session.account_id,
         _are_of(WebmailCredential, session),
@@ -240,7 +234,6 @@ def end_with_webmail(ports: Ports, session: WebSession) -> list[OutboxItem | Non
     ).execute()
     end_of_webmail(session)
     WebSession.delete().where(session.itself()).execute()
-    return cuts
 
 
 def end_of_webmail(other: WebSession | WebmailCredential) -> None:

@@ -9,6 +9,7 @@ from anyascii import anyascii
 from actions.ground.actor import OPERATOR
 from actions.ground.ports import Ports
 from actions.ground.sizes import GIGABYTE
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, policy
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
@@ -38,18 +39,20 @@ def prepare(ports: Ports) -> dict[str, str]:
     if Organisation.get_or_none(Organisation.name == ORGANISATION):
         return {}
     for service in (LIGHT, PRO):
-        mailboxes.add_service(OPERATOR, ORGANISATION, service)
-    mailboxes.change_service(OPERATOR, PRO, most_mailboxes=MOST_MAILBOXES, quota_bytes=TOTAL)
+        mailboxes.add_service(UnitOfWork(ports, OPERATOR), ORGANISATION, service)
+    mailboxes.change_service(UnitOfWork(ports, OPERATOR), PRO, most_mailboxes=MOST_MAILBOXES, quota_bytes=TOTAL)
     for domain, service in DOMAINS.items():
-        mailboxes.add_domain(OPERATOR, domain, service)
+        mailboxes.add_domain(UnitOfWork(ports, OPERATOR), domain, service)
     for login, role, first_name, last_name in MANAGERS:
         employer = None if role == Account.OPERATOR else ORGANISATION
-        mailboxes.add_manager(ports, OPERATOR, login, employer, role, first_name=first_name, last_name=last_name)
+        mailboxes.add_manager(
+            UnitOfWork(ports, OPERATOR), login, employer, role, first_name=first_name, last_name=last_name
+        )
     # So that credentials have a phone to go to; the demo's gateway keeps what it gets.
     Account.update(phone=PHONE).where(Account.login == MANAGER).execute()
     for domain in ("example.org", "example.net"):
         for name, first_name, last_name in PEOPLE:
-            mailboxes.add_mailbox(ports, OPERATOR, _person(f"{name}@{domain}", first_name, last_name))
+            mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), _person(f"{name}@{domain}", first_name, last_name))
     made = {account.login: _set_password(ports, account) for account in Account.select().order_by(Account.id)}
     _keep(ports.settings.instance / ACCOUNTS_FILE, made)
     _add_crowd(ports)
@@ -64,7 +67,7 @@ def _add_crowd(ports: Ports) -> None:
         last_name = LAST_NAMES[number % len(LAST_NAMES)]
         local_part = anyascii(f"{first_name}.{last_name}").lower()
         person = _person(f"{local_part}@{CROWDED[number % len(CROWDED)]}", first_name, last_name)
-        account = mailboxes.add_mailbox(ports, OPERATOR, person).account
+        account = mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), person).account
         if number % 9:
             account.replace_password(None, nobodys)
         if number % 14 == 13:

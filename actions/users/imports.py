@@ -23,6 +23,7 @@ from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import Size
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
@@ -82,24 +83,22 @@ def lines(wanted: UserImport, with_problems: bool, after: int = 0) -> list[UserI
     return list(found.order_by(UserImportLine.line).limit(LINES_A_PAGE + 1))
 
 
-def begin(
-    ports: Ports, actor: Actor, service: Service, file: Iterable[str], file_name: str, invites: bool
-) -> UserImport:
+def begin(unit: UnitOfWork, service: Service, file: Iterable[str], file_name: str, invites: bool) -> UserImport:
     """Read a file of users for a service and check its lines; of more than `AT_ONCE`, the worker checks them.
 
     Raises `Refused` with the field `file` when it cannot be read at all. What is wrong in a line stands in the line.
     """
     try:
         rows = _rows(file)
-        begun = _begin(actor, service, file_name.strip()[:120], invites)
+        begun = _begin(unit, service, file_name.strip()[:120], invites)
     except (Refused, UnicodeDecodeError) as problem:
         raise _unreadable(problem) from None
     try:
         _write_down(begun, rows)
     except (Refused, UnicodeDecodeError) as problem:
-        discard(actor, begun)
+        discard(unit, begun)
         raise _unreadable(problem) from None
-    return _now_or_later(ports, begun)
+    return _now_or_later(unit.ports, begun)
 
 
 def _unreadable(problem: Refused | UnicodeDecodeError) -> Refused:
@@ -134,17 +133,17 @@ def _as_read(line: int, row: dict) -> list:
     return [line, {name: getattr(new, name) for name in ASKED}, None]
 
 
-@transactional
-def _begin(actor: Actor, service: Service, file_name: str, invites: bool) -> UserImport:
-    authority.refuse_unless_may_manage(actor, service)
+@unit_of_work
+def _begin(unit: UnitOfWork, service: Service, file_name: str, invites: bool) -> UserImport:
+    authority.refuse_unless_may_manage(unit.actor, service)
     if of(service).where(UserImport.state != UserImport.DONE).count() >= MOST_WAITING:
         raise Refused(
             N_("%(count)s files are waiting here, which is the most. Discard one first."), "file", count=MOST_WAITING
         )
     return UserImport.create(
         service=service,
-        made_by=actor.account,
-        made_by_login=actor.login,
+        made_by=unit.actor.account,
+        made_by_login=unit.actor.login,
         file_name=file_name,
         invites=invites,
         leased_until=now() + LEASE,
@@ -177,25 +176,25 @@ def _parts(rows: Iterator[list]) -> Iterator[list]:
         yield part
 
 
-def want(ports: Ports, actor: Actor, checked: UserImport) -> UserImport:
+def want(unit: UnitOfWork, checked: UserImport) -> UserImport:
     """Make the users of a file that was checked and is in order, all or none; of more than `AT_ONCE`, the worker makes
     them. Raises `Refused` when something is wrong, or somebody else was quicker."""
-    _want(actor, checked)
-    return _now_or_later(ports, checked)
+    _want(unit, checked)
+    return _now_or_later(unit.ports, checked)
 
 
-@transactional
-def _want(actor: Actor, checked: UserImport) -> None:
-    authority.refuse_unless_may_manage(actor, checked.service)
+@unit_of_work
+def _want(unit: UnitOfWork, checked: UserImport) -> None:
+    authority.refuse_unless_may_manage(unit.actor, checked.service)
     wanted = checked.write(
         UserImport.state == UserImport.CHECKED,
         UserImport.problem_count == 0,
         UserImport.problem.is_null(),
         state=UserImport.WANTED,
-        made_by=actor.account,
-        made_by_login=actor.login,
-        address=actor.address,
-        user_agent=actor.user_agent[:255],
+        made_by=unit.actor.account,
+        made_by_login=unit.actor.login,
+        address=unit.actor.address,
+        user_agent=unit.actor.user_agent[:255],
         leased_until=now() + LEASE if checked.line_count <= AT_ONCE else 0,
     )
     if not wanted:
@@ -206,10 +205,10 @@ def _unusable() -> Refused:
     return Refused(N_("These users cannot be added now: something is wrong with the file, or it was used before."))
 
 
-@transactional
-def discard(actor: Actor, unwanted: UserImport) -> None:
+@unit_of_work
+def discard(unit: UnitOfWork, unwanted: UserImport) -> None:
     """Forget a file and its lines; nobody is made. Raises `Refused` once its users are being made."""
-    authority.refuse_unless_may_manage(actor, unwanted.service)
+    authority.refuse_unless_may_manage(unit.actor, unwanted.service)
     forgotten = UserImport.delete().where(
         unwanted.itself(),
         UserImport.state.in_((UserImport.READING, UserImport.CHECKING, UserImport.CHECKED, UserImport.DONE)),
@@ -539,7 +538,7 @@ def _invite(ports: Ports, present: UserImport, accounts: list[Account]) -> int:
         if account.contact_email and account.password_hash is None and account.state == Account.ACTIVE
     ]
     for account in invited:
-        notices.password_link(ports, actor, account, purpose, links.create(account, purpose))
+        notices.password_link(UnitOfWork(ports, actor), account, purpose, links.create(account, purpose))
     return len(invited)
 
 

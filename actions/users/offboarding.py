@@ -11,15 +11,14 @@ from dataclasses import dataclass, field
 from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.devices import devices, invitations
-from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.sessions import connections, links, sessions
 from actions.sessions.connections import Connected
 from actions.trail import audit
-from database import transactional
-from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, OneTimeLink, OutboxItem, WebSession
+from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, OneTimeLink, WebSession
 
 ENDED = "web:access:ended"
 # A report names so many of each kind, as long as they take no more than so many bytes, and counts the rest: no name,
@@ -128,37 +127,35 @@ def _open_links(account: Account) -> list[OneTimeLink]:
     return [link for purpose in links.SETS_PASSWORD if (link := links.open_link(account, purpose))]
 
 
-def end(ports: Ports, actor: Actor, mailbox: Mailbox) -> AuditEvent:
+def end(unit: UnitOfWork, mailbox: Mailbox) -> AuditEvent:
     """End everyone and everything that can open the mailbox, void its password, forget its contact address and suspend
     its account; the event that the `report` is about. Raises `Refused` when the acting person may not act on it."""
-    event, cuts = _end(ports, actor, mailbox, access(ports, mailbox))
-    connections.all_ended(ports, cuts)
-    return event
+    return _end(unit, mailbox, access(unit.ports, mailbox))
 
 
-@transactional
-def _end(ports: Ports, actor: Actor, mailbox: Mailbox, seen: Access) -> tuple[AuditEvent, list[OutboxItem | None]]:
-    account = _held(actor, mailbox)
+@unit_of_work
+def _end(unit: UnitOfWork, mailbox: Mailbox, seen: Access) -> AuditEvent:
+    account = _held(unit, mailbox)
     facts = _facts(mailbox, account, seen)
-    notices.done_by_another(ports, actor, account, ENDED, [*facts["devices"], *facts["collaborators"]])
-    cuts = devices.forget_known_to(ports, actor, account)
-    cuts += collaborations.disable_all(ports, actor, account)
+    notices.done_by_another(unit, account, ENDED, [*facts["devices"], *facts["collaborators"]])
+    connections.end(unit, account, connections.ALL)
+    devices.forget_known_to(unit, account)
+    collaborations.disable_all(unit, account)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
     account.write(password_hash=None, contact_email="")
     account.put_into_state(Account.SUSPENDED)
-    event = audit.record(actor, ENDED, account, **facts)
-    return event, [connections.put_end(ports, account, connections.ALL), *cuts]
+    return audit.record(unit.actor, ENDED, account, **facts)
 
 
-def _held(actor: Actor, mailbox: Mailbox) -> Account:
+def _held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
     """The mailbox's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
     acting person may not act on it, or was signed out meanwhile."""
     account = Account.held_row(mailbox.account.itself())
     if account is None:
         raise Refused(N_("This user was removed a moment ago."))
-    authority.refuse_unless_may_act(actor, account)
+    authority.refuse_unless_may_act(unit.actor, account)
     return account
 
 

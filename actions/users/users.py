@@ -12,10 +12,10 @@ from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.devices import devices
 from actions.ground import phone_numbers, throttle
-from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.outbox import mail
 from actions.passwords import passwords, policy
@@ -23,8 +23,7 @@ from actions.services import mailboxes, search_words, services
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
-from database import transactional
-from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, OutboxItem, Service
+from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, Service
 
 DAY = 24 * 3600
 LETTERS_TO_ONE = throttle.Limit("letters to a user", free=10, ceiling=10, window=DAY)
@@ -64,104 +63,97 @@ class Losses:
     used: Quota | None
 
 
-def add(
-    ports: Ports, actor: Actor, service: Service, address: str, profile: Profile, password: Password | None
-) -> Account:
+def add(unit: UnitOfWork, service: Service, address: str, profile: Profile, password: Password | None) -> Account:
     """A new user of the service. Without a password an invitation goes to the contact e-mail, by which the user sets
     one that nobody else knows. Raises `Refused` with the field that is wrong."""
-    new = _checked_new(ports, service, address, profile)
+    new = _checked_new(unit.ports, service, address, profile)
     if password is None and not new.contact_email:
         raise Refused(N_("The invitation needs an address to go to: one outside this mailbox."), "contact_email")
     new_hash = None
     if password is not None:
         account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
-        new_hash = _hashed(ports, account, service.password_policy, password)
+        new_hash = _hashed(unit.ports, account, service.password_policy, password)
         new = replace(new, must_change_password=password.must_change)
-    return _add(ports, actor, service, new, new_hash)
+    return _add(unit, service, new, new_hash)
 
 
-@transactional
-def _add(ports: Ports, actor: Actor, service: Service, new: NewMailbox, new_hash: str | None) -> Account:
-    authority.refuse_unless_may_manage(actor, service)
+@unit_of_work
+def _add(unit: UnitOfWork, service: Service, new: NewMailbox, new_hash: str | None) -> Account:
+    authority.refuse_unless_may_manage(unit.actor, service)
     account = mailboxes.create(new, new_hash)
-    audit.record(actor, "web:user:added", account)
+    audit.record(unit.actor, "web:user:added", account)
     if new_hash is None:
-        _send_link(ports, actor, account, links.WELCOME)
+        _send_link(unit, account, links.WELCOME)
     else:
-        notices.done_by_another(ports, actor, account, "web:user:added")
+        notices.done_by_another(unit, account, "web:user:added")
     return account
 
 
-def edit(
-    ports: Ports, actor: Actor, mailbox: Mailbox, revision: int, profile: Profile, password: Password | None = None
-) -> bool:
+def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, password: Password | None = None) -> None:
     """Change what is different in the profile, and the password where one is given: that ends the user's browsers and
-    the connections that use the old one. False while the mail server has not answered.
+    the connections that use the old one.
 
     `revision` is that of the account when the form was drawn; raises `Refused` when somebody saved it since, or with
     the field that is wrong. Then nothing has changed.
     """
-    profile = _checked(ports, mailbox.account, profile)
+    profile = _checked(unit.ports, mailbox.account, profile)
     new_hash = None
     if password is not None:
         account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
-        new_hash = _hashed(ports, account, mailbox.domain.service.password_policy, password)
+        new_hash = _hashed(unit.ports, account, mailbox.domain.service.password_policy, password)
     must_change = password is not None and password.must_change
-    return connections.all_ended(ports, _edit(ports, actor, mailbox, revision, profile, new_hash, must_change))
+    _edit(unit, mailbox, revision, profile, new_hash, must_change)
 
 
-@transactional
+@unit_of_work
 def _edit(
-    ports: Ports,
-    actor: Actor,
+    unit: UnitOfWork,
     mailbox: Mailbox,
     revision: int,
     profile: Profile,
     new_hash: str | None,
     must_change: bool,
-) -> list[OutboxItem | None]:
-    account = held(actor, mailbox)
+) -> None:
+    account = held(unit, mailbox)
     if account.revision != revision:
         raise Refused(N_("Somebody else saved this user while this form was open, and nothing of yours was saved."))
     if account.state == Account.LOCKED and profile.state == Account.ACTIVE and new_hash is None:
         raise Refused(
             N_("A locked account opens again with a new password only: set one here, or send a link."), "state"
         )
-    _keep_profile(ports, actor, mailbox, account, profile)
-    cuts = [] if new_hash is None else set_password(ports, actor, account, new_hash, must_change)
+    _keep_profile(unit, mailbox, account, profile)
+    if new_hash is not None:
+        set_password(unit, account, new_hash, must_change)
     if profile.state not in (None, account.state):
-        cuts += _change_state(ports, actor, account, profile.state)
-    return cuts
+        _change_state(unit, account, profile.state)
 
 
-def set_password(
-    ports: Ports, actor: Actor, account: Account, new_hash: str, must_change: bool
-) -> list[OutboxItem | None]:
+def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change: bool) -> None:
     """Another password for a user whose row is `held`, within the caller's transaction: browsers are signed out and
-    forgotten, links are void, and the user is told; the outbox items that cut the connections that used the old one."""
+    forgotten, links are void, the connections that used the old one are cut, and the user is told."""
     if not account.replace_password(account.password_hash, new_hash):
         raise _changed_meanwhile()
     account.write(must_change_password=must_change, revision=account.revision + 1)
     sessions.end_all(account)
     sessions.forget_browsers(account)
     links.revoke(account, links.SETS_PASSWORD)
-    audit.record(actor, "web:user:password-set", account, must_change=must_change)
-    notices.done_by_another(ports, actor, account, "web:user:password-set")
-    return [connections.put_end(ports, account)]
+    audit.record(unit.actor, "web:user:password-set", account, must_change=must_change)
+    notices.done_by_another(unit, account, "web:user:password-set")
+    connections.end(unit, account)
 
 
-@transactional
-def send_link(ports: Ports, actor: Actor, mailbox: Mailbox) -> None:
+@unit_of_work
+def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """A link by which the user sets the password: the first one, a new one, or the one that opens a locked account
     again. Earlier links are void. Raises `Refused`, or `throttle.TooManyAttempts`."""
-    account = held(actor, mailbox)
+    account = held(unit, mailbox)
     if account.state == Account.SUSPENDED:
         raise Refused(N_("%(name)s is suspended."), name=account.display_name)
     if not account.contact_email:
         raise Refused(N_("%(name)s has no contact e-mail to send it to."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    audit.record(actor, "web:user:link-sent", account)
-    _send_link(ports, actor, account, link_purpose(account))
+    audit.record(unit.actor, "web:user:link-sent", account)
+    _send_link(unit, account, link_purpose(account))
 
 
 def with_state(profile: Profile, state: str) -> Profile:
@@ -181,43 +173,44 @@ def link_purpose(account: Account) -> str:
     return links.RESET if account.password_hash else links.WELCOME
 
 
-def suspend(ports: Ports, actor: Actor, mailbox: Mailbox) -> bool:
+def suspend(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Let nobody into the mailbox until it is resumed: browsers, connections and links end, its collaborators' too.
-    Mail goes on arriving. False while the mail server has not answered. Raises `Refused`."""
-    return connections.all_ended(ports, _put_into(ports, actor, mailbox, Account.SUSPENDED))
+    Mail goes on arriving. Raises `Refused`."""
+    _put_into(unit, mailbox, Account.SUSPENDED)
 
 
-def resume(ports: Ports, actor: Actor, mailbox: Mailbox) -> None:
+def resume(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Let a suspended user in again, with the password of before. Raises `Refused`."""
-    _put_into(ports, actor, mailbox, Account.ACTIVE)
+    _put_into(unit, mailbox, Account.ACTIVE)
 
 
-@transactional
-def _put_into(ports: Ports, actor: Actor, mailbox: Mailbox, state: str) -> list[OutboxItem | None]:
-    account = held(actor, mailbox)
+@unit_of_work
+def _put_into(unit: UnitOfWork, mailbox: Mailbox, state: str) -> None:
+    account = held(unit, mailbox)
     if account.state == state:
-        return []
+        return
     if account.state == Account.LOCKED and state == Account.ACTIVE:
         raise _locked()
-    return _change_state(ports, actor, account, state)
+    _change_state(unit, account, state)
 
 
-def _change_state(ports: Ports, actor: Actor, account: Account, state: str) -> list[OutboxItem | None]:
+def _change_state(unit: UnitOfWork, account: Account, state: str) -> None:
     action = "web:user:suspended" if state == Account.SUSPENDED else "web:user:resumed"
     account.put_into_state(state)
-    audit.record(actor, action, account)
-    notices.done_by_another(ports, actor, account, action)
-    return end_access(ports, account) if state == Account.SUSPENDED else []
+    audit.record(unit.actor, action, account)
+    notices.done_by_another(unit, account, action)
+    if state == Account.SUSPENDED:
+        end_access(unit, account)
 
 
-def end_access(ports: Ports, account: Account) -> list[OutboxItem | None]:
-    """End what is open for a user and the mailbox's collaborators, within the caller's transaction: browsers and links
-    that set a password; the outbox items that cut the connections, those of devices among them."""
+def end_access(unit: UnitOfWork, account: Account) -> None:
+    """End what is open for a user and the mailbox's collaborators, within the caller's transaction: browsers, links
+    that set a password, and connections, those of devices among them."""
     links.revoke(account, links.SETS_PASSWORD)
     everybody = [account, *(each.account for each in collaborations.of(account.mailbox))]
     for each in everybody:
         sessions.end_all(each)
-    return [connections.put_end(ports, each, connections.ALL) for each in everybody]
+        connections.end(unit, each, connections.ALL)
 
 
 def losses(ports: Ports, mailbox: Mailbox) -> Losses:
@@ -240,54 +233,49 @@ def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
         return None
 
 
-def remove(ports: Ports, actor: Actor, mailbox: Mailbox, typed: str) -> bool:
+@unit_of_work
+def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
     """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. `typed` is the address, as
-    a confirmation. The messages stay where they lie, in a directory that no mailbox is ever given again. False while
-    the mail server has not answered. Raises `Refused`."""
+    a confirmation. The messages stay where they lie, in a directory that no mailbox is ever given again. Raises
+    `Refused`."""
     if typed.strip().lower() != mailbox.address:
         raise Refused(N_("Type %(address)s to confirm."), "confirmation", address=mailbox.address)
-    return connections.all_ended(ports, _remove(ports, actor, mailbox))
-
-
-@transactional
-def _remove(ports: Ports, actor: Actor, mailbox: Mailbox) -> list[OutboxItem | None]:
-    account = held(actor, mailbox)
+    account = held(unit, mailbox)
     mailbox = account.mailbox
     outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
-    notices.done_by_another(ports, actor, account, "web:user:removed", addresses=outside)
-    cuts = [connections.put_end(ports, account, connections.ALL)]
+    notices.done_by_another(unit, account, "web:user:removed", addresses=outside)
+    connections.end(unit, account, connections.ALL)
     for collaboration in list(collaborations.of(mailbox)):
-        cuts += _remove_collaborator(ports, actor, collaboration)
-    cuts += devices.forget_known_to(ports, actor, account)
-    audit.record(actor, "web:user:removed", account, home=mailbox.home)
+        _remove_collaborator(unit, collaboration)
+    devices.forget_known_to(unit, account)
+    audit.record(unit.actor, "web:user:removed", account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
     # Dovecot's table knows numbers only.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
     Mailbox.delete().where(mailbox.itself()).execute()
     Account.delete().where(account.itself()).execute()
-    return cuts
 
 
-def _remove_collaborator(ports: Ports, actor: Actor, collaboration: Collaboration) -> list[OutboxItem | None]:
+def _remove_collaborator(unit: UnitOfWork, collaboration: Collaboration) -> None:
     account = collaboration.account
     if account.state not in (Account.PENDING, Account.DISABLED):
-        notices.collaboration_ended(ports, collaboration)
-    audit.record(actor, "web:collaboration:removed", account, collaborator=account.login)
-    return collaborations.erase(ports, actor, account)
+        notices.collaboration_ended(unit.ports, collaboration)
+    audit.record(unit.actor, "web:collaboration:removed", account, collaborator=account.login)
+    collaborations.erase(unit, account)
 
 
-def held(actor: Actor, mailbox: Mailbox) -> Account:
+def held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
     """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
     person may not act on it any more, or it is gone."""
     this_one = (Account.id == mailbox.account_id) & (Account.login == mailbox.address)
     account = Account.held_row(this_one)
     if account is None or account.mailbox is None or account.mailbox.home != mailbox.home:
         raise removed()
-    authority.refuse_unless_may_act(actor, account)
+    authority.refuse_unless_may_act(unit.actor, account)
     return account
 
 
-def _keep_profile(ports: Ports, actor: Actor, mailbox: Mailbox, account: Account, profile: Profile) -> None:
+def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile: Profile) -> None:
     """Write what is different, and tell of it wherever letters went so far, and go from now on."""
     changed = {name for name in PROFILE if getattr(account, name) != getattr(profile, name)}
     other_quota = account.mailbox.quota_bytes != profile.quota_bytes
@@ -308,13 +296,13 @@ def _keep_profile(ports: Ports, actor: Actor, mailbox: Mailbox, account: Account
     if other_quota:
         quota = {"quota_before": account.mailbox.quota_bytes, "quota_after": profile.quota_bytes}
         services.change_quota(account.mailbox, profile.quota_bytes)
-    audit.record(actor, "web:user:changed", account, fields=sorted(changed), **quota)
-    _tell_changed(ports, actor, account, before)
+    audit.record(unit.actor, "web:user:changed", account, fields=sorted(changed), **quota)
+    _tell_changed(unit, account, before)
 
 
-def _tell_changed(ports: Ports, actor: Actor, account: Account, before: Sequence[str]) -> None:
+def _tell_changed(unit: UnitOfWork, account: Account, before: Sequence[str]) -> None:
     everywhere = list(dict.fromkeys([*before, *mail.addresses_of(account)]))
-    notices.done_by_another(ports, actor, account, "web:user:changed", addresses=everywhere)
+    notices.done_by_another(unit, account, "web:user:changed", addresses=everywhere)
 
 
 def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
@@ -361,8 +349,8 @@ def _hashed(ports: Ports, account: Account, password_policy: str, password: Pass
     return passwords.hash_password(ports.settings, accepted)
 
 
-def _send_link(ports: Ports, actor: Actor, account: Account, purpose: str) -> None:
-    notices.password_link(ports, actor, account, purpose, links.create(account, purpose))
+def _send_link(unit: UnitOfWork, account: Account, purpose: str) -> None:
+    notices.password_link(unit, account, purpose, links.create(account, purpose))
 
 
 def removed() -> Refused:

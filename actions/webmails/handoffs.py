@@ -6,13 +6,12 @@ It says who somebody is. It is no password: what is dangerous asks for that.
 from dataclasses import dataclass
 
 from actions.ground.actor import Actor
-from actions.ground.ports import Ports
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords.sign_in import canonical_login, refuse_if_changed
 from actions.sessions import sessions
 from actions.trail import audit
 from actions.webmails import webmail_tokens
 from actions.webmails.webmail_tokens import NotAccepted, Token
-from database import transactional
 from models import Account, WebmailCredential, WebSession
 
 # What browsers say of a page that they put into a frame, or into a tab.
@@ -36,11 +35,11 @@ class HandOff:
     webmail_session: str
 
 
-def examine(ports: Ports, actor: Actor, text: object, arrival: Arrival | None = None) -> HandOff:
+def examine(unit: UnitOfWork, text: object, arrival: Arrival | None = None) -> HandOff:
     """The hand-off that a browser brings, from the webmail's page or (no arrival) from our own question; raises
     `NotAccepted`, which is noted, or `throttle.TooManyAttempts`."""
-    with webmail_tokens.refusals_noted(actor, "handoff:session:refused"):
-        token = webmail_tokens.read(ports, text, webmail_tokens.HANDOFF)
+    with webmail_tokens.refusals_noted(unit, "handoff:session:refused"):
+        token = webmail_tokens.read(unit.ports, text, webmail_tokens.HANDOFF)
         account = Account.by_login(canonical_login(token.text("sub", 254)))
         if account is None or not token.webmail.speaks_for(account):
             raise NotAccepted("account", token.webmail)
@@ -50,29 +49,31 @@ def examine(ports: Ports, actor: Actor, text: object, arrival: Arrival | None = 
         return HandOff(token, account, token.text("sid"))
 
 
-def enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
+def enter(unit: UnitOfWork, handoff: HandOff) -> tuple[WebSession, str] | None:
     """Use the hand-off up: a fresh session and its cookie's token, or None where this very webmail handed the same
     account over before and the session that is acting goes on. Any other session ends: only what a webmail began is
     shown in its frame. Raises `NotAccepted` when the hand-off was used before, which is noted."""
-    with webmail_tokens.refusals_noted(actor, "handoff:session:refused"):
+    with webmail_tokens.refusals_noted(unit, "handoff:session:refused"):
         try:
-            return _enter(actor, handoff)
+            return _enter(unit, handoff)
         except NotAccepted as refusal:
             raise NotAccepted(refusal.reason, refusal.webmail, handoff.account) from None
 
 
-@transactional
-def _enter(actor: Actor, handoff: HandOff) -> tuple[WebSession, str] | None:
+@unit_of_work
+def _enter(unit: UnitOfWork, handoff: HandOff) -> tuple[WebSession, str] | None:
     webmail_tokens.use(handoff.token)
     refuse_if_changed(handoff.account)
     begun_by = {"webmail": handoff.token.webmail, "webmail_session": handoff.webmail_session}
-    if actor.account == handoff.account and actor.session.webmail_id == handoff.token.webmail.id:
-        actor.session.write(**begun_by)
+    if unit.actor.account == handoff.account and unit.actor.session.webmail_id == handoff.token.webmail.id:
+        unit.actor.session.write(**begun_by)
         return None
-    if actor.session is not None:
-        sessions.sign_out(actor)
-    session, token = sessions.start(handoff.account, actor.address, actor.user_agent, password_given=False, **begun_by)
-    now_acting = Actor(handoff.account, session, actor.address, actor.user_agent)
+    if unit.actor.session is not None:
+        sessions.sign_out(unit)
+    session, token = sessions.start(
+        handoff.account, unit.actor.address, unit.actor.user_agent, password_given=False, **begun_by
+    )
+    now_acting = Actor(handoff.account, session, unit.actor.address, unit.actor.user_agent)
     audit.record(now_acting, "handoff:session:started", webmail=handoff.token.webmail.origin)
     return session, token
 

@@ -13,12 +13,12 @@ from actions.ground.actor import USER_AGENT_LENGTH, Actor
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import sign_in
 from actions.passwords.guesses import FROM_NETWORK, FROM_NETWORK_TO_ACCOUNT, STRANGERS_TO_ACCOUNT
 from actions.sessions import connections, sessions
 from actions.trail import audit
-from database import transactional
-from models import Account, OutboxItem, Webmail, WebmailCredential, now
+from models import Account, Webmail, WebmailCredential, now
 
 LIFETIME = 24 * 3600
 
@@ -55,8 +55,8 @@ def make(ports: Ports, webmail: Webmail, wanted: WantedCredential) -> MadeCreden
     login = sign_in.canonical_login(wanted.login)
     account = Account.by_login(login)
     counters = _counters(login, account, actor.address)
-    sign_in.prove(ports, actor, account, wanted.password, counters, webmail.speaks_for)
-    return _make(ports, actor, webmail, account, wanted.webmail_session, counters)
+    sign_in.prove(UnitOfWork(ports, actor), account, wanted.password, counters, webmail.speaks_for)
+    return _make(UnitOfWork(ports, actor), webmail, account, wanted.webmail_session, counters)
 
 
 def _counters(login: str, account: Account | None, address: str) -> list[Counter]:
@@ -70,9 +70,9 @@ def _counters(login: str, account: Account | None, address: str) -> list[Counter
     return counters if is_known else [*counters, STRANGERS_TO_ACCOUNT.on(login)]
 
 
-@transactional
+@unit_of_work
 def _make(
-    ports: Ports, actor: Actor, webmail: Webmail, account: Account, webmail_session: str, counters: list[Counter]
+    unit: UnitOfWork, webmail: Webmail, account: Account, webmail_session: str, counters: list[Counter]
 ) -> MadeCredential:
     throttle.settle(counters)
     sign_in.refuse_if_changed(account)
@@ -84,13 +84,15 @@ def _make(
         webmail_session=webmail_session,
         selector=password.selector,
         verifier=password.verifier(),
-        address=actor.address,
-        network=throttle.network_of(actor.address),
-        user_agent=actor.user_agent[:USER_AGENT_LENGTH],
+        address=unit.actor.address,
+        network=throttle.network_of(unit.actor.address),
+        user_agent=unit.actor.user_agent[:USER_AGENT_LENGTH],
         expires_at=now() + LIFETIME,
     )
     audit.record(
-        Actor(account, None, actor.address, actor.user_agent), "webmail:session:started", webmail=webmail.origin
+        Actor(account, None, unit.actor.address, unit.actor.user_agent),
+        "webmail:session:started",
+        webmail=webmail.origin,
     )
     return MadeCredential(credential, password.text)
 
@@ -123,9 +125,9 @@ def is_alive(webmail: Webmail, password: str) -> bool:
     return credential is not None and credential.is_alive and credential.account.may_enter
 
 
-def end(ports: Ports, actor: Actor, credential: WebmailCredential) -> bool:
-    """End one session in a webmail, at the person's word; False while the mail server has not answered."""
-    return connections.end_now(ports, _end(ports, actor, credential, "web:webmail:ended"))
+def end(unit: UnitOfWork, credential: WebmailCredential) -> None:
+    """End one session in a webmail, at the person's word."""
+    _end(unit, credential, "web:webmail:ended")
 
 
 def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
@@ -134,16 +136,16 @@ def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
     credential = find(webmail, password)
     if credential is not None:
         actor = Actor(credential.account, None, credential.address, credential.user_agent)
-        connections.end_now(ports, _end(ports, actor, credential, "webmail:session:signed-out"))
+        _end(UnitOfWork(ports, actor), credential, "webmail:session:signed-out")
 
 
-@transactional
-def _end(ports: Ports, actor: Actor, credential: WebmailCredential, event: str) -> OutboxItem | None:
+@unit_of_work
+def _end(unit: UnitOfWork, credential: WebmailCredential, event: str) -> None:
     if not credential.write(WebmailCredential.ended_at.is_null(), ended_at=now()):
-        return None
+        return
     sessions.end_of_webmail(credential)
-    audit.record(actor, event, webmail=credential.webmail.origin, from_address=credential.address)
-    return connections.put_end(ports, credential.account, credential_id=credential.id)
+    audit.record(unit.actor, event, webmail=credential.webmail.origin, from_address=credential.address)
+    connections.end(unit, credential.account, credential_id=credential.id)
 
 
 def checked_address(text: str) -> str:

@@ -19,9 +19,9 @@ from cryptography.fernet import InvalidToken
 from peewee import IntegrityError
 
 from actions.ground import throttle
-from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.tokens import digest
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.trail import audit
 from actions.webmails import webmails
 from database import transactional
@@ -117,14 +117,12 @@ def was_used(token: Token) -> bool:
     return UsedToken.select().where(UsedToken.key == _number(token)).exists()
 
 
-def read_request(
-    ports: Ports, actor: Actor, bearer: str, purpose: Purpose, body: bytes
-) -> tuple[Webmail, dict[str, str]]:
+def read_request(unit: UnitOfWork, bearer: str, purpose: Purpose, body: bytes) -> tuple[Webmail, dict[str, str]]:
     """A request of a webmail's server: who asks, and what; its token is used up. Raises `NotAccepted`, which is noted,
     or `throttle.TooManyAttempts`."""
-    with refusals_noted(actor, "webmail:request:refused"):
-        token = read(ports, bearer, REQUEST)
-        _refuse_other_purpose(ports, token, purpose)
+    with refusals_noted(unit, "webmail:request:refused"):
+        token = read(unit.ports, bearer, REQUEST)
+        _refuse_other_purpose(unit.ports, token, purpose)
         if not hmac.compare_digest(token.text("body").encode(), _base64url(hashlib.sha256(body).digest())):
             raise NotAccepted("body", token.webmail)
         transactional(use)(token)
@@ -165,23 +163,23 @@ def _content(token: Token, body: bytes) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def refusals_noted(actor: Actor, event: str) -> Iterator[None]:
+def refusals_noted(unit: UnitOfWork, event: str) -> Iterator[None]:
     """Write down what is not accepted inside, and slow down whoever keeps bringing it: raises
     `throttle.TooManyAttempts` in place of `NotAccepted`, and never for what is accepted."""
     try:
         yield
     except NotAccepted as refusal:
         # Anybody can make up a key: that leaves no trace and costs no write.
-        if refusal.webmail is not None and _is_counted(actor, refusal):
-            _note(actor, event, refusal)
+        if refusal.webmail is not None and _is_counted(unit, refusal):
+            _note(unit, event, refusal)
         raise
 
 
-def _is_counted(actor: Actor, refusal: NotAccepted) -> bool:
+def _is_counted(unit: UnitOfWork, refusal: NotAccepted) -> bool:
     """Count a refusal on the key and the network that it comes from. Where there were many: False for a good token that
     is brought again, as two clicks do, and `throttle.TooManyAttempts` for any other."""
     is_replay = refusal.reason == REPLAY
-    subject = [refusal.webmail.key_id, throttle.network_of(actor.address)]
+    subject = [refusal.webmail.key_id, throttle.network_of(unit.actor.address)]
     counters = [REFUSED_FROM_NETWORK.on(*subject, *([REPLAY] if is_replay else []))]
     try:
         # Asked first, so that a flood costs no write.
@@ -194,9 +192,9 @@ def _is_counted(actor: Actor, refusal: NotAccepted) -> bool:
     return True
 
 
-@transactional
-def _note(actor: Actor, event: str, refusal: NotAccepted) -> None:
-    audit.record(actor, event, refusal.account, webmail=refusal.webmail.origin, reason=refusal.reason)
+@unit_of_work
+def _note(unit: UnitOfWork, event: str, refusal: NotAccepted) -> None:
+    audit.record(unit.actor, event, refusal.account, webmail=refusal.webmail.origin, reason=refusal.reason)
 
 
 def _signer(text: object, kind: str) -> Webmail:

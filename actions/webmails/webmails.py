@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from actions.ground.actor import Actor
 from actions.ground.encryption import seal, unseal
-from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.sessions import connections
 from actions.trail import audit
-from database import transactional
-from models import Organisation, OutboxItem, Webmail, WebmailCredential
+from models import Organisation, Webmail, WebmailCredential
 from settings import ORIGIN, Settings, is_loopback_host
 
 SEALED_FOR = "webmail keys"
@@ -33,8 +31,8 @@ class Added:
     key: str
 
 
-@transactional
-def add(ports: Ports, actor: Actor, origin: str, organisation: str | None, algorithm: str) -> Added:
+@unit_of_work
+def add(unit: UnitOfWork, origin: str, organisation: str | None, algorithm: str) -> Added:
     """Make a webmail known by its origin; with an organisation it speaks for that one's mailboxes only. Raises
     `Refused`."""
     origin = _checked(origin)
@@ -43,34 +41,27 @@ def add(ports: Ports, actor: Actor, origin: str, organisation: str | None, algor
     owner = Organisation.get_or_none(Organisation.name == organisation) if organisation else None
     if organisation and owner is None:
         raise Refused(N_("There is no organisation “%(name)s”."), name=organisation)
-    kept, handed_out = _new_keys(ports.settings, algorithm)
+    kept, handed_out = _new_keys(unit.ports.settings, algorithm)
     webmail = Webmail.create(
         origin=origin, key_id=secrets.token_urlsafe(12), algorithm=algorithm, key=kept, organisation=owner
     )
-    audit.record(actor, "operator:webmail:added", origin=origin)
+    audit.record(unit.actor, "operator:webmail:added", origin=origin)
     return Added(webmail, handed_out)
 
 
-def remove(ports: Ports, actor: Actor, origin: str) -> bool:
-    """Forget a webmail: its key, the sessions that it began here, and what its own sessions open mailboxes with. False
-    while connections are open. Raises `Refused`."""
-    return connections.all_ended(ports, _remove(ports, actor, origin))
-
-
-@transactional
-def _remove(ports: Ports, actor: Actor, origin: str) -> list[OutboxItem | None]:
+@unit_of_work
+def remove(unit: UnitOfWork, origin: str) -> None:
+    """Forget a webmail: its key, the sessions that it began here, and what its own sessions open mailboxes with. Raises
+    `Refused`."""
     webmail = Webmail.by_origin(origin)
     if webmail is None:
         raise Refused(N_("There is no webmail %(origin)s."), origin=origin)
-    cuts = [
-        connections.put_end(ports, credential.account, credential_id=credential.id)
-        for credential in webmail.credentials
-        if credential.is_alive
-    ]
-    audit.record(actor, "operator:webmail:removed", origin=origin)
+    for credential in webmail.credentials:
+        if credential.is_alive:
+            connections.end(unit, credential.account, credential_id=credential.id)
+    audit.record(unit.actor, "operator:webmail:removed", origin=origin)
     WebmailCredential.delete().where(WebmailCredential.webmail == webmail).execute()
     Webmail.delete().where(webmail.itself()).execute()
-    return cuts
 
 
 def every():

@@ -40,9 +40,8 @@ def change_password():
     if not form.validate():
         return _password_page(form, 422)
     try:
-        change = passwords.change(
-            guards.ports(),
-            guards.actor(),
+        renewed = passwords.change(
+            guards.unit(),
             form.current_password.data,
             form.new_password.data,
             everywhere=form.everywhere.data,
@@ -55,19 +54,19 @@ def change_password():
     except TooManyAttempts as refusal:
         form.current_password.errors = [wait_sentence(refusal)]
         return _password_page(form, 429)
-    if change.everywhere:
-        return _signed_out(change)
-    guards.go_on_in(change.renewed)
+    if renewed is None:
+        return _signed_out()
+    guards.go_on_in(renewed)
     frame.tell_password_changed(everywhere=False)
     flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
     return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
 
 
-def _signed_out(change: passwords.Change):
+def _signed_out():
     session.end()
     frame.tell_password_changed(everywhere=True)
     flash(_("The new password is in force. Sign in with it."), "success")
-    words.flash_pending(change.connections_ended)
+    words.flash_pending()
     return hx.redirect(url_for("sign_in.sign_in"))
 
 
@@ -121,21 +120,21 @@ def list_sessions():
 @blueprint.post("/sessions/<int:session_id>/end")
 @guards.signed_in
 def end_session(session_id: int):
-    sessions.end(guards.actor(), _own_session(session_id))
-    return _one_ended(True, _("The browser is signed out."))
+    sessions.end(guards.unit(), _own_session(session_id))
+    return _one_ended(_("The browser is signed out."))
 
 
 @blueprint.post("/sessions/webmails/<int:credential_id>/end")
 @guards.signed_in
 def end_webmail(credential_id: int):
     credential = WebmailCredential.living(current_user.account).where(WebmailCredential.id == credential_id).first()
-    ended = webmail_credentials.end(guards.ports(), guards.actor(), credential or abort(404))
-    return _one_ended(ended, _("The webmail is signed out."))
+    webmail_credentials.end(guards.unit(), credential or abort(404))
+    return _one_ended(_("The webmail is signed out."))
 
 
-def _one_ended(ended: bool, sentence: str):
+def _one_ended(sentence: str):
     if sessions.exists(current_user.record):
-        return _ended(ended, sentence)
+        return _ended(sentence)
     session.end()
     flash(_("You are signed out."), "success")
     return hx.redirect(url_for("sign_in.sign_in"))
@@ -148,8 +147,8 @@ def end_program():
     if not form.validate():
         abort(400)
     device_id, address = form.device_id.data or 0, form.address.data
-    ended = sessions.end_program(guards.ports(), guards.actor(), device_id, address)
-    return _ended(ended, _("The mail programs at this address are disconnected."))
+    sessions.end_program(guards.unit(), device_id, address)
+    return _ended(_("The mail programs at this address are disconnected."))
 
 
 @blueprint.get("/sessions/others")
@@ -161,12 +160,12 @@ def confirm_end_others():
 @blueprint.post("/sessions/others")
 @guards.recent_password
 def end_others():
-    ended = sessions.end_others(guards.ports(), guards.actor())
-    return _ended(ended, _("All other browsers and mail programs are signed out."))
+    sessions.end_others(guards.unit())
+    return _ended(_("All other browsers and mail programs are signed out."))
 
 
-def _ended(ended: bool, sentence: str):
-    flash(sentence, "success") if ended else words.flash_pending(ended)
+def _ended(sentence: str):
+    words.flash_pending() if guards.unit().is_pending else flash(sentence, "success")
     return hx.redirect(url_for(".list_sessions"))
 
 
@@ -258,7 +257,7 @@ def save_preferences():
     form = PreferencesForm()
     if not form.validate():
         return hx.render("account/preferences.html", 422, form=form)
-    preferences.save(guards.actor(), form.language.data, form.timezone.data)
+    preferences.save(guards.unit(), form.language.data, form.timezone.data)
     refresh()
     flash(_("Saved."), "success")
     return hx.redirect(url_for(".show_preferences"))

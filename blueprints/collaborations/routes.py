@@ -40,7 +40,7 @@ def check_person():
         return _person_page(form, 422)
     try:
         collaborations.refuse_too_many(mailbox)
-        collaborations.checked(guards.actor(), mailbox, form.person)
+        collaborations.checked(guards.unit(), mailbox, form.person)
     except Refused as refusal:
         form.refuse(refusal, "user_name")
         return _person_page(form, 422)
@@ -79,7 +79,7 @@ def create():
     if not form.validate():
         return _grant_page(form, form.chosen, 422)
     try:
-        made = collaborations.make(guards.ports(), guards.actor(), mailbox, form.person, form.chosen)
+        made = collaborations.make(guards.unit(), mailbox, form.person, form.chosen)
     except Refused as refusal:
         return _refused_creation(form, refusal)
     address = made.account.contact_email
@@ -105,7 +105,7 @@ def details(collaboration_id: int):
 def send_link_again(collaboration_id: int):
     collaboration = _own(collaboration_id)
     try:
-        collaborations.send_link_again(guards.ports(), guards.actor(), collaboration)
+        collaborations.send_link_again(guards.unit(), collaboration)
     except Refused as refusal:
         return _refused(refusal)
     flash(_("A new e-mail is on its way. The link in the earlier one opens nothing any more."), "success")
@@ -126,11 +126,11 @@ def change_permissions(collaboration_id: int):
     if not form.validate():
         return _permissions_page(collaboration, form, form.chosen, 422)
     try:
-        ended = collaborations.change_permissions(guards.ports(), guards.actor(), collaboration, form.chosen)
+        collaborations.change_permissions(guards.unit(), collaboration, form.chosen)
     except Refused as refusal:
         form.refuse(refusal, "permissions")
         return _permissions_page(collaboration, form, form.chosen, 422)
-    return _done(_("The permissions of %(name)s are in force.", **_named(collaboration)), ended)
+    return _done(_("The permissions of %(name)s are in force.", **_named(collaboration)))
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
@@ -144,11 +144,11 @@ def confirm_reset(collaboration_id: int):
 def reset(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
     try:
-        ended = collaborations.reset(guards.ports(), guards.actor(), collaboration)
+        collaborations.reset(guards.unit(), collaboration)
     except Refused as refusal:
         return _refused(refusal)
     sentence = _("The password of %(name)s opens nothing any more. A link is on its way.", **_named(collaboration))
-    return _done(sentence, ended)
+    return _done(sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
@@ -162,10 +162,10 @@ def confirm_disabling(collaboration_id: int):
 def disable(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
     try:
-        ended = collaborations.disable(guards.ports(), guards.actor(), collaboration)
+        collaborations.disable(guards.unit(), collaboration)
     except Refused as refusal:
         return _refused(refusal)
-    return _done(_("%(name)s is disabled and can open the mailbox no more.", **_named(collaboration)), ended)
+    return _done(_("%(name)s is disabled and can open the mailbox no more.", **_named(collaboration)))
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
@@ -179,7 +179,7 @@ def confirm_removal(collaboration_id: int):
 def remove(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
     try:
-        collaborations.remove(guards.ports(), guards.actor(), collaboration)
+        collaborations.remove(guards.unit(), collaboration)
     except Refused as refusal:
         return _refused(refusal)
     return _done(_("%(name)s is removed. The user name is free again.", **_named(collaboration)))
@@ -206,9 +206,9 @@ def _named(collaboration: Collaboration) -> dict[str, str]:
     return {"name": collaboration.account.display_name}
 
 
-def _done(sentence: str, connections_ended: bool = True):
+def _done(sentence: str):
     flash(sentence, "success")
-    words.flash_pending(connections_ended)
+    words.flash_pending()
     return hx.redirect(url_for(".list_collaborations"))
 
 

@@ -38,8 +38,7 @@ def create():
         return _new_page(form, 422)
     try:
         invited = invitations.invite(
-            guards.ports(),
-            guards.actor(),
+            guards.unit(),
             account,
             form.wanted(),
             form.email.data,
@@ -62,7 +61,7 @@ def letter(invitation_id: int):
 def resend(invitation_id: int):
     invitation, form = _own(invitation_id), ResendForm()
     try:
-        return _made_page(invitations.resend(guards.ports(), guards.actor(), invitation, form.mailed.data))
+        return _made_page(invitations.resend(guards.unit(), invitation, form.mailed.data))
     except Refused as refusal:
         return _refused(refusal)
 
@@ -82,7 +81,7 @@ def withdrawal(invitation_id: int):
 @guards.signed_in
 def withdraw(invitation_id: int):
     try:
-        withdrawn = invitations.withdraw(guards.ports(), guards.actor(), _own(invitation_id))
+        withdrawn = invitations.withdraw(guards.unit(), _own(invitation_id))
     except Refused as refusal:
         return _refused(refusal)
     if withdrawn:

@@ -33,7 +33,7 @@ def invitation(token: str):
 def send_code(token: str):
     found = _find(token)
     try:
-        invitations.send_code(guards.ports(), guards.actor(), found)
+        invitations.send_code(guards.unit(), found)
     except TooManyAttempts as refusal:
         flash(wait_sentence(refusal), "warning")
     except Refused:
@@ -51,7 +51,7 @@ def prove(token: str):
     if not form.validate():
         return _page(found, token, form, 422)
     try:
-        invitations.prove(guards.ports(), guards.actor(), found, form.code.data)
+        invitations.prove(guards.unit(), found, form.code.data)
     except Refused as refusal:
         form.refuse(refusal, "code")
         return _page(found, token, form, 422)
@@ -68,7 +68,7 @@ def accept(token: str):
     if not form.validate():
         return _page(found, token, status=422, program_form=form)
     try:
-        made = invitations.accept(guards.ports(), guards.actor(), found, _is_remembered(PROVED, found))
+        made = invitations.accept(guards.unit(), found, _is_remembered(PROVED, found))
     except Refused as refusal:
         flash(words.translated(refusal), "error")
         return _page(found, token, status=422)
@@ -88,7 +88,7 @@ def profile(token: str):
     if accepted.device.selector != session[ACCEPTED].get("selector"):
         abort(410)
     try:
-        made, _ended = devices.change_password(guards.ports(), guards.actor(), accepted.device, by=accepted.invited_by)
+        made = devices.change_password(guards.unit(), accepted.device, by=accepted.invited_by)
     except Refused:
         abort(410)
     _remember(ACCEPTED, accepted, selector=made.device.selector)

@@ -62,7 +62,7 @@ def create():
         return _new_page(form, 422)
     try:
         wanted = form.wanted(form.login)
-        made = devices.make(guards.ports(), guards.actor(), account, wanted, form.request_id.data)
+        made = devices.make(guards.unit(), account, wanted, form.request_id.data)
     except Refused as refusal:
         form.refuse(refusal, "name")
         return _new_page(form, 422)
@@ -125,7 +125,7 @@ def rename(device_id: int):
     if not form.validate():
         return _name_page(device, form, 422)
     try:
-        devices.rename(guards.ports(), guards.actor(), device, form.name.data, form.icon.data)
+        devices.rename(guards.unit(), device, form.name.data, form.icon.data)
     except Refused as refusal:
         form.refuse(refusal, "name")
         return _name_page(device, form, 422)
@@ -144,11 +144,11 @@ def disconnection(device_id: int):
 def disconnect(device_id: int):
     device = _own(device_id)
     try:
-        ended = devices.disconnect(guards.ports(), guards.actor(), device)
+        devices.disconnect(guards.unit(), device)
     except Refused as refusal:
         return _refused(refusal)
     flash(_("“%(name)s” is disconnected. Its password opens nothing any more.", name=device.name), "success")
-    words.flash_pending(ended)
+    words.flash_pending()
     return hx.redirect(url_for(".list_devices"))
 
 
@@ -168,11 +168,11 @@ def disconnection_of_all():
 @guards.recent_password
 def disconnect_all():
     try:
-        ended = devices.disconnect_all(guards.ports(), guards.actor(), device_forms.acted_for())
+        devices.disconnect_all(guards.unit(), device_forms.acted_for())
     except Refused as refusal:
         return _refused(refusal)
     flash(_("All devices are disconnected. Their passwords open nothing any more."), "success")
-    words.flash_pending(ended)
+    words.flash_pending()
     return hx.redirect(url_for(".list_devices"))
 
 
@@ -195,14 +195,14 @@ def requirement():
 def require():
     required = RequirementForm().required.data
     try:
-        ended = devices.require(guards.ports(), guards.actor(), _mailbox(), required)
+        devices.require(guards.unit(), _mailbox(), required)
     except Refused as refusal:
         return _refused(refusal)
     if required:
         flash(_("Mail programs need a device password from now on."), "success")
     else:
         flash(_("Mail programs may use your own password again."), "success")
-    words.flash_pending(ended)
+    words.flash_pending()
     return hx.redirect(url_for(".list_devices"))
 
 
@@ -226,11 +226,11 @@ def _with_profile(device_id: int) -> Device:
 def _new_password(device: Device) -> devices.MadeDevice | None:
     """A new password for the device; None when that was refused, which the next page says."""
     try:
-        made, ended = devices.change_password(guards.ports(), guards.actor(), device)
+        made = devices.change_password(guards.unit(), device)
     except Refused as refusal:
         flash(words.translated(refusal), "error")
         return None
-    words.flash_pending(ended)
+    words.flash_pending()
     return made
 
 

@@ -29,7 +29,7 @@ def _admit_webmails(state) -> None:
 @guards.signed_by_webmail
 def arrive():
     arrival = Arrival(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Dest"))
-    handoff = handoffs.examine(guards.ports(), guards.actor(), request.form.get("token"), arrival)
+    handoff = handoffs.examine(guards.unit(), request.form.get("token"), arrival)
     is_another = current_user.is_authenticated and current_user.account != handoff.account
     if is_another and arrival.destination == FRAME and not _began_here(handoff):
         frame.show_nobody(handoff.token.webmail.origin)
@@ -42,7 +42,7 @@ def arrive():
 @blueprint.post("/continue")
 @guards.public
 def go_on():
-    return _enter(handoffs.examine(guards.ports(), guards.actor(), request.form.get("token")))
+    return _enter(handoffs.examine(guards.unit(), request.form.get("token")))
 
 
 def _began_here(handoff: HandOff) -> bool:
@@ -51,7 +51,7 @@ def _began_here(handoff: HandOff) -> bool:
 
 
 def _enter(handoff: HandOff):
-    fresh = handoffs.enter(guards.actor(), handoff)
+    fresh = handoffs.enter(guards.unit(), handoff)
     if fresh:
         session.start(*fresh)
     claims = handoff.token.claims

@@ -28,16 +28,14 @@ def set_password(token: str):
     if not form.validate():
         return _password_page(link, token, form, 422)
     try:
-        done = recovery.set_password(
-            guards.ports(), guards.actor(), link, form.new_password.data, guards.known_browser()
-        )
+        browser = recovery.set_password(guards.unit(), link, form.new_password.data, guards.known_browser())
     except Refused as refusal:
         form.refuse(refusal, "new_password")
         return _password_page(link, token, form, 422)
     _forget_own_session(link.account_id)
-    session.browser = done.browser
+    session.browser = browser
     flash(_("The new password is in force. Sign in with it."), "success")
-    words.flash_pending(done.connections_ended)
+    words.flash_pending()
     return hx.redirect(url_for("sign_in.sign_in"))
 
 
@@ -60,11 +58,11 @@ def not_me(token: str):
 def lock(token: str):
     link = _find(token, (links.DISOWN,))
     try:
-        ended = recovery.lock(guards.ports(), guards.actor(), link)
+        recovery.lock(guards.unit(), link)
     except Refused:
         abort(410)
     _forget_own_session(link.account_id)
-    words.flash_pending(ended)
+    words.flash_pending()
     return hx.render("links/locked.html", login=link.account.login)
 
 
@@ -80,10 +78,10 @@ def not_my_device(token: str):
 def end_device(token: str):
     link = _find(token, (links.DISOWN_DEVICE,))
     try:
-        ended = devices.disown(guards.ports(), guards.actor(), link)
+        devices.disown(guards.unit(), link)
     except Refused:
         abort(410)
-    words.flash_pending(ended)
+    words.flash_pending()
     return hx.render("links/device_ended.html")
 
 

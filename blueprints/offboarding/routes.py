@@ -48,7 +48,7 @@ def confirm(service_id: int, mailbox_id: int):
 def end(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     try:
-        event = offboarding.end(guards.ports(), guards.actor(), mailbox)
+        event = offboarding.end(guards.unit(), mailbox)
     except Refused as refusal:
         flash(words.translated(refusal), "error")
         return hx.redirect(url_for(".show_access", service_id=service_id, mailbox_id=mailbox_id))

@@ -73,7 +73,7 @@ def preview(service_id: int):
     if not form.validate():
         return _form_page(service, form, form.chosen_ids, 422)
     try:
-        drafted = password_changes.draft(guards.ports(), guards.actor(), _domain(service), form.choice, form.wanted)
+        drafted = password_changes.draft(guards.unit(), _domain(service), form.choice, form.wanted)
     except Refused as refusal:
         form.refuse(refusal, "mailboxes")
         return _form_page(service, form, form.chosen_ids, 422)
@@ -119,7 +119,7 @@ def start(service_id: int, change_id: int):
         return _draft_page(change, form, 422)
     try:
         password, browser = form.current_password.data, guards.known_browser()
-        renewed = password_changes.start(guards.ports(), guards.actor(), change, password, browser)
+        renewed = password_changes.start(guards.unit(), change, password, browser)
     except Refused as refusal:
         form.refuse(refusal, "current_password")
         return _draft_page(change, form, 422)
@@ -144,14 +144,14 @@ def cancel(service_id: int, change_id: int):
 @guards.manager_recently
 def send_letter_again(service_id: int, change_id: int):
     again = password_changes.send_mail_again
-    return _acted(service_id, change_id, again, _("The letter is on its way."), guards.ports())
+    return _acted(service_id, change_id, again, _("The letter is on its way."))
 
 
 @blueprint.post(f"{CHANGE}/message")
 @guards.manager_recently
 def send_message_again(service_id: int, change_id: int):
     again = password_changes.send_message_again
-    return _acted(service_id, change_id, again, _("The text message is on its way."), guards.ports())
+    return _acted(service_id, change_id, again, _("The text message is on its way."))
 
 
 @blueprint.route("/sms/reports/<token>", methods=["GET", "POST"])
@@ -196,11 +196,11 @@ def _to(change: PasswordChange):
     return hx.redirect(url_for(".show", service_id=change.service_id, change_id=change.id))
 
 
-def _acted(service_id: int, change_id: int, action, sentence: str, *more: object):
+def _acted(service_id: int, change_id: int, action, sentence: str):
     """Do something about a change, say so, and go back to its page."""
     change = _change(service_id, change_id)
     try:
-        action(guards.actor(), change, *more)
+        action(guards.unit(), change)
     except Refused as refusal:
         flash(words.translated(refusal), "error")
     else:

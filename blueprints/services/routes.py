@@ -59,7 +59,7 @@ def add_user(service_id: int):
     if not form.validate():
         return _new_page(service, form, 422)
     try:
-        account = users.add(guards.ports(), guards.actor(), service, form.address.data, form.profile, form.password)
+        account = users.add(guards.unit(), service, form.address.data, form.profile, form.password)
     except Refused as refusal:
         form.refuse(refusal, "address")
         return _new_page(service, form, 422)
@@ -103,11 +103,11 @@ def save_user(service_id: int, mailbox_id: int):
     if not form.validate():
         return _edit_page(mailbox, form, 422)
     try:
-        ended = users.edit(guards.ports(), guards.actor(), mailbox, form.revision.data, form.profile, form.password)
+        users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
     except Refused as refusal:
         form.refuse(refusal, "revision")
         return _edit_page(mailbox, form, 422)
-    return _done(mailbox.domain.service, _("%(login)s is saved, and in force.", login=mailbox.address), ended)
+    return _done(mailbox.domain.service, _("%(login)s is saved, and in force.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/link")
@@ -122,7 +122,7 @@ def confirm_link(service_id: int, mailbox_id: int):
 def send_link(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     try:
-        users.send_link(guards.ports(), guards.actor(), mailbox)
+        users.send_link(guards.unit(), mailbox)
     except Refused as refusal:
         return _refused(mailbox, refusal)
     contact = mailbox.account.contact_email
@@ -141,10 +141,10 @@ def confirm_suspension(service_id: int, mailbox_id: int):
 def suspend(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     try:
-        ended = users.suspend(guards.ports(), guards.actor(), mailbox)
+        users.suspend(guards.unit(), mailbox)
     except Refused as refusal:
         return _refused(mailbox, refusal)
-    return _done(mailbox.domain.service, _("%(login)s is suspended.", login=mailbox.address), ended)
+    return _done(mailbox.domain.service, _("%(login)s is suspended.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/resumption")
@@ -158,7 +158,7 @@ def confirm_resumption(service_id: int, mailbox_id: int):
 def resume(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     try:
-        users.resume(guards.ports(), guards.actor(), mailbox)
+        users.resume(guards.unit(), mailbox)
     except Refused as refusal:
         return _refused(mailbox, refusal)
     return _done(mailbox.domain.service, _("%(login)s may be used again.", login=mailbox.address))
@@ -175,11 +175,11 @@ def confirm_removal(service_id: int, mailbox_id: int):
 def remove(service_id: int, mailbox_id: int):
     mailbox, form = _mailbox(service_id, mailbox_id), RemovalForm()
     try:
-        ended = users.remove(guards.ports(), guards.actor(), mailbox, form.confirmation.data or "")
+        users.remove(guards.unit(), mailbox, form.confirmation.data or "")
     except Refused as refusal:
         form.refuse(refusal, "confirmation")
         return _removal_page(mailbox, form, 422)
-    return _done(mailbox.domain.service, _("%(login)s is removed.", login=mailbox.address), ended)
+    return _done(mailbox.domain.service, _("%(login)s is removed.", login=mailbox.address))
 
 
 def _service(service_id: int) -> Service:
@@ -245,9 +245,9 @@ def _question(page: str, mailbox: Mailbox, status: int = 200, **more: object):
     return hx.render(page, status, mailbox=mailbox, person=mailbox.account, service=mailbox.domain.service, **more)
 
 
-def _done(service: Service, sentence: str, connections_ended: bool = True):
+def _done(service: Service, sentence: str):
     flash(sentence, "success")
-    words.flash_pending(connections_ended)
+    words.flash_pending()
     return hx.redirect(url_for(".list_users", service_id=service.id))
 
 

@@ -32,16 +32,14 @@ def enter():
     form = SignInForm()
     if form.validate():
         try:
-            signed_in = ways_in.sign_in(
-                guards.ports(), guards.actor(), form.login.data, form.password.data, guards.known_browser()
-            )
+            signed_in = ways_in.sign_in(guards.unit(), form.login.data, form.password.data, guards.known_browser())
         except Refused as refusal:
             form.refuse(refusal, "password")
         except TooManyAttempts as refusal:
             form.password.errors = [wait_sentence(refusal)]
         else:
             if current_user.is_authenticated:
-                sessions.sign_out(guards.actor())
+                sessions.sign_out(guards.unit())
             session.start(signed_in.session, signed_in.token, signed_in.browser)
             return hx.redirect(guards.safe_return(request.args.get("next")))
     return hx.render("sign_in/sign_in.html", 422, form=form)
@@ -56,7 +54,7 @@ def confirm_sign_out():
 @blueprint.post("/sign-out")
 @guards.signed_in
 def sign_out():
-    sessions.sign_out(guards.actor())
+    sessions.sign_out(guards.unit())
     session.end()
     flash(_("You are signed out."), "success")
     return hx.redirect(url_for(".sign_in"))
@@ -74,7 +72,7 @@ def send_link():
     form = ForgottenForm()
     if not form.validate():
         return hx.render("sign_in/forgotten.html", 422, form=form)
-    recovery.ask_for_link(guards.ports(), guards.actor(), form.login.data, guards.known_browser())
+    recovery.ask_for_link(guards.unit(), form.login.data, guards.known_browser())
     return hx.render("sign_in/link_sent.html")
 
 
@@ -91,7 +89,7 @@ def confirmed():
     if form.validate():
         try:
             password, browser = form.current_password.data, guards.known_browser()
-            renewed = passwords.confirm_again(guards.ports(), guards.actor(), password, browser)
+            renewed = passwords.confirm_again(guards.unit(), password, browser)
         except Refused as refusal:
             form.refuse(refusal, "current_password")
         except TooManyAttempts as refusal:

@@ -40,9 +40,7 @@ def begin(service_id: int):
         return _upload_page(service, form, 422)
     upload, invites = form.file.data, form.invites.data
     try:
-        begun = imports.begin(
-            guards.ports(), guards.actor(), service, _lines(upload), upload.filename or "", bool(invites)
-        )
+        begun = imports.begin(guards.unit(), service, _lines(upload), upload.filename or "", bool(invites))
     except Refused as refusal:
         form.refuse(refusal, "file")
         return _upload_page(service, form, 422)
@@ -75,7 +73,7 @@ def confirm(service_id: int, import_id: int):
 def make(service_id: int, import_id: int):
     found = _import(service_id, import_id)
     try:
-        made = imports.want(guards.ports(), guards.actor(), found)
+        made = imports.want(guards.unit(), found)
     except Refused as refusal:
         flash(words.translated(refusal), "error")
     else:
@@ -87,7 +85,7 @@ def make(service_id: int, import_id: int):
 @guards.manager
 def discard(service_id: int, import_id: int):
     try:
-        imports.discard(guards.actor(), _import(service_id, import_id))
+        imports.discard(guards.unit(), _import(service_id, import_id))
     except Refused as refusal:
         flash(words.translated(refusal), "error")
     else:

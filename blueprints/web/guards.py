@@ -19,13 +19,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, abort, current_app, flash, request, session, url_for
+from flask import Flask, Response, abort, current_app, flash, g, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect
 
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
+from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from models import WebSession
 
@@ -143,6 +144,13 @@ def go_on_in(renewed: tuple[WebSession, str]) -> None:
 
 def ports() -> Ports:
     return current_app.extensions["ports"]
+
+
+def unit() -> UnitOfWork:
+    """The unit of work of this request, and who acts now: somebody else as soon as they are signed in."""
+    if "unit" not in g:
+        g.unit = UnitOfWork(ports())
+    return g.unit.by(actor())
 
 
 def known_browser() -> str | None:

@@ -115,9 +115,9 @@ def masked(login: str) -> str:
     return f"{local_part[:1]}•••{at}{(host or domain)[:1]}•••{dot}{suffix if dot else ''}" if at else f"{login[:1]}•••"
 
 
-def flash_pending(connections_ended: bool) -> None:
+def flash_pending() -> None:
     """Say what is still to happen when the mail server did not answer."""
-    if not connections_ended:
+    if guards.unit().is_pending:
         flash(
             gettext(
                 "The mail server does not answer. Mail programs that are still connected will be cut as soon as it"

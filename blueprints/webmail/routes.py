@@ -77,7 +77,7 @@ def _pages(account: Account) -> list[str]:
 def _signed_request(may_be_unnamed: bool = True) -> tuple[Webmail, dict[str, str]]:
     bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
     purpose = Purpose(request.method, request.path, may_be_unnamed)
-    return webmail_tokens.read_request(guards.ports(), guards.actor(), bearer, purpose, request.get_data())
+    return webmail_tokens.read_request(guards.unit(), bearer, purpose, request.get_data())
 
 
 @blueprint.errorhandler(NotAccepted)

@@ -10,6 +10,7 @@ from argon2.exceptions import VerifyMismatchError
 
 from actions.ground.ports import ArchiveEntry
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.password_changes import archive, password_changes
 from actions.password_changes.password_change_run import Runner
@@ -31,7 +32,7 @@ class Office:
         self.ports, self.domain, self.actor, self.runner = ports, domain, actor, Runner()
 
     def draft(self, wanted=WANTED, choice=EVERYONE, actor=None) -> PasswordChange:
-        return password_changes.draft(self.ports, actor or self.actor, self.domain, choice, wanted)
+        return password_changes.draft(UnitOfWork(self.ports, actor or self.actor), self.domain, choice, wanted)
 
     def start(self, wanted=WANTED, choice=EVERYONE, actor=None) -> PasswordChange:
         change = self.draft(wanted, choice, actor)
@@ -41,7 +42,7 @@ class Office:
     def begin(self, change: PasswordChange, actor=None) -> None:
         """Start it, and go on in the session that the password gave."""
         acting = actor or self.actor
-        session, _ = password_changes.start(self.ports, acting, change, PASSWORD)
+        session, _ = password_changes.start(UnitOfWork(self.ports, acting), change, PASSWORD)
         if acting is self.actor:
             self.actor = replace(acting, session=session)
 

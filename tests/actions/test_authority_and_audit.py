@@ -8,6 +8,7 @@ from cryptography.fernet import InvalidToken
 from actions.authority import authority
 from actions.ground import encryption
 from actions.ground.actor import OPERATOR, Actor
+from actions.ground.unit_of_work import UnitOfWork
 from actions.trail import audit
 from actions.upkeep import housekeeping
 from actions.users import preferences
@@ -93,10 +94,10 @@ def test_everybody_reads_their_own_events_the_newest_first(anna, boris):
     assert [event.id for event in AuditEvent.of(anna, before=mine[2])] == [mine[1], mine[0]]
 
 
-def test_preferences_are_kept_and_nothing_else_of_the_account(anna):
+def test_preferences_are_kept_and_nothing_else_of_the_account(ports, anna):
     stale = Account.get_by_id(anna.id)
     Account.update(state=Account.SUSPENDED).execute()
-    preferences.save(Actor(account=stale), "it", "Europe/Rome")
+    preferences.save(UnitOfWork(ports, Actor(account=stale)), "it", "Europe/Rome")
     saved = Account.get_by_id(anna.id)
     assert (saved.language, saved.timezone, saved.state) == ("it", "Europe/Rome", Account.SUSPENDED)
 

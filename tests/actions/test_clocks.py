@@ -8,6 +8,7 @@ from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.refusals import Refused
 from actions.ground.throttle import Limit, TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import mail, outbox
 from actions.passwords import sign_in as ways_in
 from actions.services import fullness
@@ -95,29 +96,31 @@ def test_of_two_nodes_whose_clocks_differ_neither_refuses_right_passwords(ports,
     everybody = [people.add(f"person{number}") for number in range(15)]
     for account in everybody:
         clock.pass_by(SKEW)
-        ways_in.sign_in(ports, Actor(address="192.0.2.1"), account.login, PASSWORD, None)
+        ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.1")), account.login, PASSWORD, None)
         clock.pass_by(-SKEW)
-        ways_in.sign_in(ports, Actor(address="192.0.2.1"), account.login, PASSWORD, None)
+        ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.1")), account.login, PASSWORD, None)
 
 
 def test_after_a_clock_was_wrong_a_neighbour_signs_in(ports, anna, boris, clock):
     clock.pass_by(AHEAD)
-    ways_in.sign_in(ports, Actor(address="192.0.2.1"), anna.login, PASSWORD, None)
+    ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.1")), anna.login, PASSWORD, None)
     with pytest.raises(Refused):
-        ways_in.sign_in(ports, Actor(address="192.0.2.2"), boris.login, "wrong", None)
+        ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.2")), boris.login, "wrong", None)
     clock.pass_by(-AHEAD)
-    assert ways_in.sign_in(ports, Actor(address="192.0.2.2"), boris.login, PASSWORD, None)
+    assert ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.2")), boris.login, PASSWORD, None)
 
 
 def test_a_new_code_is_waited_for_as_long_as_always(ports, anna, clock):
     wanted = WantedDevice("Phone", devices.ICONS[0], Device.IMAP)
-    found = invitations.invite(ports, acting(anna), anna, wanted, "somebody@example.com", mailed=False).invitation
+    found = invitations.invite(
+        UnitOfWork(ports, acting(anna)), anna, wanted, "somebody@example.com", mailed=False
+    ).invitation
     clock.pass_by(AHEAD)
-    invitations.send_code(ports, Actor(), found)
+    invitations.send_code(UnitOfWork(ports, Actor()), found)
     clock.pass_by(-AHEAD)
-    invitations.send_code(ports, Actor(), found)
+    invitations.send_code(UnitOfWork(ports, Actor()), found)
     with pytest.raises(TooManyAttempts) as refusal:
-        invitations.send_code(ports, Actor(), found)
+        invitations.send_code(UnitOfWork(ports, Actor()), found)
     assert refusal.value.wait == invitations.CODE_EVERY
 
 

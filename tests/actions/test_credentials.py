@@ -7,6 +7,7 @@ import pytest
 import models
 from actions.ground import throttle
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.password_changes import archive, password_change_run, password_changes
 from actions.password_changes.password_changes import Choice
 from actions.sessions import links
@@ -161,11 +162,11 @@ def test_the_managers_own_password_confirms_it(office, mara):
     change = office.draft()
     for _ in range(2):
         with pytest.raises(Refused):
-            password_changes.start(office.ports, mara, change, "Guessed-Garden-9")
+            password_changes.start(UnitOfWork(office.ports, mara), change, "Guessed-Garden-9")
     with pytest.raises(throttle.TooManyAttempts):
         for _ in range(20):
             with pytest.raises(Refused):
-                password_changes.start(office.ports, mara, change, "Guessed-Garden-9")
+                password_changes.start(UnitOfWork(office.ports, mara), change, "Guessed-Garden-9")
     assert present(change).state == PasswordChange.DRAFT
     assert office.step() == 0
 
@@ -174,11 +175,11 @@ def test_a_draft_of_an_hour_ago_and_of_a_manager_who_fell(office, mara, manager,
     change = office.draft()
     clock.pass_by(password_changes.DRAFT_KEPT)
     with pytest.raises(Refused):
-        password_changes.start(office.ports, mara, change, PASSWORD)
+        password_changes.start(UnitOfWork(office.ports, mara), change, PASSWORD)
     fresh = office.draft()
     Account.update(role=Account.PERSON).where(Account.id == manager.id).execute()
     with pytest.raises(Refused):
-        password_changes.start(office.ports, mara, fresh, PASSWORD)
+        password_changes.start(UnitOfWork(office.ports, mara), fresh, PASSWORD)
     assert present(fresh).state == PasswordChange.DRAFT
 
 
@@ -195,7 +196,7 @@ def test_who_sees_it(office, people, manager):
     service = people.service.id
     assert password_changes.find(manager, service, change.id) == change
     assert password_changes.find(colleague, service, change.id) is None
-    password_changes.start(office.ports, office.actor, change, PASSWORD)
+    password_changes.start(UnitOfWork(office.ports, office.actor), change, PASSWORD)
     assert password_changes.find(colleague, service, change.id) == change
     assert password_changes.find(account("anna"), service, change.id) is None
     other = other_domain(people, own=False)
@@ -249,7 +250,7 @@ def test_the_payload_is_erased_once_both_arrived(office):
     assert present(change).erased_at
     for again in (password_changes.send_mail_again, password_changes.send_message_again):
         with pytest.raises(Refused):
-            again(office.actor, present(change), office.ports)
+            again(UnitOfWork(office.ports, office.actor), present(change))
 
 
 def test_a_report_that_comes_before_the_end_erases_at_the_end(office):
@@ -284,8 +285,8 @@ def test_what_is_open_after_seven_days_is_stopped_and_drafts_go(office, clock, m
 def test_sending_again_sends_the_same(office, mara, mailer):
     change = office.run()
     first = office.ports.sms.sent[0]
-    password_changes.send_message_again(office.actor, present(change), office.ports)
-    password_changes.send_mail_again(office.actor, present(change), office.ports)
+    password_changes.send_message_again(UnitOfWork(office.ports, office.actor), present(change))
+    password_changes.send_mail_again(UnitOfWork(office.ports, office.actor), present(change))
     office.deliver()
     again = office.ports.sms.sent[1]
     assert (again.to, again.text) == (first.to, first.text)
@@ -306,7 +307,7 @@ def test_sending_again_what_still_waits_hurries_it(office, mara):
     delivery = archive.message_delivery(present(change))
     assert (delivery.state, delivery.trouble) == (archive.RETRYING, "The SMS gateway is down.")
     office.ports.sms.is_down = False
-    password_changes.send_message_again(office.actor, present(change), office.ports)
+    password_changes.send_message_again(UnitOfWork(office.ports, office.actor), present(change))
     office.until(change, PasswordChange.DONE)
     assert len(office.ports.sms.sent) == 1
 
@@ -316,7 +317,7 @@ def test_sending_again_is_slowed_down_and_stops(office, mara, clock):
     sent = 0
     with pytest.raises(throttle.TooManyAttempts):
         for _ in range(20):
-            password_changes.send_message_again(office.actor, present(change), office.ports)
+            password_changes.send_message_again(UnitOfWork(office.ports, office.actor), present(change))
             sent += 1
             clock.pass_by(61)
     assert sent == password_changes.SENT_AGAIN.ceiling
@@ -363,15 +364,15 @@ def test_the_recipient_inside_a_mailbox_that_is_changed(office):
 @pytest.mark.parametrize(
     "loss", [{"role": Account.PERSON}, {"state": Account.SUSPENDED}, {"organisation": None}], ids=str
 )
-def test_who_no_longer_looks_after_the_service_sends_nothing_again_and_stops_nothing(office, mara, loss):
+def test_who_no_longer_looks_after_the_service_sends_nothing_again_and_stops_nothing(ports, office, mara, loss):
     change = office.until(office.start(), PasswordChange.CHANGING)
     before = OutboxItem.select().count()
     Account.update(**loss).where(Account.id == mara.account.id).execute()
     for act in (password_changes.send_mail_again, password_changes.send_message_again):
         with pytest.raises(Refused):
-            act(mara, present(change), office.ports)
+            act(UnitOfWork(office.ports, mara), present(change))
     with pytest.raises(Refused):
-        password_changes.cancel(office.actor, present(change))
+        password_changes.cancel(UnitOfWork(ports, office.actor), present(change))
     assert (OutboxItem.select().count(), present(change).state) == (before, PasswordChange.CHANGING)
 
 
@@ -379,7 +380,7 @@ def test_who_was_signed_out_a_moment_ago_starts_nothing_and_sends_nothing_again(
     change, draft = office.until(office.start(), PasswordChange.CHANGING), office.draft()
     WebSession.delete().where(WebSession.account == mara.account).execute()
     with pytest.raises(Refused):
-        password_changes.send_mail_again(office.actor, present(change), office.ports)
+        password_changes.send_mail_again(UnitOfWork(office.ports, office.actor), present(change))
     with pytest.raises(Refused):
-        password_changes.start(office.ports, mara, draft, PASSWORD)
+        password_changes.start(UnitOfWork(office.ports, mara), draft, PASSWORD)
     assert present(draft).state == PasswordChange.DRAFT

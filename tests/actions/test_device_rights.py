@@ -12,6 +12,7 @@ from actions.devices.devices import MadeDevice, WantedDevice
 from actions.ground.actor import Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.passwords import passwords, recovery
 from actions.sessions import links
@@ -19,7 +20,7 @@ from actions.upkeep import housekeeping
 from actions.users import offboarding, users
 from models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, OutboxItem, WebSession, now
 from tests.actions.conftest import acting, at_the_same_instant
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, cuts_at_once
 
 PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
 TABLET = WantedDevice("Eve's tablet", "tablet", Device.IMAP)
@@ -57,12 +58,12 @@ def guest() -> Actor:
 
 @pytest.fixture
 def phone(ports, owner, anna) -> Device:
-    return devices.make(ports, owner, anna, PHONE, "the owner's").device
+    return devices.make(UnitOfWork(ports, owner), anna, PHONE, "the owner's").device
 
 
 @pytest.fixture
 def invited(ports, owner, anna) -> invitations.Invited:
-    return invitations.invite(ports, owner, anna, TABLET, EVE, mailed=False)
+    return invitations.invite(UnitOfWork(ports, owner), anna, TABLET, EVE, mailed=False)
 
 
 def of(account: Account) -> Collaboration:
@@ -94,7 +95,7 @@ def token_of(invited: invitations.Invited) -> str:
 def test_who_may_not_hand_a_device_out_does_not_get_its_invitation_by_sending_it_again(ports, clerk, invited):
     for mailed in (False, True):
         with pytest.raises(Refused) as refusal:
-            invitations.resend(ports, clerk, DeviceInvitation.get(), mailed)
+            invitations.resend(UnitOfWork(ports, clerk), DeviceInvitation.get(), mailed)
         assert refusal.value.field == "protocols"
     assert invitations.find(token_of(invited)) == invited.invitation
     assert DeviceInvitation.get().inviter_code_hash == invited.invitation.inviter_code_hash
@@ -104,43 +105,43 @@ def test_who_may_not_hand_a_device_out_does_not_get_its_invitation_by_sending_it
 def test_another_protocol_than_ones_own_is_not_enough(ports, people, anna, invited):
     fetcher = people.add_collaborator(anna, "fetcher", permissions.completed(POP3 | SETTINGS))
     with pytest.raises(Refused):
-        invitations.resend(ports, acting(fetcher), DeviceInvitation.get(), mailed=False)
+        invitations.resend(UnitOfWork(ports, acting(fetcher)), DeviceInvitation.get(), mailed=False)
     assert invitations.find(token_of(invited))
 
 
 def test_who_sends_an_invitation_again_is_who_invites(ports, keeper, owner, invited, guest):
-    again = invitations.resend(ports, keeper, DeviceInvitation.get(), mailed=False)
+    again = invitations.resend(UnitOfWork(ports, keeper), DeviceInvitation.get(), mailed=False)
     assert DeviceInvitation.get().invited_by == keeper.account
-    made = invitations.accept(ports, guest, invitations.find(token_of(again)), proved=True)
+    made = invitations.accept(UnitOfWork(ports, guest), invitations.find(token_of(again)), proved=True)
     assert Device.get().password_by == keeper.account
-    collaborations.disable(ports, owner, of(keeper.account))
+    collaborations.disable(UnitOfWork(ports, owner), of(keeper.account))
     assert present(made.device) is None
 
 
 def test_an_invitation_that_was_sent_again_ends_with_whoever_did(ports, keeper, owner, invited, guest):
-    again = invitations.resend(ports, keeper, DeviceInvitation.get(), mailed=False)
+    again = invitations.resend(UnitOfWork(ports, keeper), DeviceInvitation.get(), mailed=False)
     opened = invitations.find(token_of(again))
-    collaborations.disable(ports, owner, of(keeper.account))
+    collaborations.disable(UnitOfWork(ports, owner), of(keeper.account))
     assert invitations.find(token_of(again)) is None
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, opened, proved=True)
+        invitations.accept(UnitOfWork(ports, guest), opened, proved=True)
     assert Device.select().count() == 0
 
 
 def test_an_invitation_that_the_owner_sends_again_is_the_owners(ports, keeper, owner, anna):
-    theirs = invitations.invite(ports, keeper, anna, TABLET, EVE, mailed=False)
-    again = invitations.resend(ports, owner, theirs.invitation, mailed=False)
-    collaborations.disable(ports, owner, of(keeper.account))
+    theirs = invitations.invite(UnitOfWork(ports, keeper), anna, TABLET, EVE, mailed=False)
+    again = invitations.resend(UnitOfWork(ports, owner), theirs.invitation, mailed=False)
+    collaborations.disable(UnitOfWork(ports, owner), of(keeper.account))
     assert invitations.find(token_of(again)).invited_by == anna
 
 
 def test_the_letter_that_is_sent_again_names_who_sends_it(ports, mailer, keeper, invited):
-    invitations.resend(ports, keeper, DeviceInvitation.get(), mailed=True)
+    invitations.resend(UnitOfWork(ports, keeper), DeviceInvitation.get(), mailed=True)
     assert keeper.account.login in letters(ports, mailer, EVE)[-1]
 
 
 def test_a_manager_who_sends_it_again_is_who_invites_and_the_owner_is_told(ports, mailer, manager, anna, invited):
-    again = invitations.resend(ports, acting(manager), DeviceInvitation.get(), mailed=False)
+    again = invitations.resend(UnitOfWork(ports, acting(manager)), DeviceInvitation.get(), mailed=False)
     assert DeviceInvitation.get().invited_by == manager
     assert any(manager.login in letter for letter in letters(ports, mailer, anna.login))
     Account.update(state=Account.SUSPENDED).where(Account.id == manager.id).execute()
@@ -149,16 +150,16 @@ def test_a_manager_who_sends_it_again_is_who_invites_and_the_owner_is_told(ports
 
 def test_no_code_is_mailed_for_an_invitation_that_is_over(ports, owner, invited, guest):
     opened = invitations.find(token_of(invited))
-    invitations.resend(ports, owner, DeviceInvitation.get(), mailed=False)
+    invitations.resend(UnitOfWork(ports, owner), DeviceInvitation.get(), mailed=False)
     with pytest.raises(Refused):
-        invitations.send_code(ports, guest, opened)
+        invitations.send_code(UnitOfWork(ports, guest), opened)
     assert not OutboxItem.select().where(OutboxItem.key.startswith("device-code")).exists()
 
 
 def test_an_invitation_that_was_sent_again_a_moment_ago_is_withdrawn_all_the_same(ports, owner, keeper, invited):
     seen = DeviceInvitation.get()
-    again = invitations.resend(ports, keeper, DeviceInvitation.get(), mailed=False)
-    assert invitations.withdraw(ports, owner, seen)
+    again = invitations.resend(UnitOfWork(ports, keeper), DeviceInvitation.get(), mailed=False)
+    assert invitations.withdraw(UnitOfWork(ports, owner), seen)
     assert invitations.find(token_of(again)) is None
 
 
@@ -167,20 +168,32 @@ def test_an_invitation_that_was_sent_again_a_moment_ago_is_withdrawn_all_the_sam
 Action = Callable[[object, Actor, Account, Device, DeviceInvitation], object]
 
 ACTIONS: dict[str, Action] = {
-    "web:device:made": lambda ports, by, anna, phone, _: devices.make(ports, by, anna, TABLET, f"by {by.login}"),
-    "web:device:password-changed": lambda ports, by, anna, phone, _: devices.change_password(ports, by, phone),
-    "web:device:renamed": lambda ports, by, anna, phone, _: devices.rename(ports, by, phone, "Mine", "tablet"),
-    "web:device:disconnected": lambda ports, by, anna, phone, _: devices.disconnect(ports, by, phone),
-    "web:devices:disconnected": lambda ports, by, anna, phone, _: devices.disconnect_all(ports, by, anna),
-    "web:devices:required": lambda ports, by, anna, phone, _: devices.require(ports, by, anna.mailbox, True),
-    "web:devices:not-required": lambda ports, by, anna, phone, _: devices.require(ports, by, anna.mailbox, False),
+    "web:device:made": lambda ports, by, anna, phone, _: devices.make(
+        UnitOfWork(ports, by), anna, TABLET, f"by {by.login}"
+    ),
+    "web:device:password-changed": lambda ports, by, anna, phone, _: devices.change_password(
+        UnitOfWork(ports, by), phone
+    ),
+    "web:device:renamed": lambda ports, by, anna, phone, _: devices.rename(
+        UnitOfWork(ports, by), phone, "Mine", "tablet"
+    ),
+    "web:device:disconnected": lambda ports, by, anna, phone, _: devices.disconnect(UnitOfWork(ports, by), phone),
+    "web:devices:disconnected": lambda ports, by, anna, phone, _: devices.disconnect_all(UnitOfWork(ports, by), anna),
+    "web:devices:required": lambda ports, by, anna, phone, _: devices.require(
+        UnitOfWork(ports, by), anna.mailbox, True
+    ),
+    "web:devices:not-required": lambda ports, by, anna, phone, _: devices.require(
+        UnitOfWork(ports, by), anna.mailbox, False
+    ),
     "web:invitation:made": lambda ports, by, anna, phone, _: invitations.invite(
-        ports, by, anna, PHONE, "lia@elsewhere.example.com", mailed=False
+        UnitOfWork(ports, by), anna, PHONE, "lia@elsewhere.example.com", mailed=False
     ),
     "web:invitation:renewed": lambda ports, by, anna, phone, invitation: invitations.resend(
-        ports, by, invitation, mailed=False
+        UnitOfWork(ports, by), invitation, mailed=False
     ),
-    "web:invitation:withdrawn": lambda ports, by, anna, phone, invitation: invitations.withdraw(ports, by, invitation),
+    "web:invitation:withdrawn": lambda ports, by, anna, phone, invitation: invitations.withdraw(
+        UnitOfWork(ports, by), invitation
+    ),
 }
 LOSSES = {
     "the permission": lambda account: Collaboration.update(permissions=permissions.ALL & ~SETTINGS).execute(),
@@ -259,8 +272,8 @@ def test_the_owner_is_told_of_all_that_a_collaborator_does(ports, mailer, keeper
 @pytest.mark.parametrize("action", [each for each in ACTIONS if "required" not in each])
 def test_the_owner_is_told_of_devices_that_are_the_collaborators_own(ports, mailer, keeper, anna, action):
     account = keeper.account
-    phone = devices.make(ports, keeper, account, PHONE, "their own").device
-    invited = invitations.invite(ports, keeper, account, TABLET, EVE, mailed=False)
+    phone = devices.make(UnitOfWork(ports, keeper), account, PHONE, "their own").device
+    invited = invitations.invite(UnitOfWork(ports, keeper), account, TABLET, EVE, mailed=False)
     letters(ports, mailer, anna.login)
     mailer.sent.clear()
     ACTIONS[action](ports, keeper, account, phone, invited.invitation)
@@ -269,10 +282,10 @@ def test_the_owner_is_told_of_devices_that_are_the_collaborators_own(ports, mail
 
 
 def test_the_owner_is_told_when_the_invitation_of_a_collaborator_is_accepted(ports, mailer, keeper, anna, guest):
-    invited = invitations.invite(ports, keeper, keeper.account, TABLET, EVE, mailed=False)
+    invited = invitations.invite(UnitOfWork(ports, keeper), keeper.account, TABLET, EVE, mailed=False)
     letters(ports, mailer, anna.login)
     mailer.sent.clear()
-    invitations.accept(ports, guest, invited.invitation, proved=True)
+    invitations.accept(UnitOfWork(ports, guest), invited.invitation, proved=True)
     assert any(TABLET.name in letter for letter in letters(ports, mailer, anna.login))
 
 
@@ -283,7 +296,7 @@ def test_the_owner_is_not_told_of_what_the_owner_does(ports, mailer, owner, anna
 
 
 def test_invitations_that_end_with_all_devices_stand_in_the_trail(ports, mailer, keeper, anna, invited):
-    devices.disconnect_all(ports, keeper, anna)
+    devices.disconnect_all(UnitOfWork(ports, keeper), anna)
     assert not is_open(invited.invitation)
     [event] = AuditEvent.select().where(AuditEvent.action == "web:invitation:withdrawn")
     assert (event.actor_login, event.details["to"]) == (keeper.login, EVE)
@@ -295,41 +308,43 @@ def test_invitations_that_end_with_all_devices_stand_in_the_trail(ports, mailer,
 
 def made_by_the_owner(ports, owner, anna, carla) -> MadeDevice:
     wanted = WantedDevice("Carla's phone", "smartphone", Device.IMAP, carla.login)
-    return devices.make(ports, owner, anna, wanted, "for carla")
+    return devices.make(UnitOfWork(ports, owner), anna, wanted, "for carla")
 
 
 def accepted_signed_in(ports, owner, anna, carla) -> MadeDevice:
-    invited = invitations.invite(ports, owner, anna, TABLET, carla.login, mailed=False)
-    return invitations.accept(ports, acting(carla), invited.invitation, proved=False)
+    invited = invitations.invite(UnitOfWork(ports, owner), anna, TABLET, carla.login, mailed=False)
+    return invitations.accept(UnitOfWork(ports, acting(carla)), invited.invitation, proved=False)
 
 
 def accepted_by_reference_email(ports, owner, anna, carla) -> MadeDevice:
-    invited = invitations.invite(ports, owner, anna, TABLET, carla.contact_email.title(), mailed=False)
-    return invitations.accept(ports, Actor(address="198.51.100.7"), invited.invitation, proved=True)
+    invited = invitations.invite(UnitOfWork(ports, owner), anna, TABLET, carla.contact_email.title(), mailed=False)
+    return invitations.accept(UnitOfWork(ports, Actor(address="198.51.100.7")), invited.invitation, proved=True)
 
 
 GIVEN = [made_by_the_owner, accepted_signed_in, accepted_by_reference_email]
 
 
 def reset(ports, owner, manager, carla):
-    assert collaborations.reset(ports, owner, of(carla))
+    assert cuts_at_once(collaborations.reset, UnitOfWork(ports, owner), of(carla))
 
 
 def disable(ports, owner, manager, carla):
-    assert collaborations.disable(ports, owner, of(carla))
+    assert cuts_at_once(collaborations.disable, UnitOfWork(ports, owner), of(carla))
 
 
 def disown(ports, owner, manager, carla):
-    recovery.lock(ports, Actor(address="198.51.100.9"), links.find(links.create(carla, links.DISOWN), (links.DISOWN,)))
+    recovery.lock(
+        UnitOfWork(ports, Actor(address="198.51.100.9")), links.find(links.create(carla, links.DISOWN), (links.DISOWN,))
+    )
 
 
 def disown_the_owner(ports, owner, manager, carla):
     token = links.create(owner.account, links.DISOWN)
-    recovery.lock(ports, Actor(address="198.51.100.9"), links.find(token, (links.DISOWN,)))
+    recovery.lock(UnitOfWork(ports, Actor(address="198.51.100.9")), links.find(token, (links.DISOWN,)))
 
 
 def offboard_the_owner(ports, owner, manager, carla):
-    offboarding.end(ports, acting(manager), owner.account.mailbox)
+    offboarding.end(UnitOfWork(ports, acting(manager)), owner.account.mailbox)
 
 
 @pytest.mark.parametrize("given", GIVEN, ids=lambda each: each.__name__)
@@ -338,7 +353,7 @@ def offboard_the_owner(ports, owner, manager, carla):
 )
 def test_a_device_for_a_collaborator_ends_with_them(ports, owner, anna, carla, manager, mail_server, given, ends):
     made = given(ports, owner, anna, carla)
-    hers = devices.make(ports, owner, anna, PHONE, "hers").device
+    hers = devices.make(UnitOfWork(ports, owner), anna, PHONE, "hers").device
     mail_server.connected = [Connection(anna.login, "imap", "192.0.2.8", device_id=made.device.id)]
     ends(ports, owner, manager, carla)
     assert present(made.device) is None
@@ -351,7 +366,7 @@ def test_a_device_for_a_collaborator_ends_with_them(ports, owner, anna, carla, m
 )
 @pytest.mark.parametrize("ends", [reset, disable, disown], ids=lambda each: each.__name__)
 def test_an_invitation_of_a_collaborator_ends_with_them(ports, owner, anna, carla, manager, invited, email, ends):
-    pending = invitations.invite(ports, owner, anna, PHONE, email, mailed=False)
+    pending = invitations.invite(UnitOfWork(ports, owner), anna, PHONE, email, mailed=False)
     ends(ports, owner, manager, carla)
     Account.update(state=Account.ACTIVE).where(Account.id == carla.id).execute()
     assert not is_open(pending.invitation)
@@ -360,8 +375,8 @@ def test_an_invitation_of_a_collaborator_ends_with_them(ports, owner, anna, carl
 
 
 def test_the_same_address_invited_to_another_mailbox_is_not_theirs_to_lose(ports, owner, anna, boris, carla):
-    elsewhere = invitations.invite(ports, acting(boris), boris, TABLET, carla.contact_email, mailed=False)
-    collaborations.disable(ports, owner, of(carla))
+    elsewhere = invitations.invite(UnitOfWork(ports, acting(boris)), boris, TABLET, carla.contact_email, mailed=False)
+    collaborations.disable(UnitOfWork(ports, owner), of(carla))
     assert is_open(elsewhere.invitation)
 
 
@@ -369,7 +384,7 @@ def test_what_a_collaborator_was_given_is_known_after_the_invitation_is_long_ove
     made = accepted_by_reference_email(ports, owner, anna, carla)
     clock.pass_by(90 * DAY)
     housekeeping.clear_away()
-    collaborations.disable(ports, acting(anna), of(carla))
+    collaborations.disable(UnitOfWork(ports, acting(anna)), of(carla))
     assert present(made.device) is None
 
 
@@ -381,26 +396,26 @@ def test_the_page_that_asks_names_what_was_made_for_them(ports, owner, anna, car
 def test_a_permission_that_is_taken_away_takes_what_was_given_with_it(ports, owner, anna, carla):
     for given in GIVEN:
         given(ports, owner, anna, carla)
-    pending = invitations.invite(ports, owner, anna, PHONE, carla.login, mailed=False)
-    hers = devices.make(ports, owner, anna, PHONE, "hers").device
-    collaborations.change_permissions(ports, owner, of(carla), READ)
+    pending = invitations.invite(UnitOfWork(ports, owner), anna, PHONE, carla.login, mailed=False)
+    hers = devices.make(UnitOfWork(ports, owner), anna, PHONE, "hers").device
+    collaborations.change_permissions(UnitOfWork(ports, owner), of(carla), READ)
     assert list(Device.select()) == [hers]
-    collaborations.change_permissions(ports, owner, of(carla), permissions.ALL)
+    collaborations.change_permissions(UnitOfWork(ports, owner), of(carla), permissions.ALL)
     assert not is_open(pending.invitation)
 
 
 def test_what_never_needed_the_permission_stays_without_it(ports, owner, people, anna):
     reader = people.add_collaborator(anna, "reader", READ)
     made = made_by_the_owner(ports, owner, anna, reader)
-    collaborations.change_permissions(ports, owner, of(reader), READ | SETTINGS)
+    collaborations.change_permissions(UnitOfWork(ports, owner), of(reader), READ | SETTINGS)
     assert present(made.device)
 
 
 @pytest.mark.parametrize("left", [permissions.ALL & ~SETTINGS, READ | SETTINGS])
 def test_an_invitation_of_theirs_does_not_come_back_with_the_permission(ports, owner, keeper, anna, left):
-    pending = invitations.invite(ports, keeper, anna, TABLET, EVE, mailed=False)
-    collaborations.change_permissions(ports, owner, of(keeper.account), left)
-    collaborations.change_permissions(ports, owner, of(keeper.account), permissions.ALL)
+    pending = invitations.invite(UnitOfWork(ports, keeper), anna, TABLET, EVE, mailed=False)
+    collaborations.change_permissions(UnitOfWork(ports, owner), of(keeper.account), left)
+    collaborations.change_permissions(UnitOfWork(ports, owner), of(keeper.account), permissions.ALL)
     assert not is_open(pending.invitation)
 
 
@@ -421,18 +436,18 @@ def test_a_device_that_another_made_for_a_person_ends_with_them(
     ports, owner, anna, boris, manager, mailer, mail_server, given, ends
 ):
     made = given(ports, owner, anna, boris)
-    pending = invitations.invite(ports, owner, anna, PHONE, boris.login, mailed=False)
+    pending = invitations.invite(UnitOfWork(ports, owner), anna, PHONE, boris.login, mailed=False)
     mail_server.connected = [Connection(anna.login, "imap", "192.0.2.8", device_id=made.device.id)]
     letters(ports, mailer, anna.login)
     mailer.sent.clear()
     if ends == "disown":
         disown(ports, owner, manager, boris)
     elif ends == "offboard":
-        offboarding.end(ports, acting(manager), boris.mailbox)
+        offboarding.end(UnitOfWork(ports, acting(manager)), boris.mailbox)
     elif ends == "remove":
-        users.remove(ports, acting(manager), boris.mailbox, boris.login)
+        users.remove(UnitOfWork(ports, acting(manager)), boris.mailbox, boris.login)
     else:
-        recovery.lock_by_operator(ports, Actor(), boris)
+        recovery.lock_by_operator(UnitOfWork(ports, Actor()), boris)
     assert present(made.device) is None
     assert mail_server.connected == []
     assert DeviceInvitation.get_by_id(pending.invitation.id).withdrawn_at
@@ -442,16 +457,16 @@ def test_a_device_that_another_made_for_a_person_ends_with_them(
 def test_offboarding_shows_and_reports_what_others_made_for_the_leaver(ports, owner, anna, boris, manager):
     made = made_by_the_owner(ports, owner, anna, boris)
     assert offboarding.access(ports, boris.mailbox).given == [made.device]
-    event = offboarding.end(ports, acting(manager), boris.mailbox)
+    event = offboarding.end(UnitOfWork(ports, acting(manager)), boris.mailbox)
     assert offboarding.report(boris.mailbox, event.id).devices == [f"{made.device.name} ({anna.login})"]
 
 
 @pytest.mark.parametrize("too", [True, False])
 def test_who_changes_the_password_ends_what_others_made_for_them_with_their_devices(ports, owner, anna, boris, too):
     given = made_by_the_owner(ports, owner, anna, boris)
-    own = devices.make(ports, acting(boris), boris, PHONE, "his").device
+    own = devices.make(UnitOfWork(ports, acting(boris)), boris, PHONE, "his").device
     assert passwords.consequences(ports, boris).devices == [own, given.device]
-    passwords.change(ports, acting(boris), PASSWORD, "Other-Garden-8", everywhere=True, devices_too=too)
+    passwords.change(UnitOfWork(ports, acting(boris)), PASSWORD, "Other-Garden-8", everywhere=True, devices_too=too)
     assert list(Device.select()) == ([] if too else [given.device, own])
 
 
@@ -459,12 +474,12 @@ def test_who_changes_the_password_ends_what_others_made_for_them_with_their_devi
 
 
 def test_the_recipient_gets_no_second_password_after_the_inviter_lost_the_right(ports, keeper, anna, guest, invited):
-    theirs = invitations.invite(ports, keeper, anna, PHONE, EVE, mailed=False)
-    made = invitations.accept(ports, guest, theirs.invitation, proved=True)
+    theirs = invitations.invite(UnitOfWork(ports, keeper), anna, PHONE, EVE, mailed=False)
+    made = invitations.accept(UnitOfWork(ports, guest), theirs.invitation, proved=True)
     Collaboration.update(permissions=READ | SETTINGS).execute()
     before = Device.get().verifier
     with pytest.raises(Refused):
-        devices.change_password(ports, guest, made.device, by=keeper.account)
+        devices.change_password(UnitOfWork(ports, guest), made.device, by=keeper.account)
     assert Device.get().verifier == before
 
 
@@ -475,20 +490,20 @@ def test_the_recipient_gets_no_second_password_after_the_inviter_lost_the_right(
 def test_nobody_renews_the_access_of_who_may_do_more(ports, mailer, clerk, keeper, owner, anna, act):
     account = keeper.account
     if act is collaborations.send_link_again:
-        collaborations.reset(ports, owner, of(account))
+        collaborations.reset(UnitOfWork(ports, owner), of(account))
     before = OutboxItem.select().count()
     with pytest.raises(Refused) as refusal:
-        act(ports, clerk, of(account))
+        act(UnitOfWork(ports, clerk), of(account))
     assert refusal.value.field == "permissions"
     assert OutboxItem.select().count() == before
-    collaborations.disable(ports, clerk, of(account))
+    collaborations.disable(UnitOfWork(ports, clerk), of(account))
     assert collaborations.state(of(account)) == collaborations.DISABLED
 
 
 def test_nobody_lets_collaborators_into_the_mailbox_of_others(ports, anna, boris):
     person = collaborations.Person("Mal", "Lory", "mal@elsewhere.example.com", "mal")
     with pytest.raises(Refused):
-        collaborations.make(ports, acting(boris), anna.mailbox, person, permissions.ALL)
+        collaborations.make(UnitOfWork(ports, acting(boris)), anna.mailbox, person, permissions.ALL)
     assert Collaboration.select().count() == 0
 
 
@@ -498,13 +513,13 @@ def test_nobody_lets_collaborators_into_the_mailbox_of_others(ports, anna, boris
 def test_a_device_by_who_is_locked_at_the_same_instant_does_not_outlive_it(ports, owner, people, anna, guest, clock):
     for number in range(12):
         keeper = people.add_collaborator(anna, f"keeper{number}", permissions.ALL, password=None)
-        invited = invitations.invite(ports, acting(keeper), anna, TABLET, EVE, mailed=False)
+        invited = invitations.invite(UnitOfWork(ports, acting(keeper)), anna, TABLET, EVE, mailed=False)
         by = acting(keeper)
         link = links.find(links.create(keeper, links.DISOWN), (links.DISOWN,))
         at_the_same_instant(
-            lambda link=link: recovery.lock(ports, Actor(address="198.51.100.9"), link),
-            lambda invited=invited: invitations.accept(ports, guest, invited.invitation, proved=True),
-            lambda by=by, number=number: devices.make(ports, by, anna, PHONE, f"form {number}"),
+            lambda link=link: recovery.lock(UnitOfWork(ports, Actor(address="198.51.100.9")), link),
+            lambda invited=invited: invitations.accept(UnitOfWork(ports, guest), invited.invitation, proved=True),
+            lambda by=by, number=number: devices.make(UnitOfWork(ports, by), anna, PHONE, f"form {number}"),
         )
         assert Account.get_by_id(keeper.id).state == Account.LOCKED
         assert Device.select().count() == 0

@@ -9,8 +9,10 @@ import pytest
 
 from actions.devices import device_passwords, devices, invitations
 from actions.devices.devices import WantedDevice
+from actions.ground import unit_of_work
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.passwords import passwords, recovery
 from actions.passwords import sign_in as ways_in
@@ -28,7 +30,7 @@ from models import (
     now,
 )
 from tests.actions.conftest import acting, at_the_same_instant
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, cuts_at_once
 
 IMAP, SENDING = Device.IMAP, Device.SENDING
 PHONE = WantedDevice("Anna's phone", "smartphone", IMAP | SENDING)
@@ -47,7 +49,7 @@ def make(ports, actor, anna):
 
     def make(name="Anna's phone", **changes) -> devices.MadeDevice:
         wanted = WantedDevice(**{"name": name, "icon": "smartphone", "protocols": IMAP | SENDING} | changes)
-        return devices.make(ports, actor, anna, wanted, f"form {next(count)}")
+        return devices.make(UnitOfWork(ports, actor), anna, wanted, f"form {next(count)}")
 
     return make
 
@@ -96,13 +98,13 @@ def test_its_creator_and_day_are_kept(make, anna, actor):
 
 
 def test_the_same_form_makes_one_device(ports, actor, anna):
-    assert devices.make(ports, actor, anna, PHONE, "same") is not None
-    assert devices.make(ports, actor, anna, PHONE, "same") is None
+    assert devices.make(UnitOfWork(ports, actor), anna, PHONE, "same") is not None
+    assert devices.make(UnitOfWork(ports, actor), anna, PHONE, "same") is None
     assert anna.devices.count() == 1
 
 
 def test_the_same_form_sent_twice_at_the_same_instant_makes_one_device(ports, actor, anna):
-    outcomes = at_the_same_instant(*[lambda: devices.make(ports, actor, anna, PHONE, "same")] * 2)
+    outcomes = at_the_same_instant(*[lambda: devices.make(UnitOfWork(ports, actor), anna, PHONE, "same")] * 2)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MadeDevice", "NoneType"]
     assert anna.devices.count() == 1
 
@@ -111,11 +113,11 @@ def test_who_waited_behind_log_me_out_from_everywhere_gets_no_device(ports, acto
     """A request that was let in while its session lived, and had to wait for the change to be written."""
     kept = make("Kept").device
     owner = acting(Account.get_by_id(anna.id), "192.0.2.99")
-    passwords.change(ports, owner, PASSWORD, "Other-Garden-8", everywhere=True)
+    passwords.change(UnitOfWork(ports, owner), PASSWORD, "Other-Garden-8", everywhere=True)
     for late in (
         lambda: make("Late"),
-        lambda: devices.change_password(ports, actor, kept),
-        lambda: invitations.invite(ports, actor, anna, PHONE, "eve@elsewhere.example.com", False),
+        lambda: devices.change_password(UnitOfWork(ports, actor), kept),
+        lambda: invitations.invite(UnitOfWork(ports, actor), anna, PHONE, "eve@elsewhere.example.com", False),
     ):
         with pytest.raises(Refused):
             late()
@@ -124,8 +126,8 @@ def test_who_waited_behind_log_me_out_from_everywhere_gets_no_device(ports, acto
 
 
 def test_anothers_form_of_the_same_number_is_another_form(ports, actor, anna, boris):
-    assert devices.make(ports, actor, anna, PHONE, "same") is not None
-    assert devices.make(ports, acting(boris), boris, PHONE, "same") is not None
+    assert devices.make(UnitOfWork(ports, actor), anna, PHONE, "same") is not None
+    assert devices.make(UnitOfWork(ports, acting(boris)), boris, PHONE, "same") is not None
 
 
 def test_there_is_no_device_beyond_the_fiftieth(make, anna):
@@ -139,7 +141,9 @@ def test_there_is_no_device_beyond_the_fiftieth(make, anna):
 def test_the_last_place_is_given_once(ports, actor, make, anna):
     for number in range(devices.MOST_DEVICES - 1):
         make(f"Device {number}")
-    calls = [lambda name=name: devices.make(ports, actor, anna, PHONE, name) for name in ("one", "two", "three")]
+    calls = [
+        lambda name=name: devices.make(UnitOfWork(ports, actor), anna, PHONE, name) for name in ("one", "two", "three")
+    ]
     outcomes = at_the_same_instant(*calls)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MadeDevice", "Refused", "Refused"]
     assert anna.devices.count() == devices.MOST_DEVICES
@@ -191,7 +195,7 @@ def test_it_may_not_be_for_somebody_elsewhere(make, people):
 def test_a_locked_account_gets_no_device_even_in_the_same_instant(ports, actor, anna):
     Account.update(state=Account.LOCKED).where(Account.id == anna.id).execute()
     with pytest.raises(Refused):
-        devices.make(ports, actor, anna, PHONE, "form")
+        devices.make(UnitOfWork(ports, actor), anna, PHONE, "form")
     assert anna.devices.count() == 0
 
 
@@ -210,8 +214,9 @@ def test_its_owner_is_told_with_a_way_out(ports, make, mailer, anna):
 def test_a_new_password_stops_the_old_one_and_cuts_this_device_only(ports, actor, make, mail_server):
     phone, laptop = make("Phone"), make("Laptop")
     mail_server.connected = [connected(0), connected(phone.device.id), connected(laptop.device.id)]
-    changed, ended = devices.change_password(ports, actor, phone.device)
-    assert ended
+    unit = UnitOfWork(ports, actor)
+    changed = devices.change_password(unit, phone.device)
+    assert not unit.is_pending
     assert opens(phone.device, changed.password)
     assert not opens(phone.device, phone.password)
     assert opens(laptop.device, laptop.password)
@@ -221,7 +226,7 @@ def test_a_new_password_stops_the_old_one_and_cuts_this_device_only(ports, actor
 def test_a_disconnected_device_is_gone_and_cut_alone(ports, actor, make, mail_server, anna):
     phone, laptop = make("Phone"), make("Laptop")
     mail_server.connected = [connected(0), connected(phone.device.id), connected(laptop.device.id)]
-    assert devices.disconnect(ports, actor, phone.device)
+    assert cuts_at_once(devices.disconnect, UnitOfWork(ports, actor), phone.device)
     assert list(anna.devices) == [laptop.device]
     assert [each.device_id for each in mail_server.connected] == [0, laptop.device.id]
 
@@ -229,23 +234,23 @@ def test_a_disconnected_device_is_gone_and_cut_alone(ports, actor, make, mail_se
 def test_with_the_mail_server_down_it_is_in_force_and_the_cut_is_still_to_come(ports, actor, make, mail_server, anna):
     phone = make()
     mail_server.connected, mail_server.is_down = [connected(phone.device.id)], True
-    assert not devices.disconnect(ports, actor, phone.device)
+    assert not cuts_at_once(devices.disconnect, UnitOfWork(ports, actor), phone.device)
     assert anna.devices.count() == 0
     assert OutboxItem.open_items().where(OutboxItem.kind == "connections").count() > 0
 
 
 def test_a_device_that_is_gone_gets_no_new_password(ports, actor, make):
     phone = make().device
-    devices.disconnect(ports, actor, phone)
+    devices.disconnect(UnitOfWork(ports, actor), phone)
     with pytest.raises(Refused):
-        devices.change_password(ports, actor, phone)
+        devices.change_password(UnitOfWork(ports, actor), phone)
 
 
 def test_all_devices_are_disconnected_with_their_invitations(ports, actor, make, mail_server, anna):
     made = [make(f"Device {number}") for number in range(3)]
-    invited = invitations.invite(ports, actor, anna, PHONE, "eve@elsewhere.example.com", mailed=False)
+    invited = invitations.invite(UnitOfWork(ports, actor), anna, PHONE, "eve@elsewhere.example.com", mailed=False)
     mail_server.connected = [connected(0), *(connected(each.device.id) for each in made)]
-    assert devices.disconnect_all(ports, actor, anna)
+    assert cuts_at_once(devices.disconnect_all, UnitOfWork(ports, actor), anna)
     assert anna.devices.count() == 0
     assert [each.device_id for each in mail_server.connected] == [0]
     assert DeviceInvitation.get_by_id(invited.invitation.id).withdrawn_at is not None
@@ -272,8 +277,8 @@ def test_a_mail_server_that_keeps_people_waiting_is_waited_for_once(
         make(f"Device {number}")
     mail_server.is_down = is_down
     moments = itertools.count(step=1.9)
-    monkeypatch.setattr(connections, "monotonic", lambda: next(moments))
-    assert not devices.disconnect_all(ports, actor, anna)
+    monkeypatch.setattr(unit_of_work, "monotonic", lambda: next(moments))
+    assert not cuts_at_once(devices.disconnect_all, UnitOfWork(ports, actor), anna)
     assert len(cuts_asked_for) == 1
     still_to_be_cut = [each.key for each in OutboxItem.open_items() if each.kind == "connections"]
     assert len([key for key in still_to_be_cut if not key.endswith(connections.STRAGGLERS)]) == 10 - 1 + is_down
@@ -281,7 +286,7 @@ def test_a_mail_server_that_keeps_people_waiting_is_waited_for_once(
 
 def test_renaming_leaves_the_password(ports, actor, make):
     phone = make()
-    devices.rename(ports, actor, phone.device, "Old phone", "tablet")
+    devices.rename(UnitOfWork(ports, actor), phone.device, "Old phone", "tablet")
     stored = Device.get_by_id(phone.device.id)
     assert (stored.name, stored.icon) == ("Old phone", "tablet")
     assert opens(phone.device, phone.password)
@@ -290,7 +295,7 @@ def test_renaming_leaves_the_password(ports, actor, make):
 def test_nothing_is_inherited_by_the_next_device(ports, actor, make, anna):
     first = make("First").device
     use(first, seconds=-60)
-    devices.disconnect(ports, actor, first)
+    devices.disconnect(UnitOfWork(ports, actor), first)
     # Dovecot wrote late of the device that was gone; SQLite gives its number to the next one.
     second = make("Second").device
     Device.update(created_at=now()).where(Device.id == second.id).execute()
@@ -351,7 +356,7 @@ def test_the_first_sign_in_counts_for_the_present_password_only(ports, actor, ma
     use(phone)
     assert devices.first_login(phone).ip == "198.51.100.9"
     clock.pass_by(10)
-    devices.change_password(ports, actor, phone)
+    devices.change_password(UnitOfWork(ports, actor), phone)
     assert devices.first_login(phone) is None
 
 
@@ -384,31 +389,31 @@ def test_this_wasnt_me_ends_that_device_once(ports, stranger, make, mail_server,
     phone, laptop = make("Phone"), make("Laptop")
     mail_server.connected = [connected(phone.device.id), connected(laptop.device.id)]
     link = disown_link(phone.device)
-    assert devices.disown(ports, stranger, link)
+    assert cuts_at_once(devices.disown, UnitOfWork(ports, stranger), link)
     assert list(anna.devices) == [laptop.device]
     assert [each.device_id for each in mail_server.connected] == [laptop.device.id]
     with pytest.raises(Refused):
-        devices.disown(ports, stranger, link)
+        devices.disown(UnitOfWork(ports, stranger), link)
 
 
 def test_this_wasnt_me_never_ends_a_later_device_of_the_same_number(ports, actor, stranger, make, clock, anna):
     first = make("First").device
     link = disown_link(first)
-    devices.disconnect(ports, actor, first)
+    devices.disconnect(UnitOfWork(ports, actor), first)
     clock.pass_by(60)
     second = make("Second").device
     OneTimeLink.update(subject_id=second.id).where(OneTimeLink.id == link.id).execute()
     link = OneTimeLink.get_by_id(link.id)
     assert devices.disowned(link) is None
-    devices.disown(ports, stranger, link)
+    devices.disown(UnitOfWork(ports, stranger), link)
     assert list(anna.devices) == [second]
 
 
 def test_locking_the_account_takes_every_device_and_invitation_back(ports, actor, stranger, make, anna):
     make()
-    invited = invitations.invite(ports, actor, anna, PHONE, "eve@elsewhere.example.com", mailed=False)
+    invited = invitations.invite(UnitOfWork(ports, actor), anna, PHONE, "eve@elsewhere.example.com", mailed=False)
     link = links.find(links.create(anna, links.DISOWN), (links.DISOWN,))
-    recovery.lock(ports, stranger, link)
+    recovery.lock(UnitOfWork(ports, stranger), link)
     assert anna.devices.count() == 0
     assert DeviceInvitation.get_by_id(invited.invitation.id).withdrawn_at is not None
 
@@ -419,40 +424,40 @@ def test_locking_the_account_takes_every_device_and_invitation_back(ports, actor
 def test_a_device_password_never_signs_in_to_the_panel(ports, stranger, make, anna):
     made = make()
     with pytest.raises(Refused):
-        ways_in.sign_in(ports, stranger, anna.login, made.password, None)
+        ways_in.sign_in(UnitOfWork(ports, stranger), anna.login, made.password, None)
 
 
 def test_a_device_password_is_nobodys_current_password(ports, actor, make):
     made = make()
     with pytest.raises(Refused):
-        passwords.confirm(ports, actor, made.password)
+        passwords.confirm(UnitOfWork(ports, actor), made.password)
 
 
 def test_a_password_of_a_devices_shape_is_refused_as_own(ports, actor):
     with pytest.raises(Refused) as refusal:
-        passwords.change(ports, actor, PASSWORD, device_passwords.new_password().text)
+        passwords.change(UnitOfWork(ports, actor), PASSWORD, device_passwords.new_password().text)
     assert refusal.value.field == "new_password"
 
 
 @pytest.mark.parametrize(("devices_too", "left"), [(False, 1), (True, 0)])
 def test_logging_out_from_everywhere_leaves_devices_unless_asked(ports, actor, make, anna, devices_too, left):
     make()
-    passwords.change(ports, actor, PASSWORD, "Other-Garden-8", everywhere=True, devices_too=devices_too)
+    passwords.change(UnitOfWork(ports, actor), PASSWORD, "Other-Garden-8", everywhere=True, devices_too=devices_too)
     assert anna.devices.count() == left
 
 
 def test_change_alone_leaves_devices_whatever_is_ticked(ports, actor, make, anna):
     make()
-    passwords.change(ports, actor, PASSWORD, "Other-Garden-8", everywhere=False, devices_too=True)
+    passwords.change(UnitOfWork(ports, actor), PASSWORD, "Other-Garden-8", everywhere=False, devices_too=True)
     assert anna.devices.count() == 1
 
 
 def test_demanding_device_passwords_cuts_the_own_password_and_no_device(ports, actor, make, mail_server, anna):
     phone = make().device
     mail_server.connected = [connected(0), connected(phone.id)]
-    assert devices.require(ports, actor, anna.mailbox, True)
+    assert cuts_at_once(devices.require, UnitOfWork(ports, actor), anna.mailbox, True)
     assert Mailbox.by_address(anna.login).device_passwords_only
     assert [each.device_id for each in mail_server.connected] == [phone.id]
-    assert devices.require(ports, actor, anna.mailbox, False)
+    assert cuts_at_once(devices.require, UnitOfWork(ports, actor), anna.mailbox, False)
     assert not Mailbox.by_address(anna.login).device_passwords_only
     assert [each.device_id for each in mail_server.connected] == [phone.id]

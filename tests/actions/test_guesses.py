@@ -6,6 +6,7 @@ from actions.ground.actor import Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.password_changes import password_changes
 from actions.passwords import guesses, passwords
@@ -37,7 +38,7 @@ def handed_over(webmail: SigningWebmail, account: Account, sid: str, address: st
 def confirm(ports, actor, password, browser=None) -> str:
     """ "right", "wrong" or "wait"."""
     try:
-        passwords.confirm(ports, actor, password, browser)
+        passwords.confirm(UnitOfWork(ports, actor), password, browser)
     except Refused:
         return "wrong"
     except TooManyAttempts:
@@ -47,7 +48,7 @@ def confirm(ports, actor, password, browser=None) -> str:
 
 def change(ports, actor, password, browser=None) -> str:
     try:
-        passwords.change(ports, actor, password, NEW, browser=browser)
+        passwords.change(UnitOfWork(ports, actor), password, NEW, browser=browser)
     except Refused:
         return "wrong"
     except TooManyAttempts:
@@ -98,7 +99,7 @@ def test_guesses_at_many_accounts_from_one_network_are_counted_together(ports, w
 
 
 def test_whoever_guesses_by_hand_offs_does_not_lock_the_owner_out(ports, webmail, anna, clock):
-    signed_in = ways_in.sign_in(ports, Actor(address=AT_HOME), anna.login, PASSWORD, None)
+    signed_in = ways_in.sign_in(UnitOfWork(ports, Actor(address=AT_HOME)), anna.login, PASSWORD, None)
     owner = Actor(anna, signed_in.session, AT_HOME, "Firefox")
     for number in range(100):
         confirm(ports, handed_over(webmail, anna, f"session-{number}", AT_HOME), "wrong")
@@ -107,11 +108,11 @@ def test_whoever_guesses_by_hand_offs_does_not_lock_the_owner_out(ports, webmail
     assert confirm(ports, owner, PASSWORD, signed_in.browser) == "right"
     in_the_frame = handed_over(webmail, anna, "the owner's", AT_HOME)
     assert confirm(ports, in_the_frame, PASSWORD, signed_in.browser) == "right"
-    assert ways_in.sign_in(ports, Actor(address=ELSEWHERE), anna.login, PASSWORD, None)
+    assert ways_in.sign_in(UnitOfWork(ports, Actor(address=ELSEWHERE)), anna.login, PASSWORD, None)
 
 
 def test_a_known_browser_is_no_way_around_either(ports, webmail, anna, clock):
-    known = ways_in.sign_in(ports, Actor(address=AT_HOME), anna.login, PASSWORD, None).browser
+    known = ways_in.sign_in(UnitOfWork(ports, Actor(address=AT_HOME)), anna.login, PASSWORD, None).browser
     outcomes = [confirm(ports, handed_over(webmail, anna, f"session-{number}"), "wrong", known) for number in range(20)]
     assert outcomes.count("wrong") == guesses.KNOWN_BROWSER.free
 
@@ -138,7 +139,7 @@ def test_each_wrong_password_stands_in_the_trail(ports, webmail, anna, clock, wa
 
 def test_a_wrong_password_for_a_change_of_several_stands_in_the_trail(office, mara, clock):
     with pytest.raises(Refused):
-        password_changes.start(office.ports, mara, office.draft(), "wrong")
+        password_changes.start(UnitOfWork(office.ports, mara), office.draft(), "wrong")
     assert actions()[-1] == "web:password:refused"
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from actions.ground.actor import OPERATOR, Actor
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from actions.upkeep import housekeeping
 from actions.webmails import handoffs, webmail_credentials, webmails
@@ -17,7 +18,7 @@ from actions.webmails.webmail_credentials import WantedCredential
 from actions.webmails.webmail_tokens import HANDOFF, REQUEST, NotAccepted
 from models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession, now
 from tests.actions.conftest import acting, at_the_same_instant
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, cuts_at_once
 from tests.signing import ORIGIN, SigningWebmail, base64url, by_hmac, signed
 
 IN_ITS_FRAME = Arrival(ORIGIN, "iframe")
@@ -30,7 +31,7 @@ def webmail(ports) -> SigningWebmail:
 
 
 def enter(ports, actor: Actor, token: object, arrival: Arrival = IN_ITS_FRAME):
-    return handoffs.enter(actor, handoffs.examine(ports, actor, token, arrival))
+    return handoffs.enter(UnitOfWork(ports, actor), handoffs.examine(UnitOfWork(ports, actor), token, arrival))
 
 
 def refusal(ports, actor: Actor, token: object, arrival: Arrival = IN_ITS_FRAME) -> str:
@@ -178,7 +179,7 @@ ANY_CASES = hypothesis_settings(
 def may_be_brought(ports, token: object) -> None:
     """Whatever it is, it is refused as one that does not count."""
     with pytest.raises((NotAccepted, TooManyAttempts)):
-        handoffs.examine(ports, Actor(address="192.0.2.1"), token, IN_ITS_FRAME)
+        handoffs.examine(UnitOfWork(ports, Actor(address="192.0.2.1")), token, IN_ITS_FRAME)
 
 
 @ANY_CASES
@@ -319,7 +320,7 @@ def test_a_webmails_session_that_was_ended_signs_nobody_in(ports, stranger, anna
     wanted = WantedCredential(anna.login, PASSWORD, "session-1", "192.0.2.1", "Firefox")
     made = webmail_credentials.make(ports, webmail.row, wanted)
     assert enter(ports, stranger, webmail.handoff(anna.login))
-    webmail_credentials.end(ports, acting(anna), made.credential)
+    webmail_credentials.end(UnitOfWork(ports, acting(anna)), made.credential)
     assert refusal(ports, stranger, webmail.handoff(anna.login)) == "ended"
     assert enter(ports, stranger, webmail.handoff(anna.login, sid="session-2"))
     webmail_credentials.make(ports, webmail.row, wanted)
@@ -387,5 +388,5 @@ def brought_in(ports, actor: Actor, token: str) -> str:
 def test_a_webmail_that_is_removed_takes_its_sessions_along(ports, stranger, anna, webmail):
     enter(ports, stranger, webmail.handoff(anna.login))
     own = acting(anna).session
-    assert webmails.remove(ports, OPERATOR, ORIGIN)
+    assert cuts_at_once(webmails.remove, UnitOfWork(ports, OPERATOR), ORIGIN)
     assert list(WebSession.select()) == [own]

@@ -6,6 +6,7 @@ import pytest
 
 from actions.ground import spreadsheet
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import MEGABYTE, NewMailbox
@@ -46,7 +47,7 @@ def begin(ports, boss, service):
     def begin(text: str | bytes, invites: bool = True, actor=boss, within=service) -> UserImport:
         content = text if isinstance(text, bytes) else text.encode()
         file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-        return imports.begin(ports, actor, within, file, "users.csv", invites)
+        return imports.begin(UnitOfWork(ports, actor), within, file, "users.csv", invites)
 
     return begin
 
@@ -79,7 +80,7 @@ def test_a_dry_run_makes_nobody(begin):
 def test_all_are_made_as_one_by_one(ports, begin, boss, service):
     """Row for row what adding a single user makes, but for what is the user's own."""
     made = mailboxes.create(NewMailbox("zoe@example.org", "Zoe", "Blu", "z@elsewhere.example.com", 5 * MEGABYTE), None)
-    imported = imports.want(ports, boss, begin(TWO))
+    imported = imports.want(UnitOfWork(ports, boss), begin(TWO))
     assert imported.state == UserImport.DONE
     own = {"id", "login", "address", "first_name", "last_name", "contact_email", "quota_bytes", "home", "language"}
     own |= {"sort_name", "revision", "created_at", "account", "held"}
@@ -104,7 +105,7 @@ def test_all_are_made_as_one_by_one(ports, begin, boss, service):
 
 
 def test_it_is_written_down_for_each_and_for_all(ports, begin, boss, manager):
-    imports.want(ports, boss, begin(TWO))
+    imports.want(UnitOfWork(ports, boss), begin(TWO))
     events = AuditEvent.select().where(AuditEvent.action == "web:user:added").order_by(AuditEvent.account_login)
     assert [(each.account_login, each.actor_login, each.address) for each in events] == [
         ("dora@example.org", manager.login, boss.address),
@@ -117,7 +118,7 @@ def test_it_is_written_down_for_each_and_for_all(ports, begin, boss, manager):
 
 
 def test_who_can_be_written_to_is_sent_a_link(ports, begin, boss, mailer):
-    imported = imports.want(ports, boss, begin(TWO))
+    imported = imports.want(UnitOfWork(ports, boss), begin(TWO))
     assert imported.invited_count == 1
     assert [link.account.login for link in OneTimeLink.select()] == ["dora@example.org"]
     outbox.deliver_due(ports, outbox.OTHERS)
@@ -125,7 +126,7 @@ def test_who_can_be_written_to_is_sent_a_link(ports, begin, boss, mailer):
 
 
 def test_nobody_is_written_to_where_that_is_not_wanted(ports, begin, boss):
-    imports.want(ports, boss, begin(TWO, invites=False))
+    imports.want(UnitOfWork(ports, boss), begin(TWO, invites=False))
     assert not OneTimeLink.select().exists()
     assert Account.by_login("dora@example.org").password_hash is None
 
@@ -160,7 +161,7 @@ def test_what_is_wrong_is_told_with_its_line(ports, begin, boss, anna, line, tol
     assert told in problems(checked)[3]
     assert (checked.problem_count, checked.can_be_made) == (1, False)
     with pytest.raises(Refused):
-        imports.want(ports, boss, checked)
+        imports.want(UnitOfWork(ports, boss), checked)
     assert Mailbox.select().count() == 1
 
 
@@ -179,7 +180,7 @@ def test_what_was_exported_is_imported_as_it_was(begin, people, name):
 
 def test_markup_and_formulas_are_names(ports, begin, boss):
     text = HEADER + "dora@example.org,<script>alert(1)</script>,=cmd|' /C calc'!A0,,,\r\n"
-    imports.want(ports, boss, begin(text))
+    imports.want(UnitOfWork(ports, boss), begin(text))
     dora = Account.by_login("dora@example.org")
     assert (dora.first_name, dora.last_name) == ("<script>alert(1)</script>", "=cmd|' /C calc'!A0")
 
@@ -233,12 +234,12 @@ def test_too_many_lines_are_refused_and_forgotten(begin, monkeypatch):
     assert not UserImportLine.select().exists()
 
 
-def test_waiting_files_are_limited(begin, boss, monkeypatch):
+def test_waiting_files_are_limited(ports, begin, boss, monkeypatch):
     monkeypatch.setattr(imports, "MOST_WAITING", 1)
     first = begin(TWO)
     with pytest.raises(Refused):
         begin(TWO)
-    imports.discard(boss, first)
+    imports.discard(UnitOfWork(ports, boss), first)
     begin(TWO)
 
 
@@ -250,7 +251,7 @@ def test_no_more_than_was_ordered(ports, begin, boss, service):
     checked = begin(TWO)
     assert "place for 1 more" in str(imports.told(checked.problem))
     with pytest.raises(Refused):
-        imports.want(ports, boss, checked)
+        imports.want(UnitOfWork(ports, boss), checked)
     Service.update(most_mailboxes=2).execute()
     assert begin(TWO).can_be_made
 
@@ -267,7 +268,7 @@ def test_no_more_storage_than_was_ordered(begin, service):
 def test_a_limit_that_is_reached_meanwhile_stops_all(ports, begin, boss, service):
     checked = begin(TWO)
     Service.update(most_mailboxes=1).execute()
-    refused = imports.want(ports, boss, checked)
+    refused = imports.want(UnitOfWork(ports, boss), checked)
     assert (refused.state, Mailbox.select().count()) == (UserImport.CHECKED, 0)
     assert refused.problem
 
@@ -275,7 +276,7 @@ def test_a_limit_that_is_reached_meanwhile_stops_all(ports, begin, boss, service
 def test_an_address_that_is_taken_meanwhile_stops_all(ports, begin, boss, people):
     checked = begin(TWO)
     people.add("egon")
-    refused = imports.want(ports, boss, checked)
+    refused = imports.want(UnitOfWork(ports, boss), checked)
     assert (refused.state, refused.problem_count, Mailbox.select().count()) == (UserImport.CHECKED, 1, 1)
     assert list(problems(refused)) == [3]
 
@@ -290,8 +291,8 @@ def test_only_who_looks_after_the_service_may(ports, begin, people, anna, boss):
         actor = acting(account)
         for attempt in (
             lambda actor=actor: begin(TWO, actor=actor),
-            lambda actor=actor: imports.want(ports, actor, checked),
-            lambda actor=actor: imports.discard(actor, checked),
+            lambda actor=actor: imports.want(UnitOfWork(ports, actor), checked),
+            lambda actor=actor: imports.discard(UnitOfWork(ports, actor), checked),
         ):
             with pytest.raises(Refused):
                 attempt()
@@ -303,7 +304,7 @@ def test_who_may_no_longer_has_nobody_made(ports, begin, boss, manager, monkeypa
     monkeypatch.setattr(imports, "AT_ONCE", 1)
     checked = begin(TWO)
     work_all(ports)
-    imports.want(ports, boss, UserImport.get_by_id(checked.id))
+    imports.want(UnitOfWork(ports, boss), UserImport.get_by_id(checked.id))
     if change:
         Account.update(**change).where(Account.id == manager.id).execute()
     else:
@@ -329,7 +330,7 @@ def test_the_worker_does_what_is_many(ports, begin, boss, in_the_background):
     work_all(ports)
     checked = UserImport.get_by_id(begun.id)
     assert (checked.state, checked.done_count, checked.problem_count) == (UserImport.CHECKED, 10, 0)
-    assert imports.want(ports, boss, checked).state == UserImport.WANTED
+    assert imports.want(UnitOfWork(ports, boss), checked).state == UserImport.WANTED
     assert Mailbox.select().count() == 0
     work_all(ports)
     assert UserImport.get_by_id(begun.id).state == UserImport.DONE
@@ -366,12 +367,12 @@ def test_whoever_dies_in_the_middle_has_somebody_go_on(
 
     begun = begin(many(6).replace(",10,", ",10,it").replace(",,10", ",x@elsewhere.example.com,10"))
     if live() or UserImport.get_by_id(begun.id).state == UserImport.CHECKED:
-        imports.want(ports, boss, UserImport.get_by_id(begun.id))
+        imports.want(UnitOfWork(ports, boss), UserImport.get_by_id(begun.id))
         live()
     work_all(ports)
     if UserImport.get_by_id(begun.id).state == UserImport.CHECKED:
         assert Mailbox.select().count() == 0
-        imports.want(ports, boss, UserImport.get_by_id(begun.id))
+        imports.want(UnitOfWork(ports, boss), UserImport.get_by_id(begun.id))
         work_all(ports)
     done = UserImport.get_by_id(begun.id)
     assert (done.state, done.invited_count, Mailbox.select().count()) == (UserImport.DONE, 6, 6)
@@ -383,8 +384,8 @@ def test_two_who_want_it_at_once_make_it_once(ports, begin, boss, people):
     other = acting(people.add_manager("second@example.org"))
     checked = begin(TWO)
     outcomes = at_the_same_instant(
-        lambda: imports.want(ports, boss, UserImport.get_by_id(checked.id)),
-        lambda: imports.want(ports, other, UserImport.get_by_id(checked.id)),
+        lambda: imports.want(UnitOfWork(ports, boss), UserImport.get_by_id(checked.id)),
+        lambda: imports.want(UnitOfWork(ports, other), UserImport.get_by_id(checked.id)),
     )
     assert sum(isinstance(each, Refused) for each in outcomes) == 1, outcomes
     assert Mailbox.select().count() == Service.get().mailboxes_made == 2
@@ -393,8 +394,8 @@ def test_two_who_want_it_at_once_make_it_once(ports, begin, boss, people):
 def test_the_same_user_from_two_files_is_made_once(ports, begin, boss):
     one, other = begin(TWO), begin(TWO)
     at_the_same_instant(
-        lambda: imports.want(ports, boss, one),
-        lambda: imports.want(ports, boss, other),
+        lambda: imports.want(UnitOfWork(ports, boss), one),
+        lambda: imports.want(UnitOfWork(ports, boss), other),
     )
     assert Mailbox.select().count() == Service.get().mailboxes_made == 2
     assert sorted(each.state for each in UserImport.select()) == [UserImport.CHECKED, UserImport.DONE]
@@ -403,7 +404,7 @@ def test_the_same_user_from_two_files_is_made_once(ports, begin, boss):
 def test_who_is_removed_before_they_are_told_is_not_told(ports, begin, boss, in_the_background):
     begun = begin(many(4).replace(",,10", ",x@elsewhere.example.com,10"))
     work_all(ports)
-    imports.want(ports, boss, UserImport.get_by_id(begun.id))
+    imports.want(UnitOfWork(ports, boss), UserImport.get_by_id(begun.id))
     imports._go_on(ports, begun)
     gone = Account.by_login("user1@example.org")
     Mailbox.delete().where(Mailbox.account == gone).execute()
@@ -417,16 +418,16 @@ def test_who_is_removed_before_they_are_told_is_not_told(ports, begin, boss, in_
 def test_it_is_too_late_to_discard_what_is_being_made(ports, begin, boss, in_the_background):
     begun = begin(many(4))
     work_all(ports)
-    imports.want(ports, boss, UserImport.get_by_id(begun.id))
+    imports.want(UnitOfWork(ports, boss), UserImport.get_by_id(begun.id))
     with pytest.raises(Refused):
-        imports.discard(boss, begun)
+        imports.discard(UnitOfWork(ports, boss), begun)
     work_all(ports)
-    imports.discard(boss, begun)
+    imports.discard(UnitOfWork(ports, boss), begun)
     assert Mailbox.select().count() == 4
 
 
 def test_the_operator_imports_for_anybody(ports, begin, service, people):
     root = acting(people.add_manager("root@example.org", Account.OPERATOR, organisation=None))
-    assert imports.want(ports, root, begin(TWO, actor=root)).state == UserImport.DONE
+    assert imports.want(UnitOfWork(ports, root), begin(TWO, actor=root)).state == UserImport.DONE
     whole = AuditEvent.get(AuditEvent.action == "web:users:imported")
     assert (whole.actor_login, whole.organisation_id) == ("root@example.org", service.organisation_id)

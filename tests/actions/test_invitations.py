@@ -9,6 +9,7 @@ from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, Organisation, OutboxItem, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
@@ -33,7 +34,7 @@ def guest():
 def invite(ports, inviter, anna):
     def invite(email=EVE, mailed=False, **changes) -> invitations.Invited:
         wanted = WantedDevice(**{"name": TABLET.name, "icon": TABLET.icon, "protocols": TABLET.protocols} | changes)
-        return invitations.invite(ports, inviter, anna, wanted, email, mailed)
+        return invitations.invite(UnitOfWork(ports, inviter), anna, wanted, email, mailed)
 
     return invite
 
@@ -57,7 +58,7 @@ def text_of(message) -> str:
 
 
 def mailed_code(ports, guest, mailer, invitation) -> str:
-    invitations.send_code(ports, guest, invitation)
+    invitations.send_code(UnitOfWork(ports, guest), invitation)
     _, message = letters(ports, mailer, "code")[-1]
     return re.search(r"^\d{6}$", text_of(message), re.MULTILINE)[0]
 
@@ -80,7 +81,7 @@ def test_an_invitation_is_a_link_and_a_code_and_no_secret_is_stored(invite, sett
 def test_by_itself_it_makes_nothing(ports, invite, guest, anna):
     invitation = found(invite())
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, invitation, proved=False)
+        invitations.accept(UnitOfWork(ports, guest), invitation, proved=False)
     assert anna.devices.count() == 0
     assert found_again(invitation)
 
@@ -131,9 +132,9 @@ def test_there_is_an_end_to_pending_invitations(invite, anna):
 def test_there_is_an_end_to_letters(ports, inviter, invite, clock):
     invited = invite(mailed=True)
     for _ in range(invitations.LETTERS_A_DAY.ceiling - 1):
-        invited = invitations.resend(ports, inviter, invited.invitation, mailed=True)
+        invited = invitations.resend(UnitOfWork(ports, inviter), invited.invitation, mailed=True)
     with pytest.raises(TooManyAttempts):
-        invitations.resend(ports, inviter, invited.invitation, mailed=True)
+        invitations.resend(UnitOfWork(ports, inviter), invited.invitation, mailed=True)
     assert found(invited) is not None, "what could not be sent did not replace what was"
 
 
@@ -142,7 +143,7 @@ def test_there_is_an_end_to_letters(ports, inviter, invite, clock):
 
 def test_the_inviters_code_proves_it(ports, invite, guest):
     invited = invite()
-    invitations.prove(ports, guest, found(invited), f"  {invited.code.upper()} ")
+    invitations.prove(UnitOfWork(ports, guest), found(invited), f"  {invited.code.upper()} ")
 
 
 def test_the_mailed_code_proves_it(ports, invite, guest, mailer):
@@ -150,13 +151,13 @@ def test_the_mailed_code_proves_it(ports, invite, guest, mailer):
     code = mailed_code(ports, guest, mailer, found(invited))
     assert letters(ports, mailer, "code")[-1][0] == EVE
     assert all(code not in message["Subject"] for _, message in mailer.sent)
-    invitations.prove(ports, guest, found(invited), code)
+    invitations.prove(UnitOfWork(ports, guest), found(invited), code)
 
 
 @pytest.mark.parametrize("typed", ["", " ", "-", "000000", "\ud800", "١٢٣٤٥٦", "x" * 1000])
 def test_other_codes_prove_nothing(ports, invite, guest, typed):
     with pytest.raises(Refused):
-        invitations.prove(ports, guest, found(invite()), typed)
+        invitations.prove(UnitOfWork(ports, guest), found(invite()), typed)
 
 
 def test_a_code_of_another_invitation_proves_nothing(ports, invite, guest, mailer):
@@ -164,17 +165,17 @@ def test_a_code_of_another_invitation_proves_nothing(ports, invite, guest, maile
     code = mailed_code(ports, guest, mailer, found(first))
     for foreign in (first.code, code):
         with pytest.raises(Refused):
-            invitations.prove(ports, guest, found(second), foreign)
+            invitations.prove(UnitOfWork(ports, guest), found(second), foreign)
 
 
 def test_a_mailed_code_is_valid_for_ten_minutes(ports, invite, guest, mailer, clock):
     invited = invite()
     code = mailed_code(ports, guest, mailer, found(invited))
     clock.pass_by(10 * MINUTE - 1)
-    invitations.prove(ports, guest, found(invited), code)
+    invitations.prove(UnitOfWork(ports, guest), found(invited), code)
     clock.pass_by(1)
     with pytest.raises(Refused):
-        invitations.prove(ports, guest, found(invited), code)
+        invitations.prove(UnitOfWork(ports, guest), found(invited), code)
 
 
 def test_a_new_code_replaces_the_old_one(ports, invite, guest, mailer, clock):
@@ -184,25 +185,25 @@ def test_a_new_code_replaces_the_old_one(ports, invite, guest, mailer, clock):
     second = mailed_code(ports, guest, mailer, found(invited))
     if first != second:
         with pytest.raises(Refused):
-            invitations.prove(ports, guest, found(invited), first)
-    invitations.prove(ports, guest, found(invited), second)
+            invitations.prove(UnitOfWork(ports, guest), found(invited), first)
+    invitations.prove(UnitOfWork(ports, guest), found(invited), second)
 
 
 def test_one_code_a_minute(ports, invite, guest, clock):
     invitation = found(invite())
-    invitations.send_code(ports, guest, invitation)
+    invitations.send_code(UnitOfWork(ports, guest), invitation)
     clock.pass_by(MINUTE - 1)
     with pytest.raises(TooManyAttempts) as refusal:
-        invitations.send_code(ports, guest, invitation)
+        invitations.send_code(UnitOfWork(ports, guest), invitation)
     assert refusal.value.wait == 1
     clock.pass_by(1)
-    invitations.send_code(ports, guest, invitation)
+    invitations.send_code(UnitOfWork(ports, guest), invitation)
     assert OutboxItem.select().where(OutboxItem.key.startswith("device-code")).count() == 2
 
 
 def test_two_codes_asked_for_at_the_same_instant_are_one(ports, invite, guest):
     invitation = found(invite())
-    outcomes = at_the_same_instant(*[lambda: invitations.send_code(ports, guest, invitation)] * 3)
+    outcomes = at_the_same_instant(*[lambda: invitations.send_code(UnitOfWork(ports, guest), invitation)] * 3)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "TooManyAttempts", "TooManyAttempts"]
     assert OutboxItem.select().where(OutboxItem.key.startswith("device-code")).count() == 1
 
@@ -210,10 +211,10 @@ def test_two_codes_asked_for_at_the_same_instant_are_one(ports, invite, guest):
 def test_there_is_an_end_to_codes(ports, invite, guest, clock):
     invitation = found(invite())
     for _ in range(invitations.CODES_A_DAY.ceiling):
-        invitations.send_code(ports, guest, invitation)
+        invitations.send_code(UnitOfWork(ports, guest), invitation)
         clock.pass_by(MINUTE)
     with pytest.raises(TooManyAttempts):
-        invitations.send_code(ports, guest, invitation)
+        invitations.send_code(UnitOfWork(ports, guest), invitation)
 
 
 def test_after_five_wrong_tries_a_mailed_code_is_void_and_a_new_one_serves(ports, invite, guest, mailer, clock):
@@ -221,12 +222,12 @@ def test_after_five_wrong_tries_a_mailed_code_is_void_and_a_new_one_serves(ports
     code = mailed_code(ports, guest, mailer, found(invited))
     for _ in range(5):
         with pytest.raises(Refused):
-            invitations.prove(ports, guest, found(invited), wrong_code(code))
+            invitations.prove(UnitOfWork(ports, guest), found(invited), wrong_code(code))
     with pytest.raises(Refused):
-        invitations.prove(ports, guest, found(invited), code)
+        invitations.prove(UnitOfWork(ports, guest), found(invited), code)
     clock.pass_by(MINUTE)
     fresh = mailed_code(ports, guest, mailer, found(invited))
-    invitations.prove(ports, guest, found(invited), fresh)
+    invitations.prove(UnitOfWork(ports, guest), found(invited), fresh)
 
 
 def test_a_hundred_wrong_codes_end_the_invitation(ports, invite, guest, anna):
@@ -234,22 +235,22 @@ def test_a_hundred_wrong_codes_end_the_invitation(ports, invite, guest, anna):
     invitation = found(invited)
     for number in range(100):
         with pytest.raises(Refused):
-            invitations.prove(ports, guest, invitation, f"{number:06}")
+            invitations.prove(UnitOfWork(ports, guest), invitation, f"{number:06}")
     assert found(invited) is None
     with pytest.raises(Refused):
-        invitations.prove(ports, guest, invitation, invited.code)
+        invitations.prove(UnitOfWork(ports, guest), invitation, invited.code)
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, invitation, proved=True)
+        invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert AuditEvent.select().where(AuditEvent.action == "link:invitation:guessed").count() == 1
 
 
 def test_guesses_that_come_together_are_all_counted(ports, invite, guest, mailer):
     invited = invite()
     code = mailed_code(ports, guest, mailer, found(invited))
-    guesses = [lambda: invitations.prove(ports, guest, found(invited), wrong_code(code))] * 8
+    guesses = [lambda: invitations.prove(UnitOfWork(ports, guest), found(invited), wrong_code(code))] * 8
     assert all(isinstance(outcome, Refused) for outcome in at_the_same_instant(*guesses))
     with pytest.raises(Refused):
-        invitations.prove(ports, guest, found(invited), code)
+        invitations.prove(UnitOfWork(ports, guest), found(invited), code)
 
 
 # --- accepted ---
@@ -257,7 +258,7 @@ def test_guesses_that_come_together_are_all_counted(ports, invite, guest, mailer
 
 def test_accepted_it_is_a_device_whose_password_only_its_recipient_has(ports, invite, guest, mailer, anna):
     invited = invite(expires_at=None)
-    made = invitations.accept(ports, guest, found(invited), proved=True)
+    made = invitations.accept(UnitOfWork(ports, guest), found(invited), proved=True)
     device = Device.get_by_id(made.device.id)
     assert device_passwords.has_shape(made.password)
     assert (device.account, device.created_by, device.name, device.protocols) == (anna, anna, TABLET.name, Device.IMAP)
@@ -272,23 +273,23 @@ def test_accepted_it_is_a_device_whose_password_only_its_recipient_has(ports, in
 def test_it_is_accepted_once(ports, invite, guest, anna):
     invited = invite()
     invitation = found(invited)
-    invitations.accept(ports, guest, invitation, proved=True)
+    invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert found(invited) is None
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, invitation, proved=True)
+        invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert anna.devices.count() == 1
 
 
 def test_accepted_at_the_same_instant_by_several_it_serves_one(ports, invite, guest, anna):
     invitation = found(invite())
-    outcomes = at_the_same_instant(*[lambda: invitations.accept(ports, guest, invitation, proved=True)] * 4)
+    outcomes = at_the_same_instant(*[lambda: invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)] * 4)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["MadeDevice", "Refused", "Refused", "Refused"]
     assert anna.devices.count() == 1
 
 
 def test_the_invited_user_accepts_signed_in(ports, invite, boris, anna):
     invited = invite(boris.login)
-    made = invitations.accept(ports, acting(boris), found(invited), proved=False)
+    made = invitations.accept(UnitOfWork(ports, acting(boris)), found(invited), proved=False)
     assert (made.device.account, made.device.user) == (anna, boris)
 
 
@@ -297,7 +298,7 @@ def test_a_session_without_a_recent_password_is_no_proof(ports, invite, boris, a
     WebSession.update(password_at=0).execute()
     stolen = Actor(boris, WebSession.get_by_id(session.session.id), session.address, session.user_agent)
     with pytest.raises(Refused):
-        invitations.accept(ports, stolen, found(invited), proved=False)
+        invitations.accept(UnitOfWork(ports, stolen), found(invited), proved=False)
     assert anna.devices.count() == 0
 
 
@@ -305,30 +306,30 @@ def test_somebody_else_signed_in_is_no_proof(ports, invite, boris, people, anna)
     invited = invite(boris.login)
     for other in (acting(people.add("chiara")), acting(anna)):
         with pytest.raises(Refused):
-            invitations.accept(ports, other, found(invited), proved=False)
+            invitations.accept(UnitOfWork(ports, other), found(invited), proved=False)
     assert anna.devices.count() == 0
 
 
 def test_the_fifty_first_device_is_refused_and_the_invitation_waits(ports, inviter, invite, guest, anna):
     invitation = found(invite())
     for number in range(devices.MOST_DEVICES):
-        devices.make(ports, inviter, anna, TABLET, f"form {number}")
+        devices.make(UnitOfWork(ports, inviter), anna, TABLET, f"form {number}")
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, invitation, proved=True)
+        invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert anna.devices.count() == devices.MOST_DEVICES
-    devices.disconnect(ports, inviter, anna.devices.first())
-    assert invitations.accept(ports, guest, invitation, proved=True)
+    devices.disconnect(UnitOfWork(ports, inviter), anna.devices.first())
+    assert invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
 
 
 # --- void ---
 
 
 def withdraw(ports, inviter, anna, boris, clock, invitation):
-    assert invitations.withdraw(ports, inviter, invitation)
+    assert invitations.withdraw(UnitOfWork(ports, inviter), invitation)
 
 
 def resend(ports, inviter, anna, boris, clock, invitation):
-    invitations.resend(ports, inviter, DeviceInvitation.get_by_id(invitation.id), mailed=False)
+    invitations.resend(UnitOfWork(ports, inviter), DeviceInvitation.get_by_id(invitation.id), mailed=False)
 
 
 def expire(ports, inviter, anna, boris, clock, invitation):
@@ -358,7 +359,7 @@ def move_the_user(ports, inviter, anna, boris, clock, invitation):
 
 
 def disconnect_all(ports, inviter, anna, boris, clock, invitation):
-    devices.disconnect_all(ports, inviter, anna)
+    devices.disconnect_all(UnitOfWork(ports, inviter), anna)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +383,7 @@ def test_it_is_void_after(ports, inviter, invite, guest, anna, boris, clock, hap
     assert found(invited) is None
     # Even for whoever had the page open and had proved to be the recipient.
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, invitation, proved=True)
+        invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert anna.devices.count() == 0
 
 
@@ -398,41 +399,43 @@ def test_it_is_void_once_the_device_would_have_expired(invite, clock):
     "changes", [{"role": Account.PERSON}, {"state": Account.SUSPENDED}, {"organisation": None}], ids=str
 )
 def test_it_is_void_after_a_manager_lost_the_right_to_invite(ports, manager, guest, anna, changes):
-    invited = invitations.invite(ports, acting(manager), anna, TABLET, EVE, mailed=False)
+    invited = invitations.invite(UnitOfWork(ports, acting(manager)), anna, TABLET, EVE, mailed=False)
     invitation = found(invited)
     assert invitation is not None
     Account.update(**changes).where(Account.id == manager.id).execute()
     assert found(invited) is None
     with pytest.raises(Refused):
-        invitations.accept(ports, guest, invitation, proved=True)
+        invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert anna.devices.count() == 0
 
 
 def test_sent_again_it_has_a_new_link_a_new_code_and_thirty_days(ports, inviter, invite, guest, clock):
     first = invite()
     clock.pass_by(20 * DAY)
-    second = invitations.resend(ports, inviter, DeviceInvitation.get_by_id(first.invitation.id), mailed=False)
+    second = invitations.resend(
+        UnitOfWork(ports, inviter), DeviceInvitation.get_by_id(first.invitation.id), mailed=False
+    )
     assert found(first) is None
     with pytest.raises(Refused):
-        invitations.prove(ports, guest, found(second), first.code)
+        invitations.prove(UnitOfWork(ports, guest), found(second), first.code)
     clock.pass_by(30 * DAY - 1)
-    invitations.prove(ports, guest, found(second), second.code)
+    invitations.prove(UnitOfWork(ports, guest), found(second), second.code)
 
 
 def test_what_was_accepted_can_be_neither_withdrawn_nor_sent_again(ports, inviter, invite, guest, anna):
     invitation = found(invite())
-    invitations.accept(ports, guest, invitation, proved=True)
-    assert not invitations.withdraw(ports, inviter, invitation)
+    invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
+    assert not invitations.withdraw(UnitOfWork(ports, inviter), invitation)
     with pytest.raises(Refused):
-        invitations.resend(ports, inviter, invitation, mailed=False)
+        invitations.resend(UnitOfWork(ports, inviter), invitation, mailed=False)
     assert anna.devices.count() == 1
 
 
 def test_withdrawn_and_accepted_at_the_same_instant_one_holds(ports, inviter, invite, guest, anna):
     invitation = found(invite())
     withdrawn, accepted = at_the_same_instant(
-        lambda: invitations.withdraw(ports, inviter, invitation),
-        lambda: invitations.accept(ports, guest, invitation, proved=True),
+        lambda: invitations.withdraw(UnitOfWork(ports, inviter), invitation),
+        lambda: invitations.accept(UnitOfWork(ports, guest), invitation, proved=True),
     )
     assert (withdrawn is True) == isinstance(accepted, Refused)
     assert anna.devices.count() == (0 if withdrawn else 1)
@@ -441,8 +444,8 @@ def test_withdrawn_and_accepted_at_the_same_instant_one_holds(ports, inviter, in
 def test_the_list_of_pending_ones_leaves_out_what_is_void(ports, inviter, invite, guest, anna, boris, clock):
     kept = invite(name="Kept")
     accepted, withdrawn, orphaned = invite(name="A"), invite(name="W"), invite(boris.login, name="O")
-    invitations.accept(ports, guest, found(accepted), proved=True)
-    invitations.withdraw(ports, inviter, found(withdrawn))
+    invitations.accept(UnitOfWork(ports, guest), found(accepted), proved=True)
+    invitations.withdraw(UnitOfWork(ports, inviter), found(withdrawn))
     Account.update(state=Account.LOCKED).where(Account.id == boris.id).execute()
     assert found(orphaned) is None
     assert invitations.pending(anna) == [kept.invitation]

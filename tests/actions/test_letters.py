@@ -9,6 +9,7 @@ import pytest
 from jinja2 import Environment, meta
 
 from actions.ground.actor import Actor
+from actions.ground.unit_of_work import UnitOfWork
 from actions.notices import notices
 from actions.outbox import mail, outbox
 from actions.passwords import recovery
@@ -98,14 +99,16 @@ def test_times_are_told_in_the_recipients_zone(writer):
 
 
 def test_a_hostile_browser_writes_no_letter_of_its_own(ports, mailer, anna):
-    notices.password_changed(ports, Actor(address="192.0.2.1", user_agent="x" * 20_000), anna, everywhere=True)
+    notices.password_changed(
+        UnitOfWork(ports, Actor(address="192.0.2.1", user_agent="x" * 20_000)), anna, everywhere=True
+    )
     outbox.deliver_due(ports)
     for _, message in mailer.sent:
         assert "x" * 256 not in message.get_body(("plain",)).get_content()
 
 
 def test_a_letter_has_one_recipient_and_says_that_a_machine_sent_it(ports, settings, mailer, anna, stranger):
-    recovery.lock(ports, stranger, links.find(links.create(anna, links.DISOWN), (links.DISOWN,)))
+    recovery.lock(UnitOfWork(ports, stranger), links.find(links.create(anna, links.DISOWN), (links.DISOWN,)))
     outbox.deliver_due(ports)
     for recipient, message in mailer.sent:
         assert message.get_all("To") == [recipient]

@@ -8,6 +8,7 @@ from actions.ground.actor import OPERATOR, Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.passwords import passwords, recovery
 from actions.passwords import sign_in as ways_in
@@ -17,7 +18,7 @@ from actions.users import users
 from database import database
 from models import Account, AuditEvent, OneTimeLink, OutboxItem, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, cuts_at_once
 
 NEW = "Other-Garden-8"
 EVERY = tuple(links.LIFETIMES)
@@ -55,7 +56,7 @@ def test_a_link_that_expires_while_its_form_is_open_is_not_used(ports, anna, str
     link = link_of(anna, links.RESET)
     clock.pass_by(links.LIFETIMES[links.RESET])
     with pytest.raises(Refused):
-        recovery.set_password(ports, stranger, link, NEW)
+        recovery.set_password(UnitOfWork(ports, stranger), link, NEW)
 
 
 def test_a_clock_that_is_set_back_revives_no_used_link(anna, clock):
@@ -92,23 +93,23 @@ def test_a_newer_link_replaces_the_older_one_of_the_same_account(anna, boris):
 
 def test_links_that_set_a_password_are_void_after_a_change(ports, anna):
     token = links.create(anna, links.RESET)
-    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     assert links.find(token, EVERY) is None
 
 
 def test_a_link_that_was_open_while_the_password_changed_is_not_used(ports, settings, anna, stranger):
     link = link_of(anna, links.RESET)
-    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     with pytest.raises(Refused):
-        recovery.set_password(ports, stranger, link, "Third-Garden-9")
+        recovery.set_password(UnitOfWork(ports, stranger), link, "Third-Garden-9")
     assert opens(settings, anna, NEW)
 
 
 def test_this_was_not_me_outlives_further_changes(ports, anna, stranger):
     token = links.create(anna, links.DISOWN)
-    passwords.change(ports, acting(anna), PASSWORD, NEW)
-    passwords.change(ports, acting(anna), NEW, "Third-Garden-9")
-    recovery.lock(ports, stranger, links.find(token, (links.DISOWN,)))
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(anna)), NEW, "Third-Garden-9")
+    recovery.lock(UnitOfWork(ports, stranger), links.find(token, (links.DISOWN,)))
     assert Account.get_by_id(anna.id).state == Account.LOCKED
 
 
@@ -118,11 +119,11 @@ def test_a_link_is_used_once_however_many_come_at_the_same_instant(ports, settin
     found = [links.find(token, (purpose,)) for _ in range(5)]
     outcomes = at_the_same_instant(
         *(
-            lambda link=link, n=n: recovery.set_password(ports, stranger, link, f"{n}-Other-Garden")
+            lambda link=link, n=n: recovery.set_password(UnitOfWork(ports, stranger), link, f"{n}-Other-Garden")
             for n, link in enumerate(found)
         )
     )
-    won = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, recovery.PasswordSet)]
+    won = [n for n, outcome in enumerate(outcomes) if isinstance(outcome, str)]
     assert len(won) == 1
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 4
     assert opens(settings, anna, f"{won[0]}-Other-Garden")
@@ -131,8 +132,10 @@ def test_a_link_is_used_once_however_many_come_at_the_same_instant(ports, settin
 def test_this_was_not_me_locks_once_however_many_come_at_the_same_instant(ports, anna, stranger):
     token = links.create(anna, links.DISOWN)
     found = [links.find(token, (links.DISOWN,)) for _ in range(4)]
-    outcomes = at_the_same_instant(*(lambda link=link: recovery.lock(ports, stranger, link) for link in found))
-    assert outcomes.count(True) == 1
+    outcomes = at_the_same_instant(
+        *(lambda link=link: recovery.lock(UnitOfWork(ports, stranger), link) for link in found)
+    )
+    assert outcomes.count(None) == 1
     assert AuditEvent.select().where(AuditEvent.action == "link:account:locked").count() == 1
 
 
@@ -151,33 +154,34 @@ def test_a_new_password_through_a_link_ends_everything(ports, settings, mail_ser
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     acting(anna)
     sessions.remember_browser(anna, "a browser")
-    done = recovery.set_password(ports, stranger, link_of(anna, links.RESET), NEW)
-    assert done.connections_ended
+    unit = UnitOfWork(ports, stranger)
+    browser = recovery.set_password(unit, link_of(anna, links.RESET), NEW)
+    assert not unit.is_pending
     assert opens(settings, anna, NEW)
     assert mail_server.connected == []
     assert WebSession.select().count() == 0
     assert not sessions.is_known_browser(anna, "a browser")
-    assert sessions.is_known_browser(anna, done.browser)
+    assert sessions.is_known_browser(anna, browser)
 
 
 @pytest.mark.parametrize("unfit", [None, "", [], "short", "Password1!", "x" * 129, NEW + "\0"])
 def test_a_password_that_is_not_accepted_leaves_the_link_as_it_is(ports, anna, stranger, unfit):
     link = link_of(anna, links.RESET)
     with pytest.raises(Refused):
-        recovery.set_password(ports, stranger, link, unfit)
-    assert recovery.set_password(ports, stranger, link, NEW)
+        recovery.set_password(UnitOfWork(ports, stranger), link, unfit)
+    assert cuts_at_once(recovery.set_password, UnitOfWork(ports, stranger), link, NEW)
 
 
 @pytest.mark.parametrize(("purpose", "notices"), [(links.RESET, 2), (links.RECOVER, 2), (links.WELCOME, 0)])
 def test_the_owner_is_told_unless_it_is_the_first_password(ports, mailer, anna, stranger, purpose, notices):
-    recovery.set_password(ports, stranger, link_of(anna, purpose), NEW)
+    recovery.set_password(UnitOfWork(ports, stranger), link_of(anna, purpose), NEW)
     outbox.deliver_due(ports)
     assert len(mailer.sent) == notices
 
 
 def test_when_the_mail_server_is_down_the_new_password_is_set(ports, settings, mail_server, anna, stranger):
     mail_server.is_down = True
-    assert not recovery.set_password(ports, stranger, link_of(anna, links.RESET), NEW).connections_ended
+    assert not cuts_at_once(recovery.set_password, UnitOfWork(ports, stranger), link_of(anna, links.RESET), NEW)
     assert opens(settings, anna, NEW)
 
 
@@ -185,7 +189,7 @@ def test_when_the_mail_server_is_down_the_new_password_is_set(ports, settings, m
 
 
 def test_the_link_goes_to_the_contact_address_only(ports, settings, mailer, anna, stranger):
-    recovery.ask_for_link(ports, stranger, "  Anna@Example.org ")
+    recovery.ask_for_link(UnitOfWork(ports, stranger), "  Anna@Example.org ")
     while outbox.deliver_due(ports):
         pass
     ((recipient, message),) = mailer.sent
@@ -200,7 +204,7 @@ def test_asking_does_the_same_for_every_login(ports, people, stranger, statement
     work = set()
     for name in ("anna", "nobody", "nocontact", "locked"):
         del statements[:]
-        assert recovery.ask_for_link(ports, stranger, f"{name}@example.org") is None
+        assert recovery.ask_for_link(UnitOfWork(ports, stranger), f"{name}@example.org") is None
         work.add(tuple(statement.split()[0] for statement in statements))
     assert len(work) == 1
 
@@ -209,7 +213,7 @@ def test_asking_does_the_same_for_every_login(ports, people, stranger, statement
 def test_who_cannot_be_helped_gets_no_letter(ports, mailer, people, stranger, columns):
     account = people.add("somebody", **columns)
     for login in (account.login, "nobody@example.org", "", None, [], "\0", "x" * 9999):
-        recovery.ask_for_link(ports, stranger, login)
+        recovery.ask_for_link(UnitOfWork(ports, stranger), login)
     while outbox.deliver_due(ports):
         pass
     assert mailer.sent == []
@@ -220,7 +224,7 @@ def test_who_cannot_be_helped_gets_no_letter(ports, mailer, people, stranger, co
 def test_there_is_no_second_link_within_three_hours(ports, mailer, anna, stranger, clock):
     def letters_after(seconds):
         clock.pass_by(seconds)
-        recovery.ask_for_link(ports, stranger, anna.login)
+        recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
         while outbox.deliver_due(ports):
             pass
         return len(mailer.sent)
@@ -234,7 +238,7 @@ def test_a_stranger_who_asks_voids_no_link_that_others_sent(ports, settings, peo
     """Whoever lost the e-mail helps themselves; whoever has it uses it. The first of both links is the last."""
     new = people.add("new", password=None)
     sent = links.create(new, purpose)
-    recovery.ask_for_link(ports, stranger, new.login)
+    recovery.ask_for_link(UnitOfWork(ports, stranger), new.login)
     while outbox.deliver_due(ports):
         pass
     ((_, letter),) = mailer.sent
@@ -243,18 +247,18 @@ def test_a_stranger_who_asks_voids_no_link_that_others_sent(ports, settings, peo
     assert link
     assert links.find(asked_for, links.SETS_PASSWORD)
     used, other = (sent, asked_for) if purpose == links.WELCOME else (asked_for, sent)
-    recovery.set_password(ports, stranger, links.find(used, links.SETS_PASSWORD), NEW)
+    recovery.set_password(UnitOfWork(ports, stranger), links.find(used, links.SETS_PASSWORD), NEW)
     assert links.find(other, EVERY) is None
     assert opens(settings, new, NEW)
 
 
 def test_what_a_manager_sends_voids_what_was_asked_for(ports, anna, manager, mailer, stranger):
-    recovery.ask_for_link(ports, stranger, anna.login)
+    recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
     while outbox.deliver_due(ports):
         pass
     assert links.open_link(anna, links.RESET)
     before = OneTimeLink.get()
-    users.send_link(ports, acting(manager), anna.mailbox)
+    users.send_link(UnitOfWork(ports, acting(manager)), anna.mailbox)
     assert OneTimeLink.get_by_id(before.id).used_at
     assert links.open_link(anna, links.RESET)
 
@@ -262,20 +266,20 @@ def test_what_a_manager_sends_voids_what_was_asked_for(ports, anna, manager, mai
 def test_asking_for_many_gets_slow(ports, stranger, clock):
     limit = recovery.REQUESTS_FROM_NETWORK
     for number in range(limit.free):
-        recovery.ask_for_link(ports, stranger, f"nobody{number}@example.org")
+        recovery.ask_for_link(UnitOfWork(ports, stranger), f"nobody{number}@example.org")
     with pytest.raises(TooManyAttempts):
-        recovery.ask_for_link(ports, stranger, "another@example.org")
-    recovery.ask_for_link(ports, Actor(address="203.0.113.9"), "another@example.org")
+        recovery.ask_for_link(UnitOfWork(ports, stranger), "another@example.org")
+    recovery.ask_for_link(UnitOfWork(ports, Actor(address="203.0.113.9")), "another@example.org")
 
 
 def test_strangers_in_the_same_network_do_not_keep_the_owner_from_asking(ports, mailer, anna, stranger):
     browser = sessions.remember_browser(anna, None)
     for number in range(recovery.REQUESTS_FROM_NETWORK.free):
-        recovery.ask_for_link(ports, stranger, f"nobody{number}@example.org")
+        recovery.ask_for_link(UnitOfWork(ports, stranger), f"nobody{number}@example.org")
     for another_browser in (None, "made up"):
         with pytest.raises(TooManyAttempts):
-            recovery.ask_for_link(ports, stranger, anna.login, another_browser)
-    recovery.ask_for_link(ports, stranger, anna.login, browser)
+            recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login, another_browser)
+    recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login, browser)
     while outbox.deliver_due(ports):
         pass
     assert [recipient for recipient, _ in mailer.sent] == [anna.contact_email]
@@ -284,17 +288,17 @@ def test_strangers_in_the_same_network_do_not_keep_the_owner_from_asking(ports, 
 def test_a_known_browser_asks_for_its_own_account_only_and_not_without_end(ports, anna, boris, stranger):
     browser = sessions.remember_browser(anna, None)
     for _ in range(recovery.REQUESTS_FROM_NETWORK.free):
-        recovery.ask_for_link(ports, stranger, boris.login, browser)
+        recovery.ask_for_link(UnitOfWork(ports, stranger), boris.login, browser)
     with pytest.raises(TooManyAttempts):
-        recovery.ask_for_link(ports, stranger, boris.login, browser)
+        recovery.ask_for_link(UnitOfWork(ports, stranger), boris.login, browser)
     for _ in range(recovery.REQUESTS_FROM_KNOWN_BROWSER.free):
-        recovery.ask_for_link(ports, stranger, anna.login, browser)
+        recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login, browser)
     with pytest.raises(TooManyAttempts):
-        recovery.ask_for_link(ports, stranger, anna.login, browser)
+        recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login, browser)
 
 
 def test_asking_changes_nothing_for_the_owner(ports, settings, anna, stranger):
-    recovery.ask_for_link(ports, stranger, anna.login)
+    recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
     outbox.deliver_due(ports)
     assert opens(settings, anna, PASSWORD)
 
@@ -311,7 +315,7 @@ def test_the_lock_ends_everything_and_tells_everybody(ports, mail_server, mailer
     acting(anna)
     sessions.remember_browser(anna, "a browser")
     reset = links.create(anna, links.RESET)
-    assert recovery.lock(ports, stranger, link_of(anna, links.DISOWN))
+    assert cuts_at_once(recovery.lock, UnitOfWork(ports, stranger), link_of(anna, links.DISOWN))
     assert refusal_in_mail(anna)
     assert mail_server.connected == []
     assert WebSession.select().count() == 0
@@ -325,7 +329,7 @@ def test_the_lock_ends_everything_and_tells_everybody(ports, mail_server, mailer
 def test_an_address_that_begins_like_another_is_told_too(ports, mailer, people, stranger):
     name = "x" * 64
     account = people.add(name, contact_email=f"{name}@elsewhere.example.com")
-    recovery.lock(ports, stranger, link_of(account, links.DISOWN))
+    recovery.lock(UnitOfWork(ports, stranger), link_of(account, links.DISOWN))
     outbox.deliver_due(ports)
     assert len(mailer.sent) == 2
 
@@ -333,27 +337,29 @@ def test_an_address_that_begins_like_another_is_told_too(ports, mailer, people, 
 def test_a_locked_account_is_opened_by_nothing_but_the_operators_link(ports, settings, anna, stranger):
     assert not refusal_in_mail(anna)
     tokens = [links.create(anna, links.DISOWN), links.create(anna, links.DISOWN), links.create(anna, links.RESET)]
-    recovery.lock(ports, stranger, links.find(tokens[0], EVERY))
+    recovery.lock(UnitOfWork(ports, stranger), links.find(tokens[0], EVERY))
     assert [links.find(token, EVERY) for token in tokens] == [None] * 3
-    recovery.ask_for_link(ports, stranger, anna.login)
+    recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
     outbox.deliver_due(ports)
     assert OneTimeLink.select().where(OneTimeLink.used_at.is_null()).count() == 0
     with pytest.raises(Refused):
-        ways_in.sign_in(ports, stranger, anna.login, PASSWORD, None)
-    token = mailboxes.make_link(ports, OPERATOR, anna.login).rpartition("/")[2]
-    recovery.set_password(ports, stranger, links.find(token, links.SETS_PASSWORD), NEW)
-    assert ways_in.sign_in(ports, stranger, anna.login, NEW, None)
+        ways_in.sign_in(UnitOfWork(ports, stranger), anna.login, PASSWORD, None)
+    token = mailboxes.make_link(UnitOfWork(ports, OPERATOR), anna.login).rpartition("/")[2]
+    recovery.set_password(UnitOfWork(ports, stranger), links.find(token, links.SETS_PASSWORD), NEW)
+    assert ways_in.sign_in(UnitOfWork(ports, stranger), anna.login, NEW, None)
     assert refusal_in_mail(anna) is None
 
 
 def test_the_operator_locks_an_account(ports, mail_server, anna):
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     acting(anna)
-    assert recovery.lock_by_operator(ports, OPERATOR, mailboxes.account_named(" Anna@example.org "))
+    assert cuts_at_once(
+        recovery.lock_by_operator, UnitOfWork(ports, OPERATOR), mailboxes.account_named(" Anna@example.org ")
+    )
     assert refusal_in_mail(anna)
     assert (mail_server.connected, WebSession.select().count()) == ([], 0)
 
 
 def test_the_operator_is_told_when_there_is_no_such_account(ports, database):
     with pytest.raises(Refused):
-        mailboxes.make_link(ports, OPERATOR, "nobody@example.org")
+        mailboxes.make_link(UnitOfWork(ports, OPERATOR), "nobody@example.org")

@@ -6,6 +6,7 @@ from actions.collaborations import collaborations
 from actions.devices import devices
 from actions.ground.actor import Actor
 from actions.ground.encryption import unseal
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import mail, outbox
 from actions.passwords import recovery
 from actions.sessions import links
@@ -61,7 +62,7 @@ def told(ports, letter: str) -> set[str]:
 
 def test_all_access_ends(ports, hoarder, manager, mailer):
     addresses = set(mail.addresses_of(hoarder))
-    event = offboarding.end(ports, acting(manager), hoarder.mailbox)
+    event = offboarding.end(UnitOfWork(ports, acting(manager)), hoarder.mailbox)
     assert told(ports, "done_by_another") == addresses
     assert len(told(ports, "collaboration_ended")) == MANY
     report = offboarding.report(hoarder.mailbox, event.id)
@@ -81,13 +82,13 @@ def test_all_access_ends(ports, hoarder, manager, mailer):
 @pytest.mark.parametrize(
     "control",
     [
-        lambda ports, boss, account: users.suspend(ports, boss, account.mailbox),
-        lambda ports, boss, account: users.remove(ports, boss, account.mailbox, account.login),
-        lambda ports, boss, account: recovery.lock_by_operator(ports, Actor(), account),
+        lambda ports, boss, account: users.suspend(UnitOfWork(ports, boss), account.mailbox),
+        lambda ports, boss, account: users.remove(UnitOfWork(ports, boss), account.mailbox, account.login),
+        lambda ports, boss, account: recovery.lock_by_operator(UnitOfWork(ports, Actor()), account),
         lambda ports, boss, account: recovery.lock(
-            ports, Actor(), links.find(links.create(account, links.DISOWN), (links.DISOWN,))
+            UnitOfWork(ports, Actor()), links.find(links.create(account, links.DISOWN), (links.DISOWN,))
         ),
-        lambda ports, boss, account: devices.disconnect_all(ports, boss, account),
+        lambda ports, boss, account: devices.disconnect_all(UnitOfWork(ports, boss), account),
     ],
     ids=["suspend", "remove", "operators lock", "lock", "disconnect all"],
 )
@@ -102,8 +103,8 @@ def test_every_control_for_emergencies_works(ports, hoarder, manager, control):
 def test_a_collaborator_with_long_names_is_reset_and_disabled(ports, hoarder):
     owner = acting(hoarder)
     first, second = collaborations.of(hoarder.mailbox).limit(2)
-    collaborations.reset(ports, owner, first)
-    collaborations.disable(ports, owner, second)
+    collaborations.reset(UnitOfWork(ports, owner), first)
+    collaborations.disable(UnitOfWork(ports, owner), second)
     assert told(ports, "collaboration_reset") and told(ports, "collaboration_ended")
 
 

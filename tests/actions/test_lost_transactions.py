@@ -12,6 +12,7 @@ from actions.collaborations import collaborations
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, recovery, sign_in
 from actions.sessions import links, sessions
 from actions.users import offboarding, preferences, users
@@ -75,13 +76,13 @@ def test_the_own_password(ports, losing, people, everywhere):
         losing.at, at = None, losing.at
         account = people.add(f"p{at}")
         actor = acting(account)
-        devices.make(ports, actor, account, PHONE, "a form")
+        devices.make(UnitOfWork(ports, actor), account, PHONE, "a form")
         fresh[account.id] = account.password_hash
         # The guess is counted in a transaction of its own, and the connections are cut afterwards.
-        sealed = passwords._commit_change
+        unit, counters = UnitOfWork(ports, actor), passwords._counters(actor, None)
         losing.next(at)
-        outcome = sealed(ports, actor, passwords._counters(actor, None), "new hash", everywhere, everywhere, None)
-        assert (outcome[0] is None) == everywhere
+        renewed = passwords._commit_change(unit, counters, "new hash", everywhere, everywhere, None)
+        assert (renewed is None) == everywhere
         return account
 
     for turn, account in enumerate(times_lost(losing, change), start=1):
@@ -99,7 +100,7 @@ def test_a_password_that_a_manager_sets(ports, losing, people, manager):
         mailbox = people.add(f"p{at}").mailbox
         revision = mailbox.account.revision
         losing.next(at)
-        users._edit(ports, boss, mailbox, revision, Profile(first_name="Zoe"), "new hash", True)
+        users._edit(UnitOfWork(ports, boss), mailbox, revision, Profile(first_name="Zoe"), "new hash", True)
         return mailbox
 
     for mailbox in times_lost(losing, edit):
@@ -113,7 +114,7 @@ def test_a_password_that_a_link_sets(ports, losing, stranger, people):
         account = people.add(f"p{at}")
         link = links.find(links.create(account, links.RESET), links.SETS_PASSWORD)
         losing.next(at)
-        recovery.set_password(ports, stranger, link, NEW)
+        recovery.set_password(UnitOfWork(ports, stranger), link, NEW)
         return account
 
     for account in times_lost(losing, use):
@@ -125,10 +126,9 @@ def test_a_devices_password(ports, losing, people):
         losing.at, at = None, losing.at
         account = people.add(f"p{at}")
         actor = acting(account)
-        device = devices.make(ports, actor, account, PHONE, "a form").device
+        device = devices.make(UnitOfWork(ports, actor), account, PHONE, "a form").device
         losing.next(at)
-        made, _ = devices.change_password(ports, actor, device)
-        return made
+        return devices.change_password(UnitOfWork(ports, actor), device)
 
     for made in times_lost(losing, change):
         assert Device.get_by_id(made.device.id).verifier == made.device.verifier
@@ -140,13 +140,13 @@ def test_a_renewed_invitation_and_its_acceptance(ports, losing, stranger, people
         account = people.add(f"p{at}")
         actor = acting(account)
         invitation = invitations.invite(
-            ports, actor, account, PHONE, "lia@elsewhere.example.com", mailed=False
+            UnitOfWork(ports, actor), account, PHONE, "lia@elsewhere.example.com", mailed=False
         ).invitation
         losing.next(at)
-        invited = invitations.resend(ports, actor, invitation, mailed=True)
+        invited = invitations.resend(UnitOfWork(ports, actor), invitation, mailed=True)
         if losing.at is None:
             losing.next(at)
-        invitations.accept(ports, stranger, invited.invitation, proved=True)
+        invitations.accept(UnitOfWork(ports, stranger), invited.invitation, proved=True)
         return invited
 
     for invited in times_lost(losing, renew):
@@ -161,7 +161,7 @@ def test_a_collaborators_reset(ports, losing, people):
         owner = people.add(f"p{at}")
         carla = people.add_collaborator(owner)
         losing.next(at)
-        collaborations.reset(ports, acting(owner), Collaboration.get(Collaboration.account == carla))
+        collaborations.reset(UnitOfWork(ports, acting(owner)), Collaboration.get(Collaboration.account == carla))
         return carla
 
     for carla in times_lost(losing, reset):
@@ -175,11 +175,11 @@ def test_the_end_of_all_access(ports, losing, people, manager):
     def end(at: int) -> Account:
         losing.at, at = None, losing.at
         account = people.add(f"p{at}")
-        devices.make(ports, acting(account), account, PHONE, "a form")
+        devices.make(UnitOfWork(ports, acting(account)), account, PHONE, "a form")
         people.add_collaborator(account)
         mailbox = account.mailbox
         losing.next(at)
-        offboarding.end(ports, boss, mailbox)
+        offboarding.end(UnitOfWork(ports, boss), mailbox)
         return account
 
     for turn, account in enumerate(times_lost(losing, end), start=1):
@@ -191,33 +191,36 @@ def test_the_end_of_all_access(ports, losing, people, manager):
 
 def test_what_is_refused_leaves_nothing_in_memory_either(ports, anna):
     actor = acting(anna)
-    device = devices.make(ports, actor, anna, PHONE, "a form").device
+    device = devices.make(UnitOfWork(ports, actor), anna, PHONE, "a form").device
     Device.delete().execute()
     with pytest.raises(Refused):
-        devices.rename(ports, actor, device, "Other", "laptop")
+        devices.rename(UnitOfWork(ports, actor), device, "Other", "laptop")
     assert device.name == "Phone"
     WebSession.delete().execute()
     with pytest.raises(Refused):
-        passwords.change(ports, actor, PASSWORD, NEW)
+        passwords.change(UnitOfWork(ports, actor), PASSWORD, NEW)
     assert passwords.verify(ports.settings, anna.password_hash, PASSWORD)
     assert Account.get_by_id(anna.id).password_hash == anna.password_hash
 
 
 def test_whatever_a_transaction_did_to_its_rows_is_undone_with_it(anna, boris):
-    """Those that it was given, and those that hang on them."""
     mailbox = anna.mailbox
 
     @db.transactional
-    def spoil(actor, boxes):
-        actor.account.first_name = boxes[0].account.first_name = "Spoiled"
-        boxes[0].quota_bytes, boxes[0].account = 7, boris
+    def spoil():
+        for account in (anna, mailbox.account):
+            account.write(first_name="Spoiled")
+            account.put_into_state(Account.LOCKED)
+        mailbox.write(quota_bytes=7)
+        mailbox.write(account=boris)
         raise Refused("No.")
 
     owner = mailbox.account
     with pytest.raises(Refused):
-        spoil(acting(anna), [mailbox])
+        spoil()
     assert (mailbox.quota_bytes, mailbox.account_id, mailbox.account) == (0, anna.id, owner)
     assert {anna.first_name, owner.first_name} == {"Anna"}
+    assert {anna.state, owner.state} == {Account.ACTIVE}
 
 
 # --- holding ---
@@ -226,8 +229,8 @@ def test_whatever_a_transaction_did_to_its_rows_is_undone_with_it(anna, boris):
 def test_a_row_that_is_held_is_changed(database, ports, people, manager, anna, statements):
     """One that is left as it was is held on its own server only, and on no other node of a cluster."""
     held = Account.get_by_id(anna.id).held
-    devices.make(ports, acting(anna), anna, PHONE, "a form")
-    users.suspend(ports, acting(manager), anna.mailbox)
+    devices.make(UnitOfWork(ports, acting(anna)), anna, PHONE, "a form")
+    users.suspend(UnitOfWork(ports, acting(manager)), anna.mailbox)
     assert Account.get_by_id(anna.id).held > held
     for statement in statements:
         for column in ("state", "mailboxes_made", "language"):
@@ -238,17 +241,17 @@ def test_a_row_that_is_held_is_changed(database, ports, people, manager, anna, s
 def test_who_signs_in_holds_the_account(ports, stranger, anna):
 
     held = Account.get_by_id(anna.id).held
-    sign_in.sign_in(ports, stranger, anna.login, PASSWORD, None)
+    sign_in.sign_in(UnitOfWork(ports, stranger), anna.login, PASSWORD, None)
     assert Account.get_by_id(anna.id).held == held + 1
 
 
 def test_preferences_are_what_was_saved(ports, anna):
-    preferences.save(acting(anna), "it", "Europe/Rome")
+    preferences.save(UnitOfWork(ports, acting(anna)), "it", "Europe/Rome")
     assert (Account.get_by_id(anna.id).language, anna.language) == ("it", "it")
 
 
 def test_a_password_is_set_and_said_to_be_changed_soon(ports, people, manager):
     mailbox = people.add("zoe").mailbox
     profile = Profile(contact_email=mailbox.account.contact_email)
-    users.edit(ports, acting(manager), mailbox, mailbox.account.revision, profile, Password(NEW))
+    users.edit(UnitOfWork(ports, acting(manager)), mailbox, mailbox.account.revision, profile, Password(NEW))
     assert Account.get_by_id(mailbox.account_id).must_change_password

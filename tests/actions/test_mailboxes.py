@@ -4,6 +4,7 @@ import pytest
 
 from actions.ground.actor import OPERATOR
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.services import mailboxes
 from actions.services.mailboxes import MEGABYTE, NewMailbox
@@ -22,7 +23,9 @@ def problem_lines(text):
 
 
 def test_a_mailbox_is_ready_for_mail_at_once(ports, settings, people):
-    made = mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("Dora@Example.org ", quota_bytes=5, password=PASSWORD))
+    made = mailboxes.add_mailbox(
+        UnitOfWork(ports, OPERATOR), NewMailbox("Dora@Example.org ", quota_bytes=5, password=PASSWORD)
+    )
     row = database.execute_sql("SELECT login, mailbox, quota_bytes, password, refusal FROM mail_login").fetchone()
     assert row == ("dora@example.org", "dora@example.org", 5, "{ARGON2ID}" + made.account.password_hash, None)
     assert passwords.verify(settings, made.account.password_hash, PASSWORD)
@@ -30,7 +33,7 @@ def test_a_mailbox_is_ready_for_mail_at_once(ports, settings, people):
 
 
 def test_without_a_password_there_is_a_link(ports, settings, people):
-    made = mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org"))
+    made = mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), NewMailbox("dora@example.org"))
     assert made.link.startswith(settings.base_url)
     assert links.find(made.link.rpartition("/")[2], (links.WELCOME,)).account == made.account
     assert made.account.password_hash is None
@@ -60,7 +63,7 @@ def test_without_a_password_there_is_a_link(ports, settings, people):
 )
 def test_what_is_no_new_address_here_is_refused(ports, people, anna, address):
     with pytest.raises(Refused):
-        mailboxes.add_mailbox(ports, OPERATOR, NewMailbox(address))
+        mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), NewMailbox(address))
     assert Mailbox.select().count() == 1
 
 
@@ -81,14 +84,15 @@ def test_what_is_no_new_address_here_is_refused(ports, people, anna, address):
 )
 def test_what_is_wrong_with_a_mailbox_is_told_and_nothing_is_made(ports, people, columns):
     with pytest.raises(Refused):
-        mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org", **columns))
+        mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), NewMailbox("dora@example.org", **columns))
     assert Account.select().count() == 0
 
 
 def test_an_address_that_is_made_anew_finds_no_old_mail(ports, people):
     def make():
         return Mailbox.get(
-            Mailbox.account == mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org")).account
+            Mailbox.account
+            == mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), NewMailbox("dora@example.org")).account
         )
 
     first = make()
@@ -100,20 +104,20 @@ def test_an_address_that_is_made_anew_finds_no_old_mail(ports, people):
 def test_the_policy_of_the_service_decides(ports, people):
     Service.update(password_policy="modern").execute()
     with pytest.raises(Refused):
-        mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org", password="Vu7!kqzw"))
-    mailboxes.add_mailbox(ports, OPERATOR, NewMailbox("dora@example.org", password="garden wolf paper"))
+        mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), NewMailbox("dora@example.org", password="Vu7!kqzw"))
+    mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), NewMailbox("dora@example.org", password="garden wolf paper"))
 
 
-def test_services_of_one_name_are_told_apart_by_their_organisation(database):
+def test_services_of_one_name_are_told_apart_by_their_organisation(ports, database):
     for organisation in ("One Ltd", "Two Ltd"):
-        mailboxes.add_service(OPERATOR, organisation, "Mail")
+        mailboxes.add_service(UnitOfWork(ports, OPERATOR), organisation, "Mail")
     with pytest.raises(Refused):
-        mailboxes.add_domain(OPERATOR, "example.org", "Mail")
-    added = mailboxes.add_domain(OPERATOR, "Example.ORG.", "Mail", "Two Ltd")
+        mailboxes.add_domain(UnitOfWork(ports, OPERATOR), "example.org", "Mail")
+    added = mailboxes.add_domain(UnitOfWork(ports, OPERATOR), "Example.ORG.", "Mail", "Two Ltd")
     assert (added.name, added.service.organisation.name) == ("example.org", "Two Ltd")
     for again in (
-        lambda: mailboxes.add_domain(OPERATOR, "example.org", "Mail", "One Ltd"),
-        lambda: mailboxes.add_service(OPERATOR, "One Ltd", "Mail"),
+        lambda: mailboxes.add_domain(UnitOfWork(ports, OPERATOR), "example.org", "Mail", "One Ltd"),
+        lambda: mailboxes.add_service(UnitOfWork(ports, OPERATOR), "One Ltd", "Mail"),
     ):
         with pytest.raises(Refused):
             again()
@@ -122,25 +126,29 @@ def test_services_of_one_name_are_told_apart_by_their_organisation(database):
 @pytest.mark.parametrize(
     "name", ["", "example", "-a.example", "a b.example", "exämple.org", "x" * 64 + ".example", "a..example"]
 )
-def test_what_is_no_domain_is_refused(people, name):
+def test_what_is_no_domain_is_refused(ports, people, name):
     with pytest.raises(Refused):
-        mailboxes.add_domain(OPERATOR, name, "Mail Light")
+        mailboxes.add_domain(UnitOfWork(ports, OPERATOR), name, "Mail Light")
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 121, "a\nb", "a\0b", "gpj.\u202eexe", "a\u2067b"])
-def test_what_is_no_name_is_refused(database, name):
+def test_what_is_no_name_is_refused(ports, database, name):
     for organisation, service in ((name, "Mail"), ("Example Ltd", name)):
         with pytest.raises(Refused):
-            mailboxes.add_service(OPERATOR, organisation, service)
+            mailboxes.add_service(UnitOfWork(ports, OPERATOR), organisation, service)
     assert Organisation.select().count() == 0
 
 
 def test_a_manager_gets_a_link_or_a_password(ports, people):
-    made = mailboxes.add_manager(ports, OPERATOR, "M@Example.org", "Example Ltd", Account.OWNER, first_name="Mara")
+    made = mailboxes.add_manager(
+        UnitOfWork(ports, OPERATOR), "M@Example.org", "Example Ltd", Account.OWNER, first_name="Mara"
+    )
     assert made.link
     assert (made.account.login, made.account.display_name, made.account.is_manager) == ("m@example.org", "Mara", True)
     assert (
-        mailboxes.add_manager(ports, OPERATOR, "n@example.org", "Example Ltd", Account.ADMINISTRATOR, PASSWORD).link
+        mailboxes.add_manager(
+            UnitOfWork(ports, OPERATOR), "n@example.org", "Example Ltd", Account.ADMINISTRATOR, PASSWORD
+        ).link
         is None
     )
 
@@ -156,7 +164,7 @@ def test_a_manager_gets_a_link_or_a_password(ports, people):
 )
 def test_a_manager_that_cannot_be_is_refused(ports, anna, login, organisation, role):
     with pytest.raises(Refused):
-        mailboxes.add_manager(ports, OPERATOR, login, organisation, role)
+        mailboxes.add_manager(UnitOfWork(ports, OPERATOR), login, organisation, role)
     assert Account.select().count() == 1
 
 
@@ -170,7 +178,7 @@ def test_a_file_is_imported_as_a_whole(ports, people):
         HEADER + 'dora@example.org,Dóra,"Nagy, Dr. ""D""",dora@elsewhere.example.com,10,it\r\nEmil@example.org,,,,,\n'
     )
     assert plan.problems == []
-    made = mailboxes.apply_import(ports, OPERATOR, plan)
+    made = mailboxes.apply_import(UnitOfWork(ports, OPERATOR), plan)
     assert [each.account.login for each in made] == ["dora@example.org", "emil@example.org"]
     assert all(links.find(each.link.rpartition("/")[2], (links.WELCOME,)) for each in made)
     dora = Account.by_login("dora@example.org")
@@ -230,7 +238,7 @@ def test_a_misplaced_quote_is_told(people, text):
 def test_with_one_problem_nothing_is_imported(ports, people):
     plan = read("address\ndora@example.org\nnobody\n")
     with pytest.raises(Refused):
-        mailboxes.apply_import(ports, OPERATOR, plan)
+        mailboxes.apply_import(UnitOfWork(ports, OPERATOR), plan)
     assert Account.select().count() == 0
 
 
@@ -238,5 +246,5 @@ def test_what_was_taken_meanwhile_stops_the_whole_import(ports, people):
     plan = read("address\ndora@example.org\nemil@example.org\n")
     people.add("emil")
     with pytest.raises(Refused):
-        mailboxes.apply_import(ports, OPERATOR, plan)
+        mailboxes.apply_import(UnitOfWork(ports, OPERATOR), plan)
     assert Account.select().count() == 1

@@ -22,6 +22,7 @@ from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.message import Attachment, written
 from actions.ground.ports import Letter, MessageRefused
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.notices import notices
 from actions.outbox import mail, outbox
 from actions.password_changes import password_changes
@@ -217,7 +218,7 @@ def test_bytes_that_differ_from_what_was_asked_do_not_leave(monkeypatch, before,
 def test_an_old_name_is_sent_and_stays_a_name(ports, mail_sink, people, name):
     anna = people.add("anna", first_name=name)
     real = SmtpMailer(mail_sink.url, ports.settings.mail_from)
-    invitations.invite(ports, acting(anna), anna, TABLET, EVE, mailed=True)
+    invitations.invite(UnitOfWork(ports, acting(anna)), anna, TABLET, EVE, mailed=True)
     outbox.deliver_due(replace(ports, mailer=real))
     (received,) = [each for each in mail_sink.wait_for(1) if each.recipients == (EVE,)]
     assert_is_as_asked(received.content, EVE, f"{' '.join(name.split())} invites you to set up a mail program")
@@ -227,7 +228,7 @@ def test_an_old_name_is_sent_and_stays_a_name(ports, mail_sink, people, name):
 def test_an_old_address_that_speaks_in_headers_is_given_up(ports, mailer, people, stranger):
     hostile = "=?utf-8?q?x=0D=0ABcc=3A=20y=40evil.example?=@example.org"
     anna = people.add("anna", contact_email=hostile)
-    notices.password_changed(ports, stranger, anna, everywhere=False)
+    notices.password_changed(UnitOfWork(ports, stranger), anna, everywhere=False)
     outbox.deliver_due(ports)
     assert [recipient for recipient, _ in mailer.sent] == [anna.login]
     (item,) = OutboxItem.select().where(OutboxItem.delivered_at.is_null())
@@ -279,34 +280,39 @@ def test_an_address_that_speaks_in_headers_is_refused(local_part):
 
 
 DOORS = {
-    "mailbox": lambda on, bad: mailboxes.add_mailbox(on.ports, OPERATOR, NewMailbox("x@example.org", bad)),
+    "mailbox": lambda on, bad: mailboxes.add_mailbox(UnitOfWork(on.ports, OPERATOR), NewMailbox("x@example.org", bad)),
     "mailbox, last name": lambda on, bad: mailboxes.add_mailbox(
-        on.ports, OPERATOR, NewMailbox("x@example.org", "", bad)
+        UnitOfWork(on.ports, OPERATOR), NewMailbox("x@example.org", "", bad)
     ),
     "manager": lambda on, bad: mailboxes.add_manager(
-        on.ports, OPERATOR, "x@example.org", None, Account.OPERATOR, first_name=bad
+        UnitOfWork(on.ports, OPERATOR), "x@example.org", None, Account.OPERATOR, first_name=bad
     ),
-    "organisation": lambda on, bad: mailboxes.add_service(OPERATOR, bad, "Mail"),
-    "service": lambda on, bad: mailboxes.add_service(OPERATOR, "Example Ltd", bad),
-    "user": lambda on, bad: users.add(on.ports, on.boss, on.service, "x@example.org", Profile(bad), Password(PASSWORD)),
-    "user, changed": lambda on, bad: users.edit(on.ports, on.boss, on.box, on.box.account.revision, Profile(bad)),
+    "organisation": lambda on, bad: mailboxes.add_service(UnitOfWork(on.ports, OPERATOR), bad, "Mail"),
+    "service": lambda on, bad: mailboxes.add_service(UnitOfWork(on.ports, OPERATOR), "Example Ltd", bad),
+    "user": lambda on, bad: users.add(
+        UnitOfWork(on.ports, on.boss), on.service, "x@example.org", Profile(bad), Password(PASSWORD)
+    ),
+    "user, changed": lambda on, bad: users.edit(
+        UnitOfWork(on.ports, on.boss), on.box, on.box.account.revision, Profile(bad)
+    ),
     "user, changed last name": lambda on, bad: users.edit(
-        on.ports, on.boss, on.box, on.box.account.revision, Profile("Anna", bad)
+        UnitOfWork(on.ports, on.boss), on.box, on.box.account.revision, Profile("Anna", bad)
     ),
     "collaborator": lambda on, bad: collaborations.make(
-        on.ports, on.anna, on.box, Person(bad, "Rossi", EVE, "carla"), permissions.READ
+        UnitOfWork(on.ports, on.anna), on.box, Person(bad, "Rossi", EVE, "carla"), permissions.READ
     ),
     "collaborator, last name": lambda on, bad: collaborations.make(
-        on.ports, on.anna, on.box, Person("Carla", bad, EVE, "carla"), permissions.READ
+        UnitOfWork(on.ports, on.anna), on.box, Person("Carla", bad, EVE, "carla"), permissions.READ
     ),
-    "device": lambda on, bad: devices.make(on.ports, on.anna, on.box.account, replace(TABLET, name=bad), "1"),
-    "device, renamed": lambda on, bad: devices.rename(on.ports, on.anna, on.device, bad, "tablet"),
+    "device": lambda on, bad: devices.make(
+        UnitOfWork(on.ports, on.anna), on.box.account, replace(TABLET, name=bad), "1"
+    ),
+    "device, renamed": lambda on, bad: devices.rename(UnitOfWork(on.ports, on.anna), on.device, bad, "tablet"),
     "invitation": lambda on, bad: invitations.invite(
-        on.ports, on.anna, on.box.account, replace(TABLET, name=bad), EVE, mailed=True
+        UnitOfWork(on.ports, on.anna), on.box.account, replace(TABLET, name=bad), EVE, mailed=True
     ),
     "several passwords": lambda on, bad: password_changes.draft(
-        replace(on.ports, settings=replace(on.ports.settings, sms_url="demo:")),
-        on.boss,
+        UnitOfWork(replace(on.ports, settings=replace(on.ports.settings, sms_url="demo:")), on.boss),
         on.box.domain,
         Choice(everyone=True),
         replace(WANTED, full_name=bad),
@@ -314,18 +320,19 @@ DOORS = {
 }
 ADDRESS_DOORS = {
     "contact": lambda on, bad: mailboxes.add_mailbox(
-        on.ports, OPERATOR, NewMailbox("x@example.org", contact_email=bad)
+        UnitOfWork(on.ports, OPERATOR), NewMailbox("x@example.org", contact_email=bad)
     ),
     "user": lambda on, bad: users.edit(
-        on.ports, on.boss, on.box, on.box.account.revision, Profile("Anna", "Keller", bad)
+        UnitOfWork(on.ports, on.boss), on.box, on.box.account.revision, Profile("Anna", "Keller", bad)
     ),
     "collaborator": lambda on, bad: collaborations.make(
-        on.ports, on.anna, on.box, Person("Carla", "Rossi", bad, "carla"), permissions.READ
+        UnitOfWork(on.ports, on.anna), on.box, Person("Carla", "Rossi", bad, "carla"), permissions.READ
     ),
-    "invitation": lambda on, bad: invitations.invite(on.ports, on.anna, on.box.account, TABLET, bad, mailed=True),
+    "invitation": lambda on, bad: invitations.invite(
+        UnitOfWork(on.ports, on.anna), on.box.account, TABLET, bad, mailed=True
+    ),
     "several passwords": lambda on, bad: password_changes.draft(
-        replace(on.ports, settings=replace(on.ports.settings, sms_url="demo:")),
-        on.boss,
+        UnitOfWork(replace(on.ports, settings=replace(on.ports.settings, sms_url="demo:")), on.boss),
         on.box.domain,
         Choice(everyone=True),
         replace(WANTED, email=bad),
@@ -337,7 +344,7 @@ ADDRESS_DOORS = {
 def at_the_doors(ports, people, anna, manager):
     """Whoever types a name somewhere, and what it would be the name of."""
     owner = acting(anna)
-    made = devices.make(ports, owner, anna, TABLET, "0")
+    made = devices.make(UnitOfWork(ports, owner), anna, TABLET, "0")
     return SimpleNamespace(
         ports=ports, service=people.service, box=anna.mailbox, anna=owner, boss=acting(manager), device=made.device
     )
@@ -371,7 +378,9 @@ def test_no_door_lets_such_an_address_in(at_the_doors, door):
 def test_no_file_lets_such_a_name_in(at_the_doors, name):
     lines = ["address,first_name\r\n", f'x@example.org,"{name}"\r\n']
     assert [line for line, _ in mailboxes.read_import(lines).problems] == [2]
-    begun = imports.begin(at_the_doors.ports, at_the_doors.boss, at_the_doors.service, lines, "x.csv", invites=True)
+    begun = imports.begin(
+        UnitOfWork(at_the_doors.ports, at_the_doors.boss), at_the_doors.service, lines, "x.csv", invites=True
+    )
     assert (begun.line_count, begun.problem_count) == (1, 1)
 
 

@@ -7,6 +7,7 @@ from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.outbox import outbox
 from actions.passwords import sign_in
 from actions.passwords.recovery import ask_for_link
@@ -42,12 +43,12 @@ def mailbox(anna) -> Mailbox:
 def opened(ports, people, anna, mail_server) -> Account:
     """Anna, whose mailbox is opened in every way there is."""
     own = acting(anna)
-    devices.make(ports, own, anna, PHONE, "1")
-    invitations.invite(ports, own, anna, PHONE, "lia@elsewhere.example.com", mailed=False)
+    devices.make(UnitOfWork(ports, own), anna, PHONE, "1")
+    invitations.invite(UnitOfWork(ports, own), anna, PHONE, "lia@elsewhere.example.com", mailed=False)
     mario = people.add_collaborator(anna, "mario", Collaboration.READ | Collaboration.SETTINGS)
     acting(mario)
     person = collaborations.Person("Pia", "Neri", "pia@elsewhere.example.com", "pia")
-    collaborations.make(ports, own, anna.mailbox, person, Collaboration.READ)
+    collaborations.make(UnitOfWork(ports, own), anna.mailbox, person, Collaboration.READ)
     people.add_collaborator(anna, "gone", state=Account.DISABLED, password=None)
     links.create(anna, links.RESET)
     webmail = SigningWebmail(ports).row
@@ -78,7 +79,7 @@ def test_the_page_knows_everyone_and_everything(ports, opened, mailbox):
 
 def test_afterwards_nothing_opens_the_mailbox(ports, opened, mailbox, manager, mail_server, stranger):
     boss = acting(manager)
-    event = offboarding.end(ports, boss, mailbox)
+    event = offboarding.end(UnitOfWork(ports, boss), mailbox)
     mailbox = Mailbox.get_by_id(mailbox.id)
     after = offboarding.access(ports, mailbox)
     assert after.is_shut
@@ -90,27 +91,27 @@ def test_afterwards_nothing_opens_the_mailbox(ports, opened, mailbox, manager, m
     rows = database.execute_sql("SELECT login, password, refusal FROM mail_login").fetchall()
     assert [row for row in rows if row[2] is None or row[1]] == []
     with pytest.raises(Refused):
-        sign_in.sign_in(ports, stranger, opened.login, PASSWORD, None)
+        sign_in.sign_in(UnitOfWork(ports, stranger), opened.login, PASSWORD, None)
     assert event.organisation == opened.organisation
 
 
 def test_mail_is_still_received(ports, opened, mailbox, manager):
-    offboarding.end(ports, acting(manager), mailbox)
+    offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     assert database.execute_sql("SELECT address FROM mail_user").fetchone() == (mailbox.address,)
 
 
 def test_a_forgotten_password_is_no_way_back(ports, mailer, opened, mailbox, manager, stranger):
-    offboarding.end(ports, acting(manager), mailbox)
+    offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     letters_to(ports, mailer, opened.contact_email)
     mailer.sent.clear()
     for state in (Account.SUSPENDED, Account.ACTIVE):
         Account.update(state=state).where(Account.id == opened.id).execute()
-        ask_for_link(ports, stranger, opened.login)
+        ask_for_link(UnitOfWork(ports, stranger), opened.login)
         assert letters_to(ports, mailer, opened.contact_email) == []
 
 
 def test_the_report_says_what_was_ended(ports, opened, mailbox, manager):
-    event = offboarding.end(ports, acting(manager), mailbox)
+    event = offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     report = offboarding.report(mailbox, event.id)
     assert (report.devices, report.links, report.browsers, report.webmails) == (["Anna's phone"], 1, 2, 2)
     assert report.invitations == ["Anna's phone (lia@elsewhere.example.com)"]
@@ -121,7 +122,7 @@ def test_the_report_says_what_was_ended(ports, opened, mailbox, manager):
 
 
 def test_a_report_belongs_to_its_mailbox(ports, opened, mailbox, boris, manager):
-    event = offboarding.end(ports, acting(manager), mailbox)
+    event = offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     assert offboarding.report(boris.mailbox, event.id) is None
     other = AuditEvent.select().where(AuditEvent.action != offboarding.ENDED).first()
     assert offboarding.report(mailbox, other.id) is None
@@ -129,7 +130,7 @@ def test_a_report_belongs_to_its_mailbox(ports, opened, mailbox, boris, manager)
 
 def test_a_silent_mail_server_is_asked_once_and_said(ports, opened, mailbox, manager, mail_server, clock):
     mail_server.is_down = True
-    event = offboarding.end(ports, acting(manager), mailbox)
+    event = offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     report = offboarding.report(mailbox, event.id)
     assert report.programs_unknown
     assert report.is_pending
@@ -145,7 +146,7 @@ def test_a_silent_mail_server_is_asked_once_and_said(ports, opened, mailbox, man
 def test_the_person_and_the_collaborators_are_told(ports, mailer, opened, mailbox, manager):
     letters_to(ports, mailer, "")
     mailer.sent.clear()
-    offboarding.end(ports, acting(manager), mailbox)
+    offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     assert len(letters_to(ports, mailer, opened.login)) == 1
     assert len(letters_to(ports, mailer, "anna@elsewhere.example.com")) == 1
     assert len(letters_to(ports, mailer, "mario@elsewhere.example.com")) == 1
@@ -158,7 +159,7 @@ def test_only_who_outranks_the_person_in_their_organisation_may(ports, people, o
     foreign = Organisation.create(name="Other Ltd")
     other = people.add_manager("x@example.net", role, organisation=foreign)
     with pytest.raises(Refused):
-        offboarding.end(ports, acting(other), mailbox)
+        offboarding.end(UnitOfWork(ports, acting(other)), mailbox)
     assert Device.select().count() == 1
 
 
@@ -167,7 +168,7 @@ def test_who_lost_the_rank_a_moment_ago_ends_nothing(ports, opened, mailbox, man
     for change in ({"role": Account.PERSON}, {"role": Account.OWNER, "state": Account.SUSPENDED}):
         Account.update(**change).where(Account.id == manager.id).execute()
         with pytest.raises(Refused):
-            offboarding.end(ports, boss, mailbox)
+            offboarding.end(UnitOfWork(ports, boss), mailbox)
     assert Device.select().count() == 1
 
 
@@ -175,7 +176,7 @@ def test_who_was_signed_out_a_moment_ago_ends_nothing(ports, opened, mailbox, ma
     boss = acting(manager)
     WebSession.delete().where(WebSession.account == manager).execute()
     with pytest.raises(Refused):
-        offboarding.end(ports, boss, mailbox)
+        offboarding.end(UnitOfWork(ports, boss), mailbox)
     assert Device.select().count() == 1
 
 
@@ -184,9 +185,9 @@ def test_a_new_way_in_at_the_same_moment_does_not_survive(ports, opened, manager
     tablet = WantedDevice("Tablet", "tablet", Device.IMAP)
     person = collaborations.Person("Zoe", "Blu", "zoe@elsewhere.example.com", "zoe")
     at_the_same_instant(
-        lambda: offboarding.end(ports, boss, mailbox),
-        lambda: devices.make(ports, own, opened, tablet, "2"),
-        lambda: collaborations.make(ports, own, mailbox, person, Collaboration.READ),
+        lambda: offboarding.end(UnitOfWork(ports, boss), mailbox),
+        lambda: devices.make(UnitOfWork(ports, own), opened, tablet, "2"),
+        lambda: collaborations.make(UnitOfWork(ports, own), mailbox, person, Collaboration.READ),
     )
     assert Device.select().count() == 0
     assert {each.account.state for each in Collaboration.select()} == {Account.DISABLED}
@@ -196,14 +197,14 @@ def test_very_many_are_counted_and_not_all_named(ports, people, anna, manager, m
     monkeypatch.setattr(offboarding, "MOST_NAMED", 3)
     for number in range(5):
         people.add_collaborator(anna, f"c{number}", password=None)
-    event = offboarding.end(ports, acting(manager), anna.mailbox)
+    event = offboarding.end(UnitOfWork(ports, acting(manager)), anna.mailbox)
     report = offboarding.report(anna.mailbox, event.id)
     assert (len(report.collaborators), report.more) == (3, {"collaborators": 2})
 
 
 def test_a_second_time_finds_nothing(ports, opened, mailbox, manager):
-    first = offboarding.end(ports, acting(manager), mailbox)
-    second = offboarding.end(ports, acting(manager), Mailbox.get_by_id(mailbox.id))
+    first = offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
+    second = offboarding.end(UnitOfWork(ports, acting(manager)), Mailbox.get_by_id(mailbox.id))
     report = offboarding.report(mailbox, second.id)
     assert (report.password, report.browsers, report.devices, report.collaborators) == (False, 0, [], [])
     assert [event.id for event in offboarding.reports(mailbox)] == [second.id, first.id]
@@ -211,7 +212,7 @@ def test_a_second_time_finds_nothing(ports, opened, mailbox, manager):
 
 def test_nothing_pending_of_others_is_told(ports, anna, boris, clock, mail_server):
     mail_server.is_down = True
-    connections.end_now(ports, connections.put_end(ports, boris))
+    unit_of_work(connections.end)(UnitOfWork(ports), boris)
     assert not connections.are_pending([anna], 0)
     assert connections.are_pending([boris], 0)
     assert not connections.are_pending([boris], clock.moment + 1)

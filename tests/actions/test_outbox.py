@@ -9,6 +9,7 @@ import pytest
 import models
 import worker
 from actions.ground.ports import Connection, MessageRefused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import mail, outbox
 from actions.passwords import passwords
 from actions.sessions import connections, links
@@ -92,7 +93,7 @@ def test_failures_are_tried_again_after_growing_pauses(ports, mailer, item, cloc
 def test_cutting_connections_is_tried_again_soon_and_never_given_up(ports, mail_server, anna, clock):
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     mail_server.is_down = True
-    passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW, everywhere=True)
     for _ in range(30):
         clock.pass_by(6)
         outbox.deliver_due(ports)
@@ -107,7 +108,7 @@ def test_cutting_connections_is_tried_again_soon_and_never_given_up(ports, mail_
 
 
 def test_who_connects_while_the_password_changes_is_cut_a_moment_later(ports, mail_server, anna, clock):
-    passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW, everywhere=True)
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     clock.pass_by(connections.STRAGGLERS_AFTER)
     outbox.deliver_due(ports)
@@ -175,7 +176,7 @@ def test_no_secret_of_a_letter_can_be_read_in_the_database(ports, settings, mail
     made = []
     real = links.new_token
     monkeypatch.setattr(links, "new_token", lambda: made.append(real()) or made[-1])
-    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     if delivered:
         outbox.deliver_due(ports)
         assert made[0] in mailer.sent[0][1].get_body(("plain",)).get_content()
@@ -188,7 +189,7 @@ def test_no_secret_of_a_letter_can_be_read_in_the_database(ports, settings, mail
 def test_a_payload_tells_nobodys_login(ports, settings, database, stranger):
     from actions.passwords import recovery
 
-    recovery.ask_for_link(ports, stranger, "somebody-secret@example.org")
+    recovery.ask_for_link(UnitOfWork(ports, stranger), "somebody-secret@example.org")
     assert not [text for text in everything_stored(settings) if "somebody-secret" in text]
 
 

@@ -10,6 +10,7 @@ from peewee import OperationalError
 
 from actions.ground.ports import Connection, MessageRefused
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.password_changes import archive, password_change_run, password_changes
 from actions.password_changes.password_change_run import Runner
@@ -118,7 +119,7 @@ def test_links_leave_the_password_until_they_are_used(office, stranger):
     link = links.find(token, links.SETS_PASSWORD)
     assert link.account == account("boris")
     assert link.expires_at - link.created_at == 7 * links.DAY
-    recovery.set_password(office.ports, stranger, link, "Other-Garden-8")
+    recovery.set_password(UnitOfWork(office.ports, stranger), link, "Other-Garden-8")
     assert matches("boris", "Other-Garden-8")
     assert links.find(token, links.SETS_PASSWORD) is None
 
@@ -350,7 +351,9 @@ def meanwhile(office, do, state=PasswordChange.CHANGING, choice=EVERYONE) -> Pas
 @pytest.mark.parametrize("when", [PasswordChange.PREPARING, PasswordChange.SENDING, PasswordChange.CHANGING])
 def test_whoever_changed_their_own_password_meanwhile_keeps_it(office, when):
     boris = acting(account("boris"))
-    change = meanwhile(office, lambda: passwords.change(office.ports, boris, PASSWORD, "Other-Garden-8"), state=when)
+    change = meanwhile(
+        office, lambda: passwords.change(UnitOfWork(office.ports, boris), PASSWORD, "Other-Garden-8"), state=when
+    )
     assert results(change) == {"anna": "", "boris": password_change_run.CHANGED_MEANWHILE, "chiara": ""}
     assert matches("boris", "Other-Garden-8")
     assert change.items.where(PasswordChangeItem.address.startswith("boris")).get().in_archive == (
@@ -367,7 +370,7 @@ def test_nobody_changes_their_password_between_the_look_at_it_and_the_new_one(of
     def by_themselves():
         assert looked.wait(LONGEST_WAIT)
         try:
-            return passwords.change(office.ports, boris, PASSWORD, "Other-Garden-8")
+            return passwords.change(UnitOfWork(office.ports, boris), PASSWORD, "Other-Garden-8")
         finally:
             over.set()
 
@@ -442,10 +445,10 @@ def test_a_manager_who_falls_in_the_middle_stops_it_before_the_next_mailbox(offi
     assert archive.is_kept(change), "what was changed has to reach somebody"
 
 
-def test_cancelling_before_anything_was_sent_leaves_nothing_behind(office, mara, mailer):
+def test_cancelling_before_anything_was_sent_leaves_nothing_behind(ports, office, mara, mailer):
     change = office.start()
     office.step()
-    password_changes.cancel(office.actor, change)
+    password_changes.cancel(UnitOfWork(ports, office.actor), change)
     office.until(change, PasswordChange.CANCELLED)
     for _ in range(5):
         assert office.step() == 0
@@ -456,24 +459,24 @@ def test_cancelling_before_anything_was_sent_leaves_nothing_behind(office, mara,
     assert not any(item.secret or item.new_hash or item.old_hash for item in change.items)
 
 
-def test_cancelling_between_mailboxes(office, mara, monkeypatch):
+def test_cancelling_between_mailboxes(ports, office, mara, monkeypatch):
     monkeypatch.setattr(password_change_run, "CHANGED_AT_ONCE", 1)
     change = office.until(office.start(), PasswordChange.CHANGING)
     office.step()
-    password_changes.cancel(office.actor, change)
+    password_changes.cancel(UnitOfWork(ports, office.actor), change)
     assert office.step() == 0
     assert matches("anna", office.archive["anna@example.org"])
     assert has_old("boris")
     assert has_old("chiara")
     assert results(change) == {"anna": "", "boris": password_changes.CANCELLED, "chiara": password_changes.CANCELLED}
     with pytest.raises(Refused):
-        password_changes.cancel(office.actor, change)
+        password_changes.cancel(UnitOfWork(ports, office.actor), change)
 
 
-def test_a_cancelled_change_in_whose_midst_the_worker_is(office, mara):
+def test_a_cancelled_change_in_whose_midst_the_worker_is(ports, office, mara):
     """The worker read the change before it was cancelled."""
     change = office.until(office.start(), PasswordChange.CHANGING)
-    password_changes.cancel(office.actor, present(change))
+    password_changes.cancel(UnitOfWork(ports, office.actor), present(change))
     password_change_run.put_into_force(office.ports, change)
     assert all(has_old(name) for name in NAMES)
 
@@ -490,7 +493,10 @@ def test_a_form_that_is_sent_twice_starts_once(office, mara):
     change = office.draft()
     browsers = [acting(mara.account) for _ in range(4)]
     outcomes = at_the_same_instant(
-        *[lambda each=each: password_changes.start(office.ports, each, present(change), PASSWORD) for each in browsers]
+        *[
+            lambda each=each: password_changes.start(UnitOfWork(office.ports, each), present(change), PASSWORD)
+            for each in browsers
+        ]
     )
     assert not [each for each in outcomes if isinstance(each, Exception)]
     office.until(change, PasswordChange.DONE)
@@ -513,7 +519,10 @@ def test_a_second_change_of_a_mailbox_waits_for_the_end_of_the_first(office):
 def test_of_two_changes_that_start_at_the_same_instant_one_wins(office, mara):
     drafts = [(office.draft(), acting(mara.account)) for _ in range(2)]
     outcomes = at_the_same_instant(
-        *[lambda each=each, by=by: password_changes.start(office.ports, by, each, PASSWORD) for each, by in drafts]
+        *[
+            lambda each=each, by=by: password_changes.start(UnitOfWork(office.ports, by), each, PASSWORD)
+            for each, by in drafts
+        ]
     )
     assert [type(each) for each in outcomes if isinstance(each, Exception)] == [Refused]
     assert [present(each).state for each, _ in drafts].count(PasswordChange.PREPARING) == 1

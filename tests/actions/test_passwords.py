@@ -8,13 +8,14 @@ from argon2 import PasswordHasher
 from actions.ground import throttle
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.passwords import sign_in as ways_in
 from actions.sessions import sessions
 from actions.trail import audit
 from models import Account, AuditEvent, KnownBrowser, OneTimeLink, OutboxItem, WebSession
 from tests.actions.conftest import acting, at_the_same_instant
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, cuts_at_once
 
 NEW = "Other-Garden-8"
 
@@ -33,18 +34,18 @@ def state_of_everything():
 
 def test_the_new_password_replaces_the_old_one(ports, settings, anna, clock):
     clock.pass_by(60)
-    change = passwords.change(ports, acting(anna), PASSWORD, NEW)
+    renewed = passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     assert opens(settings, anna, NEW)
     assert not opens(settings, anna, PASSWORD)
     assert Account.get_by_id(anna.id).password_changed_at == clock.moment
-    assert not change.everywhere
+    assert sessions.living(anna) == [renewed[0]]
 
 
 def test_a_change_leaves_sessions_and_connections_alone(ports, mail_server, anna):
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     acting(anna)
     sessions.remember_browser(anna, "some browser")
-    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     assert len(sessions.living(anna)) == 2
     assert len(mail_server.connected) == 1
     assert sessions.is_known_browser(anna, "some browser")
@@ -57,9 +58,9 @@ def test_logging_out_from_everywhere_ends_what_used_the_old_password(ports, mail
     acting(anna)
     for browser in ("own", "another"):
         sessions.remember_browser(anna, browser)
-    change = passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True, browser="own")
-    assert change.everywhere
-    assert change.connections_ended
+    unit = UnitOfWork(ports, acting(anna))
+    assert passwords.change(unit, PASSWORD, NEW, everywhere=True, browser="own") is None
+    assert not unit.is_pending
     assert sessions.living(anna) == []
     assert len(sessions.living(boris)) == 1
     assert mail_server.connected == others
@@ -70,8 +71,7 @@ def test_logging_out_from_everywhere_ends_what_used_the_old_password(ports, mail
 def test_when_the_mail_server_is_down_the_change_is_made_and_the_rest_waits(ports, mail_server, anna, settings):
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     mail_server.is_down = True
-    change = passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True)
-    assert not change.connections_ended
+    assert not cuts_at_once(passwords.change, UnitOfWork(ports, acting(anna)), PASSWORD, NEW, everywhere=True)
     assert opens(settings, anna, NEW)
     assert OutboxItem.open_items().where(OutboxItem.kind == "connections").count() == 2
 
@@ -107,7 +107,7 @@ def test_a_wrong_current_password_changes_nothing(ports, settings, anna, wrong):
     actor = acting(anna)
     before = state_of_everything()
     with pytest.raises(Refused) as refusal:
-        passwords.change(ports, actor, wrong, NEW, everywhere=True)
+        passwords.change(UnitOfWork(ports, actor), wrong, NEW, everywhere=True)
     assert refusal.value.field == "current_password"
     assert state_of_everything() == before
 
@@ -115,7 +115,7 @@ def test_a_wrong_current_password_changes_nothing(ports, settings, anna, wrong):
 def test_passwords_are_compared_as_text_and_never_as_numbers(ports, settings, people):
     account = people.add("numbers", "0e2")
     with pytest.raises(Refused):
-        passwords.change(ports, acting(account), "0e1", NEW)
+        passwords.change(UnitOfWork(ports, acting(account)), "0e1", NEW)
     assert opens(settings, account, "0e2")
 
 
@@ -129,7 +129,7 @@ def test_an_unfit_new_password_changes_nothing(ports, anna, unfit):
     actor = acting(anna)
     before = state_of_everything()
     with pytest.raises(Refused) as refusal:
-        passwords.change(ports, actor, PASSWORD, unfit, everywhere=True)
+        passwords.change(UnitOfWork(ports, actor), PASSWORD, unfit, everywhere=True)
     assert refusal.value.field == "new_password"
     assert state_of_everything() == before
 
@@ -138,13 +138,13 @@ def test_an_unfit_new_password_changes_nothing(ports, anna, unfit):
     "unusual", ["{PLAIN}x-Xyz9", "' OR 1=1; Or'--", "Vu7😀kqzw", "%s%(x)s{{7*7}}Aa", "\\'\"`$(id)Aa1"]
 )
 def test_an_unusual_password_is_taken_as_it_is(ports, settings, anna, unusual):
-    passwords.change(ports, acting(anna), PASSWORD, unusual)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, unusual)
     assert opens(settings, anna, unusual)
     assert Account.get_by_id(anna.id).password_hash.startswith("$argon2id$")
 
 
 def test_a_password_typed_decomposed_opens_composed(ports, settings, anna):
-    passwords.change(ports, acting(anna), PASSWORD, "Ze\u0301bre-Gru\u0308n-8")
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, "Ze\u0301bre-Gru\u0308n-8")
     assert PasswordHasher().verify(Account.get_by_id(anna.id).password_hash, "Z\u00e9bre-Gr\u00fcn-8")
 
 
@@ -154,21 +154,21 @@ def test_a_breached_password_is_refused_where_the_host_asks(ports, anna):
             return password == NEW
 
     with pytest.raises(Refused) as refusal:
-        passwords.change(replace(ports, breaches=Everything()), acting(anna), PASSWORD, NEW)
+        passwords.change(UnitOfWork(replace(ports, breaches=Everything()), acting(anna)), PASSWORD, NEW)
     assert refusal.value.field == "new_password"
 
 
 def test_a_change_lifts_the_demand_for_one(ports, people):
     account = people.add("fresh", must_change_password=True)
-    passwords.change(ports, acting(account), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(account)), PASSWORD, NEW)
     assert not Account.get_by_id(account.id).must_change_password
 
 
 def test_a_second_tab_with_the_old_form_changes_nothing(ports, settings, anna):
     first, second = acting(Account.get_by_id(anna.id)), acting(Account.get_by_id(anna.id))
-    passwords.change(ports, first, PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, first), PASSWORD, NEW)
     with pytest.raises(Refused) as refusal:
-        passwords.change(ports, second, PASSWORD, "Third-Garden-9")
+        passwords.change(UnitOfWork(ports, second), PASSWORD, "Third-Garden-9")
     assert refusal.value.field == "current_password"
     assert opens(settings, anna, NEW)
 
@@ -177,13 +177,14 @@ def test_of_two_changes_at_the_same_instant_exactly_one_wins(ports, settings, an
     wanted = [NEW, "Third-Garden-9", "Fourth-Garden-1"]
     actors = [acting(Account.get_by_id(anna.id)) for _ in wanted]
     outcomes = at_the_same_instant(
-        *(lambda a=a, w=w: passwords.change(ports, a, PASSWORD, w) for a, w in zip(actors, wanted, strict=True))
+        *(
+            lambda a=a, w=w: passwords.change(UnitOfWork(ports, a), PASSWORD, w)
+            for a, w in zip(actors, wanted, strict=True)
+        )
     )
-    won = [
-        password for password, outcome in zip(wanted, outcomes, strict=True) if isinstance(outcome, passwords.Change)
-    ]
+    won = [password for password, outcome in zip(wanted, outcomes, strict=True) if not isinstance(outcome, Refused)]
     assert len(won) == 1
-    assert all(isinstance(outcome, passwords.Change | Refused) for outcome in outcomes)
+    assert all(isinstance(outcome, tuple | Refused) for outcome in outcomes)
     assert opens(settings, anna, won[0])
     assert AuditEvent.select().where(AuditEvent.action == "web:password:changed").count() == 1
     assert OneTimeLink.select().count() == 1
@@ -194,7 +195,7 @@ def test_a_failure_in_the_middle_leaves_nothing_half_done(ports, settings, anna,
     before = state_of_everything()
     monkeypatch.setattr(audit, "record", lambda *_, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        passwords.change(ports, actor, PASSWORD, NEW, everywhere=True)
+        passwords.change(UnitOfWork(ports, actor), PASSWORD, NEW, everywhere=True)
     assert state_of_everything() == before
 
 
@@ -203,7 +204,7 @@ def test_guessing_the_current_password_gets_slow_and_then_stops(ports, anna, clo
     outcomes = []
     for _ in range(60):
         try:
-            passwords.change(ports, actor, "wrong", NEW)
+            passwords.change(UnitOfWork(ports, actor), "wrong", NEW)
         except Refused:
             outcomes.append("judged")
         except throttle.TooManyAttempts as refusal:
@@ -220,9 +221,9 @@ def test_guesses_in_a_session_that_ended_are_not_counted_against_the_next(ports,
     guesser = acting(anna)
     for _ in range(passwords.CONFIRMATIONS.free):
         with pytest.raises(Refused):
-            passwords.change(ports, guesser, "wrong", NEW)
-    sessions.sign_out(guesser)
-    passwords.change(ports, acting(boris), PASSWORD, NEW)
+            passwords.change(UnitOfWork(ports, guesser), "wrong", NEW)
+    sessions.sign_out(UnitOfWork(ports, guesser))
+    passwords.change(UnitOfWork(ports, acting(boris)), PASSWORD, NEW)
 
 
 @pytest.mark.parametrize(("time_cost", "memory_cost"), [(1, 1024), (2, 9000), (1, 8192)])
@@ -232,7 +233,7 @@ def test_a_hash_of_another_cost_is_good_and_renewed_at_sign_in(
     other = PasswordHasher(time_cost=time_cost, memory_cost=memory_cost, parallelism=1).hash(PASSWORD)
     account = people.add("other")
     Account.update(password_hash=other).execute()
-    assert ways_in.sign_in(ports, stranger, account.login, PASSWORD, None).session.account == account
+    assert ways_in.sign_in(UnitOfWork(ports, stranger), account.login, PASSWORD, None).session.account == account
     renewed = Account.get_by_id(account.id).password_hash
     assert renewed != other
     assert not passwords.hasher(settings).check_needs_rehash(renewed)
@@ -240,7 +241,7 @@ def test_a_hash_of_another_cost_is_good_and_renewed_at_sign_in(
 
 
 def test_a_hash_of_the_present_cost_stays_as_it_is(ports, anna, stranger):
-    ways_in.sign_in(ports, stranger, anna.login, PASSWORD, None)
+    ways_in.sign_in(UnitOfWork(ports, stranger), anna.login, PASSWORD, None)
     assert Account.get_by_id(anna.id).password_hash == anna.password_hash
 
 

@@ -3,9 +3,11 @@
 import pytest
 
 from actions.ground.ports import Connection
+from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from models import Account, AuditEvent, OutboxItem
 from tests.actions.conftest import acting
+from tests.conftest import cuts_at_once
 
 
 def started(account):
@@ -75,15 +77,15 @@ def test_being_seen_is_written_down_now_and_then(anna, clock, statements):
     assert sessions.living(anna)[0].address == "192.0.2.2"
 
 
-def test_ending_one_leaves_the_others(anna):
+def test_ending_one_leaves_the_others(ports, anna):
     first, second = acting(anna), acting(anna)
-    sessions.end(first, second.session)
+    sessions.end(UnitOfWork(ports, first), second.session)
     assert sessions.living(anna) == [first.session]
 
 
-def test_signing_out_ends_the_own_session(anna):
+def test_signing_out_ends_the_own_session(ports, anna):
     first, second = acting(anna), acting(anna)
-    sessions.sign_out(first)
+    sessions.sign_out(UnitOfWork(ports, first))
     assert sessions.living(anna) == [second.session]
 
 
@@ -91,7 +93,7 @@ def test_ending_all_others_keeps_this_one_and_other_people(ports, mail_server, a
     mail_server.connected = [Connection(each.login, "imap", "198.51.100.7") for each in (anna, boris)]
     mine, others = acting(anna), [acting(anna), acting(anna)]
     his = acting(boris)
-    assert sessions.end_others(ports, mine)
+    assert cuts_at_once(sessions.end_others, UnitOfWork(ports, mine))
     assert sessions.living(anna) == [mine.session]
     assert sessions.living(boris) == [his.session]
     assert [each.user for each in mail_server.connected] == [boris.login]
@@ -101,17 +103,17 @@ def test_ending_all_others_keeps_this_one_and_other_people(ports, mail_server, a
 
 def test_what_the_mail_server_did_not_hear_waits_in_the_outbox(ports, mail_server, anna):
     mail_server.is_down = True
-    assert not sessions.end_others(ports, acting(anna))
+    assert not cuts_at_once(sessions.end_others, UnitOfWork(ports, acting(anna)))
     assert OutboxItem.open_items().count()
 
 
-def test_the_password_counts_as_recent_for_five_minutes(anna, clock):
+def test_the_password_counts_as_recent_for_five_minutes(ports, anna, clock):
     actor = acting(anna)
     clock.pass_by(299)
     assert sessions.password_is_recent(actor.session)
     clock.pass_by(1)
     assert not sessions.password_is_recent(actor.session)
-    renewed, _ = sessions.renew(actor)
+    renewed, _ = sessions.renew(UnitOfWork(ports, actor))
     assert sessions.password_is_recent(renewed)
     assert sessions.living(anna) == [renewed]
 

@@ -5,6 +5,7 @@ import pytest
 from actions.ground.actor import Actor
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import guesses, passwords, recovery
 from actions.passwords import sign_in as ways_in
 from actions.sessions import links, sessions
@@ -16,7 +17,7 @@ from tests.conftest import PASSWORD
 def try_to_sign_in(ports, login, password, address="192.0.2.1", browser=None):
     """ "in", "refused" or "wait"."""
     try:
-        ways_in.sign_in(ports, Actor(address=address), login, password, browser)
+        ways_in.sign_in(UnitOfWork(ports, Actor(address=address)), login, password, browser)
     except Refused:
         return "refused"
     except TooManyAttempts:
@@ -26,7 +27,7 @@ def try_to_sign_in(ports, login, password, address="192.0.2.1", browser=None):
 
 @pytest.mark.parametrize("typed", ["anna@example.org", "  Anna@Example.ORG \n"])
 def test_the_right_password_opens_a_session(ports, stranger, anna, typed):
-    signed_in = ways_in.sign_in(ports, stranger, typed, PASSWORD, None)
+    signed_in = ways_in.sign_in(UnitOfWork(ports, stranger), typed, PASSWORD, None)
     assert sessions.find(signed_in.token) == signed_in.session
     assert signed_in.session.account == anna
     assert sessions.password_is_recent(signed_in.session)
@@ -34,7 +35,7 @@ def test_the_right_password_opens_a_session(ports, stranger, anna, typed):
 
 
 def test_the_token_is_kept_only_as_its_hash(ports, stranger, anna):
-    signed_in = ways_in.sign_in(ports, stranger, anna.login, PASSWORD, None)
+    signed_in = ways_in.sign_in(UnitOfWork(ports, stranger), anna.login, PASSWORD, None)
     kept = [str(row) for table in (WebSession, KnownBrowser) for row in table.select().dicts()]
     assert not [row for row in kept if signed_in.token in row or signed_in.browser in row]
 
@@ -75,7 +76,7 @@ def test_known_and_unknown_logins_are_told_the_same_after_the_same_work(
     for login in ("anna@example.org", "nobody@example.org", "new@example.org", "locked@example.org"):
         del statements[:], verified[:]
         with pytest.raises(Refused) as refusal:
-            ways_in.sign_in(ports, stranger, login, "wrong", browser)
+            ways_in.sign_in(UnitOfWork(ports, stranger), login, "wrong", browser)
         told.add((str(refusal.value), refusal.value.field))
         work.add((len(verified), tuple(statement.split()[0] for statement in statements)))
     assert len(told) == 1
@@ -138,7 +139,7 @@ def test_a_right_password_forgives_its_own_network_only(ports, anna, clock):
 
 
 def test_a_thousand_guesses_from_everywhere_do_not_stand_in_the_owners_way(ports, anna, clock):
-    known = ways_in.sign_in(ports, Actor(address="192.0.2.1"), anna.login, PASSWORD, None).browser
+    known = ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.1")), anna.login, PASSWORD, None).browser
     outcomes = [
         try_to_sign_in(ports, anna.login, f"guess {number}", f"198.{18 + number % 2}.{number % 250}.{number % 7}")
         for number in range(1000)
@@ -150,7 +151,7 @@ def test_a_thousand_guesses_from_everywhere_do_not_stand_in_the_owners_way(ports
 
 
 def test_a_known_browser_is_no_way_around_the_throttle(ports, anna, boris, clock):
-    known = ways_in.sign_in(ports, Actor(address="192.0.2.1"), anna.login, PASSWORD, None).browser
+    known = ways_in.sign_in(UnitOfWork(ports, Actor(address="192.0.2.1")), anna.login, PASSWORD, None).browser
     tries = [try_to_sign_in(ports, anna.login, "wrong", f"198.51.{n}.1", known) for n in range(8)]
     assert tries == ["refused"] * 5 + ["wait"] * 3
     assert not sessions.is_known_browser(boris, known)
@@ -193,10 +194,10 @@ def test_who_verified_the_old_password_just_before_a_change_does_not_get_in(
         monkeypatch.setattr(passwords, "verify", real)
         clock.pass_by(1)
         if meanwhile == "changed":
-            passwords.change(ports, acting(anna), PASSWORD, "Other-Garden-8", everywhere=True)
+            passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, "Other-Garden-8", everywhere=True)
         else:
             link = links.find(links.create(anna, links.DISOWN), (links.DISOWN,))
-            recovery.lock(ports, stranger, link)
+            recovery.lock(UnitOfWork(ports, stranger), link)
         return right
 
     monkeypatch.setattr(passwords, "verify", verify)

@@ -12,6 +12,7 @@ from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.services import mailboxes
 from actions.sessions import links, sessions
@@ -67,13 +68,13 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, module: object, name: str, deed: 
 
 def test_a_new_password_never_goes_to_the_device_that_has_the_number_now(ports, eve, anna):
     attacker, victim = acting(eve), acting(anna)
-    bait = devices.make(ports, attacker, eve, PHONE, "bait").device
+    bait = devices.make(UnitOfWork(ports, attacker), eve, PHONE, "bait").device
     # What was loaded before, as a second request's is.
-    devices.disconnect(ports, attacker, Device.get_by_id(bait.id))
+    devices.disconnect(UnitOfWork(ports, attacker), Device.get_by_id(bait.id))
     give_again(Device, bait.id)
-    theirs = devices.make(ports, victim, anna, PHONE, "a form")
+    theirs = devices.make(UnitOfWork(ports, victim), anna, PHONE, "a form")
     with pytest.raises(Refused, match="disconnected a moment ago"):
-        devices.change_password(ports, attacker, bait)
+        devices.change_password(UnitOfWork(ports, attacker), bait)
     assert theirs.device.id == bait.id
     assert content(theirs.device)["verifier"] == theirs.device.verifier
     assert not AuditEvent.select().where(AuditEvent.action == "web:device:password-changed").exists()
@@ -85,31 +86,31 @@ def test_in_none_of_many_races_either(ports, eve, anna):
     attacker, victim = acting(eve), acting(anna)
     taken = 0
     for turn in range(ROUNDS):
-        bait = devices.make(ports, attacker, eve, PHONE, f"bait {turn}").device
+        bait = devices.make(UnitOfWork(ports, attacker), eve, PHONE, f"bait {turn}").device
 
         def make_theirs(bait=bait, turn=turn):
             give_again(Device, bait.id)
-            return devices.make(ports, victim, anna, PHONE, f"form {turn}")
+            return devices.make(UnitOfWork(ports, victim), anna, PHONE, f"form {turn}")
 
         _, _, theirs = at_the_same_instant(
-            lambda bait=bait: devices.change_password(ports, attacker, bait),
-            lambda bait=bait: devices.disconnect(ports, attacker, Device.get_by_id(bait.id)),
+            lambda bait=bait: devices.change_password(UnitOfWork(ports, attacker), bait),
+            lambda bait=bait: devices.disconnect(UnitOfWork(ports, attacker), Device.get_by_id(bait.id)),
             make_theirs,
         )
         taken += content(theirs.device)["verifier"] != theirs.device.verifier
-        devices.disconnect_all(ports, attacker, eve)
-        devices.disconnect_all(ports, victim, anna)
+        devices.disconnect_all(UnitOfWork(ports, attacker), eve)
+        devices.disconnect_all(UnitOfWork(ports, victim), anna)
     assert taken == 0
 
 
 def test_two_new_passwords_at_once_are_one(ports, anna):
     """Whoever is shown a password has the one that opens the mailbox."""
     actor = acting(anna)
-    device = devices.make(ports, actor, anna, PHONE, "a form").device
+    device = devices.make(UnitOfWork(ports, actor), anna, PHONE, "a form").device
     again = Device.get_by_id(device.id)
-    made, _ = devices.change_password(ports, actor, device)
+    made = devices.change_password(UnitOfWork(ports, actor), device)
     with pytest.raises(Refused):
-        devices.change_password(ports, actor, again)
+        devices.change_password(UnitOfWork(ports, actor), again)
     assert content(device)["verifier"] == made.device.verifier
 
 
@@ -123,7 +124,9 @@ def webmail(ports) -> SigningWebmail:
 
 def handed_over(ports, webmail: SigningWebmail, account: Account) -> WebSession:
     stranger = Actor(address=ADDRESS, user_agent=BROWSER)
-    session, _ = handoffs.enter(stranger, handoffs.examine(ports, stranger, webmail.handoff(account.login)))
+    session, _ = handoffs.enter(
+        UnitOfWork(ports, stranger), handoffs.examine(UnitOfWork(ports, stranger), webmail.handoff(account.login))
+    )
     return session
 
 
@@ -131,13 +134,13 @@ def test_a_password_that_was_given_never_counts_for_another_session(ports, monke
     attacker, stolen = acting(eve), []
 
     def sign_out_and_hand_over():
-        sessions.sign_out(attacker)
+        sessions.sign_out(UnitOfWork(ports, attacker))
         give_again(WebSession, attacker.session.id)
         stolen.append(handed_over(ports, webmail, anna))
 
     meanwhile(monkeypatch, passwords, "verify", sign_out_and_hand_over)
     with pytest.raises(Refused, match="signed out"):
-        passwords.confirm_again(ports, attacker, PASSWORD)
+        passwords.confirm_again(UnitOfWork(ports, attacker), PASSWORD)
     assert stolen[0].id == attacker.session.id
     assert not sessions.password_is_recent(WebSession.get_by_id(stolen[0].id))
     assert WebSession.select().count() == 1
@@ -155,8 +158,8 @@ def test_nor_in_any_of_many_races(ports, eve, anna, webmail):
             return handed_over(ports, webmail, anna)
 
         at_the_same_instant(
-            lambda attacker=attacker: passwords.confirm_again(ports, attacker, PASSWORD),
-            lambda attacker=attacker: sessions.sign_out(attacker),
+            lambda attacker=attacker: passwords.confirm_again(UnitOfWork(ports, attacker), PASSWORD),
+            lambda attacker=attacker: sessions.sign_out(UnitOfWork(ports, attacker)),
             hand_over,
         )
         counted += sum(map(sessions.password_is_recent, sessions.living(anna)))
@@ -167,9 +170,9 @@ def test_nor_in_any_of_many_races(ports, eve, anna, webmail):
 
 def test_a_password_given_after_it_was_changed_elsewhere_does_not_count(ports, monkeypatch, anna):
     here, there = acting(anna), acting(Account.get_by_id(anna.id))
-    meanwhile(monkeypatch, passwords, "verify", lambda: passwords.change(ports, there, PASSWORD, NEW))
+    meanwhile(monkeypatch, passwords, "verify", lambda: passwords.change(UnitOfWork(ports, there), PASSWORD, NEW))
     with pytest.raises(Refused):
-        passwords.confirm_again(ports, here, PASSWORD)
+        passwords.confirm_again(UnitOfWork(ports, here), PASSWORD)
     assert WebSession.select().where(here.session.itself()).exists(), "it goes on as it was"
 
 
@@ -179,7 +182,7 @@ def test_a_session_goes_on_with_another_token_and_ends_when_it_would_have(ports,
     session.write(data={"csrf_token": "secret", "frame": {"origin": webmail.origin}})
     actor = Actor(anna, session, ADDRESS, BROWSER)
     clock.pass_by(60)
-    renewed, token = passwords.confirm_again(ports, actor, PASSWORD)
+    renewed, token = passwords.confirm_again(UnitOfWork(ports, actor), PASSWORD)
     assert sessions.living(anna) == [renewed] == [sessions.find(token)]
     assert not sessions.exists(session)
     assert renewed.token_hash != session.token_hash and renewed.id != session.id
@@ -199,40 +202,40 @@ def moved_on(row) -> object:
 
 def test_another_name_for_a_device(ports, anna):
     actor = acting(anna)
-    device = devices.make(ports, actor, anna, PHONE, "a form").device
+    device = devices.make(UnitOfWork(ports, actor), anna, PHONE, "a form").device
     other = moved_on(device)
     before = content(other)
     with pytest.raises(Refused):
-        devices.rename(ports, actor, device, "Mine now", "laptop")
+        devices.rename(UnitOfWork(ports, actor), device, "Mine now", "laptop")
     assert not devices.forget(device)
     assert content(other) == before
 
 
 def test_this_wasnt_me_about_another_device(ports, stranger, anna):
     actor = acting(anna)
-    device = devices.make(ports, actor, anna, PHONE, "a form").device
+    device = devices.make(UnitOfWork(ports, actor), anna, PHONE, "a form").device
     token = links.create(anna, links.DISOWN_DEVICE, device)
-    devices.disconnect(ports, actor, device)
+    devices.disconnect(UnitOfWork(ports, actor), device)
     give_again(Device, device.id)
-    later = devices.make(ports, actor, anna, PHONE, "another form").device
+    later = devices.make(UnitOfWork(ports, actor), anna, PHONE, "another form").device
     assert later.id == device.id
-    devices.disown(ports, stranger, links.find(token, (links.DISOWN_DEVICE,)))
+    devices.disown(UnitOfWork(ports, stranger), links.find(token, (links.DISOWN_DEVICE,)))
     assert list(anna.devices) == [later]
 
 
 @pytest.mark.parametrize(
     "deed",
     [
-        lambda ports, actor, it: invitations.withdraw(ports, actor, it),
-        lambda ports, actor, it: invitations.resend(ports, actor, it, mailed=False),
-        lambda ports, actor, it: invitations.send_code(ports, actor, it),
-        lambda ports, actor, it: invitations.accept(ports, actor, it, proved=True),
+        lambda ports, actor, it: invitations.withdraw(UnitOfWork(ports, actor), it),
+        lambda ports, actor, it: invitations.resend(UnitOfWork(ports, actor), it, mailed=False),
+        lambda ports, actor, it: invitations.send_code(UnitOfWork(ports, actor), it),
+        lambda ports, actor, it: invitations.accept(UnitOfWork(ports, actor), it, proved=True),
     ],
     ids=["withdraw", "renew", "code", "accept"],
 )
 def test_another_invitation(ports, anna, deed):
     actor = acting(anna)
-    invited = invitations.invite(ports, actor, anna, PHONE, "lia@elsewhere.example.com", mailed=False)
+    invited = invitations.invite(UnitOfWork(ports, actor), anna, PHONE, "lia@elsewhere.example.com", mailed=False)
     other = moved_on(invited.invitation)
     before = content(other)
     with contextlib.suppress(Refused):
@@ -243,17 +246,19 @@ def test_another_invitation(ports, anna, deed):
 
 def test_an_invitation_that_was_renewed_meanwhile_takes_no_code_for_the_link_before(ports, anna):
     actor = acting(anna)
-    former = invitations.invite(ports, actor, anna, PHONE, "lia@elsewhere.example.com", mailed=False).invitation
-    invitations.resend(ports, actor, DeviceInvitation.get_by_id(former.id), mailed=False)
+    former = invitations.invite(
+        UnitOfWork(ports, actor), anna, PHONE, "lia@elsewhere.example.com", mailed=False
+    ).invitation
+    invitations.resend(UnitOfWork(ports, actor), DeviceInvitation.get_by_id(former.id), mailed=False)
     with pytest.raises(Refused):
-        invitations.send_code(ports, actor, former)
+        invitations.send_code(UnitOfWork(ports, actor), former)
 
 
 @pytest.mark.parametrize(
     ("state", "deed"),
     [
-        (UserImport.CHECKED, lambda ports, actor, it: imports.want(ports, actor, it)),
-        (UserImport.CHECKED, lambda ports, actor, it: imports.discard(actor, it)),
+        (UserImport.CHECKED, lambda ports, actor, it: imports.want(UnitOfWork(ports, actor), it)),
+        (UserImport.CHECKED, lambda ports, actor, it: imports.discard(UnitOfWork(ports, actor), it)),
     ],
     ids=["want", "discard"],
 )
@@ -270,10 +275,10 @@ def test_another_file_of_users(ports, people, manager, state, deed):
 @pytest.mark.parametrize(
     "deed",
     [
-        lambda ports, actor, it: users.suspend(ports, actor, it),
-        lambda ports, actor, it: users.remove(ports, actor, it, it.address),
-        lambda ports, actor, it: offboarding.end(ports, actor, it),
-        lambda ports, actor, it: devices.require(ports, actor, it, True),
+        lambda ports, actor, it: users.suspend(UnitOfWork(ports, actor), it),
+        lambda ports, actor, it: users.remove(UnitOfWork(ports, actor), it, it.address),
+        lambda ports, actor, it: offboarding.end(UnitOfWork(ports, actor), it),
+        lambda ports, actor, it: devices.require(UnitOfWork(ports, actor), it, True),
     ],
     ids=["suspend", "remove", "offboard", "require"],
 )
@@ -281,7 +286,7 @@ def test_the_user_of_another_organisation(ports, people, manager, boris, eve, de
     """Boris is removed; Eve, elsewhere, has his numbers."""
     mailbox = boris.mailbox
     assert mailbox.account == boris
-    users.remove(ports, acting(manager), Mailbox.get_by_id(mailbox.id), mailbox.address)
+    users.remove(UnitOfWork(ports, acting(manager)), Mailbox.get_by_id(mailbox.id), mailbox.address)
     with_numbers = {"id": mailbox.id, "domain": eve.mailbox.domain, "account": eve}
     Mailbox.delete().where(Mailbox.account == eve).execute()
     theirs = Mailbox.create(address="eve@example.net", home="example.net/eve-1", **with_numbers)
@@ -295,14 +300,14 @@ def test_the_language_of_somebody_else(ports, anna, boris):
     actor = acting(anna)
     stale = Account(**{**anna.__data__, "login": "gone@example.org"})
     with pytest.raises(Refused):
-        preferences.save(Actor(stale, actor.session, ADDRESS, BROWSER), "it", "")
+        preferences.save(UnitOfWork(ports, Actor(stale, actor.session, ADDRESS, BROWSER)), "it", "")
     assert Account.get_by_id(anna.id).language == ""
 
 
 def test_the_password_of_somebody_else(ports, anna):
     stale = Account(**{**anna.__data__, "login": "gone@example.org"})
     with pytest.raises(Refused):
-        passwords.change(ports, Actor(stale, acting(anna).session, ADDRESS, BROWSER), PASSWORD, NEW)
+        passwords.change(UnitOfWork(ports, Actor(stale, acting(anna).session, ADDRESS, BROWSER)), PASSWORD, NEW)
     assert Account.get_by_id(anna.id).password_hash == anna.password_hash
 
 
@@ -322,9 +327,9 @@ def test_what_the_worker_leased(ports, anna):
 
 def test_the_rules_of_a_service(ports, stranger, people):
     service = people.service
-    mailboxes.change_service(stranger, service.name, most_mailboxes=7)
+    mailboxes.change_service(UnitOfWork(ports, stranger), service.name, most_mailboxes=7)
     assert content(service)["most_mailboxes"] == 7
-    mailboxes.change_service(stranger, service.name)
+    mailboxes.change_service(UnitOfWork(ports, stranger), service.name)
     assert content(service)["most_mailboxes"] == 7
 
 

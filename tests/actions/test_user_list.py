@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import database as db
+from actions.ground.unit_of_work import UnitOfWork
 from actions.services import search_words, user_list
 from actions.services.user_list import WantedUsers
 from actions.users import users
@@ -109,12 +110,12 @@ def test_the_list_follows_what_is_changed(ports, people, manager):
     anna = people.add("anna", first_name="Anna", last_name="Keller")
     mailbox = anna.mailbox
     profile = users.Profile("Zora", "Younan", anna.contact_email, state=Account.SUSPENDED)
-    users.edit(ports, acting(manager), mailbox, anna.revision, profile)
+    users.edit(UnitOfWork(ports, acting(manager)), mailbox, anna.revision, profile)
     for wanted in ({"text": "zora"}, {"text": "anna@"}, {"state": "suspended"}, {"text": "y", "state": "suspended"}):
         assert logins(user_list.page(people.service, WantedUsers(**wanted))) == [anna.login], wanted
     for wanted in ({"text": "keller"}, {"state": "active"}, {"text": "z", "state": "active"}):
         assert logins(user_list.page(people.service, WantedUsers(**wanted))) == [], wanted
-    users.remove(ports, acting(manager), mailbox, anna.login)
+    users.remove(UnitOfWork(ports, acting(manager)), mailbox, anna.login)
     assert logins(user_list.page(people.service, WantedUsers(text="zora"))) == []
 
 

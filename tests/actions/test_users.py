@@ -11,6 +11,7 @@ from actions.ground.actor import OPERATOR, Actor
 from actions.ground.ports import Connection, Quota
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.passwords import passwords
 from actions.services import fullness, services
@@ -33,7 +34,7 @@ from models import (
     now,
 )
 from tests.actions.conftest import acting, at_the_same_instant
-from tests.conftest import People
+from tests.conftest import People, cuts_at_once
 
 NEW = "Other-Garden-8"
 ROLES = (Account.ADMINISTRATOR, Account.OWNER, Account.OPERATOR)
@@ -49,11 +50,13 @@ def profile_of(account: Account, **changes: object) -> users.Profile:
     return users.Profile(**columns | {"quota_bytes": account.mailbox.quota_bytes} | changes)
 
 
-def edit(ports, actor, account: Account, password: str | None = None, revision: int | None = None, **changes):
+def edit(ports, actor, account: Account, password: str | None = None, revision: int | None = None, **changes) -> bool:
+    """Whether nothing of what it ends is left to the outbox."""
     account = Account.get_by_id(account.id)
     given = password and users.Password(password, changes.pop("must_change", True))
     seen = account.revision if revision is None else revision
-    return users.edit(ports, actor, account.mailbox, seen, profile_of(account, **changes), given)
+    unit = UnitOfWork(ports, actor)
+    return cuts_at_once(users.edit, unit, account.mailbox, seen, profile_of(account, **changes), given)
 
 
 def letters_to(ports, mailer, recipient: str) -> list[str]:
@@ -154,7 +157,7 @@ def test_of_two_managers_who_save_at_the_same_instant_one_is_told(ports, people,
 def test_a_form_about_a_removed_user_does_not_fit_who_got_the_number(ports, boss, people):
     anna = people.add("anna")
     revision, number = anna.revision, anna.mailbox.id
-    users.remove(ports, boss, anna.mailbox, anna.login)
+    users.remove(UnitOfWork(ports, boss), anna.mailbox, anna.login)
     boris = people.add("boris")
     Mailbox.update(id=number).where(Mailbox.account == boris).execute()
     with pytest.raises(Refused):
@@ -167,9 +170,9 @@ def test_a_form_about_a_removed_user_does_not_fit_who_got_the_number(ports, boss
 def test_the_counters_follow_every_change(ports, boss, people):
     anna, boris = people.add("anna", quota_bytes=sizes.GIGABYTE), people.add("boris")
     profile = users.Profile(contact_email="dora@elsewhere.example.com", quota_bytes=2 * sizes.GIGABYTE)
-    users.add(ports, boss, people.service, "dora@example.org", profile, None)
+    users.add(UnitOfWork(ports, boss), people.service, "dora@example.org", profile, None)
     edit(ports, boss, anna, quota_bytes=5 * sizes.GIGABYTE)
-    users.remove(ports, boss, boris.mailbox, boris.login)
+    users.remove(UnitOfWork(ports, boss), boris.mailbox, boris.login)
     counted = Service.get()
     assert counted.mailboxes_made == Mailbox.select().count() == 2
     assert counted.quota_given_bytes == sum(mailbox.quota_bytes for mailbox in Mailbox.select()) == 7 * sizes.GIGABYTE
@@ -181,7 +184,7 @@ def test_whether_another_organisation_has_a_domain_is_not_told(ports, people, bo
     refusals = []
     for domain in ("other.example", "nowhere.example"):
         with pytest.raises(Refused) as refused:
-            users.add(ports, boss, people.service, f"dora@{domain}", profile, None)
+            users.add(UnitOfWork(ports, boss), people.service, f"dora@{domain}", profile, None)
         refusals.append((refused.value.sentence, refused.value.field, refused.value.facts == {"domain": domain}))
     assert refusals[0] == refusals[1]
 
@@ -192,7 +195,9 @@ def test_the_last_place_is_given_once(ports, people, manager):
 
     def add(number):
         profile = users.Profile(contact_email=f"c{number}@elsewhere.example.com")
-        return lambda: users.add(ports, actors[number], people.service, f"p{number}@example.org", profile, None)
+        return lambda: users.add(
+            UnitOfWork(ports, actors[number]), people.service, f"p{number}@example.org", profile, None
+        )
 
     outcomes = at_the_same_instant(*map(add, range(4)))
     assert sum(isinstance(outcome, Account) for outcome in outcomes) == 1, outcomes
@@ -215,19 +220,21 @@ def test_a_quota_may_always_become_smaller(ports, boss, people):
 def test_a_suspension_ends_what_is_open_and_a_resumption_brings_it_back(ports, mailer, mail_server, boss, people, anna):
     carla = people.add_collaborator(anna)
     acting(anna), acting(carla)
-    device = devices.make(ports, acting(anna), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "form").device
+    device = devices.make(
+        UnitOfWork(ports, acting(anna)), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "form"
+    ).device
     token = links.create(anna, links.RESET)
     mail_server.connected = [
         Connection(anna.login, "imap", "192.0.2.7"),
         Connection(anna.login, "imap", "192.0.2.7", 1, device.id),
         Connection(carla.session_name, "imap", "192.0.2.7"),
     ]
-    assert users.suspend(ports, boss, anna.mailbox)
+    assert cuts_at_once(users.suspend, UnitOfWork(ports, boss), anna.mailbox)
     assert mail_server.connected == []
     assert WebSession.select().where(WebSession.account != boss.account).count() == 0
     assert not Account.get_by_id(carla.id).may_enter
-    assert users.suspend(ports, boss, anna.mailbox)
-    users.resume(ports, boss, anna.mailbox)
+    assert cuts_at_once(users.suspend, UnitOfWork(ports, boss), anna.mailbox)
+    users.resume(UnitOfWork(ports, boss), anna.mailbox)
     assert links.find(token, (links.RESET,)) is None
     assert Account.get_by_id(carla.id).may_enter
     assert everything_of(anna)[Device] == 1
@@ -240,19 +247,19 @@ def test_nothing_of_a_removed_user_is_inherited(ports, mailer, boss, people, ann
     people.add_collaborator(anna, "carla")
     people.add_collaborator(boris, "mario")
     acting(anna), sessions.remember_browser(anna, None)
-    devices.make(ports, acting(anna), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "form")
+    devices.make(UnitOfWork(ports, acting(anna)), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "form")
     for account in (anna, boris):
         LastLogin.create(login_id=account.id, device_id=0, service="imap", ip="192.0.2.1", last_access=now())
     tokens = [links.create(anna, purpose) for purpose in (links.RESET, links.DISOWN)]
     home, number = anna.mailbox.home, anna.id
-    users.remove(ports, boss, anna.mailbox, anna.login)
+    users.remove(UnitOfWork(ports, boss), anna.mailbox, anna.login)
     assert {each.login for each in Account.select()} == {boss.login, boris.login, "mario/boris@example.org"}
     for table in (WebSession, KnownBrowser, OneTimeLink, Device, AccountWord):
         assert table.select().where(table.account == number).count() == 0, table
     assert [login.login_id for login in LastLogin.select()] == [boris.id]
     assert [links.find(token, (links.RESET, links.DISOWN)) for token in tokens] == [None, None]
     profile = users.Profile(contact_email="new@elsewhere.example.com")
-    again = users.add(ports, boss, people.service, anna.login, profile, None)
+    again = users.add(UnitOfWork(ports, boss), people.service, anna.login, profile, None)
     assert again.mailbox.home != home
     assert set(everything_of(again).values()) == {0, 1}  # its invitation
     assert [event.action for event in AuditEvent.of(again)] == ["web:user:added"]
@@ -265,7 +272,7 @@ def test_nothing_of_a_removed_user_is_inherited(ports, mailer, boss, people, ann
 def test_a_removal_without_the_address_is_none(ports, boss, anna, boris):
     for typed in ("", "anna", boris.login, f"{anna.login}x", "%"):
         with pytest.raises(Refused):
-            users.remove(ports, boss, anna.mailbox, typed)
+            users.remove(UnitOfWork(ports, boss), anna.mailbox, typed)
     assert Account.by_login(anna.login)
 
 
@@ -275,19 +282,19 @@ def test_a_removal_without_the_address_is_none(ports, boss, anna, boris):
 def test_a_link_is_for_what_the_account_needs(ports, boss, people, mailer):
     invited, active, locked = people.add("i", None), people.add("a"), people.add("l", state=Account.LOCKED)
     for account, purpose in ((invited, links.WELCOME), (active, links.RESET), (locked, links.RECOVER)):
-        users.send_link(ports, boss, account.mailbox)
+        users.send_link(UnitOfWork(ports, boss), account.mailbox)
         assert OneTimeLink.get(OneTimeLink.account == account).purpose == purpose
         assert "/links/password/" in letters_to(ports, mailer, account.contact_email)[0]
         assert not letters_to(ports, mailer, account.login)
     for unreachable in (people.add("s", state=Account.SUSPENDED), people.add("n", contact_email="")):
         with pytest.raises(Refused):
-            users.send_link(ports, boss, unreachable.mailbox)
+            users.send_link(UnitOfWork(ports, boss), unreachable.mailbox)
 
 
 def test_nobody_is_flooded_with_links(ports, boss, anna):
     with pytest.raises(TooManyAttempts):
         for _ in range(20):
-            users.send_link(ports, boss, anna.mailbox)
+            users.send_link(UnitOfWork(ports, boss), anna.mailbox)
 
 
 # --- who may ---
@@ -298,12 +305,14 @@ def deeds(ports, service, account):
     mailbox = account.mailbox
     profile = users.Profile("Changed", contact_email="d@elsewhere.example.com")
     return {
-        "edit": lambda actor: users.edit(ports, actor, mailbox, account.revision, profile, users.Password(NEW)),
-        "suspend": lambda actor: users.suspend(ports, actor, mailbox),
-        "resume": lambda actor: users.resume(ports, actor, mailbox),
-        "link": lambda actor: users.send_link(ports, actor, mailbox),
-        "remove": lambda actor: users.remove(ports, actor, mailbox, mailbox.address),
-        "add": lambda actor: users.add(ports, actor, service, f"made-for-{mailbox.address}", profile, None),
+        "edit": lambda actor: users.edit(
+            UnitOfWork(ports, actor), mailbox, account.revision, profile, users.Password(NEW)
+        ),
+        "suspend": lambda actor: users.suspend(UnitOfWork(ports, actor), mailbox),
+        "resume": lambda actor: users.resume(UnitOfWork(ports, actor), mailbox),
+        "link": lambda actor: users.send_link(UnitOfWork(ports, actor), mailbox),
+        "remove": lambda actor: users.remove(UnitOfWork(ports, actor), mailbox, mailbox.address),
+        "add": lambda actor: users.add(UnitOfWork(ports, actor), service, f"made-for-{mailbox.address}", profile, None),
     }
 
 
@@ -365,7 +374,7 @@ def test_whose_session_ended_does_nothing_more(ports, people, anna):
 
 
 def test_the_operator_at_the_command_line_needs_no_account_and_writes_to_nobody(ports, people, anna):
-    assert users.suspend(ports, OPERATOR, anna.mailbox)
+    assert cuts_at_once(users.suspend, UnitOfWork(ports, OPERATOR), anna.mailbox)
     assert Account.get_by_id(anna.id).state == Account.SUSPENDED
     assert OutboxItem.select().where(OutboxItem.kind == "mail").count() == 0
 

@@ -10,6 +10,7 @@ from actions.ground.actor import OPERATOR, Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, recovery
 from actions.passwords.guesses import STRANGERS_TO_ACCOUNT
 from actions.sessions import links, sessions
@@ -151,45 +152,45 @@ def test_another_webmail_ends_nothing_and_learns_nothing(ports, webmail, anna):
 
 def test_change_leaves_it(ports, webmail, anna):
     made = make(ports, webmail, anna.login)
-    passwords.change(ports, acting(anna), PASSWORD, NEW)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     assert is_alive(made)
 
 
 def everywhere(ports, anna):
-    passwords.change(ports, acting(anna), PASSWORD, NEW, everywhere=True)
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW, everywhere=True)
 
 
 def by_link(ports, anna):
-    recovery.set_password(ports, Actor(), links.find(links.create(anna, links.RESET), (links.RESET,)), NEW)
+    recovery.set_password(UnitOfWork(ports, Actor()), links.find(links.create(anna, links.RESET), (links.RESET,)), NEW)
 
 
 def lock(ports, anna):
-    recovery.lock_by_operator(ports, OPERATOR, anna)
+    recovery.lock_by_operator(UnitOfWork(ports, OPERATOR), anna)
 
 
 def end_others(ports, anna):
-    sessions.end_others(ports, acting(anna))
+    sessions.end_others(UnitOfWork(ports, acting(anna)))
 
 
 def remove_webmail(ports, anna):
-    webmails.remove(ports, OPERATOR, ORIGIN)
+    webmails.remove(UnitOfWork(ports, OPERATOR), ORIGIN)
 
 
 def suspend(ports, anna):
-    users.suspend(ports, OPERATOR, anna.mailbox)
+    users.suspend(UnitOfWork(ports, OPERATOR), anna.mailbox)
 
 
 def password_by_manager(ports, anna):
     profile, password = users.Profile(), users.Password(NEW)
-    users.edit(ports, OPERATOR, anna.mailbox, Account.get_by_id(anna.id).revision, profile, password)
+    users.edit(UnitOfWork(ports, OPERATOR), anna.mailbox, Account.get_by_id(anna.id).revision, profile, password)
 
 
 def removal(ports, anna):
-    users.remove(ports, OPERATOR, anna.mailbox, anna.login)
+    users.remove(UnitOfWork(ports, OPERATOR), anna.mailbox, anna.login)
 
 
 def offboard(ports, anna):
-    offboarding.end(ports, OPERATOR, anna.mailbox)
+    offboarding.end(UnitOfWork(ports, OPERATOR), anna.mailbox)
 
 
 ENDINGS = (everywhere, by_link, lock, end_others, remove_webmail, suspend, password_by_manager, removal, offboard)
@@ -208,7 +209,7 @@ def test_what_ends_everything_ends_it_and_its_connections(ports, webmail, anna, 
 def test_a_collaborators_ends_with_the_collaboration(ports, webmail, people, anna, ending):
     carla = people.add_collaborator(anna)
     made = make(ports, webmail, carla.login)
-    ending(ports, acting(anna), carla.collaboration)
+    ending(UnitOfWork(ports, acting(anna)), carla.collaboration)
     assert not is_alive(made)
 
 
@@ -221,7 +222,7 @@ def test_an_account_that_is_suspended_is_not_let_in_by_it(ports, webmail, anna):
 def test_ending_all_others_in_the_webmail_leaves_that_webmail(ports, webmail, anna):
     own, other = make(ports, webmail, anna.login), make(ports, webmail, anna.login, sid="session-2")
     session, _ = sessions.start(anna, AT_HOME, "Firefox", False, webmail=webmail, webmail_session="session-1")
-    sessions.end_others(ports, Actor(anna, session, AT_HOME, "Firefox"))
+    sessions.end_others(UnitOfWork(ports, Actor(anna, session, AT_HOME, "Firefox")))
     assert (is_alive(own), is_alive(other)) == (True, False)
     assert list(WebSession.select()) == [session]
 
@@ -262,7 +263,7 @@ def test_sessions_tell_which_webmail_keeps_the_password_itself(ports, webmail, a
     assert len(found) == 2
     assert found[False].credential == with_own.credential
     assert [each.webmail_session for each in found[True].browsers] == ["session-2"]
-    webmail_credentials.end(ports, acting(anna), with_own.credential)
+    webmail_credentials.end(UnitOfWork(ports, acting(anna)), with_own.credential)
     assert [each.keeps_password for each in sessions.in_webmails(anna)] == [True]
 
 
@@ -280,7 +281,7 @@ def test_sessions_tell_which_webmail_keeps_the_password_itself(ports, webmail, a
     ],
 )
 def test_a_webmail_is_known_by_its_origin(ports, typed, origin):
-    assert webmails.add(ports, OPERATOR, typed, None, Webmail.EDDSA).webmail.origin == origin
+    assert webmails.add(UnitOfWork(ports, OPERATOR), typed, None, Webmail.EDDSA).webmail.origin == origin
 
 
 @pytest.mark.parametrize(
@@ -288,22 +289,22 @@ def test_a_webmail_is_known_by_its_origin(ports, typed, origin):
 )
 def test_what_is_no_origin_is_no_webmail(ports, typed):
     with pytest.raises(Refused):
-        webmails.add(ports, OPERATOR, typed, None, Webmail.EDDSA)
+        webmails.add(UnitOfWork(ports, OPERATOR), typed, None, Webmail.EDDSA)
     assert Webmail.select().count() == 0
 
 
 def test_a_webmail_is_added_once_and_for_an_organisation_that_exists(ports, webmail):
     with pytest.raises(Refused):
-        webmails.add(ports, OPERATOR, ORIGIN, None, Webmail.EDDSA)
+        webmails.add(UnitOfWork(ports, OPERATOR), ORIGIN, None, Webmail.EDDSA)
     with pytest.raises(Refused):
-        webmails.add(ports, OPERATOR, "https://other.example.com", "Nobody Ltd", Webmail.EDDSA)
+        webmails.add(UnitOfWork(ports, OPERATOR), "https://other.example.com", "Nobody Ltd", Webmail.EDDSA)
     with pytest.raises(Refused):
-        webmails.remove(ports, OPERATOR, "https://other.example.com")
+        webmails.remove(UnitOfWork(ports, OPERATOR), "https://other.example.com")
 
 
 def test_no_signing_key_is_kept_where_it_can_be_read(ports, settings):
-    shared = webmails.add(ports, OPERATOR, ORIGIN, None, Webmail.HS256)
-    pair = webmails.add(ports, OPERATOR, "https://other.example.com", None, Webmail.EDDSA)
+    shared = webmails.add(UnitOfWork(ports, OPERATOR), ORIGIN, None, Webmail.HS256)
+    pair = webmails.add(UnitOfWork(ports, OPERATOR), "https://other.example.com", None, Webmail.EDDSA)
     assert shared.key not in shared.webmail.key
     assert base64.b64decode(pair.webmail.key) == base64.b64decode(pair.key)[32:]
     assert webmails.verifying_key(settings, shared.webmail) == base64.b64decode(shared.key)

@@ -19,6 +19,7 @@ import models
 from actions.authority import permissions
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
+from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from models import Account, AuditEvent, Collaboration, Device, PasswordChange, UserImport, Webmail, WebmailCredential
 from tests.actions.conftest import acting
@@ -218,7 +219,7 @@ def build_world(ports, settings, name: str, operator: Account) -> World:
 def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str, object]:
     """What stands in an address for each of its variables."""
     own, wanted = acting(anna), WantedDevice("Phone", "smartphone", Device.IMAP)
-    invited = invitations.invite(ports, own, anna, wanted, "x@elsewhere.example.com", mailed=False)
+    invited = invitations.invite(UnitOfWork(ports, own), anna, wanted, "x@elsewhere.example.com", mailed=False)
     ended = AuditEvent.create(
         action="web:access:ended", account=anna, mailbox=anna.mailbox, organisation=people.organisation,
         details={"password": True, "contact": "", "browsers": 0, "programs": [], "programs_unknown": False},
@@ -226,7 +227,7 @@ def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str
     return {
         "service_id": people.service.id,
         "mailbox_id": anna.mailbox.id,
-        "device_id": devices.make(ports, own, anna, wanted, anna.login).device.id,
+        "device_id": devices.make(UnitOfWork(ports, own), anna, wanted, anna.login).device.id,
         "invitation_id": invited.invitation.id,
         "collaboration_id": Collaboration.get(Collaboration.account == reader).id,
         "session_id": own.session.id,

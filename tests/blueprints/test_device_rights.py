@@ -11,6 +11,7 @@ from actions.collaborations import collaborations
 from actions.devices import devices, invitations
 from actions.devices.device_passwords import SHAPE
 from actions.devices.devices import WantedDevice
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from models import Account, Collaboration, Device, DeviceInvitation, OutboxItem
 from tests.actions.conftest import acting
@@ -25,12 +26,12 @@ LESSER = [READ, READ | WRITE, READ | WRITE | SEND, permissions.completed(POP3)]
 
 @pytest.fixture
 def phone(ports, anna) -> Device:
-    return devices.make(ports, acting(anna), anna, PHONE, "a form").device
+    return devices.make(UnitOfWork(ports, acting(anna)), anna, PHONE, "a form").device
 
 
 @pytest.fixture
 def invited(ports, anna) -> invitations.Invited:
-    return invitations.invite(ports, acting(anna), anna, PHONE, EVE, mailed=False)
+    return invitations.invite(UnitOfWork(ports, acting(anna)), anna, PHONE, EVE, mailed=False)
 
 
 @pytest.fixture
@@ -102,8 +103,10 @@ def test_the_owner_is_told_of_each_request_and_all_ends_with_the_collaborator(
         assert any("carla/anna@example.org" in letter for letter in told(ports, mailer, anna.login)), address
     assert {device.name for device in anna.devices} == {PHONE.name, "Mine"}
     owner = acting(anna)
-    hers = devices.make(ports, owner, anna, WantedDevice("Hers", "tablet", Device.IMAP), "another form").device
-    collaborations.disable(ports, owner, Collaboration.get())
+    hers = devices.make(
+        UnitOfWork(ports, owner), anna, WantedDevice("Hers", "tablet", Device.IMAP), "another form"
+    ).device
+    collaborations.disable(UnitOfWork(ports, owner), Collaboration.get())
     assert list(anna.devices) == [hers]
     assert invitations.pending(anna) == []
 
@@ -156,7 +159,7 @@ def test_who_set_up_a_device_gets_no_other_password_once_the_owner_changed_it(po
     address = "/set-up/" + invited.link.rpartition("/")[2]
     page = guest.open(address).fill({"Code": invited.code}).press("Continue")
     page = page.choose("iPhone, iPad or Mac").press("Continue")
-    devices.change_password(ports, acting(anna), anna.devices.get())
+    devices.change_password(UnitOfWork(ports, acting(anna)), anna.devices.get())
     changed = anna.devices.get().verifier
     assert page.press("Download the profile").status == 410
     assert anna.devices.get().verifier == changed

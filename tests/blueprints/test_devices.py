@@ -7,6 +7,7 @@ import pytest
 from actions.devices import device_passwords, devices
 from actions.devices.devices import WantedDevice
 from actions.ground.ports import Connection
+from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import links
 from models import Account, AuditEvent, Device, LastLogin, Mailbox, OutboxItem, Service, WebSession, now
 from tests.actions.conftest import acting
@@ -24,7 +25,7 @@ def device(ports, anna) -> Device:
 
 def make_device(ports, account: Account, name: str = "Old phone", protocols: int = IMAP | SENDING) -> Device:
     wanted = WantedDevice(name, "smartphone", protocols)
-    return devices.make(ports, acting(account), account, wanted, f"form of {name}").device
+    return devices.make(UnitOfWork(ports, acting(account)), account, wanted, f"form of {name}").device
 
 
 def new_form(client: Client, name: str = "New phone") -> Page:
@@ -359,7 +360,7 @@ def test_what_the_service_demands_cannot_be_switched_off(signed_in):
 
 
 def test_a_device_password_does_not_sign_in(client, ports, anna):
-    made = devices.make(ports, acting(anna), anna, WantedDevice("Phone", "mail", IMAP), "form")
+    made = devices.make(UnitOfWork(ports, acting(anna)), anna, WantedDevice("Phone", "mail", IMAP), "form")
     WebSession.delete().execute()
     page = client.sign_in(anna.login, made.password)
     assert page.status == 422
@@ -405,7 +406,7 @@ def test_this_wasnt_me_disconnects_that_device(client, device, ports, anna):
 
 def test_this_wasnt_me_about_a_device_that_is_gone_says_so(client, device, ports, anna):
     address = disown_address(device)
-    devices.disconnect(ports, acting(anna), device)
+    devices.disconnect(UnitOfWork(ports, acting(anna)), device)
     page = client.open(address)
     assert page.status == 200
     assert page.buttons == []

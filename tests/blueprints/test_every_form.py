@@ -19,6 +19,7 @@ import database as db
 from actions.devices import invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.sizes import GIGABYTE
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import links, sessions
 from models import Account, Collaboration, Device, Mailbox
@@ -201,7 +202,9 @@ def tokens(ports, world: World) -> dict[str, str]:
     device = Device.get_by_id(world.values["device_id"])
     reset = links.create(anna, links.RESET)
     wanted = WantedDevice("Tablet", "tablet", Device.IMAP)
-    invited = invitations.invite(ports, acting(anna), anna, wanted, "guest@elsewhere.example.com", mailed=False)
+    invited = invitations.invite(
+        UnitOfWork(ports, acting(anna)), anna, wanted, "guest@elsewhere.example.com", mailed=False
+    )
     set_up = invited.link.rpartition("/")[2]
     return {
         "links.password": reset,

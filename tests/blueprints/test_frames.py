@@ -7,6 +7,7 @@ from peewee import OperationalError
 
 import database as db
 from actions.ground.actor import OPERATOR
+from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from actions.webmails import webmails
 from models import Account, Webmail, WebSession
@@ -173,7 +174,7 @@ def test_whoever_signs_in_by_password_after_a_hand_off_leaves_the_frame(handed_o
 
 
 def test_after_the_webmail_is_forgotten_nobody_is_signed_in_its_frame(handed_over, ports):
-    webmails.remove(ports, OPERATOR, ORIGIN)
+    webmails.remove(UnitOfWork(ports, OPERATOR), ORIGIN)
     page = page_in_frame(handed_over, "/devices/")
     assert page.status == 303
     assert page_in_frame(handed_over, page.headers["Location"]).title == "Sign in"

@@ -6,6 +6,7 @@ import pytest
 
 from actions.devices import device_passwords, devices, invitations
 from actions.devices.devices import WantedDevice
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from models import Account, Attempts, Device, DeviceInvitation, Mailbox, OutboxItem, WebSession
 from tests.actions.conftest import acting
@@ -29,7 +30,7 @@ def guest(new_client) -> Client:
 
 def invite(ports, anna, email: str = EVE, mailed: bool = False) -> invitations.Invited:
     wanted = WantedDevice("Eve's tablet", "tablet", Device.IMAP | Device.SENDING)
-    return invitations.invite(ports, acting(anna), anna, wanted, email, mailed)
+    return invitations.invite(UnitOfWork(ports, acting(anna)), anna, wanted, email, mailed)
 
 
 def address_of(invited: invitations.Invited) -> str:
@@ -286,7 +287,7 @@ def test_what_changed_meanwhile_is_a_sentence_and_no_device(guest, ports, invite
         Account.update(state=Account.SUSPENDED).where(Account.id == anna.id).execute()
     else:
         for number in range(devices.MOST_DEVICES):
-            devices.make(ports, acting(anna), anna, WantedDevice("Device", "mail", 1), f"form {number}")
+            devices.make(UnitOfWork(ports, acting(anna)), anna, WantedDevice("Device", "mail", 1), f"form {number}")
     before = anna.devices.count()
     page = form.press("Continue")
     assert page.status == (422 if what == "fifty" else 410)
@@ -314,7 +315,7 @@ def test_neither_list_nor_page_tells_whether_there_is_such_a_user(ports, signed_
         listed = signed_in.open("/devices/").text
         words = [page.text, sorted(page.links), email.lower() in listed, email != email.lower() and email in listed]
         shown.append(words)
-        invitations.withdraw(ports, acting(anna), invited.invitation)
+        invitations.withdraw(UnitOfWork(ports, acting(anna)), invited.invitation)
     assert shown[0] == shown[1]
     assert "Sign in with your mailbox" in page.links
 

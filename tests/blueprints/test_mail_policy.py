@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 import database as db
 import doctor
 from actions.ground.actor import Actor
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import guesses, mail_policy
 from actions.passwords import sign_in as ways_in
 from models import Account, Attempts, LastLogin, WebmailCredential, now
@@ -193,10 +194,10 @@ def test_guesses_by_mail_and_in_the_panel_are_one_count(dovecot, ports, anna, cl
         report(dovecot, anna.login)
     for _ in range(2):
         with pytest.raises(ways_in.Refused):
-            ways_in.sign_in(ports, Actor(address=AWAY), anna.login, "wrong", None)
+            ways_in.sign_in(UnitOfWork(ports, Actor(address=AWAY)), anna.login, "wrong", None)
     assert status(dovecot, anna.login) == REFUSED
     with pytest.raises(ways_in.throttle.TooManyAttempts):
-        ways_in.sign_in(ports, Actor(address=AWAY), anna.login, PASSWORD, None)
+        ways_in.sign_in(UnitOfWork(ports, Actor(address=AWAY)), anna.login, PASSWORD, None)
 
 
 def test_the_doctor_sees_when_somebody_came_in_unasked(dovecot, anna, clock):

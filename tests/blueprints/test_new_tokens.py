@@ -5,6 +5,7 @@ import pytest
 from actions.devices import devices
 from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import sessions
 from actions.webmails import handoffs
@@ -127,7 +128,7 @@ def test_an_answer_that_comes_late_takes_no_cookie_away(signed_in, new_client):
 
 
 def test_nobody_elses_device_gets_the_password_that_the_page_shows(client, new_client, monkeypatch, ports, eve, anna):
-    bait = devices.make(ports, acting(eve), eve, WantedDevice("Bait", "laptop", Device.IMAP), "bait").device
+    bait = devices.make(UnitOfWork(ports, acting(eve)), eve, WantedDevice("Bait", "laptop", Device.IMAP), "bait").device
     other_tab = new_client()
     for browser in (client, other_tab):
         browser.sign_in(eve.login, PASSWORD)
@@ -137,7 +138,11 @@ def test_nobody_elses_device_gets_the_password_that_the_page_shows(client, new_c
     def bait_makes_room():
         other_tab.open(f"/devices/{bait.id}/disconnection").press("Disconnect the device")
         give_again(Device, bait.id)
-        made.append(devices.make(ports, acting(anna), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "a form"))
+        made.append(
+            devices.make(
+                UnitOfWork(ports, acting(anna)), anna, WantedDevice("Phone", "smartphone", Device.IMAP), "a form"
+            )
+        )
 
     change = devices.change_password
 
@@ -167,7 +172,11 @@ def test_a_stolen_webmail_session_makes_no_device(client, new_client, monkeypatc
         leave.press("Sign out")
         give_again(WebSession, own.id)
         thief = Actor(address=ADDRESS, user_agent=BROWSER)
-        tokens.append(handoffs.enter(thief, handoffs.examine(ports, thief, webmail.handoff(anna.login))))
+        tokens.append(
+            handoffs.enter(
+                UnitOfWork(ports, thief), handoffs.examine(UnitOfWork(ports, thief), webmail.handoff(anna.login))
+            )
+        )
 
     meanwhile(monkeypatch, passwords, "verify", sign_out_and_hand_over)
     answer = page.fill({"Current password": PASSWORD}).press("Continue")

@@ -4,6 +4,7 @@ import pytest
 
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
+from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from models import Account, AuditEvent, Collaboration, Device, Organisation, Service
 from tests.actions.conftest import acting
@@ -21,8 +22,8 @@ def boss(client, manager):
 @pytest.fixture
 def address(ports, people, anna) -> str:
     own = acting(anna)
-    devices.make(ports, own, anna, PHONE, "1")
-    invitations.invite(ports, own, anna, PHONE, "lia@elsewhere.example.com", mailed=False)
+    devices.make(UnitOfWork(ports, own), anna, PHONE, "1")
+    invitations.invite(UnitOfWork(ports, own), anna, PHONE, "lia@elsewhere.example.com", mailed=False)
     people.add_collaborator(anna, "mario")
     return f"/services/{people.service.id}/mailboxes/{anna.mailbox.id}/access"
 

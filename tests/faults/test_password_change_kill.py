@@ -22,6 +22,7 @@ from argon2.exceptions import VerifyMismatchError
 
 import database as db
 import worker
+from actions.ground.unit_of_work import UnitOfWork
 from actions.password_changes import password_changes
 from actions.password_changes.password_changes import Choice, WantedChange
 from adapters.demo_mail import Kept
@@ -139,8 +140,8 @@ def started_change(ports, people, count: int) -> PasswordChange:
     for number in range(count):
         people.add(f"person{number:03}")
     actor = acting(people.add_manager())
-    change = password_changes.draft(ports, actor, people.domain, Choice(everyone=True), WANTED)
-    password_changes.start(ports, actor, change, PASSWORD)
+    change = password_changes.draft(UnitOfWork(ports, actor), people.domain, Choice(everyone=True), WANTED)
+    password_changes.start(UnitOfWork(ports, actor), change, PASSWORD)
     return change
 
 

@@ -15,9 +15,11 @@ from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
 from actions.ground.refusals import Refused
+from actions.ground.unit_of_work import UnitOfWork
 from actions.users import offboarding
 from lab.servers import HOST, Idle, wait_until
 from models import Account, Collaboration, Device, Organisation, Service
+from tests.conftest import cuts_at_once
 from tests.mailhost.accounts import CHEAP
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 
@@ -67,13 +69,13 @@ class Collaborator(Login):
     def act(self, action, *arguments) -> object:
         """What the owner does to them in the panel."""
         with self.host.accounts.connected():
-            return action(self.host.ports, self.owner.actor, self.collaboration, *arguments)
+            return cuts_at_once(action, UnitOfWork(self.host.ports, self.owner.actor), self.collaboration, *arguments)
 
     def add_device(self, protocols: int) -> str:
         with self.host.accounts.connected():
             account = self.account
             wanted = WantedDevice("Phone", "smartphone", protocols)
-            return devices.make(self.host.ports, self.actor, account, wanted, f"{self.address}").password
+            return devices.make(UnitOfWork(self.host.ports, self.actor), account, wanted, f"{self.address}").password
 
     def openings(self, password: str, source: str = HOST) -> set[str]:
         """The protocols that let this password in."""
@@ -296,7 +298,7 @@ def test_who_was_invited_and_has_no_password_opens_nothing(host: MailHost, owner
 def test_where_mail_programs_need_a_device_password_collaborators_need_one_too(host: MailHost, owner: Login):
     collaborator = Collaborator(host, owner, ALL)
     with host.accounts.connected():
-        assert devices.require(host.ports, owner.actor, owner.account.mailbox, True)
+        assert cuts_at_once(devices.require, UnitOfWork(host.ports, owner.actor), owner.account.mailbox, True)
     assert not collaborator.openings(PASSWORD)
     assert collaborator.opens_imap(PASSWORD, source=WEBMAIL)
     assert collaborator.opens_imap(collaborator.add_device(Device.IMAP))
@@ -396,14 +398,18 @@ def test_what_a_collaborator_knows_of_the_owners_devices_is_refused_once_they_ar
     with host.accounts.connected():
         put_into_one_organisation(owner, collaborator)
         ports, anna, own, theirs = host.ports, owner.account, owner.actor, collaborator.actor
-        hers = devices.make(ports, own, anna, WantedDevice("Hers", "laptop", Device.IMAP), f"{anna.login} hers")
-        taken = devices.make(ports, own, anna, WantedDevice("Taken", "laptop", Device.IMAP), f"{anna.login} taken")
-        taken, _ = devices.change_password(ports, theirs, taken.device)
-        invited = invitations.invite(ports, own, anna, by_mail, "x@elsewhere.example.com", mailed=False)
-        invited = invitations.resend(ports, theirs, invited.invitation, mailed=False)
-        accepted = invitations.accept(ports, Actor(address="192.0.2.1"), invited.invitation, proved=True)
+        hers = devices.make(
+            UnitOfWork(ports, own), anna, WantedDevice("Hers", "laptop", Device.IMAP), f"{anna.login} hers"
+        )
+        taken = devices.make(
+            UnitOfWork(ports, own), anna, WantedDevice("Taken", "laptop", Device.IMAP), f"{anna.login} taken"
+        )
+        taken = devices.change_password(UnitOfWork(ports, theirs), taken.device)
+        invited = invitations.invite(UnitOfWork(ports, own), anna, by_mail, "x@elsewhere.example.com", mailed=False)
+        invited = invitations.resend(UnitOfWork(ports, theirs), invited.invitation, mailed=False)
+        accepted = invitations.accept(UnitOfWork(ports, Actor(address="192.0.2.1")), invited.invitation, proved=True)
         given = WantedDevice("Given", "smartphone", Device.IMAP, collaborator.address)
-        given = devices.make(ports, own, anna, given, f"{anna.login} given")
+        given = devices.make(UnitOfWork(ports, own), anna, given, f"{anna.login} given")
     passwords = [taken.password, accepted.password, given.password]
     waiting = [owner.waits_in_idle(password) for password in passwords]
     others = [owner.waits_in_idle(hers.password), owner.waits_in_idle(OWN_PASSWORD)]
@@ -420,13 +426,13 @@ def test_who_only_reads_and_manages_settings_gets_no_password_that_imap_takes(ho
     with host.accounts.connected():
         wanted = WantedDevice("Assistant", "laptop", Device.IMAP | Device.SENDING)
         invited = invitations.invite(
-            host.ports, owner.actor, owner.account, wanted, "x@elsewhere.example.com", mailed=False
+            UnitOfWork(host.ports, owner.actor), owner.account, wanted, "x@elsewhere.example.com", mailed=False
         )
-        made = devices.make(host.ports, owner.actor, owner.account, wanted, owner.address)
+        made = devices.make(UnitOfWork(host.ports, owner.actor), owner.account, wanted, owner.address)
         for renew in (
-            lambda: invitations.resend(host.ports, clerk.actor, invited.invitation, mailed=False),
-            lambda: devices.change_password(host.ports, clerk.actor, made.device),
-            lambda: devices.make(host.ports, clerk.actor, owner.account, wanted, clerk.address),
+            lambda: invitations.resend(UnitOfWork(host.ports, clerk.actor), invited.invitation, mailed=False),
+            lambda: devices.change_password(UnitOfWork(host.ports, clerk.actor), made.device),
+            lambda: devices.make(UnitOfWork(host.ports, clerk.actor), owner.account, wanted, clerk.address),
         ):
             with pytest.raises(Refused):
                 renew()
@@ -440,10 +446,10 @@ def test_what_others_made_for_a_person_is_refused_once_all_access_of_theirs_is_e
         organisation = put_into_one_organisation(owner, leaver)
         manager = Account.create(login=f"manager-of-{leaver.address}", role=Account.OWNER, organisation=organisation)
         wanted = WantedDevice("For the leaver", "laptop", Device.IMAP, leaver.address)
-        made = devices.make(host.ports, owner.actor, owner.account, wanted, leaver.address)
+        made = devices.make(UnitOfWork(host.ports, owner.actor), owner.account, wanted, leaver.address)
     waiting = owner.waits_in_idle(made.password)
     with host.accounts.connected():
-        offboarding.end(host.ports, Actor(account=manager, address="192.0.2.1"), leaver.account.mailbox)
+        offboarding.end(UnitOfWork(host.ports, Actor(account=manager, address="192.0.2.1")), leaver.account.mailbox)
     assert waiting.seconds_until_dropped(2) < 2
     assert not owner.opens_imap(made.password)
     assert owner.opens_imap(OWN_PASSWORD)

@@ -11,8 +11,10 @@ import pytest
 
 from actions.devices import devices
 from actions.devices.devices import MadeDevice, WantedDevice
+from actions.ground.unit_of_work import UnitOfWork
 from lab.servers import HOST, Idle, pop3_login, wait_until
 from models import Account, Device, LastLogin, now
+from tests.conftest import cuts_at_once
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
 
 EVERYTHING = Device.IMAP | Device.POP3 | Device.SENDING
@@ -29,19 +31,19 @@ class Person(Login):
         number = next(numbers)
         wanted = WantedDevice(f"Device {number}", "smartphone", protocols, expires_at=expires_at)
         with self.host.accounts.connected():
-            return devices.make(self.host.ports, self.actor, self.account, wanted, f"form {number}")
+            return devices.make(UnitOfWork(self.host.ports, self.actor), self.account, wanted, f"form {number}")
 
     def change(self, made: MadeDevice) -> MadeDevice:
         with self.host.accounts.connected():
-            return devices.change_password(self.host.ports, self.actor, made.device)[0]
+            return devices.change_password(UnitOfWork(self.host.ports, self.actor), made.device)
 
     def disconnect(self, made: MadeDevice) -> None:
         with self.host.accounts.connected():
-            assert devices.disconnect(self.host.ports, self.actor, made.device)
+            assert cuts_at_once(devices.disconnect, UnitOfWork(self.host.ports, self.actor), made.device)
 
     def require_devices(self) -> None:
         with self.host.accounts.connected():
-            assert devices.require(self.host.ports, self.actor, self.account.mailbox, True)
+            assert cuts_at_once(devices.require, UnitOfWork(self.host.ports, self.actor), self.account.mailbox, True)
 
     def set_state(self, state: str) -> None:
         self.host.accounts.set_state(self.address, state)

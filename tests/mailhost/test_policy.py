@@ -14,6 +14,7 @@ import doctor
 from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.throttle import Counter, TooManyAttempts
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import guesses, mail_policy
 from actions.passwords import sign_in as ways_in
 from lab.served_panel import ServedPanel
@@ -125,7 +126,7 @@ def from_network(person: Person, address: str) -> Counter:
 def panel_says_wait(person: Person, address: str) -> bool:
     with person.host.accounts.connected():
         try:
-            ways_in.sign_in(person.host.ports, Actor(address=address), person.address, OWN_PASSWORD, None)
+            ways_in.sign_in(UnitOfWork(person.host.ports, Actor(address=address)), person.address, OWN_PASSWORD, None)
         except TooManyAttempts:
             return True
         return False

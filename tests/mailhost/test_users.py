@@ -12,10 +12,12 @@ from actions.devices import devices
 from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
 from actions.ground.sizes import MEGABYTE
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.users import offboarding, users
 from lab.servers import HOST
 from models import Account, Device, Service
+from tests.conftest import cuts_at_once
 from tests.mailhost.mail_host import OWN_PASSWORD, Login, MailHost
 
 NEW = "Other-Garden-8"
@@ -43,12 +45,18 @@ class User(Login):
         self.manager = manager
         with host.accounts.connected():
             profile = users.Profile("Una", "Lind", "far@example.net", quota_bytes=quota_bytes)
-            users.add(host.ports, manager, Service.get(), self.address, profile, users.Password(OWN_PASSWORD))
+            users.add(
+                UnitOfWork(host.ports, manager), Service.get(), self.address, profile, users.Password(OWN_PASSWORD)
+            )
 
     def act(self, action, *arguments) -> object:
         """What the manager does to them in the panel."""
         with self.host.accounts.connected():
-            return action(self.host.ports, self.manager, self.account.mailbox, *arguments)
+            return action(UnitOfWork(self.host.ports, self.manager), self.account.mailbox, *arguments)
+
+    def cuts_at_once(self, action, *arguments) -> bool:
+        with self.host.accounts.connected():
+            return cuts_at_once(action, UnitOfWork(self.host.ports, self.manager), self.account.mailbox, *arguments)
 
     def edit(self, password: str | None = None, **changes: object) -> object:
         with self.host.accounts.connected():
@@ -56,7 +64,7 @@ class User(Login):
             known = {name: getattr(account, name) for name in users.PROFILE}
             known["quota_bytes"] = account.mailbox.quota_bytes
         given = password and users.Password(password)
-        return self.act(users.edit, account.revision, users.Profile(**known | changes), given)
+        return self.cuts_at_once(users.edit, account.revision, users.Profile(**known | changes), given)
 
     def quota(self) -> str:
         """What IMAP says of it."""
@@ -119,9 +127,9 @@ def test_a_password_set_here_is_in_force_and_cuts_the_old_one(user):
 def test_a_suspended_user_is_out_at_once_and_mail_goes_on_arriving(host, user):
     with host.accounts.connected():
         wanted = WantedDevice("Phone", "smartphone", Device.IMAP)
-        phone = devices.make(host.ports, user.actor, user.account, wanted, user.address).password
+        phone = devices.make(UnitOfWork(host.ports, user.actor), user.account, wanted, user.address).password
     own, by_phone = user.waits_in_idle(OWN_PASSWORD), user.waits_in_idle(phone)
-    assert user.act(users.suspend)
+    assert user.cuts_at_once(users.suspend)
     assert own.seconds_until_dropped(2) < 2
     assert by_phone.seconds_until_dropped(2) < 2
     for opens in (user.opens_imap, user.opens_pop3, user.opens_submission, user.opens_postfix):
@@ -137,7 +145,7 @@ def test_a_removed_user_neither_gets_in_nor_receives_and_leaves_nothing_to_the_n
     user.receives()
     assert user.messages() == 1
     waiting = user.waits_in_idle(OWN_PASSWORD)
-    assert user.act(users.remove, user.address)
+    assert user.cuts_at_once(users.remove, user.address)
     assert waiting.seconds_until_dropped(2) < 2
     for opens in (user.opens_imap, user.opens_pop3, user.opens_submission, user.opens_postfix):
         assert not opens(OWN_PASSWORD)
@@ -153,9 +161,9 @@ def test_a_removed_user_neither_gets_in_nor_receives_and_leaves_nothing_to_the_n
 def test_offboarding_ends_everybody_and_mail_goes_on_arriving(host, user):
     with host.accounts.connected():
         wanted = WantedDevice("Phone", "smartphone", Device.IMAP)
-        phone = devices.make(host.ports, user.actor, user.account, wanted, user.address).password
+        phone = devices.make(UnitOfWork(host.ports, user.actor), user.account, wanted, user.address).password
         person = Person("Mario", "Rossi", "mario@example.net", "mario")
-        made = collaborations.make(host.ports, user.actor, user.account.mailbox, person, permissions.IMAP)
+        made = collaborations.make(UnitOfWork(host.ports, user.actor), user.account.mailbox, person, permissions.IMAP)
         hashed = passwords.hash_password(host.ports.settings, OWN_PASSWORD)
         Account.update(password_hash=hashed, state=Account.ACTIVE).where(Account.id == made.account_id).execute()
     mario = Login(host, made.account.login)

@@ -7,12 +7,14 @@ import pytest
 from actions.authority.permissions import READ, WRITE
 from actions.collaborations import collaborations
 from actions.ground.actor import OPERATOR, Actor
+from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import sessions
 from actions.webmails import webmail_credentials, webmails
 from actions.webmails.webmail_credentials import MadeCredential, WantedCredential
 from lab.servers import HOST, wait_until
 from models import Account, Webmail, WebmailCredential, now
+from tests.conftest import cuts_at_once
 from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 from tests.mailhost.test_collaborations import Collaborator
 from tests.mailhost.test_devices import Person, at_once, refusal_text
@@ -25,7 +27,9 @@ numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 def webmail(mail_host: MailHost) -> Webmail:
     with mail_host.accounts.connected():
-        return webmails.add(mail_host.ports, OPERATOR, "https://webmail.example.org", None, Webmail.EDDSA).webmail
+        return webmails.add(
+            UnitOfWork(mail_host.ports, OPERATOR), "https://webmail.example.org", None, Webmail.EDDSA
+        ).webmail
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def test_one_session_ends_at_once_and_alone(reader: Person, webmail, mail_host: 
         (0, other.credential.id),
     }
     with mail_host.accounts.connected():
-        assert webmail_credentials.end(mail_host.ports, reader.actor, ended.credential)
+        assert cuts_at_once(webmail_credentials.end, UnitOfWork(mail_host.ports, reader.actor), ended.credential)
     assert waiting[0].seconds_until_dropped(2) < 2
     assert all(each.is_open() for each in (*waiting[1:], own))
     assert opens(reader, ended.password) == NOTHING
@@ -93,7 +97,7 @@ def _change(host: MailHost, reader: Person, current: str, new: str, everywhere: 
     with host.accounts.connected():
         session, _ = sessions.start(reader.account, HOST, "Firefox")
         actor = Actor(reader.account, session, HOST, "Firefox")
-        return passwords.change(host.ports, actor, current, new, everywhere).everywhere == everywhere
+        return passwords.change(UnitOfWork(host.ports, actor), current, new, everywhere).everywhere == everywhere
 
 
 def test_after_its_time_it_opens_nothing(reader: Person, webmail, mail_host: MailHost):
@@ -144,10 +148,10 @@ def test_a_collaborator_has_it_within_the_permissions(reader: Person, webmail):
 def test_a_webmail_that_is_removed_opens_nothing(reader: Person, mail_host: MailHost):
     origin = "https://former.example.org"
     with mail_host.accounts.connected():
-        former = webmails.add(mail_host.ports, OPERATOR, origin, None, Webmail.HS256).webmail
+        former = webmails.add(UnitOfWork(mail_host.ports, OPERATOR), origin, None, Webmail.HS256).webmail
     made = enter(reader, former)
     waiting = reader.waits_in_idle(made.password, source=WEBMAIL)
     with mail_host.accounts.connected():
-        assert webmails.remove(mail_host.ports, OPERATOR, origin)
+        assert cuts_at_once(webmails.remove, UnitOfWork(mail_host.ports, OPERATOR), origin)
     assert waiting.seconds_until_dropped(2) < 2
     assert opens(reader, made.password) == NOTHING
