@@ -12,6 +12,7 @@ ROOMS = (
     "services",
     "passwords",
     "collaborations",
+    "revocation",
     "devices",
     "notices",
     "authority",

@@ -14,6 +14,7 @@ from flask import Flask
 import actions
 import cli
 from actions.ground.throttle import Limit
+from actions.revocation.table import as_markdown
 from settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -126,6 +127,11 @@ def anchors(page: Path) -> set[str]:
     """The names that headings get: small letters, spaces to hyphens, no punctuation."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_table_of_what_ends_with_what_is_the_one_in_force():
+    """`python -m actions.revocation.table` prints it."""
+    assert f"\n\n{as_markdown()}\n\n" in (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 
 
 def named_tests() -> list[str]:

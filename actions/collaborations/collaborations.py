@@ -21,6 +21,8 @@ from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
+from actions.revocation import revocation
+from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
 from database import transactional
@@ -373,13 +375,8 @@ def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:
 
 def _end(unit: UnitOfWork, account: Account, new_state: str) -> None:
     """Void everything that opens the mailbox for this account."""
-    account.write(password_hash=None)
     account.put_into_state(new_state)
-    sessions.end_all(account)
-    sessions.forget_browsers(account)
-    links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
-    connections.end(unit, account, connections.ALL)
-    devices.forget_known_to(unit, account)
+    revocation.revoke(unit, Cause.COLLABORATION_ENDED, account)
 
 
 def _new_link(collaboration: Collaboration, purpose: str) -> str:

@@ -357,11 +357,10 @@ def _invited_by_email(account: Account) -> list[DeviceInvitation]:
     return [each for each in theirs if each.email.casefold() == account.contact_email.casefold()]
 
 
-def forget_known_to(unit: UnitOfWork, account: Account) -> None:
-    """Revoke every device password that the account may know, within the caller's transaction: its own, whose
-    connections are the caller's to cut, and those that it handed out for a mailbox's owner or that others made for it,
-    which are cut. Invitations by it and to it are withdrawn."""
-    forget_all(unit, account)
+def forget_of_others(unit: UnitOfWork, account: Account) -> None:
+    """Revoke the passwords of devices of others that the account may know, within the caller's transaction: it handed
+    them out for a mailbox's owner, or others made them for it. Their connections are cut, and invitations by it and to
+    it are withdrawn."""
     withdraw_these(unit, invitations_about(account))
     # Whoever came by a link of the account acts as that account.
     teller = unit.actor if unit.actor.account or unit.actor == OPERATOR else replace(unit.actor, account=account)

@@ -20,7 +20,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from peewee import PeeweeException
 
 from actions.authority import authority
-from actions.devices import devices
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_
@@ -31,7 +30,9 @@ from actions.password_changes import archive as credentials
 from actions.password_changes import password_changes
 from actions.password_changes.archive import Credential, Sealed
 from actions.passwords import passwords, random_passwords
-from actions.sessions import connections, links, sessions
+from actions.revocation import revocation
+from actions.revocation.table import Cause
+from actions.sessions import links
 from actions.trail import audit
 from database import transactional, update_each
 from models import Account, Mailbox, PasswordChange, PasswordChangeItem, now
@@ -368,20 +369,18 @@ def _replace(change: PasswordChange, items: list[PasswordChangeItem], accounts: 
 
 def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeItem], accounts: list[Account]) -> None:
     """What comes with it, for all of them together: few statements, however many they are."""
-    actor, is_link = _actor(change), change.kind == PasswordChange.LINKS
+    # The worker cuts the connections: nobody watches.
+    unit, is_link = UnitOfWork(ports, _actor(change)), change.kind == PasswordChange.LINKS
     mailboxes = [account.mailbox for account in accounts]
     if is_link:
-        audit.record_of_mailboxes(actor, "web:password:link-issued", mailboxes)
+        audit.record_of_mailboxes(unit.actor, "web:password:link-issued", mailboxes)
     else:
         choices = {"everywhere": change.everywhere, "must_change": change.must_change}
-        audit.record_of_mailboxes(actor, "web:password:issued", mailboxes, **choices)
+        audit.record_of_mailboxes(unit.actor, "web:password:issued", mailboxes, **choices)
     if change.everywhere:
-        sessions.end_all_of(accounts)
-        connections.put_ends(ports, accounts)
-    if change.devices_too:
-        for account in accounts:
-            devices.end_all(UnitOfWork(ports, actor), account)
-    notices.passwords_issued(UnitOfWork(ports, actor), accounts, is_link)
+        cause = Cause.BULK_CHANGE_AND_DEVICES if change.devices_too else Cause.BULK_CHANGE
+        revocation.revoke(unit, cause, *accounts, at_once=False)
+    notices.passwords_issued(unit, accounts, is_link)
     PasswordChangeItem.update(
         state=PasswordChangeItem.CHANGED, changed_at=now(), secret="", new_hash=None, old_hash=None
     ).where(PasswordChangeItem.these(items)).execute()

@@ -15,6 +15,9 @@ from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.passwords import guesses, policy
+from actions.revocation import revocation
+from actions.revocation.revocation import Spared
+from actions.revocation.table import Cause
 from actions.sessions import connections, sessions
 from actions.trail import audit
 from models import Account, Device, WebSession
@@ -175,16 +178,17 @@ def _commit_change(
     throttle.settle(counters)
     if not account.replace_password(account.password_hash, new_hash):
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
-    ended = sessions.end_all(account) if everywhere else 0
+    ended = sessions.count(account) if everywhere else 0
     audit.record(unit.actor, "web:password:changed", everywhere=everywhere, browsers=ended)
+    revocation.revoke(unit, _cause(everywhere, devices_too), account, spared=Spared(browser=browser))
     notices.password_changed(unit, account, everywhere)
-    if not everywhere:
-        return sessions.renew(unit)
-    sessions.forget_browsers(account, but=browser)
-    connections.end(unit, account, connections.ALL if devices_too else connections.OWN)
+    return None if everywhere else sessions.renew(unit)
+
+
+def _cause(everywhere: bool, devices_too: bool) -> Cause:
     if devices_too:
-        devices.forget_known_to(unit, account)
-    return None
+        return Cause.OWN_CHANGE_EVERYWHERE_AND_DEVICES
+    return Cause.OWN_CHANGE_EVERYWHERE if everywhere else Cause.OWN_CHANGE
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,7 +1,6 @@
 """Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
 
 from actions.collaborations import collaborations
-from actions.devices import devices
 from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
@@ -13,7 +12,9 @@ from actions.notices import notices
 from actions.outbox import mail, outbox
 from actions.passwords import passwords, policy
 from actions.passwords.sign_in import canonical_login
-from actions.sessions import connections, links, sessions
+from actions.revocation import revocation
+from actions.revocation.table import Cause
+from actions.sessions import links, sessions
 from actions.trail import audit
 from database import transactional
 from models import Account, OneTimeLink, OutboxItem, now
@@ -82,14 +83,12 @@ def _commit_password(unit: UnitOfWork, link: OneTimeLink, new_hash: str, browser
     is_invited = account.state == Account.PENDING
     if link.purpose in links.OPENS_ACCOUNT:
         account.put_into_state(Account.ACTIVE)
-    sessions.end_all(account)
-    sessions.forget_browsers(account)
+    revocation.revoke(unit, Cause.SET_BY_LINK, account)
     audit.record(unit.actor, f"link:password:{link.purpose}", account)
     if is_invited:
         notices.collaboration_confirmed(unit.ports, account)
     elif link.purpose != links.WELCOME:
         notices.password_changed(unit, account, everywhere=True)
-    connections.end(unit, account)
     return sessions.remember_browser(account, browser)
 
 
@@ -110,12 +109,8 @@ def lock_by_operator(unit: UnitOfWork, account: Account) -> None:
 def _lock(unit: UnitOfWork, account: Account, event: str) -> None:
     if not account.put_into_state(Account.LOCKED):
         raise Refused(N_("This user was removed a moment ago."))
-    sessions.end_all(account)
-    sessions.forget_browsers(account)
-    links.revoke(account, links.SETS_PASSWORD + (links.DISOWN,))
     audit.record(unit.actor, event, account)
     # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
     # lock.
-    connections.end(unit, account, connections.ALL)
-    devices.forget_known_to(unit, account)
+    revocation.revoke(unit, Cause.LOCK, account)
     collaborations.suspend_all(unit, account)

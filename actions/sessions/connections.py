@@ -40,7 +40,7 @@ def of(ports: Ports, account: Account) -> Connected:
 
 
 def end(
-    unit: UnitOfWork, account: Account, device_id: int | None = 0, address: str = "", credential_id: int = 0
+    unit: UnitOfWork, account: Account, device_id: int | None = OWN, address: str = "", credential_id: int = 0
 ) -> None:
     """End an account's connections: those of its own password and the webmails' (0), of one device, or `ALL`; of one
     session of a webmail; and with an address only those from there. The end is put into the outbox with its cause, and
@@ -54,12 +54,11 @@ def end(
     unit.after_commit(lambda: outbox.deliver(unit.ports, outbox.find(key)))
 
 
-def put_ends(ports: Ports, accounts: Sequence[Account]) -> None:
-    """Put the end of what uses these accounts' own passwords into the outbox, in the caller's transaction: the worker's
-    to deliver."""
+def end_later(ports: Ports, accounts: Sequence[Account], device_id: int | None = OWN) -> None:
+    """The same of many accounts, which is left to the worker."""
     rows = []
     for account in accounts:
-        payload = _payload(account)
+        payload = _payload(account, device_id)
         key = f"connections:{account.id}:{new_token()}"
         first = outbox.row(ports, "connections", key, payload, account)
         later = first["next_try_at"] + STRAGGLERS_AFTER
@@ -67,7 +66,7 @@ def put_ends(ports: Ports, accounts: Sequence[Account]) -> None:
     outbox.put_all(rows)
 
 
-def _payload(account: Account, device_id: int | None = 0, address: str = "", credential_id: int = 0) -> dict:
+def _payload(account: Account, device_id: int | None = OWN, address: str = "", credential_id: int = 0) -> dict:
     return {
         "login": account.session_name,
         "device_id": device_id,

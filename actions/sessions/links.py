@@ -3,6 +3,8 @@
 Reading a link (GET, HEAD) neither uses nor reveals anything: mail scanners do that. The page behind it has a button.
 """
 
+from collections.abc import Sequence
+
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest, new_token
 from models import Account, Device, OneTimeLink, now
@@ -54,7 +56,7 @@ def create_for(
 ) -> None:
     """The same for a token that was made before, of which the SHA-256 is known here."""
     if purpose in SETS_PASSWORD:
-        revoke(account, replaces)
+        revoke([account], replaces)
     OneTimeLink.create(
         account=account,
         purpose=purpose,
@@ -105,10 +107,11 @@ def open_link(account: Account, purpose: str) -> OneTimeLink | None:
     return next((link for link in candidates if link.bound_to == _state(account, purpose)), None)
 
 
-def revoke(account: Account, purposes: tuple[str, ...]) -> None:
-    """Void the account's open links of these purposes."""
+def revoke(accounts: Sequence[Account], purposes: tuple[str, ...]) -> None:
+    """Void the accounts' open links of these purposes."""
+    theirs = OneTimeLink.account.in_([account.id for account in accounts])
     OneTimeLink.update(used_at=now()).where(
-        OneTimeLink.account == account, OneTimeLink.purpose.in_(purposes), OneTimeLink.used_at.is_null()
+        theirs, OneTimeLink.purpose.in_(purposes), OneTimeLink.used_at.is_null()
     ).execute()
 
 

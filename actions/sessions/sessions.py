@@ -190,14 +190,6 @@ def end(unit: UnitOfWork, session: WebSession) -> None:
 
 
 @unit_of_work
-def end_others(unit: UnitOfWork) -> None:
-    """End every other browser and every connected mail program."""
-    ended = end_all(unit.actor.account, keep=unit.actor.session)
-    audit.record(unit.actor, "web:sessions:ended-others", browsers=ended)
-    connections.end(unit, unit.actor.account, connections.ALL)
-
-
-@unit_of_work
 def end_program(unit: UnitOfWork, device_id: int, address: str) -> None:
     """Cut the acting account's mail programs that are connected from this address with one password, a device's or the
     account's (0)."""
@@ -205,16 +197,27 @@ def end_program(unit: UnitOfWork, device_id: int, address: str) -> None:
     connections.end(unit, unit.actor.account, device_id, address)
 
 
-def end_all(account: Account, keep: WebSession | None = None) -> int:
-    """End the account's browser sessions but `keep`, and what webmails open its mailbox with but the webmail that
-    `keep` stands in, within the caller's transaction; how many browsers there were."""
-    others = WebSession.account == account
-    credentials = (WebmailCredential.account == account) & WebmailCredential.ended_at.is_null()
+def count(account: Account, but: WebSession | None = None) -> int:
+    """How many browsers are signed in, but for one."""
+    others = WebSession.select().where(WebSession.account == account)
+    return (others.where(WebSession.token_hash != but.token_hash) if but else others).count()
+
+
+def end_browsers(accounts: Sequence[Account], keep: WebSession | None = None) -> None:
+    """End the accounts' browser sessions but `keep`, within the caller's transaction."""
+    theirs = WebSession.account.in_(_numbers(accounts))
     if keep is not None:
-        others &= WebSession.token_hash != keep.token_hash
-        credentials &= ~_are_of(WebmailCredential, keep)
-    WebmailCredential.update(ended_at=now()).where(credentials).execute()
-    return WebSession.delete().where(others).execute()
+        theirs &= WebSession.token_hash != keep.token_hash
+    WebSession.delete().where(theirs).execute()
+
+
+def end_webmails(accounts: Sequence[Account], keep: WebSession | None = None) -> None:
+    """End what webmails open the accounts' mailboxes with, but for the webmail's session that `keep` stands in, within
+    the caller's transaction."""
+    theirs = WebmailCredential.account.in_(_numbers(accounts)) & WebmailCredential.ended_at.is_null()
+    if keep is not None:
+        theirs &= ~_are_of(WebmailCredential, keep)
+    WebmailCredential.update(ended_at=now()).where(theirs).execute()
 
 
 def end_with_webmail(unit: UnitOfWork, session: WebSession) -> None:
@@ -246,16 +249,6 @@ def _are_of(table: type[WebSession] | type[WebmailCredential], other: WebSession
     return (table.webmail == (other.webmail_id or 0)) & (table.webmail_session == other.webmail_session)
 
 
-def end_all_of(accounts: Sequence[Account]) -> None:
-    """End every browser session of these accounts and what webmails open their mailboxes with, and no browser of theirs
-    counts as known any more, within the caller's transaction."""
-    ids = [account.id for account in accounts]
-    alive = WebmailCredential.ended_at.is_null()
-    WebmailCredential.update(ended_at=now()).where(WebmailCredential.account.in_(ids), alive).execute()
-    WebSession.delete().where(WebSession.account.in_(ids)).execute()
-    KnownBrowser.delete().where(KnownBrowser.account.in_(ids)).execute()
-
-
 def remember_browser(account: Account, token: str | None) -> str:
     """Remember that the account signed in with this browser; the token for the browser's cookie."""
     token = token or new_token()
@@ -272,12 +265,16 @@ def is_known_browser(account: Account | None, token: str | None) -> bool:
     return found is not None and now() < found.seen_at + BROWSER_REMEMBERED
 
 
-def forget_browsers(account: Account, but: str | None = None) -> None:
+def forget_browsers(accounts: Sequence[Account], but: str | None = None) -> None:
     """No browser counts as known any more, except the one that holds this token."""
-    known = KnownBrowser.account == account
+    known = KnownBrowser.account.in_(_numbers(accounts))
     if but:
-        known &= KnownBrowser.token_hash != _browser_digest(account, but)
+        known &= KnownBrowser.token_hash.not_in([_browser_digest(account, but) for account in accounts])
     KnownBrowser.delete().where(known).execute()
+
+
+def _numbers(accounts: Sequence[Account]) -> list[int]:
+    return [account.id for account in accounts]
 
 
 def _browser_digest(account: Account | None, token: str) -> str:

@@ -15,6 +15,8 @@ from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
+from actions.revocation import revocation
+from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
 from actions.sessions.connections import Connected
 from actions.trail import audit
@@ -138,13 +140,9 @@ def _end(unit: UnitOfWork, mailbox: Mailbox, seen: Access) -> AuditEvent:
     account = _held(unit, mailbox)
     facts = _facts(mailbox, account, seen)
     notices.done_by_another(unit, account, ENDED, [*facts["devices"], *facts["collaborators"]])
-    connections.end(unit, account, connections.ALL)
-    devices.forget_known_to(unit, account)
+    revocation.revoke(unit, Cause.OFFBOARDING, account)
     collaborations.disable_all(unit, account)
-    sessions.end_all(account)
-    sessions.forget_browsers(account)
-    links.revoke(account, (*links.SETS_PASSWORD, links.DISOWN, links.DISOWN_DEVICE))
-    account.write(password_hash=None, contact_email="")
+    account.write(contact_email="")
     account.put_into_state(Account.SUSPENDED)
     return audit.record(unit.actor, ENDED, account, **facts)
 

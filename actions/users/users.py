@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from actions.authority import authority
 from actions.collaborations import collaborations
-from actions.devices import devices
 from actions.ground import phone_numbers, throttle
 from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
@@ -19,6 +18,8 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.outbox import mail
 from actions.passwords import passwords, policy
+from actions.revocation import revocation
+from actions.revocation.table import Cause
 from actions.services import mailboxes, search_words, services
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import connections, links, sessions
@@ -134,12 +135,9 @@ def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change:
     if not account.replace_password(account.password_hash, new_hash):
         raise _changed_meanwhile()
     account.write(must_change_password=must_change, revision=account.revision + 1)
-    sessions.end_all(account)
-    sessions.forget_browsers(account)
-    links.revoke(account, links.SETS_PASSWORD)
+    revocation.revoke(unit, Cause.SET_BY_MANAGER, account)
     audit.record(unit.actor, "web:user:password-set", account, must_change=must_change)
     notices.done_by_another(unit, account, "web:user:password-set")
-    connections.end(unit, account)
 
 
 @unit_of_work
@@ -200,17 +198,9 @@ def _change_state(unit: UnitOfWork, account: Account, state: str) -> None:
     audit.record(unit.actor, action, account)
     notices.done_by_another(unit, account, action)
     if state == Account.SUSPENDED:
-        end_access(unit, account)
-
-
-def end_access(unit: UnitOfWork, account: Account) -> None:
-    """End what is open for a user and the mailbox's collaborators, within the caller's transaction: browsers, links
-    that set a password, and connections, those of devices among them."""
-    links.revoke(account, links.SETS_PASSWORD)
-    everybody = [account, *(each.account for each in collaborations.of(account.mailbox))]
-    for each in everybody:
-        sessions.end_all(each)
-        connections.end(unit, each, connections.ALL)
+        revocation.revoke(unit, Cause.SUSPENSION, account)
+        guests = [each.account for each in collaborations.of(account.mailbox)]
+        revocation.revoke(unit, Cause.SUSPENSION_OF_OWNER, *guests)
 
 
 def losses(ports: Ports, mailbox: Mailbox) -> Losses:
@@ -244,10 +234,9 @@ def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
     mailbox = account.mailbox
     outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
     notices.done_by_another(unit, account, "web:user:removed", addresses=outside)
-    connections.end(unit, account, connections.ALL)
+    revocation.revoke(unit, Cause.REMOVAL, account)
     for collaboration in list(collaborations.of(mailbox)):
         _remove_collaborator(unit, collaboration)
-    devices.forget_known_to(unit, account)
     audit.record(unit.actor, "web:user:removed", account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
     # Dovecot's table knows numbers only.
@@ -290,8 +279,7 @@ def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile:
     if changed & NAMES:
         search_words.enter(account)
     if "contact_email" in changed:
-        # They went to the other address.
-        links.revoke(account, links.SETS_PASSWORD)
+        revocation.revoke(unit, Cause.CONTACT_CHANGED, account)
     quota = {}
     if other_quota:
         quota = {"quota_before": account.mailbox.quota_bytes, "quota_after": profile.quota_bytes}

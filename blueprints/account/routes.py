@@ -10,6 +10,7 @@ from actions.devices import devices, mail_programs
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
 from actions.passwords import passphrase, passwords
+from actions.revocation import revocation
 from actions.sessions import connections, sessions
 from actions.sessions.user_agents import browser_name
 from actions.trail import trail
@@ -160,7 +161,7 @@ def confirm_end_others():
 @blueprint.post("/sessions/others")
 @guards.recent_password
 def end_others():
-    sessions.end_others(guards.unit())
+    revocation.end_others(guards.unit())
     return _ended(_("All other browsers and mail programs are signed out."))
 
 

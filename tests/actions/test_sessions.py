@@ -4,6 +4,7 @@ import pytest
 
 from actions.ground.ports import Connection
 from actions.ground.unit_of_work import UnitOfWork
+from actions.revocation import revocation
 from actions.sessions import sessions
 from models import Account, AuditEvent, OutboxItem
 from tests.actions.conftest import acting
@@ -93,7 +94,7 @@ def test_ending_all_others_keeps_this_one_and_other_people(ports, mail_server, a
     mail_server.connected = [Connection(each.login, "imap", "198.51.100.7") for each in (anna, boris)]
     mine, others = acting(anna), [acting(anna), acting(anna)]
     his = acting(boris)
-    assert cuts_at_once(sessions.end_others, UnitOfWork(ports, mine))
+    assert cuts_at_once(revocation.end_others, UnitOfWork(ports, mine))
     assert sessions.living(anna) == [mine.session]
     assert sessions.living(boris) == [his.session]
     assert [each.user for each in mail_server.connected] == [boris.login]
@@ -103,7 +104,7 @@ def test_ending_all_others_keeps_this_one_and_other_people(ports, mail_server, a
 
 def test_what_the_mail_server_did_not_hear_waits_in_the_outbox(ports, mail_server, anna):
     mail_server.is_down = True
-    assert not cuts_at_once(sessions.end_others, UnitOfWork(ports, acting(anna)))
+    assert not cuts_at_once(revocation.end_others, UnitOfWork(ports, acting(anna)))
     assert OutboxItem.open_items().count()
 
 
@@ -122,7 +123,7 @@ def test_one_token_makes_a_browser_known_to_each_account_by_itself(anna, boris):
     token = sessions.remember_browser(anna, None)
     assert not sessions.is_known_browser(boris, token)
     assert sessions.remember_browser(boris, token) == token
-    sessions.forget_browsers(anna)
+    sessions.forget_browsers([anna])
     assert not sessions.is_known_browser(anna, token)
     assert sessions.is_known_browser(boris, token)
     assert not sessions.is_known_browser(None, token)

@@ -163,8 +163,8 @@ def test_nor_in_any_of_many_races(ports, eve, anna, webmail):
             hand_over,
         )
         counted += sum(map(sessions.password_is_recent, sessions.living(anna)))
-        sessions.end_all(eve)
-        sessions.end_all(anna)
+        sessions.end_browsers([eve])
+        sessions.end_browsers([anna])
     assert counted == 0
 
 

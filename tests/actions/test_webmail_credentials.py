@@ -13,6 +13,7 @@ from actions.ground.throttle import TooManyAttempts
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, recovery
 from actions.passwords.guesses import STRANGERS_TO_ACCOUNT
+from actions.revocation import revocation
 from actions.sessions import links, sessions
 from actions.upkeep import housekeeping
 from actions.users import offboarding, users
@@ -169,7 +170,7 @@ def lock(ports, anna):
 
 
 def end_others(ports, anna):
-    sessions.end_others(UnitOfWork(ports, acting(anna)))
+    revocation.end_others(UnitOfWork(ports, acting(anna)))
 
 
 def remove_webmail(ports, anna):
@@ -222,7 +223,7 @@ def test_an_account_that_is_suspended_is_not_let_in_by_it(ports, webmail, anna):
 def test_ending_all_others_in_the_webmail_leaves_that_webmail(ports, webmail, anna):
     own, other = make(ports, webmail, anna.login), make(ports, webmail, anna.login, sid="session-2")
     session, _ = sessions.start(anna, AT_HOME, "Firefox", False, webmail=webmail, webmail_session="session-1")
-    sessions.end_others(UnitOfWork(ports, Actor(anna, session, AT_HOME, "Firefox")))
+    revocation.end_others(UnitOfWork(ports, Actor(anna, session, AT_HOME, "Firefox")))
     assert (is_alive(own), is_alive(other)) == (True, False)
     assert list(WebSession.select()) == [session]
 
