@@ -12,13 +12,14 @@ from peewee import PeeweeException
 import worker
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
-from actions.ground.sizes import Size
+from actions.ground.sizes import MEGABYTE, Size
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import recovery
 from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
-from actions.services.mailboxes import MEGABYTE, NewMailbox
+from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
+from actions.users import imports_at_once
 from actions.webmails import webmails
 from adapters.dovecot import config as mail_server_config
 from database import pending_migrations, router
@@ -166,14 +167,16 @@ def import_mailboxes(file, dry_run):
     The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
     """
     with open(file, encoding="utf-8-sig", newline="") as lines:
-        plan = mailboxes.read_import(lines)
+        plan = imports_at_once.plan(lines)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
-    if plan.problems:
+    for service, problem in plan.too_many:
+        click.echo(f"{service.name}: {problem}", err=True)
+    if not plan.is_in_order:
         raise click.ClickException("Nothing was imported.")
     if dry_run:
-        return click.echo(f"{len(plan.mailboxes)} mailboxes would be added.")
-    for made in mailboxes.apply_import(unit(), plan):
+        return click.echo(f"{len(plan.lines)} mailboxes would be added.")
+    for made in imports_at_once.carry_out(unit(), plan):
         click.echo(f"{made.account.login}\t{made.link}")
     return None
 

@@ -1,6 +1,7 @@
 """Who imports whom. `python -m tests.arrows` prints the rooms of `actions/` and how many arrows there are."""
 
 import ast
+import functools
 from pathlib import Path
 
 from actions import ROOMS
@@ -24,6 +25,7 @@ def product() -> list[Path]:
     )
 
 
+@functools.cache
 def imports(file: Path) -> set[str]:
     """The full names of what a module imports, wherever in it: modules, and names in them."""
     package = file.relative_to(ROOT).parent.parts
@@ -58,9 +60,14 @@ def arrows() -> set[tuple[str, str, str]]:
     found = set()
     for file in files(*(f"actions/{each}" for each in ROOMS)):
         here = room(file)
-        names = {tuple(name.split(".")[1:3]) for name in imports(file) if is_below(name, "actions")}
-        found |= {(f"{here}/{file.stem}", *name) for name in names if len(name) == 2 and name[0] != here}
+        found |= {(f"{here}/{file.stem}", *name) for name in modules_in(imports(file)) if name[0] != here}
     return found
+
+
+def modules_in(names: set[str]) -> set[tuple[str, str]]:
+    """The room and the module of each of these names that is in one."""
+    parts = [name.split(".") for name in names if is_below(name, "actions")]
+    return {(part[1], part[2]) for part in parts if len(part) > 2}
 
 
 def arrows_between_rooms() -> set[tuple[str, str]]:

@@ -173,6 +173,29 @@ def test_a_file_with_problems_imports_nothing(run, people, tmp_path, content):
     assert Account.select().count() == 0
 
 
+def test_each_wrong_line_of_a_file_is_said(run, people, tmp_path):
+    (tmp_path / "in.csv").write_bytes(b'address,quota_mb\nnobody,\ndora@example.org,1\n"emil"x@example.org,1\n')
+    said = fail(run("mailbox", "import", str(tmp_path / "in.csv"), "--dry-run"))
+    assert "line 2: “nobody” is not a valid e-mail address." in said.splitlines()
+    assert "line 4: This line is not CSV: a quote is missing or misplaced." in said.splitlines()
+    assert said.endswith("Error: Nothing was imported.\n")
+
+
+def test_a_file_that_brings_more_than_was_ordered_is_said_to(run, people, tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"address\ndora@example.org\nemil@example.org\n")
+    Service.update(most_mailboxes=1).execute()
+    for words in ((), ("--dry-run",)):
+        said = fail(run("mailbox", "import", str(tmp_path / "in.csv"), *words))
+        assert "Mail Light: The file brings 2 users, and the service has place for 1 more." in said.splitlines()
+    assert Account.select().count() == 0
+
+
+def test_a_file_of_columns_alone_adds_nobody(run, people, tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"address\n")
+    assert succeed(run("mailbox", "import", str(tmp_path / "in.csv"), "--dry-run")) == "0 mailboxes would be added.\n"
+    assert succeed(run("mailbox", "import", str(tmp_path / "in.csv"))) == ""
+
+
 def test_locking_and_opening_again(run, anna, mail_server):
     acting(anna)
     succeed(run("account", "lock", anna.login))

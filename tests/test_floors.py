@@ -57,11 +57,25 @@ def test_a_room_knows_only_rooms_below_it():
     }
 
 
-def test_a_room_knows_only_public_modules_of_others():
-    assert not {(source, f"{room}/{module}") for source, room, module in arrows.arrows() if module.startswith("_")}
-    elsewhere = [file for file in arrows.product() if (ROOT / "actions") not in file.parents]
+def test_a_private_module_is_known_to_its_own_room_only():
+    """And to the tests of that room."""
     private = [f"actions.{room}.{module}" for room in ROOMS for module in arrows.modules_of(room) if module[0] == "_"]
-    assert not private or offenders(elsewhere, *private) == []
+    assert private
+    for each in private:
+        own = ROOT / "actions" / each.split(".")[1], ROOT / "tests" / "actions" / each.split(".")[1]
+        others = [file for file in arrows.files("tests", "lab", "bench") + arrows.product() if file.parent not in own]
+        assert offenders(others, each) == []
+
+
+def test_a_module_that_only_its_own_room_knows_is_private():
+    known = {
+        f"{room}/{module}"
+        for file in arrows.product()
+        for room, module in arrows.modules_in(arrows.imports(file))
+        if file.parent != ROOT / "actions" / room
+    }
+    public = {f"{room}/{module}" for room in ROOMS for module in arrows.modules_of(room) if module[0] != "_"}
+    assert sorted(public - known) == []
 
 
 def test_every_room_stands_in_the_list_and_says_what_others_may_import():

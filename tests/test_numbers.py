@@ -227,12 +227,12 @@ def test_the_tests_know_a_statement_that_trusts_a_number(trusts, sql):
 SET_DIRECTLY = {
     "actions/ground/unit_of_work.py: aftermath",
     "actions/password_changes/password_change_run.py: preparation",
-    "actions/services/mailboxes.py: reader",
     "actions/services/mailboxes.py: manager",
     "actions/services/search_words.py: account",
     "actions/collaborations/collaborations.py: collaboration",
     "actions/devices/invitations.py: present",
     "actions/devices/invitations.py: invitation",
+    "actions/users/user_files.py: reader",
 }
 
 

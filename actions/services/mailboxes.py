@@ -1,17 +1,12 @@
 """Organisations, services, domains and mailboxes: what the operator sets up."""
 
-import csv
-import itertools
-import re
 import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from actions.ground import spreadsheet
 from actions.ground.addresses import canonical_address, canonical_contact, canonical_domain, checked_name
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
-from actions.ground.sizes import MEGABYTE
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import passwords, policy
 from actions.services import search_words, services
@@ -21,8 +16,6 @@ from models import Account, Domain, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
 SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
-COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
-SEPARATORS = ",;\t"
 
 
 @dataclass(frozen=True)
@@ -46,14 +39,6 @@ class MadeMailbox:
 
     account: Account
     link: str | None
-
-
-@dataclass
-class Import:
-    """What a file would bring: the mailboxes to make, and what is wrong in which line."""
-
-    mailboxes: list[NewMailbox] = field(default_factory=list)
-    problems: list[tuple[int, Refused]] = field(default_factory=list)
 
 
 @unit_of_work
@@ -218,84 +203,6 @@ def account_named(login: str) -> Account:
     if account is None:
         raise Refused(N_("There is no account %(login)s."), login=login)
     return account
-
-
-def read_import(lines: Iterable[str]) -> Import:
-    """Read mailboxes from CSV with a header line; nothing is made. Every problem is told with its line number."""
-    plan = Import()
-    try:
-        reader = opened(lines)
-    except Refused as problem:
-        plan.problems.append((1, problem))
-        return plan
-    seen: set[str] = set()
-    try:
-        for row in reader:
-            _plan_row(plan, reader.line_num, row, seen)
-    except csv.Error:
-        plan.problems.append((reader.line_num, broken_line()))
-    return plan
-
-
-def opened(lines: Iterable[str]) -> csv.DictReader:
-    """The rows of a file of mailboxes, by column; what separates them is told by the first line, which names them.
-    Raises `Refused` when it does not; reading on may raise `csv.Error`."""
-    lines = iter(lines)
-    first = next(lines, "")
-    separator = max(SEPARATORS, key=first.count)
-    reader = csv.DictReader(itertools.chain([first], lines), delimiter=separator, strict=True)
-    try:
-        header = [name.strip().lower() for name in reader.fieldnames or []]
-    except csv.Error:
-        raise broken_line() from None
-    if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
-        sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
-        raise Refused(sentence, columns=", ".join(COLUMNS))
-    reader.fieldnames = header
-    return reader
-
-
-def broken_line() -> Refused:
-    """The refusal of what is no CSV."""
-    return Refused(N_("This line is not CSV: a quote is missing or misplaced."))
-
-
-def _plan_row(plan: Import, line: int, row: dict, seen: set[str]) -> None:
-    try:
-        new = checked(from_row(row))
-        if new.address in seen:
-            raise twice(new.address)
-        refuse_taken(new.address)
-    except Refused as problem:
-        plan.problems.append((line, problem))
-    else:
-        seen.add(new.address)
-        plan.mailboxes.append(new)
-
-
-def twice(address: str) -> Refused:
-    """The refusal of an address that stands in a file a second time."""
-    return Refused(N_("%(address)s appears in the file twice."), address=address)
-
-
-@unit_of_work
-def apply_import(unit: UnitOfWork, plan: Import) -> list[MadeMailbox]:
-    """Make every mailbox of the plan, or none."""
-    if plan.problems:
-        raise Refused(N_("The file has problems; nothing was imported."))
-    return [_make_mailbox(unit, new, None) for new in plan.mailboxes]
-
-
-def from_row(row: dict) -> NewMailbox:
-    """What a row asks for, unchecked; raises `Refused` when it is none."""
-    if None in row or None in row.values():
-        raise Refused(N_("This line has more or fewer columns than the first."))
-    row = {name: spreadsheet.as_it_was(value.strip()) for name, value in row.items()}
-    quota = row.get("quota_mb") or "0"
-    if not re.fullmatch(r"[0-9]{1,9}", quota):
-        raise Refused(N_("The quota must be a whole number of megabytes."))
-    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "language")}
-    return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
 
 
 def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest, new_token
+from database import insert_all
 from models import Account, Device, OneTimeLink, now
 from settings import Settings
 
@@ -57,15 +58,27 @@ def create_for(
     """The same for a token that was made before, of which the SHA-256 is known here."""
     if purpose in SETS_PASSWORD:
         revoke([account], replaces)
-    OneTimeLink.create(
-        account=account,
-        purpose=purpose,
-        token_hash=token_hash,
-        subject_id=device and device.id,
-        subject=device.request_id if device else "",
-        bound_to=_state(account, purpose),
-        expires_at=now() + LIFETIMES[purpose],
-    )
+    OneTimeLink.create(**_row(account, purpose, token_hash, device))
+
+
+def create_first(accounts: Sequence[Account], purpose: str) -> list[str]:
+    """The tokens of new links for accounts that had none yet, in their order, within the caller's transaction."""
+    tokens = [new_token() for _account in accounts]
+    rows = [_row(account, purpose, digest(token)) for account, token in zip(accounts, tokens, strict=True)]
+    insert_all(OneTimeLink, rows)
+    return tokens
+
+
+def _row(account: Account, purpose: str, token_hash: str, device: Device | None = None) -> dict:
+    return {
+        "account": account,
+        "purpose": purpose,
+        "token_hash": token_hash,
+        "subject_id": device and device.id,
+        "subject": device.request_id if device else "",
+        "bound_to": _state(account, purpose),
+        "expires_at": now() + LIFETIMES[purpose],
+    }
 
 
 def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:

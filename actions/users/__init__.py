@@ -1,4 +1,4 @@
 """A manager's day: users added, changed, suspended and removed; files of users; offboarding.
 
-Others may import `exports`, `imports`, `offboarding`, `preferences`, `users`.
+Others may import `exports`, `imports`, `imports_at_once`, `offboarding`, `preferences`, `user_files`, `users`.
 """

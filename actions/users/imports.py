@@ -10,37 +10,33 @@ A file of up to `AT_ONCE` lines is worked on in the request that brings it. The 
 left in the middle.
 """
 
-import csv
-import itertools
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from peewee import IntegrityError, Value, fn
+from peewee import IntegrityError
 
 from actions.authority import authority
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
-from actions.ground.sizes import Size
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
-from actions.services import mailboxes, search_words
+from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import links
 from actions.trail import audit
+from actions.users import _import_lines, user_files
+from actions.users._import_lines import ASKED, kept, told
+from actions.users.user_files import Line, NotCsv
 from database import insert_all, transactional
 from models import (
     Account,
-    AccountWord,
-    AuditEvent,
     Domain,
-    Mailbox,
     Service,
     UserImport,
     UserImportLine,
     UserImportPart,
-    first_revision,
     has_come,
     now,
 )
@@ -49,8 +45,6 @@ AT_ONCE = 1000
 # More than so many lines take, even long ones; whatever goes on and on is left to the worker.
 STEPS_AT_ONCE = 200
 MOST_LINES = 100_000
-# What one line may hold, in characters.
-LONGEST_LINE = 2000
 LARGEST_FILE = 16 * 1024 * 1024
 # Files that wait in one service for somebody to decide.
 MOST_WAITING = 20
@@ -60,9 +54,6 @@ LARGEST_PART = 50_000
 LEASE = 60
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.01, 0.5
 LINES_A_PAGE = 50
-NAMED = ("first_name", "last_name", "contact_email", "language")
-ASKED = ("address", *NAMED, "quota_bytes")
-PLANNED = (*ASKED, "domain_id", "home", "sort_name", "revision")
 
 
 def of(service: Service):
@@ -89,48 +80,24 @@ def begin(unit: UnitOfWork, service: Service, file: Iterable[str], file_name: st
     Raises `Refused` with the field `file` when it cannot be read at all. What is wrong in a line stands in the line.
     """
     try:
-        rows = _rows(file)
+        found = user_files.read(file)
         begun = _begin(unit, service, file_name.strip()[:120], invites)
-    except (Refused, UnicodeDecodeError) as problem:
+    except Refused as problem:
         raise _unreadable(problem) from None
     try:
-        _write_down(begun, rows)
-    except (Refused, UnicodeDecodeError) as problem:
+        _write_down(begun, found)
+    except Refused as problem:
         discard(unit, begun)
         raise _unreadable(problem) from None
     return _now_or_later(unit.ports, begun)
 
 
-def _unreadable(problem: Refused | UnicodeDecodeError) -> Refused:
-    if isinstance(problem, Refused):
-        return Refused(problem.sentence, "file", **problem.facts)
-    return Refused(N_("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again."), "file")
-
-
-def _rows(file: Iterable[str]) -> Iterator[list]:
-    """The file's lines, each with its number; raises `Refused` at once when the first line names no columns."""
-    reader = mailboxes.opened(file)
-    return (_as_read(reader.line_num, row) for row in _until_broken(reader))
-
-
-def _until_broken(reader: csv.DictReader) -> Iterator[dict]:
-    try:
-        yield from reader
-    except csv.Error:
-        raise Refused(
-            N_("Line %(line)s is not CSV: a quote is missing or misplaced."), "file", line=reader.line_num
-        ) from None
-
-
-def _as_read(line: int, row: dict) -> list:
-    """A line as it is kept: its number, and what it asks for or what is wrong with its form."""
-    try:
-        if sum(len(value) for value in row.values() if isinstance(value, str)) > LONGEST_LINE:
-            raise Refused(N_("This line is too long."))
-        new = mailboxes.from_row(row)
-    except Refused as problem:
-        return [line, {"address": row["address"] or ""}, _kept(problem)]
-    return [line, {name: getattr(new, name) for name in ASKED}, None]
+def _unreadable(problem: Refused) -> Refused:
+    """The refusal of the whole file, which stands beside its field."""
+    if isinstance(problem, NotCsv):
+        sentence = N_("Line %(line)s is not CSV: a quote is missing or misplaced.")
+        return Refused(sentence, "file", line=problem.line)
+    return Refused(problem.sentence, "file", **problem.facts)
 
 
 @unit_of_work
@@ -150,9 +117,9 @@ def _begin(unit: UnitOfWork, service: Service, file_name: str, invites: bool) ->
     )
 
 
-def _write_down(begun: UserImport, rows: Iterator[list]) -> None:
+def _write_down(begun: UserImport, found: Iterable[Line]) -> None:
     """Keep the lines, in many short transactions; raises `Refused` when there is none, or there are too many."""
-    for part in _parts(rows):
+    for part in _parts(found):
         begun.line_count += len(part)
         if begun.line_count > MOST_LINES:
             raise Refused(N_("A file has at most %(most)s lines. Divide it."), "file", most=MOST_LINES)
@@ -162,10 +129,10 @@ def _write_down(begun: UserImport, rows: Iterator[list]) -> None:
     begun.write(state=UserImport.CHECKING, line_count=begun.line_count, leased_until=now() + LEASE)
 
 
-def _parts(rows: Iterator[list]) -> Iterator[list]:
-    """The lines in parts that a text column of MySQL holds."""
+def _parts(found: Iterable[Line]) -> Iterator[list]:
+    """The lines as they are kept, in parts that a text column of MySQL holds."""
     part, size = [], 0
-    for row in rows:
+    for row in map(_as_kept, found):
         length = len(json.dumps(row))
         if part and (len(part) == CHECKED_AT_A_TIME or size + length > LARGEST_PART):
             yield part
@@ -174,6 +141,19 @@ def _parts(rows: Iterator[list]) -> Iterator[list]:
         size += length
     if part:
         yield part
+
+
+def _as_kept(line: Line) -> list:
+    """A line in figures and words: its number, and whom it asks for or what is wrong with its form."""
+    if line.problem is not None:
+        return [line.number, {"address": line.new.address}, kept(line.problem)]
+    return [line.number, {name: getattr(line.new, name) for name in ASKED}, None]
+
+
+def _as_read(row: list) -> Line:
+    """The line that was kept so."""
+    number, asked, problem = row
+    return Line(number, NewMailbox(**asked), problem and told(problem))
 
 
 def want(unit: UnitOfWork, checked: UserImport) -> UserImport:
@@ -288,64 +268,24 @@ def _replace(present: UserImport, part: UserImportPart, lines: list[dict]) -> No
 
 def _looked_at(present: UserImport, part: list[list]) -> list[dict]:
     """For each line of a part what is to be made of it, or what is wrong."""
-    domains = {domain.name: domain.id for domain in Domain.select().where(Domain.service == present.service_id)}
-    asked = [(line, *_asked(content, problem, present.service, domains)) for line, content, problem in part]
-    addresses = [new.address for _line, new, problem in asked if problem is None]
-    taken, seen = _taken(addresses), _seen_before(present, addresses)
-    found = []
-    for line, new, problem in asked:
-        if problem is None and new.address in seen:
-            problem = _kept(mailboxes.twice(new.address))
-        elif problem is None and new.address in taken:
-            problem = _kept(mailboxes.taken(new.address))
-        if problem is None:
-            seen.add(new.address)
-        found.append({"user_import": present.id, "line": line, "problem": problem, **_planned(new, problem, domains)})
-    return found
+    found = user_files.checked(
+        map(_as_read, part), _domains_of(present.service), lambda addresses: _seen_before(present, addresses)
+    )
+    return [_import_lines.planned(present, line) for line in found]
 
 
-def _asked(
-    content: dict, problem: dict | None, service: Service, domains: dict[str, int]
-) -> tuple[NewMailbox, dict | None]:
-    """What a line asks for, in stored form, and what is wrong with it."""
+def _domains_of(service: Service) -> Callable[[str], Domain]:
+    """What finds the domain of an address among the service's, and refuses any other."""
+    joined = Domain.select(Domain, Service).join(Service)
+    domains = {domain.name: domain for domain in joined.where(Domain.service == service)}
 
-    def refuse_foreign(address: str) -> None:
+    def domain_of(address: str) -> Domain:
         name = address.rpartition("@")[2]
         if name not in domains:
             raise Refused(N_("The domain %(domain)s does not belong to this service."), "address", domain=name)
+        return domains[name]
 
-    asked = NewMailbox(**content)
-    if problem is not None:
-        return asked, problem
-    try:
-        new = mailboxes.checked(asked, refuse_foreign)
-        if service.quota_bytes and not new.quota_bytes:
-            total = Size(service.quota_bytes)
-            raise Refused(N_("This service has %(total)s in all, so that each mailbox needs a quota."), total=total)
-    except Refused as refusal:
-        return asked, _kept(refusal)
-    return new, None
-
-
-def _planned(new: NewMailbox, problem: dict | None, domains: dict[str, int]) -> dict:
-    """The columns of the user that is to be made; of a line that something is wrong with, what names it."""
-    if problem is not None:
-        columns = dict.fromkeys(PLANNED, "") | {"quota_bytes": 0, "domain_id": None, "revision": 0}
-        return columns | {"address": new.address[:254]}
-    return {
-        **{name: getattr(new, name) for name in ASKED},
-        "domain_id": domains[new.address.rpartition("@")[2]],
-        "home": mailboxes.fresh_home(new.address),
-        "sort_name": search_words.sort_name(new.address, new.first_name, new.last_name),
-        "revision": first_revision(),
-    }
-
-
-def _taken(addresses: list[str]) -> set[str]:
-    """Those of the addresses that somebody has already."""
-    accounts = Account.select(Account.login).where(Account.login.in_(addresses))
-    boxes = Mailbox.select(Mailbox.address).where(Mailbox.address.in_(addresses))
-    return {address for (address,) in itertools.chain(accounts.tuples(), boxes.tuples())}
+    return domain_of
 
 
 def _seen_before(present: UserImport, addresses: list[str]) -> set[str]:
@@ -360,37 +300,10 @@ def _note_checked(present: UserImport) -> None:
     """All lines were looked at: say whether there is place for them in the service."""
     problem = None
     try:
-        _refuse_too_many(present.service, *_totals(present))
+        _import_lines.refuse_too_many(present.service, *_import_lines.totals(present))
     except Refused as refusal:
-        problem = _kept(refusal)
+        problem = kept(refusal)
     present.write(UserImport.state == UserImport.CHECKING, state=UserImport.CHECKED, problem=problem)
-
-
-def _totals(present: UserImport) -> tuple[int, int]:
-    """How many mailboxes the file brings, and with how many bytes."""
-    total = UserImportLine.select(fn.COUNT(UserImportLine.id), fn.SUM(UserImportLine.quota_bytes)).where(
-        UserImportLine.user_import == present, UserImportLine.problem.is_null()
-    )
-    count, size = total.tuples()[0]
-    return count, int(size or 0)
-
-
-def _refuse_too_many(service: Service, added: int, size: int) -> None:
-    """Raises `Refused` when the service has no place for so many mailboxes more, or so many bytes."""
-    left = service.most_mailboxes - service.mailboxes_made
-    if service.most_mailboxes and added > left:
-        raise Refused(
-            N_("The file brings %(added)s users, and the service has place for %(left)s more."),
-            added=added,
-            left=max(0, left),
-        )
-    left = service.quota_bytes - service.quota_given_bytes
-    if service.quota_bytes and size > left:
-        raise Refused(
-            N_("The file gives away %(size)s, and the service has %(left)s left."),
-            size=Size(size),
-            left=Size(max(0, left)),
-        )
 
 
 # --- making ---
@@ -403,16 +316,20 @@ def _make_all(_ports: Ports, present: UserImport) -> None:
     actor = _actor(present)
     try:
         authority.refuse_unless_may_manage(actor, service)
-        _refuse_too_many(service, *_totals(present))
+        _import_lines.refuse_too_many(service, *_import_lines.totals(present))
     except Refused as refusal:
-        _put_back(present, problem=_kept(refusal))
+        _put_back(present, problem=kept(refusal))
         return
-    if taken := _mark_taken(present):
-        _put_back(present, problem_count=taken)
+    if taken := _import_lines.taken_meanwhile(present):
+        for line in taken:
+            line.write(problem=kept(mailboxes.taken(line.address)))
+        _put_back(present, problem_count=len(taken))
         return
     moment = now()
-    _insert_all(actor, present, service, moment)
-    _note_made(actor, present, service, moment)
+    added = _import_lines.make_all(actor, "web:user:added", present, service, moment)
+    present.write(state=UserImport.FINISHING, made_at=moment)
+    event = audit.record(actor, "web:users:imported", service=service.name, file=present.file_name, users=added)
+    event.write(organisation=service.organisation_id)
 
 
 def _held_service(present: UserImport) -> Service:
@@ -434,73 +351,6 @@ def _put_back(present: UserImport, **columns: object) -> None:
     present.write(state=UserImport.CHECKED, **columns)
 
 
-def _mark_taken(present: UserImport) -> int:
-    """Write beside the lines whose address somebody got since; how many they are."""
-    account = Account.select(1).where(Account.login == UserImportLine.address)
-    mailbox = Mailbox.select(1).where(Mailbox.address == UserImportLine.address)
-    gone = list(
-        UserImportLine.select().where(UserImportLine.user_import == present, fn.EXISTS(account) | fn.EXISTS(mailbox))
-    )
-    for line in gone:
-        line.write(problem=_kept(mailboxes.taken(line.address)))
-    return len(gone)
-
-
-def _insert_all(actor: Actor, present: UserImport, service: Service, moment: int) -> None:
-    line = UserImportLine
-    of_import = line.user_import == present.id
-    account = {
-        Account.login: line.address,
-        Account.organisation: service.organisation_id,
-        Account.service: service.id,
-        Account.domain: line.domain_id,
-        Account.created_at: moment,
-        **{getattr(Account, name): getattr(line, name) for name in (*NAMED, "sort_name", "revision")},
-    }
-    _insert(Account, account, lambda columns: line.select(*columns).where(of_import).order_by(line.line))
-    mailbox = {
-        Mailbox.domain: line.domain_id,
-        Mailbox.account: Account.id,
-        Mailbox.created_at: moment,
-        **{getattr(Mailbox, name): getattr(line, name) for name in ("address", "home", "quota_bytes")},
-    }
-    joined = Account.login == line.address
-    _insert(Mailbox, mailbox, lambda columns: line.select(*columns).join(Account, on=joined).where(of_import))
-    event = {
-        AuditEvent.at: moment,
-        AuditEvent.action: "web:user:added",
-        AuditEvent.actor: actor.account.id,
-        AuditEvent.actor_login: actor.login,
-        AuditEvent.account: Mailbox.account,
-        AuditEvent.account_login: line.address,
-        AuditEvent.organisation: service.organisation_id,
-        AuditEvent.mailbox: Mailbox.id,
-        AuditEvent.address: actor.address,
-        AuditEvent.user_agent: actor.user_agent,
-    }
-    joined = Mailbox.address == line.address
-    _insert(AuditEvent, event, lambda columns: line.select(*columns).join(Mailbox, on=joined).where(of_import))
-
-
-def _insert(table, chosen: dict, select) -> None:
-    """Insert what a query finds; columns that are not chosen get what the model gives them."""
-    fields = [field for field in table._meta.sorted_fields if not field.primary_key]
-    given = table._meta.get_default_dict()
-    columns = [chosen[field] if field in chosen else field.db_value(given.get(field.name)) for field in fields]
-    columns = [column if hasattr(column, "alias") else Value(column) for column in columns]
-    table.insert_from(select(columns), fields).execute()
-
-
-def _note_made(actor: Actor, present: UserImport, service: Service, moment: int) -> None:
-    added, size = _totals(present)
-    Service.update(
-        mailboxes_made=Service.mailboxes_made + added, quota_given_bytes=Service.quota_given_bytes + size
-    ).where(service.itself()).execute()
-    present.write(state=UserImport.FINISHING, made_at=moment)
-    event = audit.record(actor, "web:users:imported", service=service.name, file=present.file_name, users=added)
-    event.write(organisation=service.organisation_id)
-
-
 # --- finishing ---
 
 
@@ -517,16 +367,11 @@ def _finish_some(ports: Ports, present: UserImport) -> None:
     new = Account.login.in_([line.address for line in batch])
     Account.hold(new)
     accounts = list(Account.select().where(new, Account.created_at == present.made_at))
-    _enter(accounts)
+    _import_lines.enter(accounts)
     invited = _invite(ports, present, accounts) if present.invites else 0
     UserImport.update(
         done_count=UserImport.done_count + len(batch), invited_count=UserImport.invited_count + invited
     ).where(present.itself()).execute()
-
-
-def _enter(accounts: list[Account]) -> None:
-    AccountWord.delete().where(AccountWord.account.in_([account.id for account in accounts])).execute()
-    insert_all(AccountWord, [row for account in accounts for row in search_words.rows_of(account)])
 
 
 def _invite(ports: Ports, present: UserImport, accounts: list[Account]) -> int:
@@ -540,17 +385,6 @@ def _invite(ports: Ports, present: UserImport, accounts: list[Account]) -> int:
     for account in invited:
         notices.password_link(UnitOfWork(ports, actor), account, purpose, links.create(account, purpose))
     return len(invited)
-
-
-def _kept(problem: Refused) -> dict:
-    """A refusal as it is stored: its facts in figures and words."""
-    facts = {name: str(fact) if isinstance(fact, Size) else fact for name, fact in problem.facts.items()}
-    return {"sentence": problem.sentence, "facts": facts}
-
-
-def told(kept: dict) -> Refused:
-    """The refusal that was stored."""
-    return Refused(kept["sentence"], **kept["facts"])
 
 
 STEPS = {

@@ -8,8 +8,8 @@ from flask_babel import ngettext
 from flask_login import current_user
 
 from actions.ground.refusals import Refused
-from actions.services import mailboxes, services
-from actions.users import exports, imports
+from actions.services import services
+from actions.users import exports, imports, user_files
 from blueprints.web import downloads, guards, hx, words
 from models import Service, UserImport
 
@@ -152,7 +152,7 @@ def _upload_page(service: Service, form: FileForm, status: int = 200):
         status,
         service=service,
         form=form,
-        columns=mailboxes.COLUMNS,
+        columns=user_files.COLUMNS,
         largest=imports.LARGEST_FILE,
         most_lines=imports.MOST_LINES,
         earlier=list(imports.of(service).limit(SHOWN_IMPORTS)),

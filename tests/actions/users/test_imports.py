@@ -6,11 +6,12 @@ import pytest
 
 from actions.ground import spreadsheet
 from actions.ground.refusals import Refused
+from actions.ground.sizes import MEGABYTE
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.services import mailboxes, search_words
-from actions.services.mailboxes import MEGABYTE, NewMailbox
-from actions.users import exports, imports
+from actions.services.mailboxes import NewMailbox
+from actions.users import exports, imports, user_files
 from database import database, transactional
 from models import (
     Account,
@@ -171,7 +172,7 @@ NAMES_LIKE_FORMULAS = ["=cmd|' /C calc'!A0", "-1", "Anna - Keller", "x;=1", "O'N
 @pytest.mark.parametrize("name", NAMES_LIKE_FORMULAS)
 def test_what_was_exported_is_imported_as_it_was(begin, people, name):
     people.add("anna", first_name=name, last_name="Keller", contact_email="+x@elsewhere.example.com")
-    columns = len(mailboxes.COLUMNS)
+    columns = len(user_files.COLUMNS)
     header, row = exports.HEADER[:columns], next(exports.rows(people.service))[:columns]
     text = "".join(spreadsheet.lines(header, [row])).replace("anna@", "dora@")
     (line,) = imports.lines(begin(text), with_problems=False)

@@ -20,7 +20,7 @@ from models import OutboxItem
 from settings import LANGUAGES, Settings
 from tests.client import TreeReader
 
-MESSAGES = Path(__file__).parents[2] / "templates" / "messages"
+MESSAGES = Path(__file__).parents[3] / "templates" / "messages"
 NAMES = sorted(path.name for path in MESSAGES.iterdir() if path.is_dir())
 HOSTILE = [
     "x\r\nBcc: everybody@example.com\r\n\r\nbody",

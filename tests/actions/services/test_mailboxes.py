@@ -7,19 +7,11 @@ from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.services import mailboxes
-from actions.services.mailboxes import MEGABYTE, NewMailbox
+from actions.services.mailboxes import NewMailbox
 from actions.sessions import links
 from database import database
 from models import Account, Mailbox, Organisation, Service
 from tests.conftest import PASSWORD
-
-
-def read(text):
-    return mailboxes.read_import(text.splitlines(keepends=True))
-
-
-def problem_lines(text):
-    return [line for line, _ in read(text).problems]
 
 
 def test_a_mailbox_is_ready_for_mail_at_once(ports, settings, people):
@@ -165,86 +157,4 @@ def test_a_manager_gets_a_link_or_a_password(ports, people):
 def test_a_manager_that_cannot_be_is_refused(ports, anna, login, organisation, role):
     with pytest.raises(Refused):
         mailboxes.add_manager(UnitOfWork(ports, OPERATOR), login, organisation, role)
-    assert Account.select().count() == 1
-
-
-# --- import ---
-
-HEADER = "address,first_name,last_name,contact_email,quota_mb,language\n"
-
-
-def test_a_file_is_imported_as_a_whole(ports, people):
-    plan = read(
-        HEADER + 'dora@example.org,Dóra,"Nagy, Dr. ""D""",dora@elsewhere.example.com,10,it\r\nEmil@example.org,,,,,\n'
-    )
-    assert plan.problems == []
-    made = mailboxes.apply_import(UnitOfWork(ports, OPERATOR), plan)
-    assert [each.account.login for each in made] == ["dora@example.org", "emil@example.org"]
-    assert all(links.find(each.link.rpartition("/")[2], (links.WELCOME,)) for each in made)
-    dora = Account.by_login("dora@example.org")
-    assert (dora.display_name, dora.language) == ('Dóra Nagy, Dr. "D"', "it")
-    assert Mailbox.by_address("dora@example.org").quota_bytes == 10 * MEGABYTE
-
-
-def test_columns_stand_in_any_order_and_case(people):
-    plan = read("Last_Name , ADDRESS\nNagy,dora@example.org\n")
-    assert [(new.address, new.last_name) for new in plan.mailboxes] == [("dora@example.org", "Nagy")]
-
-
-@pytest.mark.parametrize(
-    "header",
-    [
-        "",
-        "\n",
-        "name\n",
-        "address,password\n",
-        "address,address\n",
-        "dora@example.org\n",
-        '"address\n',
-        'a"b"c\n',
-        "\0\n",
-        "address;first_name\n",
-    ],
-)
-def test_a_first_line_that_names_no_columns_is_told(people, header):
-    assert problem_lines(header + "dora@example.org,x\n")
-
-
-def test_every_problem_is_told_with_its_line(people, anna):
-    text = (
-        "address,first_name,quota_mb\n"
-        "dora@example.org,Dora,10\n"
-        "no address,x,1\n"
-        "emil@foreign.example,x,1\n"
-        "anna@example.org,x,1\n"
-        "Dora@example.org,again,1\n"
-        "fritz@example.org,x\n"
-        "gina@example.org,x,1,1\n"
-        "hans@example.org,x,-1\n"
-        "ida@example.org,x,1.5\n"
-        "jan@example.org,x,99999999999\n"
-        "kai@example.org,=1+1,1\n"
-    )
-    plan = read(text)
-    assert [line for line, _ in plan.problems] == list(range(3, 12))
-    assert [new.address for new in plan.mailboxes] == ["dora@example.org", "kai@example.org"]
-
-
-@pytest.mark.parametrize("text", ['address\n"dora@example.org\n', 'address\n"dora"x@example.org\n'])
-def test_a_misplaced_quote_is_told(people, text):
-    assert problem_lines(text)
-
-
-def test_with_one_problem_nothing_is_imported(ports, people):
-    plan = read("address\ndora@example.org\nnobody\n")
-    with pytest.raises(Refused):
-        mailboxes.apply_import(UnitOfWork(ports, OPERATOR), plan)
-    assert Account.select().count() == 0
-
-
-def test_what_was_taken_meanwhile_stops_the_whole_import(ports, people):
-    plan = read("address\ndora@example.org\nemil@example.org\n")
-    people.add("emil")
-    with pytest.raises(Refused):
-        mailboxes.apply_import(UnitOfWork(ports, OPERATOR), plan)
     assert Account.select().count() == 1

@@ -30,7 +30,7 @@ from actions.password_changes.password_changes import Choice
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.sessions.user_agents import browser_name
-from actions.users import imports, users
+from actions.users import imports, imports_at_once, users
 from actions.users.users import Password, Profile
 from adapters.smtp import SmtpMailer
 from models import Account, Device, DeviceInvitation, OutboxItem, PasswordChange, Service
@@ -377,7 +377,7 @@ def test_no_door_lets_such_an_address_in(at_the_doors, door):
 @pytest.mark.parametrize("name", [SPEAKS_IN_HEADERS[0], BILLBOARDS[0]])
 def test_no_file_lets_such_a_name_in(at_the_doors, name):
     lines = ["address,first_name\r\n", f'x@example.org,"{name}"\r\n']
-    assert [line for line, _ in mailboxes.read_import(lines).problems] == [2]
+    assert [line for line, _ in imports_at_once.plan(lines).problems] == [2]
     begun = imports.begin(
         UnitOfWork(at_the_doors.ports, at_the_doors.boss), at_the_doors.service, lines, "x.csv", invites=True
     )

@@ -1,0 +1,154 @@
+"""The lines of a file of users as they are kept: in the columns of the tables that the users are made in. So three
+statements make all users of a file, however many they are."""
+
+from peewee import Value, fn
+
+from actions.ground.actor import Actor
+from actions.ground.refusals import N_, Refused
+from actions.ground.sizes import Size
+from actions.services import mailboxes, search_words
+from actions.services.mailboxes import NewMailbox
+from actions.trail.events import known
+from actions.users.user_files import LONGEST_ADDRESS, Line
+from database import insert_all
+from models import (
+    Account,
+    AccountWord,
+    AuditEvent,
+    Domain,
+    Mailbox,
+    Service,
+    UserImport,
+    UserImportLine,
+    first_revision,
+)
+
+NAMED = ("first_name", "last_name", "contact_email", "language")
+ASKED = ("address", *NAMED, "quota_bytes")
+PLANNED = (*ASKED, "domain_id", "home", "sort_name", "revision")
+
+
+def planned(present: UserImport, line: Line) -> dict:
+    """A line in the columns of the user that is to be made; of one that something is wrong with, what names it."""
+    return {"user_import": present.id, "line": line.number, "problem": line.problem and kept(line.problem)} | (
+        _columns(line.new, line.domain) if line.problem is None else _only_named(line.new.address)
+    )
+
+
+def _columns(new: NewMailbox, domain: Domain) -> dict:
+    return {
+        **{name: getattr(new, name) for name in ASKED},
+        "domain_id": domain.id,
+        "home": mailboxes.fresh_home(new.address),
+        "sort_name": search_words.sort_name(new.address, new.first_name, new.last_name),
+        "revision": first_revision(),
+    }
+
+
+def _only_named(address: str) -> dict:
+    columns = dict.fromkeys(PLANNED, "") | {"quota_bytes": 0, "domain_id": None, "revision": 0}
+    return columns | {"address": address[:LONGEST_ADDRESS]}
+
+
+def totals(present: UserImport) -> tuple[int, int]:
+    """How many mailboxes the file brings, and with how many bytes."""
+    total = UserImportLine.select(fn.COUNT(UserImportLine.id), fn.SUM(UserImportLine.quota_bytes)).where(
+        UserImportLine.user_import == present, UserImportLine.problem.is_null()
+    )
+    count, size = total.tuples()[0]
+    return count, int(size or 0)
+
+
+def refuse_too_many(service: Service, added: int, size: int) -> None:
+    """Raises `Refused` when the service has no place for so many mailboxes more, or so many bytes."""
+    left = service.most_mailboxes - service.mailboxes_made
+    if service.most_mailboxes and added > left:
+        raise Refused(
+            N_("The file brings %(added)s users, and the service has place for %(left)s more."),
+            added=added,
+            left=max(0, left),
+        )
+    left = service.quota_bytes - service.quota_given_bytes
+    if service.quota_bytes and size > left:
+        raise Refused(
+            N_("The file gives away %(size)s, and the service has %(left)s left."),
+            size=Size(size),
+            left=Size(max(0, left)),
+        )
+
+
+def taken_meanwhile(present: UserImport) -> list[UserImportLine]:
+    """The lines whose address somebody got since they were checked."""
+    account = Account.select(1).where(Account.login == UserImportLine.address)
+    mailbox = Mailbox.select(1).where(Mailbox.address == UserImportLine.address)
+    gone = fn.EXISTS(account) | fn.EXISTS(mailbox)
+    return list(UserImportLine.select().where(UserImportLine.user_import == present, gone))
+
+
+def make_all(actor: Actor, action: str, present: UserImport, service: Service, moment: int) -> int:
+    """Make the users of all lines, within the caller's transaction, which holds the service's row, and write down for
+    each that `actor` did `action`; how many they are."""
+    line = UserImportLine
+    of_import = line.user_import == present.id
+    account = {
+        Account.login: line.address,
+        Account.organisation: service.organisation_id,
+        Account.service: service.id,
+        Account.domain: line.domain_id,
+        Account.created_at: moment,
+        **{getattr(Account, name): getattr(line, name) for name in (*NAMED, "sort_name", "revision")},
+    }
+    _insert(Account, account, lambda columns: line.select(*columns).where(of_import).order_by(line.line))
+    mailbox = {
+        Mailbox.domain: line.domain_id,
+        Mailbox.account: Account.id,
+        Mailbox.created_at: moment,
+        **{getattr(Mailbox, name): getattr(line, name) for name in ("address", "home", "quota_bytes")},
+    }
+    joined = Account.login == line.address
+    _insert(Mailbox, mailbox, lambda columns: line.select(*columns).join(Account, on=joined).where(of_import))
+    event = {
+        AuditEvent.at: moment,
+        AuditEvent.action: known(action),
+        AuditEvent.actor: actor.account and actor.account.id,
+        AuditEvent.actor_login: actor.login,
+        AuditEvent.account: Mailbox.account,
+        AuditEvent.account_login: line.address,
+        AuditEvent.organisation: service.organisation_id,
+        AuditEvent.mailbox: Mailbox.id,
+        AuditEvent.address: actor.address,
+        AuditEvent.user_agent: actor.user_agent,
+    }
+    joined = Mailbox.address == line.address
+    _insert(AuditEvent, event, lambda columns: line.select(*columns).join(Mailbox, on=joined).where(of_import))
+    added, size = totals(present)
+    Service.update(
+        mailboxes_made=Service.mailboxes_made + added, quota_given_bytes=Service.quota_given_bytes + size
+    ).where(service.itself()).execute()
+    return added
+
+
+def _insert(table, chosen: dict, select) -> None:
+    """Insert what a query finds; columns that are not chosen get what the model gives them."""
+    fields = [field for field in table._meta.sorted_fields if not field.primary_key]
+    given = table._meta.get_default_dict()
+    columns = [chosen[field] if field in chosen else field.db_value(given.get(field.name)) for field in fields]
+    columns = [column if hasattr(column, "alias") else Value(column) for column in columns]
+    table.insert_from(select(columns), fields).execute()
+
+
+def enter(accounts: list[Account]) -> None:
+    """Enter new users where searches find them."""
+    AccountWord.delete().where(AccountWord.account.in_([account.id for account in accounts])).execute()
+    insert_all(AccountWord, [row for account in accounts for row in search_words.rows_of(account)])
+
+
+def kept(problem: Refused) -> dict:
+    """A refusal as it is stored: its facts in figures and words."""
+    facts = {name: str(fact) if isinstance(fact, Size) else fact for name, fact in problem.facts.items()}
+    return {"sentence": problem.sentence, "facts": facts}
+
+
+def told(stored: dict) -> Refused:
+    """The refusal that was stored."""
+    return Refused(stored["sentence"], **stored["facts"])

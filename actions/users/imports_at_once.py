@@ -1,0 +1,130 @@
+"""Users from a file at the operator's command: in whatever services, all at once or nobody; nothing of the file stays.
+
+What is read waits in memory (`plan`). Then one transaction makes the users through the tables of an import, by the same
+statements, and a link for each (`carry_out`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from actions.ground.refusals import N_, Refused
+from actions.ground.unit_of_work import UnitOfWork, unit_of_work
+from actions.services import mailboxes
+from actions.services.mailboxes import MadeMailbox
+from actions.sessions import links
+from actions.users import _import_lines, user_files
+from actions.users.user_files import Line, Unreadable
+from database import insert_all
+from models import Account, Domain, Service, UserImport, UserImportLine, now
+
+# Lines that are checked, and users that are entered, by one statement.
+AT_A_TIME = 500
+
+
+@dataclass
+class Plan:
+    """What a file brings: whom to add, in whatever services, and what is wrong with a line or with a whole service."""
+
+    lines: list[Line] = field(default_factory=list)
+    problems: list[tuple[int, Refused]] = field(default_factory=list)
+    too_many: list[tuple[Service, Refused]] = field(default_factory=list)
+
+    @property
+    def is_in_order(self) -> bool:
+        return not self.problems and not self.too_many
+
+    def by_service(self) -> list[tuple[Service, list[Line]]]:
+        """The services and their lines, always in the same order, so that two plans that are carried out at the same
+        moment never wait for each other."""
+        found: dict[int, tuple[Service, list[Line]]] = {}
+        for line in self.lines:
+            service = line.domain.service
+            found.setdefault(service.id, (service, []))[1].append(line)
+        return [found[number] for number in sorted(found)]
+
+
+def plan(file: Iterable[str]) -> Plan:
+    """Read a file of users, whatever services their domains belong to, and check its lines; nobody is made. Raises
+    `Refused` when it is no text."""
+    found, unreadable = _read(file)
+    made, domain_of, seen = Plan(), _every_domain(), set()
+    for part in _parts(found):
+        for line in user_files.checked(part, domain_of, lambda _addresses: seen):
+            if line.problem is None:
+                made.lines.append(line)
+            else:
+                made.problems.append((line.number, line.problem))
+    if unreadable:
+        made.problems.append((unreadable.line, unreadable))
+    made.too_many += _too_many(made)
+    return made
+
+
+def _read(file: Iterable[str]) -> tuple[list[Line], Unreadable | None]:
+    """The lines, as far as they can be read, and the one that ends that."""
+    found = []
+    try:
+        for line in user_files.read(file):
+            found.append(line)
+    except Unreadable as problem:
+        return found, problem
+    return found, None
+
+
+def _parts(of: list) -> Iterator[list]:
+    return (of[start : start + AT_A_TIME] for start in range(0, len(of), AT_A_TIME))
+
+
+def _every_domain() -> Callable[[str], Domain]:
+    """What finds the domain of an address among all that are served here; each is asked for once."""
+    found: dict[str, Domain] = {}
+
+    def domain_of(address: str) -> Domain:
+        name = address.rpartition("@")[2]
+        if name not in found:
+            found[name] = mailboxes.domain_of(address)
+        return found[name]
+
+    return domain_of
+
+
+def _too_many(made: Plan) -> Iterator[tuple[Service, Refused]]:
+    """The services that have no place for what the file brings."""
+    for service, lines in made.by_service():
+        try:
+            _import_lines.refuse_too_many(service, len(lines), sum(line.new.quota_bytes for line in lines))
+        except Refused as refusal:
+            yield service, refusal
+
+
+@unit_of_work
+def carry_out(unit: UnitOfWork, made: Plan) -> list[MadeMailbox]:
+    """Make all users of a plan or none, in the order of the file, each with a link to set the password. Raises
+    `Refused` when something is wrong, or is no longer as it was."""
+    if not made.is_in_order:
+        raise Refused(N_("The file has problems; nothing was imported."))
+    moment = now()
+    new = {
+        each.account.login: each for service, lines in made.by_service() for each in _make(unit, service, lines, moment)
+    }
+    return [new[line.new.address] for line in made.lines]
+
+
+def _make(unit: UnitOfWork, service: Service, lines: list[Line], moment: int) -> Iterator[MadeMailbox]:
+    """Make a service's users as an import makes them, of which nothing stays."""
+    held = Service.held_row(service.itself())
+    if held is None:
+        raise Refused(N_("There is no service “%(name)s”."), name=service.name)
+    passing = UserImport.create(service=held, made_by_login=unit.actor.login)
+    insert_all(UserImportLine, [_import_lines.planned(passing, line) for line in lines])
+    _import_lines.refuse_too_many(held, *_import_lines.totals(passing))
+    if taken := _import_lines.taken_meanwhile(passing):
+        raise mailboxes.taken(taken[0].address)
+    _import_lines.make_all(unit.actor, "operator:mailbox:added", passing, held, moment)
+    passing.delete_instance()
+    for part in _parts([line.new.address for line in lines]):
+        accounts = list(Account.select().where(Account.login.in_(part)))
+        _import_lines.enter(accounts)
+        tokens = links.create_first(accounts, links.WELCOME)
+        for account, token in zip(accounts, tokens, strict=True):
+            yield MadeMailbox(account, links.address(unit.ports.settings, links.WELCOME, token))

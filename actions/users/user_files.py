@@ -1,0 +1,164 @@
+"""Files of users: CSV as people's programs write it, read line by line, and what is wrong in which line."""
+
+import csv
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from actions.ground import spreadsheet
+from actions.ground.refusals import N_, Refused
+from actions.ground.sizes import MEGABYTE, Size
+from actions.services import mailboxes
+from actions.services.mailboxes import NewMailbox
+from models import Account, Domain, Mailbox, Service
+
+COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+SEPARATORS = ",;\t"
+# What one line may hold, in characters.
+LONGEST_LINE = 2000
+LONGEST_ADDRESS = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a file, by its number: whom it asks for, or what is wrong with it. Once it was checked, `new` is in
+    stored form and the domain is known."""
+
+    number: int
+    new: NewMailbox
+    problem: Refused | None = None
+    domain: Domain | None = None
+
+
+class Unreadable(Refused):
+    """A line without which the rest of the file means nothing."""
+
+    def __init__(self, line: int, sentence: str, **facts: object):
+        super().__init__(sentence, **facts)
+        self.line = line
+
+
+class NotCsv(Unreadable):
+    """A line that is no CSV."""
+
+    def __init__(self, line: int):
+        super().__init__(line, N_("This line is not CSV: a quote is missing or misplaced."))
+
+
+def read(file: Iterable[str]) -> Iterator[Line]:
+    """The lines below the first one, which names the columns, and by what they are separated.
+
+    Raises `Unreadable` at once when it does not. Reading on may raise it too; and `Refused`, at once or later, where
+    the file is no text.
+    """
+    try:
+        reader = _opened(file)
+    except UnicodeDecodeError:
+        raise _no_text() from None
+    return _lines(reader)
+
+
+def _opened(file: Iterable[str]) -> csv.DictReader:
+    file = iter(file)
+    first = next(file, "")
+    separator = max(SEPARATORS, key=first.count)
+    reader = csv.DictReader(itertools.chain([first], file), delimiter=separator, strict=True)
+    try:
+        header = [name.strip().lower() for name in reader.fieldnames or []]
+    except csv.Error:
+        raise NotCsv(1) from None
+    if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
+        sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
+        raise Unreadable(1, sentence, columns=", ".join(COLUMNS))
+    reader.fieldnames = header
+    return reader
+
+
+def _no_text() -> Refused:
+    return Refused(N_("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again."))
+
+
+def _lines(reader: csv.DictReader) -> Iterator[Line]:
+    try:
+        for row in reader:
+            yield _line(reader.line_num, row)
+    except csv.Error:
+        # The reader of columns counts a line once it is read; the one below it, as it begins.
+        raise NotCsv(reader.reader.line_num) from None
+    except UnicodeDecodeError:
+        raise _no_text() from None
+
+
+def _line(number: int, row: dict) -> Line:
+    try:
+        return Line(number, _asked(row))
+    except Refused as problem:
+        return Line(number, NewMailbox((row["address"] or "")[:LONGEST_ADDRESS]), problem)
+
+
+def _asked(row: dict) -> NewMailbox:
+    """Whom a row asks for, unchecked; raises `Refused` when it is none."""
+    if None in row or None in row.values():
+        raise Refused(N_("This line has more or fewer columns than the first."))
+    row = {name: value.strip() for name, value in row.items()}
+    if sum(map(len, row.values())) > LONGEST_LINE:
+        raise Refused(N_("This line is too long."))
+    row = {name: spreadsheet.as_it_was(value) for name, value in row.items()}
+    quota = row.get("quota_mb") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", quota):
+        raise Refused(N_("The quota must be a whole number of megabytes."))
+    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "language")}
+    return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
+
+
+def checked(
+    lines: Iterable[Line], domain_of: Callable[[str], Domain], seen_before: Callable[[list[str]], set[str]]
+) -> list[Line]:
+    """The same lines in stored form, or with what is wrong.
+
+    `domain_of` finds the domain of an address and raises `Refused` for one that is not meant; `seen_before` says which
+    of these addresses stood further up in the file.
+    """
+    found = [_checked(line, domain_of) for line in lines]
+    addresses = [line.new.address for line in found if line.problem is None]
+    seen, taken = seen_before(addresses), _taken(addresses)
+    return [_unless_known(line, seen, taken) for line in found]
+
+
+def _checked(line: Line, domain_of: Callable[[str], Domain]) -> Line:
+    if line.problem is not None:
+        return line
+    try:
+        new = mailboxes.checked(line.new, domain_of)
+        domain = domain_of(new.address)
+        _refuse_without_quota(new, domain.service)
+    except Refused as problem:
+        return replace(line, problem=problem)
+    return replace(line, new=new, domain=domain)
+
+
+def _refuse_without_quota(new: NewMailbox, service: Service) -> None:
+    if service.quota_bytes and not new.quota_bytes:
+        total = Size(service.quota_bytes)
+        raise Refused(N_("This service has %(total)s in all, so that each mailbox needs a quota."), total=total)
+
+
+def _taken(addresses: list[str]) -> set[str]:
+    """Those of the addresses that somebody has already."""
+    accounts = Account.select(Account.login).where(Account.login.in_(addresses))
+    boxes = Mailbox.select(Mailbox.address).where(Mailbox.address.in_(addresses))
+    return {address for (address,) in itertools.chain(accounts.tuples(), boxes.tuples())}
+
+
+def _unless_known(line: Line, seen: set[str], taken: set[str]) -> Line:
+    """The line, unless its address is somebody's already, or that of a line before, to which it is added here."""
+    address = line.new.address
+    if line.problem is not None:
+        return line
+    if address in seen:
+        return replace(line, problem=Refused(N_("%(address)s appears in the file twice."), address=address))
+    if address in taken:
+        return replace(line, problem=mailboxes.taken(address))
+    seen.add(address)
+    return line
