@@ -77,7 +77,7 @@ def everywhere():
     if not request.htmx:
         return hx.redirect(url_for(".password"))
     consequences = passwords.consequences(guards.ports(), current_user.account)
-    return hx.render("", consequences=consequences, browser_name=browser_name)
+    return hx.render("account/everywhere.html", consequences=consequences, browser_name=browser_name)
 
 
 @blueprint.post("/password/check")
