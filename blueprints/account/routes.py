@@ -84,13 +84,13 @@ def everywhere():
 @guards.background
 def check_password():
     typed = CheckForm().new_password.data or ""
-    return render_template("account/_checklist.html", **words.checklist(current_user.account, typed))
+    return render_template("components/checklist.html", **words.checklist(current_user.account, typed))
 
 
 @blueprint.post("/password/suggestion")
 @guards.background
 def suggest_password():
-    return render_template("account/_suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
+    return render_template("components/suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
 
 
 def _password_page(form: PasswordForm, status: int = 200):

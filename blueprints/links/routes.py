@@ -43,7 +43,7 @@ def set_password(token: str):
 @guards.public
 def check_password(token: str):
     link, typed = _find(token, links.SETS_PASSWORD), NewPasswordForm().new_password.data or ""
-    return render_template("account/_checklist.html", **words.checklist(link.account, typed))
+    return render_template("components/checklist.html", **words.checklist(link.account, typed))
 
 
 @blueprint.get("/not-me/<token>")

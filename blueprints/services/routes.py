@@ -1,6 +1,6 @@
 """Active orders: the mail services, what there is to know of each, and their users."""
 
-from flask import Blueprint, abort, current_app, flash, render_template, request, url_for
+from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -78,14 +78,14 @@ def _added(account: Account) -> str:
 def check_password(service_id: int):
     """What stands under the new password while it is typed."""
     typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
-    return render_template("account/_checklist.html", **words.checklist(Account(login=""), typed, policy))
+    return render_template("components/checklist.html", **words.checklist(Account(login=""), typed, policy))
 
 
 @blueprint.post(f"{MAILBOXES}password-suggestion")
 @guards.background
 def suggest_password(service_id: int):
     _service(service_id)
-    return render_template("account/_suggestion.html", suggestion=passphrase.suggest())
+    return render_template("components/suggestion.html", suggestion=passphrase.suggest())
 
 
 @blueprint.get(MAILBOX)
@@ -207,14 +207,13 @@ def _wanted() -> WantedUsers:
 
 
 def _around(service: Service) -> dict:
-    """What the pages of a service show around their subject: its domains, and the other screens that there are."""
+    """What the pages of a service show around their subject: its domains, and the states of its users."""
     domains = list(services.domains(service).limit(MOST_DOMAINS_TO_CHOOSE + 1))
     return {
         "service": service,
         "domains": domains[:MOST_DOMAINS_TO_CHOOSE],
         "has_more_domains": len(domains) > MOST_DOMAINS_TO_CHOOSE,
         "states": STATES,
-        "screens": current_app.blueprints,
     }
 
 
