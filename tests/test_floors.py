@@ -19,6 +19,8 @@ from tests import arrows
 ROOT = arrows.ROOT
 WEB_ONLY = ("flask", "werkzeug", "jinja2", "wtforms", "flask_wtf", "flask_login", "flask_babel", "htmx_flask")
 MOST_ROOMS, MOST_ARROWS = 15, 75
+# Lines under its first one.
+LONGEST_VIEW = 12
 # What adapters may know of actions, and the modules outside that may know adapters.
 KNOWN_TO_ADAPTERS = (
     "ground.ports", "ground.addresses", "ground.message", "devices.device_passwords", "passwords.mail_policy",
@@ -129,6 +131,22 @@ def test_every_view_declares_who_may_see_it(app: Flask):
         name for name, view in app.view_functions.items() if not isinstance(getattr(view, "access", None), Access)
     ]
     assert not undeclared
+
+
+def test_a_view_is_read_at_a_glance():
+    """It loads, asks one form, does one action and gives one reply; what takes longer has a name of its own."""
+    functions = [
+        (file, node)
+        for file in arrows.files("blueprints")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and any("guards." in ast.unparse(each) for each in node.decorator_list)
+    ]
+    assert functions
+    assert not [
+        f"{file.relative_to(ROOT)}: {node.name}"
+        for file, node in functions
+        if node.end_lineno - node.lineno > LONGEST_VIEW
+    ]
 
 
 def test_views_that_are_named_exist(app: Flask):
