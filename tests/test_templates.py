@@ -58,9 +58,7 @@ def is_question(name: str) -> bool:
 
 def class_words(text: str) -> set[str]:
     """The classes that a template gives to elements, also in expressions."""
-    attributes = re.findall(r'\bclass="((?:[^"{]|\{\{.*?\}\}|\{%.*?%\})*)"', text) + re.findall(
-        r'\bclass="([\w -]+)"', text
-    )
+    attributes = re.findall(r'\bclass="((?:[^"{]|\{\{.*?\}\}|\{%.*?%\})*)"', text)
     literal = [re.sub(r"\{%.*?%\}|\{\{.*?\}\}", " ", each) for each in attributes]
     chosen = [word for each in attributes for inner in re.findall(r"\{\{(.*?)\}\}", each) for word in quoted(inner)]
     return {word for each in [*literal, *chosen] for word in each.split()}
