@@ -13,14 +13,14 @@ from flask import Flask
 import database as db
 import models
 from actions import ROOMS
-from blueprints.web import hx
 from blueprints.web.guards import BEFORE_A_NEW_PASSWORD, Access
 from tests import arrows
 
 ROOT = arrows.ROOT
-TEMPLATES = ROOT / "templates"
 WEB_ONLY = ("flask", "werkzeug", "jinja2", "wtforms", "flask_wtf", "flask_login", "flask_babel", "htmx_flask")
 MOST_ROOMS, MOST_ARROWS = 15, 75
+# Lines under its first one.
+LONGEST_VIEW = 12
 # What adapters may know of actions, and the modules outside that may know adapters.
 KNOWN_TO_ADAPTERS = (
     "ground.ports", "ground.addresses", "ground.message", "devices.device_passwords", "passwords.mail_policy",
@@ -140,13 +140,6 @@ def test_the_arrows_are_really_looked_at():
     assert arrows.arrows_between_rooms()
 
 
-def test_no_template_needs_what_the_policy_forbids():
-    forbidden = r"hx-on|js:|javascript:|\sstyle=|<style|\son[a-z]+=|\|\s*safe\b|hx-trigger=\"[^\"]*\["
-    templates = sorted(TEMPLATES.rglob("*.html"))
-    assert templates
-    assert not [file for file in templates if re.search(forbidden, file.read_text(encoding="utf-8"))]
-
-
 def test_every_view_declares_who_may_see_it(app: Flask):
     undeclared = [
         name for name, view in app.view_functions.items() if not isinstance(getattr(view, "access", None), Access)
@@ -154,25 +147,24 @@ def test_every_view_declares_who_may_see_it(app: Flask):
     assert not undeclared
 
 
+def test_a_view_is_read_at_a_glance():
+    """It loads, asks one form, does one action and gives one reply; what takes longer has a name of its own."""
+    functions = [
+        (file, node)
+        for file in arrows.files("blueprints")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and any("guards." in ast.unparse(each) for each in node.decorator_list)
+    ]
+    assert functions
+    assert not [
+        f"{file.relative_to(ROOT)}: {node.name}"
+        for file, node in functions
+        if node.end_lineno - node.lineno > LONGEST_VIEW
+    ]
+
+
 def test_views_that_are_named_exist(app: Flask):
     assert set(app.view_functions) >= BEFORE_A_NEW_PASSWORD
-
-
-def test_every_htmx_reply_belongs_to_a_view(app: Flask):
-    replies = {str(file.relative_to(TEMPLATES)) for file in TEMPLATES.rglob("*.htmx.html")}
-    assert replies
-    assert replies <= {hx.reply_of(endpoint) for endpoint in app.view_functions}
-
-
-def test_every_address_that_htmx_asks_for_answers_with_a_fragment(app: Flask):
-    """What a template fetches into the dialog or into a part of the page must have a reply that is a fragment."""
-    asked = set()
-    for file in TEMPLATES.rglob("*.html"):
-        text = file.read_text(encoding="utf-8")
-        asked |= set(re.findall(r"""data-dialog=["{ ]*url_for\(["']([\w.]+)""", text))
-        asked |= set(re.findall(r"""href="{{ url_for\(["']([\w.]+)["'][^}]*}}"[^>]*\sdata-dialog""", text))
-    assert asked
-    assert not [endpoint for endpoint in asked if not (TEMPLATES / hx.reply_of(endpoint)).is_file()]
 
 
 # --- storage ---

@@ -7,8 +7,6 @@ from flask_login import current_user
 
 from actions.authority import permissions
 from actions.devices import devices, mail_programs
-from actions.ground.refusals import Refused
-from actions.ground.throttle import TooManyAttempts
 from actions.passwords import passphrase, passwords
 from actions.revocation import revocation
 from actions.sessions import connections, sessions
@@ -18,8 +16,7 @@ from actions.users import preferences
 from actions.webmails import webmail_credentials
 from blueprints.web import downloads, frame, guards, hx, words
 from blueprints.web.audit_words import sentence
-from blueprints.web.errors import wait_sentence
-from models import AuditEvent, WebmailCredential
+from models import AuditEvent, WebmailCredential, WebSession
 
 from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
 
@@ -38,9 +35,7 @@ def password():
 @guards.signed_in
 def change_password():
     form = PasswordForm()
-    if not form.validate():
-        return _password_page(form, 422)
-    try:
+    with hx.submit(form, _password_page, "current_password", too_many=429):
         renewed = passwords.change(
             guards.unit(),
             form.current_password.data,
@@ -49,14 +44,10 @@ def change_password():
             devices_too=form.devices_too.data,
             browser=guards.known_browser(),
         )
-    except Refused as refusal:
-        form.refuse(refusal, "current_password")
-        return _password_page(form, 422)
-    except TooManyAttempts as refusal:
-        form.current_password.errors = [wait_sentence(refusal)]
-        return _password_page(form, 429)
-    if renewed is None:
-        return _signed_out()
+    return _go_on(renewed) if renewed else _signed_out()
+
+
+def _go_on(renewed: tuple[WebSession, str]):
     guards.go_on_in(renewed)
     frame.tell_password_changed(everywhere=False)
     flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
@@ -66,9 +57,7 @@ def change_password():
 def _signed_out():
     session.end()
     frame.tell_password_changed(everywhere=True)
-    flash(_("The new password is in force. Sign in with it."), "success")
-    words.flash_pending()
-    return hx.redirect(url_for("sign_in.sign_in"))
+    return hx.done(url_for("sign_in.sign_in"), _("The new password is in force. Sign in with it."))
 
 
 @blueprint.get("/password/everywhere")
@@ -78,20 +67,20 @@ def everywhere():
     if not request.htmx:
         return hx.redirect(url_for(".password"))
     consequences = passwords.consequences(guards.ports(), current_user.account)
-    return hx.render("", consequences=consequences, browser_name=browser_name)
+    return hx.render("account/everywhere.html", consequences=consequences, browser_name=browser_name)
 
 
 @blueprint.post("/password/check")
 @guards.background
 def check_password():
     typed = CheckForm().new_password.data or ""
-    return render_template("account/_checklist.html", **words.checklist(current_user.account, typed))
+    return render_template("components/checklist.html", **words.checklist(current_user.account, typed))
 
 
 @blueprint.post("/password/suggestion")
 @guards.background
 def suggest_password():
-    return render_template("account/_suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
+    return render_template("components/suggestion.html", suggestion=passphrase.suggest_for(current_user.account))
 
 
 def _password_page(form: PasswordForm, status: int = 200):
@@ -247,18 +236,18 @@ def show_permissions():
 @guards.signed_in
 def show_preferences():
     account = current_user.account
-    return hx.render(
-        "account/preferences.html", form=PreferencesForm(language=account.language, timezone=account.timezone)
-    )
+    return _preferences_page(PreferencesForm(language=account.language, timezone=account.timezone))
 
 
 @blueprint.post("/preferences")
 @guards.signed_in
 def save_preferences():
     form = PreferencesForm()
-    if not form.validate():
-        return hx.render("account/preferences.html", 422, form=form)
-    preferences.save(guards.unit(), form.language.data, form.timezone.data)
+    with hx.submit(form, _preferences_page, "language"):
+        preferences.save(guards.unit(), form.language.data, form.timezone.data)
     refresh()
-    flash(_("Saved."), "success")
-    return hx.redirect(url_for(".show_preferences"))
+    return hx.done(url_for(".show_preferences"), _("Saved."))
+
+
+def _preferences_page(form: PreferencesForm, status: int = 200):
+    return hx.render("account/preferences.html", status, form=form)

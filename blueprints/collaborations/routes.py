@@ -1,6 +1,8 @@
 """Collaborators: the list, a new one in two steps, and what the menu offers."""
 
-from flask import Blueprint, abort, flash, render_template, request, url_for
+from functools import partial
+
+from flask import Blueprint, abort, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -36,14 +38,9 @@ def new():
 def check_person():
     """“Continue”: the second step, with the answers of the first in it."""
     form, mailbox = PersonForm(), _mailbox()
-    if not form.validate():
-        return _person_page(form, 422)
-    try:
+    with hx.submit(form, _person_page, "user_name"):
         collaborations.refuse_too_many(mailbox)
         collaborations.checked(guards.unit(), mailbox, form.person)
-    except Refused as refusal:
-        form.refuse(refusal, "user_name")
-        return _person_page(form, 422)
     return _grant_page(NewCollaboratorForm(), granted=permissions.READ)
 
 
@@ -76,15 +73,11 @@ def implied():
 @guards.recent_password
 def create():
     form, mailbox = NewCollaboratorForm(), _mailbox()
-    if not form.validate():
-        return _grant_page(form, form.chosen, 422)
-    try:
+    with hx.submit(form, _wrong_step, "user_name"):
         made = collaborations.make(guards.unit(), mailbox, form.person, form.chosen)
-    except Refused as refusal:
-        return _refused_creation(form, refusal)
     address = made.account.contact_email
-    flash(_("%(name)s is invited: a letter is on its way to %(address)s.", **_named(made), address=address), "success")
-    return hx.redirect(url_for(".list_collaborations"))
+    sentence = _("%(name)s is invited: a letter is on its way to %(address)s.", **_named(made), address=address)
+    return hx.done(_list(), sentence)
 
 
 @blueprint.get(COLLABORATION)
@@ -104,33 +97,26 @@ def details(collaboration_id: int):
 @guards.recent_password
 def send_link_again(collaboration_id: int):
     collaboration = _own(collaboration_id)
-    try:
+    with hx.attempt(_list()):
         collaborations.send_link_again(guards.unit(), collaboration)
-    except Refused as refusal:
-        return _refused(refusal)
-    flash(_("A new e-mail is on its way. The link in the earlier one opens nothing any more."), "success")
-    return hx.redirect(url_for(".details", collaboration_id=collaboration.id))
+    sentence = _("A new e-mail is on its way. The link in the earlier one opens nothing any more.")
+    return hx.done(url_for(".details", collaboration_id=collaboration.id), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/permissions")
 @guards.recent_password
 def show_permissions(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    return _permissions_page(collaboration, PermissionsForm(), collaboration.permissions)
+    return _permissions_page(collaboration, collaboration.permissions, PermissionsForm())
 
 
 @blueprint.post(f"{COLLABORATION}/permissions")
 @guards.recent_password
 def change_permissions(collaboration_id: int):
     collaboration, form = _acted_on(collaboration_id), PermissionsForm()
-    if not form.validate():
-        return _permissions_page(collaboration, form, form.chosen, 422)
-    try:
+    with hx.submit(form, partial(_permissions_page, collaboration, form.chosen), "permissions"):
         collaborations.change_permissions(guards.unit(), collaboration, form.chosen)
-    except Refused as refusal:
-        form.refuse(refusal, "permissions")
-        return _permissions_page(collaboration, form, form.chosen, 422)
-    return _done(_("The permissions of %(name)s are in force.", **_named(collaboration)))
+    return hx.done(_list(), _("The permissions of %(name)s are in force.", **_named(collaboration)))
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
@@ -143,12 +129,10 @@ def confirm_reset(collaboration_id: int):
 @guards.recent_password
 def reset(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    try:
+    with hx.attempt(_list()):
         collaborations.reset(guards.unit(), collaboration)
-    except Refused as refusal:
-        return _refused(refusal)
     sentence = _("The password of %(name)s opens nothing any more. A link is on its way.", **_named(collaboration))
-    return _done(sentence)
+    return hx.done(_list(), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
@@ -161,11 +145,9 @@ def confirm_disabling(collaboration_id: int):
 @guards.recent_password
 def disable(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    try:
+    with hx.attempt(_list()):
         collaborations.disable(guards.unit(), collaboration)
-    except Refused as refusal:
-        return _refused(refusal)
-    return _done(_("%(name)s is disabled and can open the mailbox no more.", **_named(collaboration)))
+    return hx.done(_list(), _("%(name)s is disabled and can open the mailbox no more.", **_named(collaboration)))
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
@@ -178,11 +160,9 @@ def confirm_removal(collaboration_id: int):
 @guards.recent_password
 def remove(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    try:
+    with hx.attempt(_list()):
         collaborations.remove(guards.unit(), collaboration)
-    except Refused as refusal:
-        return _refused(refusal)
-    return _done(_("%(name)s is removed. The user name is free again.", **_named(collaboration)))
+    return hx.done(_list(), _("%(name)s is removed. The user name is free again.", **_named(collaboration)))
 
 
 def _mailbox() -> Mailbox:
@@ -206,23 +186,13 @@ def _named(collaboration: Collaboration) -> dict[str, str]:
     return {"name": collaboration.account.display_name}
 
 
-def _done(sentence: str):
-    flash(sentence, "success")
-    words.flash_pending()
-    return hx.redirect(url_for(".list_collaborations"))
+def _list() -> str:
+    return url_for(".list_collaborations")
 
 
-def _refused(refusal: Refused):
-    flash(words.translated(refusal), "error")
-    return hx.redirect(url_for(".list_collaborations"))
-
-
-def _refused_creation(form: NewCollaboratorForm, refusal: Refused):
+def _wrong_step(form: NewCollaboratorForm, status: int):
     """Back to the step where the wrong field stands."""
-    form.refuse(refusal, "user_name")
-    if refusal.field == "permissions":
-        return _grant_page(form, form.chosen, 422)
-    return _person_page(form, 422)
+    return _grant_page(form, form.chosen, status) if form.permissions.errors else _person_page(form, status)
 
 
 def _question(page: str, collaboration_id: int):
@@ -240,7 +210,7 @@ def _grant_page(form: NewCollaboratorForm, granted: int, status: int = 200):
     return hx.render("collaborations/grant.html", status, form=form, login=login, **_choices(granted))
 
 
-def _permissions_page(collaboration: Collaboration, form: PermissionsForm, granted: int, status: int = 200):
+def _permissions_page(collaboration: Collaboration, granted: int, form: PermissionsForm, status: int = 200):
     return hx.render(
         "collaborations/permissions.html",
         status,

@@ -1,12 +1,11 @@
 """Invitations as their inviter sees them: made, sent again, withdrawn."""
 
-from flask import Blueprint, abort, flash, request, url_for
+from flask import Blueprint, abort, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.devices import devices, invitations
-from actions.ground.refusals import Refused
-from blueprints.web import guards, hx, words
+from blueprints.web import guards, hx
 from models import DeviceInvitation
 
 from . import device_forms
@@ -21,7 +20,7 @@ INVITATION = "/<int:invitation_id>"
 @guards.signed_in
 def list_invitations():
     """They stand in the list of devices."""
-    return hx.redirect(url_for("devices.list_devices"))
+    return hx.redirect(_list())
 
 
 @blueprint.get("/new")
@@ -34,19 +33,8 @@ def new():
 @guards.recent_password
 def create():
     account, form = device_forms.acted_for(), InvitationForm()
-    if not form.validate():
-        return _new_page(form, 422)
-    try:
-        invited = invitations.invite(
-            guards.unit(),
-            account,
-            form.wanted(),
-            form.email.data,
-            form.mailed.data,
-        )
-    except Refused as refusal:
-        form.refuse(refusal, "email")
-        return _new_page(form, 422)
+    with hx.submit(form, _new_page, "email"):
+        invited = invitations.invite(guards.unit(), account, form.wanted(), form.email.data, form.mailed.data)
     return _made_page(invited)
 
 
@@ -60,35 +48,25 @@ def letter(invitation_id: int):
 @guards.recent_password
 def resend(invitation_id: int):
     invitation, form = _own(invitation_id), ResendForm()
-    try:
+    with hx.attempt(_list()):
         return _made_page(invitations.resend(guards.unit(), invitation, form.mailed.data))
-    except Refused as refusal:
-        return _refused(refusal)
 
 
 @blueprint.get(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdrawal(invitation_id: int):
     invitation = _own(invitation_id)
-    return hx.render(
-        "invitations/withdrawal.html",
-        invitation=invitation,
-        recipient=invitation.recipient,
-    )
+    return hx.render("invitations/withdrawal.html", invitation=invitation, recipient=invitation.recipient)
 
 
 @blueprint.post(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdraw(invitation_id: int):
-    try:
+    with hx.attempt(_list()):
         withdrawn = invitations.withdraw(guards.unit(), _own(invitation_id))
-    except Refused as refusal:
-        return _refused(refusal)
     if withdrawn:
-        flash(_("The invitation is withdrawn. Its link opens nothing any more."), "success")
-    else:
-        flash(_("The invitation was accepted a moment ago. The device is in the list."), "warning")
-    return hx.redirect(url_for("devices.list_devices"))
+        return hx.done(_list(), _("The invitation is withdrawn. Its link opens nothing any more."))
+    return hx.done(_list(), _("The invitation was accepted a moment ago. The device is in the list."), "warning")
 
 
 def _own(invitation_id: int) -> DeviceInvitation:
@@ -108,9 +86,8 @@ def _letter_page(invitation: DeviceInvitation, form: ResendForm):
     return hx.render("invitations/letter.html", invitation=invitation, recipient=invitation.recipient, form=form)
 
 
-def _refused(refusal: Refused):
-    flash(words.translated(refusal), "error")
-    return hx.redirect(url_for("devices.list_devices"))
+def _list() -> str:
+    return url_for("devices.list_devices")
 
 
 def _made_page(invited: invitations.Invited):

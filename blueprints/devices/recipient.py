@@ -3,6 +3,8 @@
 Who proved to be the recipient has ten minutes to go on, in this browser: its session says so.
 """
 
+from functools import partial
+
 from flask import Blueprint, abort, flash, session, url_for
 from flask_babel import gettext as _
 
@@ -48,13 +50,8 @@ def send_code(token: str):
 @guards.public
 def prove(token: str):
     found, form = _find(token), CodeForm()
-    if not form.validate():
-        return _page(found, token, form, 422)
-    try:
+    with hx.submit(form, partial(_page, found, token), "code"):
         invitations.prove(guards.unit(), found, form.code.data)
-    except Refused as refusal:
-        form.refuse(refusal, "code")
-        return _page(found, token, form, 422)
     _remember(PROVED, found)
     return hx.redirect(url_for(".invitation", token=token))
 
@@ -67,14 +64,20 @@ def accept(token: str):
     found, form = _find(token), ProgramForm()
     if not form.validate():
         return _page(found, token, status=422, program_form=form)
+    handover = device_forms.handover(_accepted(found, token))
+    return hx.render("invitations/handover.html", program=form.program.data, token=token, **handover)
+
+
+def _accepted(found: DeviceInvitation, token: str) -> devices.MadeDevice:
+    """The device that the invitation became, or the page that says why there is none."""
     try:
         made = invitations.accept(guards.unit(), found, _is_remembered(PROVED, found))
     except Refused as refusal:
         flash(words.translated(refusal), "error")
-        return _page(found, token, status=422)
+        abort(_page(found, token, status=422))
     session.pop(PROVED, None)
     _remember(ACCEPTED, found, selector=made.device.selector)
-    return hx.render("invitations/handover.html", program=form.program.data, token=token, **device_forms.handover(made))
+    return made
 
 
 @blueprint.post("/<token>/profile")
@@ -87,10 +90,8 @@ def profile(token: str):
         abort(410)
     if accepted.device.selector != session[ACCEPTED].get("selector"):
         abort(410)
-    try:
+    with hx.attempt_once():
         made = devices.change_password(guards.unit(), accepted.device, by=accepted.invited_by)
-    except Refused:
-        abort(410)
     _remember(ACCEPTED, accepted, selector=made.device.selector)
     return device_forms.profile_of(made)
 

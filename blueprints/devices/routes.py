@@ -1,14 +1,14 @@
 """Devices: the list, a new one, and what its menu offers."""
 
 import secrets
+from functools import partial
 
-from flask import Blueprint, Response, abort, flash, request, url_for
+from flask import Blueprint, Response, abort, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.authority import authority
 from actions.devices import devices, invitations
-from actions.ground.refusals import Refused
 from actions.sessions import connections
 from blueprints.web import guards, hx, words
 from models import Account, Device, Mailbox, now
@@ -58,17 +58,9 @@ def new():
 @guards.recent_password
 def create():
     account, form = device_forms.acted_for(), NewDeviceForm()
-    if not form.validate():
-        return _new_page(form, 422)
-    try:
-        wanted = form.wanted(form.login)
-        made = devices.make(guards.unit(), account, wanted, form.request_id.data)
-    except Refused as refusal:
-        form.refuse(refusal, "name")
-        return _new_page(form, 422)
-    if made is None:
-        return hx.render("devices/shown_already.html", 409)
-    return _handover_page(made)
+    with hx.submit(form, _new_page, "name"):
+        made = devices.make(guards.unit(), account, form.wanted(form.login), form.request_id.data)
+    return _handover_page(made) if made else hx.render("devices/shown_already.html", 409)
 
 
 @blueprint.get(f"{DEVICE}/waiting")
@@ -77,7 +69,7 @@ def waiting(device_id: int):
     """What the waiting line shows next: nothing new (204), or its last word, with which it stops asking."""
     device = _own(device_id)
     if not request.htmx:
-        return hx.redirect(url_for(".list_devices"))
+        return hx.redirect(_list())
     login = devices.first_login(device)
     if login is None and now() < device.password_at + WAITING_TIME:
         return Response(status=204)
@@ -93,8 +85,7 @@ def password(device_id: int):
 @blueprint.post(f"{DEVICE}/password")
 @guards.recent_password
 def change_password(device_id: int):
-    made = _new_password(_own(device_id))
-    return _handover_page(made) if made else hx.redirect(url_for(".list_devices"))
+    return _handover_page(_new_password(_own(device_id)))
 
 
 @blueprint.get(f"{DEVICE}/profile")
@@ -107,8 +98,7 @@ def profile(device_id: int):
 @guards.recent_password
 def download_profile(device_id: int):
     """A profile carries a password of its own: so none is stored, and none travels through a form."""
-    made = _new_password(_with_profile(device_id))
-    return device_forms.profile_of(made) if made else hx.redirect(url_for(".list_devices"))
+    return device_forms.profile_of(_new_password(_with_profile(device_id)))
 
 
 @blueprint.get(f"{DEVICE}/name")
@@ -122,15 +112,9 @@ def name(device_id: int):
 @guards.signed_in
 def rename(device_id: int):
     device, form = _own(device_id), RenameForm()
-    if not form.validate():
-        return _name_page(device, form, 422)
-    try:
+    with hx.submit(form, partial(_name_page, device), "name"):
         devices.rename(guards.unit(), device, form.name.data, form.icon.data)
-    except Refused as refusal:
-        form.refuse(refusal, "name")
-        return _name_page(device, form, 422)
-    flash(_("The device is called “%(name)s” now.", name=device.name), "success")
-    return hx.redirect(url_for(".list_devices"))
+    return hx.done(_list(), _("The device is called “%(name)s” now.", name=device.name))
 
 
 @blueprint.get(f"{DEVICE}/disconnection")
@@ -143,13 +127,9 @@ def disconnection(device_id: int):
 @guards.recent_password
 def disconnect(device_id: int):
     device = _own(device_id)
-    try:
+    with hx.attempt(_list()):
         devices.disconnect(guards.unit(), device)
-    except Refused as refusal:
-        return _refused(refusal)
-    flash(_("“%(name)s” is disconnected. Its password opens nothing any more.", name=device.name), "success")
-    words.flash_pending()
-    return hx.redirect(url_for(".list_devices"))
+    return hx.done(_list(), _("“%(name)s” is disconnected. Its password opens nothing any more.", name=device.name))
 
 
 @blueprint.get("/disconnection")
@@ -167,13 +147,9 @@ def disconnection_of_all():
 @blueprint.post("/disconnection")
 @guards.recent_password
 def disconnect_all():
-    try:
+    with hx.attempt(_list()):
         devices.disconnect_all(guards.unit(), device_forms.acted_for())
-    except Refused as refusal:
-        return _refused(refusal)
-    flash(_("All devices are disconnected. Their passwords open nothing any more."), "success")
-    words.flash_pending()
-    return hx.redirect(url_for(".list_devices"))
+    return hx.done(_list(), _("All devices are disconnected. Their passwords open nothing any more."))
 
 
 @blueprint.get("/requirement")
@@ -194,16 +170,11 @@ def requirement():
 @guards.recent_password
 def require():
     required = RequirementForm().required.data
-    try:
+    with hx.attempt(_list()):
         devices.require(guards.unit(), _mailbox(), required)
-    except Refused as refusal:
-        return _refused(refusal)
     if required:
-        flash(_("Mail programs need a device password from now on."), "success")
-    else:
-        flash(_("Mail programs may use your own password again."), "success")
-    words.flash_pending()
-    return hx.redirect(url_for(".list_devices"))
+        return hx.done(_list(), _("Mail programs need a device password from now on."))
+    return hx.done(_list(), _("Mail programs may use your own password again."))
 
 
 def _mailbox() -> Mailbox:
@@ -223,20 +194,16 @@ def _with_profile(device_id: int) -> Device:
     return device if device_forms.can_have_profile(device) else abort(404)
 
 
-def _new_password(device: Device) -> devices.MadeDevice | None:
-    """A new password for the device; None when that was refused, which the next page says."""
-    try:
+def _new_password(device: Device) -> devices.MadeDevice:
+    """A new password for the device, or the list that says why not."""
+    with hx.attempt(_list()):
         made = devices.change_password(guards.unit(), device)
-    except Refused as refusal:
-        flash(words.translated(refusal), "error")
-        return None
     words.flash_pending()
     return made
 
 
-def _refused(refusal: Refused):
-    flash(words.translated(refusal), "error")
-    return hx.redirect(url_for(".list_devices"))
+def _list() -> str:
+    return url_for(".list_devices")
 
 
 def _new_page(form: NewDeviceForm, status: int = 200):

@@ -1,11 +1,12 @@
 """The pages behind one-time links. Reading one changes nothing; its button does."""
 
-from flask import Blueprint, abort, flash, render_template, session, url_for
+from functools import partial
+
+from flask import Blueprint, abort, render_template, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.devices import devices
-from actions.ground.refusals import Refused
 from actions.passwords import recovery
 from actions.sessions import links
 from blueprints.web import guards, hx, words
@@ -25,25 +26,18 @@ def password(token: str):
 @guards.public
 def set_password(token: str):
     link, form = _find(token, links.SETS_PASSWORD), NewPasswordForm()
-    if not form.validate():
-        return _password_page(link, token, form, 422)
-    try:
+    with hx.submit(form, partial(_password_page, link, token), "new_password"):
         browser = recovery.set_password(guards.unit(), link, form.new_password.data, guards.known_browser())
-    except Refused as refusal:
-        form.refuse(refusal, "new_password")
-        return _password_page(link, token, form, 422)
     _forget_own_session(link.account_id)
     session.browser = browser
-    flash(_("The new password is in force. Sign in with it."), "success")
-    words.flash_pending()
-    return hx.redirect(url_for("sign_in.sign_in"))
+    return hx.done(url_for("sign_in.sign_in"), _("The new password is in force. Sign in with it."))
 
 
 @blueprint.post("/password/<token>/check")
 @guards.public
 def check_password(token: str):
     link, typed = _find(token, links.SETS_PASSWORD), NewPasswordForm().new_password.data or ""
-    return render_template("account/_checklist.html", **words.checklist(link.account, typed))
+    return render_template("components/checklist.html", **words.checklist(link.account, typed))
 
 
 @blueprint.get("/not-me/<token>")
@@ -57,10 +51,8 @@ def not_me(token: str):
 @guards.public
 def lock(token: str):
     link = _find(token, (links.DISOWN,))
-    try:
+    with hx.attempt_once():
         recovery.lock(guards.unit(), link)
-    except Refused:
-        abort(410)
     _forget_own_session(link.account_id)
     words.flash_pending()
     return hx.render("links/locked.html", login=link.account.login)
@@ -77,10 +69,8 @@ def not_my_device(token: str):
 @guards.public
 def end_device(token: str):
     link = _find(token, (links.DISOWN_DEVICE,))
-    try:
+    with hx.attempt_once():
         devices.disown(guards.unit(), link)
-    except Refused:
-        abort(410)
     words.flash_pending()
     return hx.render("links/device_ended.html")
 

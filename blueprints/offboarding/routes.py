@@ -6,11 +6,10 @@ from flask_login import current_user
 
 from actions.authority import authority, permissions
 from actions.collaborations.collaborations import ACTIVE, DISABLED, EXPIRED, PENDING, SUSPENDED
-from actions.ground.refusals import Refused
 from actions.services import services, user_list
 from actions.sessions.user_agents import browser_name
 from actions.users import offboarding
-from blueprints.web import guards, hx, words
+from blueprints.web import guards, hx
 from models import Mailbox
 
 blueprint = Blueprint("offboarding", __name__, url_prefix="/services")
@@ -47,11 +46,8 @@ def confirm(service_id: int, mailbox_id: int):
 @guards.manager_recently
 def end(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
-    try:
+    with hx.attempt(url_for(".show_access", service_id=service_id, mailbox_id=mailbox_id)):
         event = offboarding.end(guards.unit(), mailbox)
-    except Refused as refusal:
-        flash(words.translated(refusal), "error")
-        return hx.redirect(url_for(".show_access", service_id=service_id, mailbox_id=mailbox_id))
     flash(_("All access to %(address)s is ended. This is what there was.", address=mailbox.address), "success")
     return hx.redirect(url_for(".show_report", service_id=service_id, mailbox_id=mailbox_id, event_id=event.id))
 

@@ -4,15 +4,16 @@ What begins a change asks for the manager's password itself, however lately it w
 password.
 """
 
-from flask import Blueprint, Response, abort, flash, render_template, request, url_for
+from functools import partial
+
+from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.ground.phone_numbers import international
-from actions.ground.refusals import Refused
 from actions.password_changes import archive, password_changes
 from actions.services import services
-from blueprints.web import guards, hx, words
+from blueprints.web import addresses, guards, hx, words
 from models import Domain, Mailbox, PasswordChange, PasswordChangeItem, Service, now
 
 from .forms import FORMATS, KINDS, ChangeForm, StartForm
@@ -46,7 +47,7 @@ def new(service_id: int):
         email=manager.contact_email or manager.login,
         language=words.language(),
     )
-    return _form_page(service, form, [request.args.get("mailbox", 0, type=int)])
+    return _form_page(service, [request.args.get("mailbox", 0, type=addresses.number)], form)
 
 
 @blueprint.post(f"{FORM}/mailboxes")
@@ -54,7 +55,7 @@ def new(service_id: int):
 def choose(service_id: int):
     """The drop-down after a search or a tick; without htmx the page around it as well."""
     service, form = _service(service_id), ChangeForm()
-    return _form_page(service, form, form.chosen_ids)
+    return _form_page(service, form.chosen_ids, form)
 
 
 @blueprint.post(f"{FORM}/count")
@@ -70,14 +71,9 @@ def count(service_id: int):
 def preview(service_id: int):
     """“Change”: write down what is wanted, and show it."""
     service, form = _service(service_id), ChangeForm()
-    if not form.validate():
-        return _form_page(service, form, form.chosen_ids, 422)
-    try:
+    with hx.submit(form, partial(_form_page, service, form.chosen_ids), "mailboxes"):
         drafted = password_changes.draft(guards.unit(), _domain(service), form.choice, form.wanted)
-    except Refused as refusal:
-        form.refuse(refusal, "mailboxes")
-        return _form_page(service, form, form.chosen_ids, 422)
-    return _to(drafted)
+    return hx.redirect(_page_of(drafted))
 
 
 @blueprint.get(f"{SERVICE}/password-changes/")
@@ -115,16 +111,11 @@ def progress(service_id: int, change_id: int):
 @guards.manager
 def start(service_id: int, change_id: int):
     change, form = _change(service_id, change_id), StartForm()
-    if not form.validate():
-        return _draft_page(change, form, 422)
-    try:
+    with hx.submit(form, partial(_draft_page, change), "current_password"):
         password, browser = form.current_password.data, guards.known_browser()
         renewed = password_changes.start(guards.unit(), change, password, browser)
-    except Refused as refusal:
-        form.refuse(refusal, "current_password")
-        return _draft_page(change, form, 422)
     guards.go_on_in(renewed)
-    return _to(change)
+    return hx.redirect(_page_of(change))
 
 
 @blueprint.get(f"{CHANGE}/cancellation")
@@ -172,16 +163,11 @@ def _service(service_id: int) -> Service:
 def _domain(service: Service) -> Domain:
     """The domain that is named in the address, the one of the mailbox that is, or the service's first."""
     domains = services.domains(service)
-    if number := request.args.get("domain", 0, type=_number):
+    if number := request.args.get("domain", 0, type=addresses.number):
         return domains.where(Domain.id == number).first() or abort(404)
-    if number := request.args.get("mailbox", 0, type=_number):
+    if number := request.args.get("mailbox", 0, type=addresses.number):
         return domains.join(Mailbox).where(Mailbox.id == number).first() or abort(404)
     return domains.first() or abort(404)
-
-
-def _number(text: str) -> int:
-    """A number that a database can hold as an id."""
-    return min(max(int(text), 0), password_changes.LARGEST_ID)
 
 
 def _change(service_id: int, change_id: int) -> PasswordChange:
@@ -192,23 +178,19 @@ def _page_number() -> int:
     return min(max(request.args.get("page", 1, type=int), 1), 100_000)
 
 
-def _to(change: PasswordChange):
-    return hx.redirect(url_for(".show", service_id=change.service_id, change_id=change.id))
+def _page_of(change: PasswordChange) -> str:
+    return url_for(".show", service_id=change.service_id, change_id=change.id)
 
 
 def _acted(service_id: int, change_id: int, action, sentence: str):
     """Do something about a change, say so, and go back to its page."""
     change = _change(service_id, change_id)
-    try:
+    with hx.attempt(_page_of(change)):
         action(guards.unit(), change)
-    except Refused as refusal:
-        flash(words.translated(refusal), "error")
-    else:
-        flash(sentence, "success")
-    return _to(change)
+    return hx.done(_page_of(change), sentence)
 
 
-def _form_page(service: Service, form: ChangeForm, ids: list[int], status: int = 200):
+def _form_page(service: Service, ids: list[int], form: ChangeForm, status: int = 200):
     domain = _domain(service)
     domains = list(services.domains(service).limit(MOST_DOMAINS_SHOWN + 1))
     return hx.render(

@@ -1,10 +1,11 @@
 """Active orders: the mail services, what there is to know of each, and their users."""
 
-from flask import Blueprint, abort, current_app, flash, render_template, request, url_for
+from functools import partial
+
+from flask import Blueprint, abort, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from actions.ground.refusals import Refused
 from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.services.user_list import WantedUsers
@@ -56,13 +57,8 @@ def new_user(service_id: int):
 @guards.manager_recently
 def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
-    if not form.validate():
-        return _new_page(service, form, 422)
-    try:
+    with hx.submit(form, partial(_new_page, service), "address"):
         account = users.add(guards.unit(), service, form.address.data, form.profile, form.password)
-    except Refused as refusal:
-        form.refuse(refusal, "address")
-        return _new_page(service, form, 422)
     return _done(service, _added(account))
 
 
@@ -78,14 +74,14 @@ def _added(account: Account) -> str:
 def check_password(service_id: int):
     """What stands under the new password while it is typed."""
     typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
-    return render_template("account/_checklist.html", **words.checklist(Account(login=""), typed, policy))
+    return render_template("components/checklist.html", **words.checklist(Account(login=""), typed, policy))
 
 
 @blueprint.post(f"{MAILBOXES}password-suggestion")
 @guards.background
 def suggest_password(service_id: int):
     _service(service_id)
-    return render_template("account/_suggestion.html", suggestion=passphrase.suggest())
+    return render_template("components/suggestion.html", suggestion=passphrase.suggest())
 
 
 @blueprint.get(MAILBOX)
@@ -100,13 +96,8 @@ def edit_user(service_id: int, mailbox_id: int):
 def save_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     form = EditForm(mailbox)
-    if not form.validate():
-        return _edit_page(mailbox, form, 422)
-    try:
+    with hx.submit(form, partial(_edit_page, mailbox), "revision"):
         users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
-    except Refused as refusal:
-        form.refuse(refusal, "revision")
-        return _edit_page(mailbox, form, 422)
     return _done(mailbox.domain.service, _("%(login)s is saved, and in force.", login=mailbox.address))
 
 
@@ -121,10 +112,8 @@ def confirm_link(service_id: int, mailbox_id: int):
 @guards.manager_recently
 def send_link(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
-    try:
+    with _attempt(mailbox):
         users.send_link(guards.unit(), mailbox)
-    except Refused as refusal:
-        return _refused(mailbox, refusal)
     contact = mailbox.account.contact_email
     return _done(mailbox.domain.service, _("A link is on its way to %(contact)s.", contact=contact))
 
@@ -140,10 +129,8 @@ def confirm_suspension(service_id: int, mailbox_id: int):
 @guards.manager_recently
 def suspend(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
-    try:
+    with _attempt(mailbox):
         users.suspend(guards.unit(), mailbox)
-    except Refused as refusal:
-        return _refused(mailbox, refusal)
     return _done(mailbox.domain.service, _("%(login)s is suspended.", login=mailbox.address))
 
 
@@ -157,10 +144,8 @@ def confirm_resumption(service_id: int, mailbox_id: int):
 @guards.manager_recently
 def resume(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
-    try:
+    with _attempt(mailbox):
         users.resume(guards.unit(), mailbox)
-    except Refused as refusal:
-        return _refused(mailbox, refusal)
     return _done(mailbox.domain.service, _("%(login)s may be used again.", login=mailbox.address))
 
 
@@ -174,11 +159,8 @@ def confirm_removal(service_id: int, mailbox_id: int):
 @guards.manager_recently
 def remove(service_id: int, mailbox_id: int):
     mailbox, form = _mailbox(service_id, mailbox_id), RemovalForm()
-    try:
+    with hx.submit(form, partial(_removal_page, mailbox), "confirmation"):
         users.remove(guards.unit(), mailbox, form.confirmation.data or "")
-    except Refused as refusal:
-        form.refuse(refusal, "confirmation")
-        return _removal_page(mailbox, form, 422)
     return _done(mailbox.domain.service, _("%(login)s is removed.", login=mailbox.address))
 
 
@@ -207,14 +189,13 @@ def _wanted() -> WantedUsers:
 
 
 def _around(service: Service) -> dict:
-    """What the pages of a service show around their subject: its domains, and the other screens that there are."""
+    """What the pages of a service show around their subject: its domains, and the states of its users."""
     domains = list(services.domains(service).limit(MOST_DOMAINS_TO_CHOOSE + 1))
     return {
         "service": service,
         "domains": domains[:MOST_DOMAINS_TO_CHOOSE],
         "has_more_domains": len(domains) > MOST_DOMAINS_TO_CHOOSE,
         "states": STATES,
-        "screens": current_app.blueprints,
     }
 
 
@@ -246,11 +227,8 @@ def _question(page: str, mailbox: Mailbox, status: int = 200, **more: object):
 
 
 def _done(service: Service, sentence: str):
-    flash(sentence, "success")
-    words.flash_pending()
-    return hx.redirect(url_for(".list_users", service_id=service.id))
+    return hx.done(url_for(".list_users", service_id=service.id), sentence)
 
 
-def _refused(mailbox: Mailbox, refusal: Refused):
-    flash(words.translated(refusal), "error")
-    return hx.redirect(url_for(".list_users", service_id=mailbox.domain.service_id))
+def _attempt(mailbox: Mailbox):
+    return hx.attempt(url_for(".list_users", service_id=mailbox.domain.service_id))

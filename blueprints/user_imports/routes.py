@@ -1,16 +1,16 @@
 """Users from a file: upload, what would happen and what is wrong, then all or nothing; and all users as a file."""
 
 import io
+from functools import partial
 
 from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_login import current_user
 
-from actions.ground.refusals import Refused
 from actions.services import services
 from actions.users import exports, imports, user_files
-from blueprints.web import downloads, guards, hx, words
+from blueprints.web import addresses, downloads, guards, hx, words
 from models import Service, UserImport
 
 from .forms import FileForm
@@ -36,14 +36,9 @@ def new_import(service_id: int):
 @guards.manager_recently
 def begin(service_id: int):
     service, form = _service(service_id), FileForm()
-    if not form.validate():
-        return _upload_page(service, form, 422)
-    upload, invites = form.file.data, form.invites.data
-    try:
+    with hx.submit(form, partial(_upload_page, service), "file"):
+        upload, invites = form.file.data, form.invites.data
         begun = imports.begin(guards.unit(), service, _lines(upload), upload.filename or "", bool(invites))
-    except Refused as refusal:
-        form.refuse(refusal, "file")
-        return _upload_page(service, form, 422)
     return hx.redirect(url_for(".show_import", service_id=service.id, import_id=begun.id))
 
 
@@ -72,25 +67,19 @@ def confirm(service_id: int, import_id: int):
 @guards.manager_recently
 def make(service_id: int, import_id: int):
     found = _import(service_id, import_id)
-    try:
-        made = imports.want(guards.unit(), found)
-    except Refused as refusal:
-        flash(words.translated(refusal), "error")
-    else:
-        _flash_made(made)
-    return hx.redirect(url_for(".show_import", service_id=service_id, import_id=import_id))
+    page = url_for(".show_import", service_id=service_id, import_id=import_id)
+    with hx.attempt(page):
+        _flash_made(imports.want(guards.unit(), found))
+    return hx.redirect(page)
 
 
 @blueprint.post(f"{IMPORT}/discarding")
 @guards.manager
 def discard(service_id: int, import_id: int):
-    try:
+    page = url_for(".new_import", service_id=service_id)
+    with hx.attempt(page):
         imports.discard(guards.unit(), _import(service_id, import_id))
-    except Refused as refusal:
-        flash(words.translated(refusal), "error")
-    else:
-        flash(_("The file is forgotten. Nobody was added because of this."), "success")
-    return hx.redirect(url_for(".new_import", service_id=service_id))
+    return hx.done(page, _("The file is forgotten. Nobody was added because of this."))
 
 
 @blueprint.get(f"{SERVICE}/mailboxes.csv")
@@ -113,7 +102,7 @@ def _import(service_id: int, import_id: int) -> UserImport:
 def _shown(found: UserImport) -> dict:
     """The import, and a page of its lines."""
     every = request.args.get("lines") == "all" or not found.problem_count
-    lines = imports.lines(found, with_problems=not every, after=request.args.get("after", 0, type=_line))
+    lines = imports.lines(found, with_problems=not every, after=request.args.get("after", 0, type=addresses.number))
     return {
         "service": found.service,
         "found": found,
@@ -127,13 +116,6 @@ def _shown(found: UserImport) -> dict:
 def _lines(upload) -> io.TextIOWrapper:
     """The file's lines as text; a mark at its beginning is none of it."""
     return io.TextIOWrapper(upload.stream, encoding="utf-8-sig", newline="")
-
-
-def _line(text: str) -> int:
-    """What a database can hold; raises `ValueError` for anything else."""
-    if not text.isdecimal() or len(text) > 9:
-        raise ValueError(text)
-    return int(text)
 
 
 def _flash_made(made: UserImport) -> None:

@@ -15,6 +15,12 @@ class RowNumber(IntegerConverter):
         super().__init__(*given, **{"max": LARGEST_NUMBER} | named)
 
 
+def number(text: str) -> int:
+    """The number of a row in a query. One that no database can hold becomes the largest, which no row has; raises
+    `ValueError` for what is none."""
+    return min(max(int(text), 0), LARGEST_NUMBER)
+
+
 def init_app(app: Flask) -> None:
     """Every `<int:…>` is the number of a row."""
     app.url_map.converters["int"] = RowNumber

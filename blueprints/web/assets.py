@@ -14,9 +14,9 @@ from pathlib import Path
 STATIC = Path(__file__).parents[2] / "static"
 
 STYLES = (
-    "layers", "tokens", "base", "layout", "card", "form", "button",
-    "table", "dialog", "flash", "meter", "menu", "badge", "devices", "collaborations", "services",
-    "offboarding", "password_changes",
+    "layers", "tokens", "base", "layout", "card", "form", "button", "table", "dialog", "flash", "meter", "menu",
+    "badge", "choice", "tiles", "entry", "facts", "note", "list", "granted", "filter", "picker", "progress",
+    "disclosure", "secret", "waiting", "scan", "condition",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
 SCRIPTS = ("page", "dialog", "requests", "password", "files", "frame")

@@ -30,7 +30,7 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from models import WebSession
 
-from . import hx
+from .redirects import redirect
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Views that a person whose password must be changed can still reach.
@@ -207,11 +207,11 @@ def _admit():
         sessions.seen(current_user.record, _address())
     if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
         flash(_("Choose a password of your own first."), "warning")
-        return hx.redirect(url_for("account.password"))
+        return redirect(url_for("account.password"))
     if access.manager and not current_user.account.is_manager:
         abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
-        return hx.redirect(url_for("sign_in.confirm", next=_way_back()))
+        return redirect(url_for("sign_in.confirm", next=_way_back()))
     if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
         request.max_content_length = largest
     return None
@@ -220,7 +220,7 @@ def _admit():
 def _to_sign_in():
     if request.method not in SAFE_METHODS:
         flash(_("You are signed out, and nothing was changed. Sign in and try again."), "warning")
-    return hx.redirect(url_for("sign_in.sign_in", next=_way_back()))
+    return redirect(url_for("sign_in.sign_in", next=_way_back()))
 
 
 def _way_back() -> str:

@@ -1,8 +1,17 @@
-"""Replies: one view answers htmx with a fragment and everybody else with a page."""
+"""Replies: one view answers htmx with a fragment and everybody else with a page; and what answers an action."""
 
-from flask import Flask, Response, make_response, render_template, request
-from flask import redirect as plain_redirect
-from werkzeug.urls import iri_to_uri
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from flask import Flask, Response, abort, flash, make_response, render_template, request
+
+from actions.ground.refusals import Refused
+from actions.ground.throttle import TooManyAttempts
+
+from . import words
+from .errors import wait_sentence
+from .forms import PanelForm
+from .redirects import redirect
 
 
 def init_app(app: Flask) -> None:
@@ -25,8 +34,50 @@ def reply_of(endpoint: str) -> str:
     return endpoint.replace(".", "/") + ".htmx.html"
 
 
-def redirect(address: str) -> Response:
-    """Go to another page: 303 after a form, or told to htmx, which follows by loading the whole page."""
-    if request.htmx:
-        return Response(status=204, headers={"HX-Redirect": iri_to_uri(address)})
-    return plain_redirect(address, 303)
+@contextmanager
+def submit(
+    form: PanelForm, again: Callable[[PanelForm, int], Response], otherwise: str, too_many: int | None = None
+) -> Iterator[None]:
+    """Inside stands the action that a form asks for. Where the form is not valid or the action is refused, the answer
+    is `again(form, 422)`, with the reason beside the field that it names, or beside the field `otherwise`.
+
+    So is an attempt too many, with the status `too_many`; without one it gets a page of its own.
+    """
+    if not form.validate():
+        abort(again(form, 422))
+    try:
+        yield
+    except Refused as refusal:
+        form.refuse(refusal, otherwise)
+        abort(again(form, 422))
+    except TooManyAttempts as refusal:
+        if too_many is None:
+            raise
+        form[otherwise].errors = [wait_sentence(refusal)]
+        abort(again(form, too_many))
+
+
+@contextmanager
+def attempt(back: str) -> Iterator[None]:
+    """Inside stands an action that needs no form. Where it is refused, the page at `back` says why."""
+    try:
+        yield
+    except Refused as refusal:
+        flash(words.translated(refusal), "error")
+        abort(redirect(back))
+
+
+@contextmanager
+def attempt_once() -> Iterator[None]:
+    """Inside stands the action of a one-time link. Where it is refused, the link can no longer be used."""
+    try:
+        yield
+    except Refused:
+        abort(410)
+
+
+def done(back: str, sentence: str, category: str = "success") -> Response:
+    """Say on the page at `back` what was done, and what the mail server still has to do."""
+    flash(sentence, category)
+    words.flash_pending()
+    return redirect(back)

@@ -207,7 +207,7 @@ def test_logging_out_from_everywhere_names_the_devices(any_page, panel, person):
     page = sign_in(any_page, person, "/devices/")
     add(page, "Anna's phone")
     page.goto("/account/password")
-    stays, goes = page.locator(".devices-stay").first, page.locator(".devices-go").first
+    stays, goes = page.locator(".unless-decided").first, page.locator(".when-decided").first
     expect(stays).to_contain_text("Anna's phone")
     expect(goes).to_be_hidden()
     page.get_by_label("Disconnect all devices too").check()
@@ -216,7 +216,7 @@ def test_logging_out_from_everywhere_names_the_devices(any_page, panel, person):
     fill_in(page, person.password, person.new_password)
     press(page, EVERYWHERE)
     if page.has_script:
-        expect(page.get_by_role("dialog").locator(".devices-go")).to_contain_text("Anna's phone")
+        expect(page.get_by_role("dialog").locator(".when-decided")).to_contain_text("Anna's phone")
         press(page, "Yes, update it and log me out")
     page.wait_for_url("**/sign-in")
     assert count(panel, person) == 0
