@@ -127,7 +127,7 @@ def test_the_arrows_are_really_looked_at():
 
 def test_no_template_needs_what_the_policy_forbids():
     forbidden = r"hx-on|js:|javascript:|\sstyle=|<style|\son[a-z]+=|\|\s*safe\b|hx-trigger=\"[^\"]*\["
-    templates = sorted(TEMPLATES.rglob("*.html"))
+    templates = sorted([*TEMPLATES.rglob("*.html"), *TEMPLATES.rglob("*.jinja")])
     assert templates
     assert not [file for file in templates if re.search(forbidden, file.read_text(encoding="utf-8"))]
 
