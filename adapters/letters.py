@@ -1,40 +1,49 @@
-"""Writing letters from `templates/messages/<name>/` in the recipient's language."""
+"""Writing e-mails from `templates/messages/<name>.jinja` in the recipient's language.
 
+A template says once what an e-mail says, in the blocks of `_blocks.txt` and `_blocks.html`; it is rendered with the
+former for the plain text and with the latter for the HTML.
+"""
+
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.dates import format_datetime, get_timezone
 from babel.support import Translations
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context, select_autoescape
 
 from actions.ground.ports import Letter
 from settings import Settings
 
 HERE = Path(__file__).parent.parent
+TEXT, HTML = "txt", "html"
 
 
 class TemplateLetters:
-    """A letter-writer. Templates are ours alone; facts from people only ever fill them in."""
+    """A writer of e-mails. Templates are ours alone; facts from people only ever fill them in."""
 
     def __init__(self, settings: Settings):
         self._settings = settings
-        self._environments: dict[str, Environment] = {}
+        self._environments: dict[tuple[str, str], Environment] = {}
 
     def write(self, name: str, language: str, facts: Mapping[str, object]) -> Letter:
-        parts = ("subject.txt", "body.txt", "body.html")
-        subject, text, html = (self.part(name, part, language, facts) for part in parts)
-        return Letter(" ".join(subject.split()), text + "\n", html + "\n")
+        subject = self.part(name, "subject", language, facts)
+        text, html = (self._template(name, face, language).render(facts).strip() + "\n" for face in (TEXT, HTML))
+        return Letter(" ".join(subject.split()), text, html)
 
     def part(self, name: str, part: str, language: str, facts: Mapping[str, object]) -> str:
-        environment = self._environment(language or self._settings.default_language)
-        return environment.get_template(f"{name}/{part}").render(facts).strip()
+        template = self._template(name, TEXT, language)
+        return "".join(template.blocks[part](template.new_context(facts))).strip()
 
-    def _environment(self, language: str) -> Environment:
-        if language not in self._environments:
+    def _template(self, name: str, face: str, language: str) -> Template:
+        return self._environment(face, language or self._settings.default_language).get_template(f"{name}.jinja")
+
+    def _environment(self, face: str, language: str) -> Environment:
+        if (face, language) not in self._environments:
             environment = Environment(
                 loader=FileSystemLoader(HERE / "templates" / "messages"),
-                autoescape=select_autoescape(["html"]),
+                autoescape=select_autoescape(default=face == HTML),
                 extensions=["jinja2.ext.i18n"],
                 undefined=StrictUndefined,
                 trim_blocks=True,
@@ -42,15 +51,16 @@ class TemplateLetters:
             )
             translations = Translations.load(HERE / "translations", [language])
             environment.install_gettext_translations(translations, newstyle=True)
-            environment.filters["translate"] = translations.gettext
+            environment.filters |= {"translate": translations.gettext, "moment": self._moment, "tidied": tidied}
             environment.globals |= {
+                "layout": f"_layout.{face}",
+                "blocks": f"_blocks.{face}",
                 "product_name": self._settings.product_name,
                 "panel": self._settings.base_url,
                 "letter_language": language,
             }
-            environment.filters["moment"] = self._moment
-            self._environments[language] = environment
-        return self._environments[language]
+            self._environments[face, language] = environment
+        return self._environments[face, language]
 
     @staticmethod
     @pass_context
@@ -59,3 +69,9 @@ class TemplateLetters:
         zone = get_timezone(context.get("timezone") or "UTC")
         moment = datetime.fromtimestamp(seconds, UTC)
         return format_datetime(moment, "long", tzinfo=zone, locale=context["letter_language"])
+
+
+def tidied(text: str) -> str:
+    """Plain text whose lines are not indented, with one empty line between its blocks."""
+    lines = "\n".join(line.strip(" ") for line in text.split("\n"))
+    return re.sub("\n{3,}", "\n\n", lines).strip()

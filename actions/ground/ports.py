@@ -95,13 +95,13 @@ class BreachedPasswords(Protocol):
 
 
 class LetterWriter(Protocol):
-    """Renders `templates/messages/<name>/` in a recipient's language."""
+    """Renders `templates/messages/<name>.jinja` in a recipient's language."""
 
     def write(self, name: str, language: str, facts: Mapping[str, object]) -> Letter:
         """The letter called `name`, filled with `facts`. Facts are data, never template source."""
 
     def part(self, name: str, part: str, language: str, facts: Mapping[str, object]) -> str:
-        """One part of a message alone, such as its `sms.txt`."""
+        """One block of a message alone as plain text, such as its `sms`."""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def pack(ports: Ports, change: PasswordChange, credentials: Iterable[Credential]
     takes its time."""
     key = random_passwords.archive_key()
     if change.archive_format == PasswordChange.PDF:
-        title = ports.letters.part("credentials", "title.txt", change.language, {})
+        title = ports.letters.part("credentials", "title", change.language, {})
         content = ports.archiver.pdf(title, [_section(_told(ports, change, each)) for each in credentials], key)
     else:
         content = ports.archiver.zip(_files(ports, change, credentials), key)
@@ -95,7 +95,7 @@ def _told(ports: Ports, change: PasswordChange, credential: Credential) -> list[
         "must_change": change.must_change,
         "servers": mail_programs.recommended(ports.settings, credential.address, mail_programs.ALL_PROTOCOLS),
     }
-    text = ports.letters.part("credentials", "entry.txt", change.language, facts)
+    text = ports.letters.part("credentials", "entry", change.language, facts)
     lines = (line.partition("\t") for line in text.splitlines())
     return [(label, value) if tab else ("", label) for label, tab, value in lines]
 
@@ -179,7 +179,7 @@ def _send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
 def _send_message(ports: Ports, item: OutboxItem, payload: dict) -> None:
     change, archive = _kept(payload["change"]) or _gone(SmsRefused)
     key = unseal(ports.settings.secret_key, KEYS, archive.key)["key"]
-    text = ports.letters.part("credentials", "sms.txt", change.language, {"key": key, "domain": change.domain.name})
+    text = ports.letters.part("credentials", "sms", change.language, {"key": key, "domain": change.domain.name})
     ports.sms.send(change.phone, text, item.key, report_address(ports, change, payload["number"]))
     _note(change, PasswordChange.message_sent_at)
 

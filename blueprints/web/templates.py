@@ -69,7 +69,7 @@ def navigation(account: Account) -> list[Section]:
 
 
 def asset_url(name: str) -> str:
-    """The address of "app.css" or "app.js"."""
+    """The address of "app.css", "early.js" or "app.js"."""
     return url_for("panel.asset", name=assets.hashed_name(name))
 
 

@@ -42,6 +42,30 @@ document.addEventListener("htmx:before:swap", event => {
   event.preventDefault();
 });
 
+// What is pressed stays where it is until it is let go: an answer that comes in between waits, because its content may
+// move or replace the button, and the press would be lost.
+let letGo = () => {};
+let untilLetGo = Promise.resolve();
+
+document.addEventListener("pointerdown", ({button}) => {
+  letGo();
+  if (button === 0) untilLetGo = new Promise(resolve => letGo = resolve);
+}, true);
+for (const end of ["pointerup", "pointercancel", "contextmenu"]) {
+  // The click comes after the pointerup.
+  document.addEventListener(end, () => setTimeout(letGo), true);
+}
+
+document.addEventListener("htmx:before:response", event => {
+  const {raw} = event.detail.ctx.response;
+  const read = raw.text.bind(raw);
+  raw.text = async () => {
+    const text = await read();
+    await untilLetGo;
+    return text;
+  };
+});
+
 // aria-disabled and not disabled, which would take the focus away; hx-sync="drop" refuses the second press.
 function markButtons(form, busy) {
   for (const button of form.elements ?? []) {

@@ -1,8 +1,12 @@
 """What goes wrong in a person's browser: lost connections, second tabs, impatience."""
 
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
+from .panel import Person
 from .people import EVERYWHERE, current_field, enter, fill_in, is_signed_out, new_field, press, says, sign_in
+
+SCRIPT = "**/app.*.js"
+CHECK = "**/account/password/check"
 
 
 def test_a_connection_lost_during_the_change_keeps_what_was_typed(context, signed_in, panel, person):
@@ -90,3 +94,53 @@ def test_a_mail_server_that_does_not_answer_delays_nothing_but_the_cut(any_page,
     any_page.wait_for_url("**/sign-in")
     says(any_page, "success")
     says(any_page, "warning")
+
+
+def held(page: Page, address: str) -> list[Route]:
+    """The next request of the page to this address, once it is there: it waits until the test lets it go."""
+    routes = []
+    page.route(address, lambda route: routes.append(route), times=1)
+    return routes
+
+
+def pressed_before_the_script(page: Page, person: Person) -> Route:
+    """The script, still on its way after a press on what asks in the dialog."""
+    sign_in(page, person)
+    scripts = held(page, SCRIPT)
+    with page.expect_request(SCRIPT):
+        page.goto("/account/password", wait_until="commit")
+    fill_in(page, person.password, person.new_password)
+    press(page, EVERYWHERE)
+    [script] = scripts
+    return script
+
+
+def test_a_press_before_the_script_is_there_opens_the_dialog(page, panel, person):
+    pressed_before_the_script(page, person).continue_()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert panel.events(person, "web:password:changed") == 0
+    press(page, "Yes, update it and log me out")
+    page.wait_for_url("**/sign-in")
+    assert panel.events(person, "web:password:changed") == 1
+
+
+def test_a_press_before_a_script_that_never_comes_works_as_without_one(page, panel, person):
+    pressed_before_the_script(page, person).abort()
+    page.wait_for_url("**/sign-in")
+    assert panel.events(person, "web:password:changed") == 1
+
+
+def test_an_answer_takes_no_button_away_while_it_is_pressed(signed_in, person):
+    checks = held(signed_in, CHECK)
+    with signed_in.expect_request(CHECK):
+        fill_in(signed_in, person.password, person.new_password)
+    button = signed_in.get_by_role("button", name=EVERYWHERE)
+    button.hover()
+    signed_in.mouse.down()
+    with signed_in.expect_response(CHECK) as answer:
+        checks[0].continue_()
+    answer.value.finished()
+    signed_in.evaluate("new Promise(drawn => setTimeout(() => requestAnimationFrame(drawn)))")
+    signed_in.mouse.up()
+    expect(signed_in.get_by_role("dialog")).to_be_visible()
+    expect(signed_in.locator(".strength")).to_be_attached()

@@ -1,4 +1,4 @@
-"""Every letter, filled with what hostile people write."""
+"""Every e-mail, filled with what hostile people write."""
 
 import functools
 import re
@@ -18,10 +18,10 @@ from adapters.letters import TemplateLetters
 from lab.installation import environment_of
 from models import OutboxItem
 from settings import LANGUAGES, Settings
-from tests.client import TreeReader
+from tests.client import TreeReader, words
 
 MESSAGES = Path(__file__).parents[3] / "templates" / "messages"
-NAMES = sorted(path.name for path in MESSAGES.iterdir() if path.is_dir())
+NAMES = sorted(path.stem for path in MESSAGES.glob("*.jinja"))
 HOSTILE = [
     "x\r\nBcc: everybody@example.com\r\n\r\nbody",
     "<script>alert(1)</script>",
@@ -36,20 +36,20 @@ SECRET = "the-secret-token"
 PANEL = environment_of(Path(), "")["POSTERN_BASE_URL"]
 
 
-OURS = {"_", "ngettext", "product_name", "panel", "letter_language"}
+OURS = {"_", "ngettext", "layout", "blocks", "panel"}
 
 
 @functools.cache
 def asked():
-    """Every name that the letters ask for."""
+    """Every name that the e-mails ask for."""
     source = Environment(extensions=["jinja2.ext.i18n"])
     source.filters["moment"] = source.filters["translate"] = str
-    texts = [file.read_text(encoding="utf-8") for file in MESSAGES.rglob("*.*")]
+    texts = [(MESSAGES / f"{name}.jinja").read_text(encoding="utf-8") for name in NAMES]
     return set().union(*(meta.find_undeclared_variables(source.parse(text)) for text in texts)) - OURS
 
 
 def facts_of(text):
-    """Whatever any letter asks for."""
+    """Everything that any e-mail asks for."""
     known = {
         "at": 0,
         "count": 3,
@@ -90,6 +90,34 @@ def test_no_secret_stands_in_a_subject_and_every_letter_says_something(writer, n
     assert SECRET not in letter.subject
     assert letter.text.strip()
     assert (SECRET in letter.text) == (SECRET in letter.html)
+
+
+def words_of_html(html):
+    """What the HTML says, with each link's address in place of its words."""
+    body = TreeReader().tree(html).find("html/body")
+    for link in body.iter("a"):
+        link.text = link.get("href")
+    return words_of_text(words(body))
+
+
+def words_of_text(text):
+    """What the plain text says, without the marks of list and signature."""
+    return [word for word in text.split() if word not in ("-", "--")]
+
+
+@pytest.mark.parametrize("language", ["", *LANGUAGES])
+@pytest.mark.parametrize("text", ["O'Hara & <b>Sons</b>", ""], ids=ascii)
+def test_text_and_html_say_the_same_and_the_text_is_not_escaped(writer, text, language):
+    facts = facts_of(text) | {"link": f"https://account.example.org/links/{SECRET}?one=1&two=2"}
+    letters = {name: writer.write(name, language, facts) for name in NAMES}
+    titles = {name: TreeReader().tree(each.html).find("html/head/title") for name, each in letters.items()}
+    assert not [name for name, each in letters.items() if words_of_text(each.text) != words_of_html(each.html)]
+    assert not [name for name, each in letters.items() if words(titles[name]) != each.subject]
+
+
+def test_the_text_is_blocks_with_one_empty_line_between_them(writer):
+    texts = {name: writer.write(name, "", facts_of("Anna")).text for name in NAMES}
+    assert not [name for name, text in texts.items() if re.search(r"^\s|\n +|\n{3}|\n{2}\Z", text)]
 
 
 def test_times_are_told_in_the_recipients_zone(writer):
