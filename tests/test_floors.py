@@ -105,8 +105,9 @@ def test_only_actions_open_transactions():
     assert not [file for file in above if re.search(r"atomic\(|@transactional", file.read_text(encoding="utf-8"))]
 
 
-def test_the_laboratory_knows_no_test():
+def test_neither_the_laboratory_nor_a_measurement_knows_a_test():
     assert offenders(arrows.files("lab"), "tests", "bench") == []
+    assert offenders(arrows.files("bench"), "tests") == []
 
 
 def test_no_name_at_the_top_belongs_to_somebody_else():

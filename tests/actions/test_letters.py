@@ -15,10 +15,10 @@ from actions.outbox import mail, outbox
 from actions.passwords import recovery
 from actions.sessions import links
 from adapters.letters import TemplateLetters
+from lab.html_tree import TreeReader
 from lab.installation import environment_of
 from models import OutboxItem
 from settings import LANGUAGES, Settings
-from tests.client import TreeReader
 
 MESSAGES = Path(__file__).parents[2] / "templates" / "messages"
 NAMES = sorted(path.name for path in MESSAGES.iterdir() if path.is_dir())

@@ -12,10 +12,10 @@ from actions.passwords import passwords
 from actions.sessions import sessions
 from actions.webmails import webmail_credentials, webmails
 from actions.webmails.webmail_credentials import MadeCredential, WantedCredential
+from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 from lab.servers import HOST, wait_until
 from models import Account, Webmail, WebmailCredential, now
 from tests.conftest import cuts_at_once
-from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 from tests.mailhost.test_collaborations import Collaborator
 from tests.mailhost.test_devices import Person, at_once, refusal_text
 
