@@ -18,6 +18,7 @@ import pytest
 
 import database as db
 import models
+import worker
 from actions.ground.actor import Actor
 from actions.ground.encryption import unseal
 from actions.ground.refusals import Refused
@@ -125,7 +126,7 @@ def deliver_all(ports, clock) -> None:
     """What the worker does until nothing waits any more."""
     while OutboxItem.open_items().exists():
         clock.pass_by(MINUTE)
-        outbox.deliver_due(ports)
+        outbox.deliver_due(ports, worker.HANDLERS)
 
 
 def opens(settings, login: str, password: str) -> bool:
@@ -243,7 +244,7 @@ def finish(ports, change_id: int) -> PasswordChange:
         if PasswordChange.get_by_id(change_id).state in PasswordChange.OVER:
             break
         runner.work(ports)
-        outbox.deliver_due(ports, outbox.CREDENTIALS + outbox.MESSAGES)
+        outbox.deliver_due(ports, worker.CREDENTIALS | worker.MESSAGES)
     return PasswordChange.get_by_id(change_id)
 
 

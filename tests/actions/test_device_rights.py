@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+import worker
 from actions.authority import permissions
 from actions.authority.permissions import IMAP, POP3, READ, SETTINGS
 from actions.collaborations import collaborations
@@ -77,7 +78,7 @@ def present(row):
 
 def letters(ports, mailer, to: str) -> list[str]:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     return [message.get_body(("plain",)).get_content() for recipient, message in mailer.sent if recipient == to]
 
 

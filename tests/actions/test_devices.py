@@ -7,6 +7,7 @@ import unicodedata
 
 import pytest
 
+import worker
 from actions.devices import device_passwords, devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground import unit_of_work
@@ -67,7 +68,7 @@ def opens(device: Device, password: str) -> bool:
 def letters(ports, mailer) -> list[str]:
     """The text of every letter that is in the outbox."""
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     return [message.get_body(("plain",)).get_content() for _, message in mailer.sent]
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import worker
 from actions.ground.actor import Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
@@ -69,7 +70,7 @@ def actions() -> list[str]:
 
 def letters(ports, mailer) -> list[str]:
     """To whom letters about guesses went."""
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     return [recipient for recipient, message in mailer.sent if "guess" in str(message["Subject"]).lower()]
 
 

@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+import worker
 from actions.ground import spreadsheet
 from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
@@ -121,7 +122,7 @@ def test_who_can_be_written_to_is_sent_a_link(ports, begin, boss, mailer):
     imported = imports.want(UnitOfWork(ports, boss), begin(TWO))
     assert imported.invited_count == 1
     assert [link.account.login for link in OneTimeLink.select()] == ["dora@example.org"]
-    outbox.deliver_due(ports, outbox.OTHERS)
+    outbox.deliver_due(ports, worker.OTHERS)
     assert [recipient for recipient, _ in mailer.sent] == ["dora@elsewhere.example.com"]
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import worker
 from actions.devices import device_passwords, devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
@@ -49,7 +50,7 @@ def found(invited: invitations.Invited) -> DeviceInvitation | None:
 
 def letters(ports, mailer, subject: str = "") -> list:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     return [(to, message) for to, message in mailer.sent if subject in message["Subject"]]
 
 

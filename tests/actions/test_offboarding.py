@@ -2,6 +2,7 @@
 
 import pytest
 
+import worker
 from actions.collaborations import collaborations
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
@@ -60,7 +61,7 @@ def opened(ports, people, anna, mail_server) -> Account:
 
 
 def letters_to(ports, mailer, address: str) -> list[str]:
-    while outbox.deliver_due(ports, outbox.OTHERS):
+    while outbox.deliver_due(ports, worker.OTHERS):
         pass
     return [message["Subject"] for recipient, message in mailer.sent if recipient == address]
 
@@ -138,7 +139,7 @@ def test_a_silent_mail_server_is_asked_once_and_said(ports, opened, mailbox, man
     assert asked == 1
     mail_server.is_down = False
     clock.pass_by(60)
-    outbox.deliver_due(ports, outbox.CONNECTIONS)
+    outbox.deliver_due(ports, worker.CONNECTIONS)
     assert not offboarding.report(mailbox, event.id).is_pending
     assert mail_server.connected == []
 

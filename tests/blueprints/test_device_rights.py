@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+import worker
 from actions.authority import permissions
 from actions.authority.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
 from actions.collaborations import collaborations
@@ -87,7 +88,7 @@ def test_no_request_shows_a_password_that_opens_more_than_one_may_oneself(collab
 
 def told(ports, mailer, address: str) -> list[str]:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     found = [message.get_body(("plain",)).get_content() for to, message in mailer.sent if to == address]
     mailer.sent.clear()
     return found
