@@ -1,7 +1,7 @@
 """Storage: the tables and their named queries.
 
-Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 only. The views that Dovecot reads are made
-by the migrations, not here: they are a contract with the mail server, and these tables may change behind them.
+Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 only. The views that Dovecot reads stand in
+`mail_views.py`: they are a contract with the mail server, and these tables may change behind them.
 """
 
 import functools
@@ -21,6 +21,7 @@ from peewee import (
 )
 
 from database import Table, is_same
+from mail_views import SELECTOR_LENGTH, PermissionBits, ProtocolBits
 
 ANCIENT = 0
 
@@ -246,17 +247,14 @@ class Mailbox(Table):
         return cls.get_or_none(cls.address == address)
 
 
-class Collaboration(Table):
+class Collaboration(PermissionBits, Table):
     """An account that opens a mailbox which is not its own, and what it may do there."""
 
     identity = ("account", "mailbox", "created_at")
 
-    READ, WRITE, SEND, IMAP, POP3, SETTINGS = 1, 2, 4, 8, 16, 32
-    MAIL_PROGRAMS = IMAP | POP3
-
     account = ForeignKeyField(Account, unique=True, on_delete="CASCADE")
     mailbox = ForeignKeyField(Mailbox, backref="collaborations", on_delete="CASCADE")
-    permissions = IntegerField(default=READ)
+    permissions = IntegerField(default=PermissionBits.READ)
     created_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="collaborations_made")
     created_by_login = CharField(254)
     created_at = BigIntegerField(default=now)
@@ -449,12 +447,10 @@ class OutboxItem(Table):
         return bool(leased.where(self.itself(), free, is_open).execute())
 
 
-class Device(Table):
+class Device(ProtocolBits, Table):
     """A password of its own for one mail program: a public selector, and a verifier that Dovecot checks."""
 
     identity = ("account", "request_id", "created_at")
-
-    IMAP, POP3, SENDING = 1, 2, 4
 
     account = ForeignKeyField(Account, backref="devices", on_delete="CASCADE")
     name = CharField(120)
@@ -464,7 +460,7 @@ class Device(Table):
     created_by = ForeignKeyField(Account, null=True, on_delete="SET NULL", backref="devices_made")
     created_by_login = CharField(254)
     protocols = IntegerField()
-    selector = FixedCharField(8)
+    selector = FixedCharField(SELECTOR_LENGTH)
     verifier = CharField(255)
     expires_at = BigIntegerField(null=True)
     created_at = BigIntegerField(default=now)
@@ -808,7 +804,7 @@ class WebmailCredential(Table):
     account = ForeignKeyField(Account, backref="webmail_credentials", on_delete="CASCADE")
     webmail = ForeignKeyField(Webmail, backref="credentials", on_delete="CASCADE")
     webmail_session = CharField(64)
-    selector = FixedCharField(8)
+    selector = FixedCharField(SELECTOR_LENGTH)
     verifier = CharField(255)
     address = CharField(45)
     network = CharField(49)

@@ -11,12 +11,11 @@ from peewee import PeeweeException
 from actions.collaborations import collaborations
 from actions.devices import devices
 from actions.ground.ports import Ports
-from actions.outbox import outbox
-from actions.password_changes import password_change_run
-from actions.passwords import (
-    recovery,  # noqa: F401 (it declares what it delivers)
-)
+from actions.outbox import mail, outbox
+from actions.password_changes import archive, password_change_run
+from actions.passwords import recovery
 from actions.services import fullness
+from actions.sessions import connections
 from actions.upkeep import housekeeping
 from actions.users import imports
 from database import database, discard_connection, release_connection
@@ -24,6 +23,13 @@ from database import database, discard_connection, release_connection
 log = logging.getLogger(__name__)
 
 AFTER_TROUBLE = 5
+
+# What delivers each kind of item in the outbox. Connections are cut apart from all else: who waits for that does not
+# wait for e-mails; nor do credentials, which a manager waits for, wait behind the notices that go out with them.
+CONNECTIONS = {outbox.CONNECTIONS: connections.cut}
+OTHERS = {"mail": mail.send, "forgotten": recovery.write_to_owner}
+CREDENTIALS, MESSAGES = {"credentials": archive.send_mail}, {"credentials-sms": archive.send_message}
+HANDLERS = CONNECTIONS | OTHERS | CREDENTIALS | MESSAGES
 
 
 @dataclass(frozen=True)
@@ -37,10 +43,10 @@ class Duty:
 
 # Each in a thread of its own: an SMTP server that is slow to answer must not keep connections open.
 DUTIES = (
-    Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CONNECTIONS)),
-    Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, outbox.OTHERS)),
-    Duty("credentials", 0.5, lambda ports: outbox.deliver_due(ports, outbox.CREDENTIALS)),
-    Duty("text messages", 0.5, lambda ports: outbox.deliver_due(ports, outbox.MESSAGES)),
+    Duty("connections", 0.5, lambda ports: outbox.deliver_due(ports, CONNECTIONS)),
+    Duty("letters", 0.5, lambda ports: outbox.deliver_due(ports, OTHERS)),
+    Duty("credentials", 0.5, lambda ports: outbox.deliver_due(ports, CREDENTIALS)),
+    Duty("text messages", 0.5, lambda ports: outbox.deliver_due(ports, MESSAGES)),
     Duty("password changes", 0.5, password_change_run.Runner().work),
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),

@@ -32,11 +32,11 @@ from adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, Memo
 from app import create_app
 from bench.measure import seconds
 from database import Table
+from lab.html_tree import TreeReader
 from lab.installation import environment_of
 from lab.servers import MariaDB
 from models import Account, AccountWord, AuditEvent, Domain, Mailbox, Organisation, Service
 from settings import Settings
-from tests.client import TreeReader
 
 KINDS = ("sqlite", "mariadb")
 MANY, FEW = 1_000_000, 1_000

@@ -20,10 +20,10 @@ from actions.passwords import passwords
 from actions.services import search_words
 from bench.measure import seconds
 from bench.server import PAGE, browser_of, demo_settings
+from lab.actors import acting
 from lab.served_panel import PASSWORD, ServedPanel
 from models import Account, Domain, Mailbox, Organisation, PasswordChange, Service
 from settings import Settings
-from tests.actions.conftest import acting
 
 MANY, FEW = 5000, 500
 PAGES_MEANWHILE_OF = 1000

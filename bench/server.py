@@ -5,6 +5,7 @@ import http.client
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -22,7 +23,8 @@ from lab.servers import HOST, Dovecot, free_port, is_listening, mail_settings, w
 from settings import Settings
 
 LOGIN = "anna@example.org"
-PAGE = "/account/password"
+PAGE, SIGN_IN = "/account/password", "/sign-in"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 CHANGES, PAGES = 60, 400
 STOP_SECONDS = 20
 
@@ -42,11 +44,10 @@ class Passwords:
 
 
 class Browser:
-    """A signed-in browser that opens a connection for each request and does nothing else with the answer."""
+    """A signed-in browser that opens a connection for each request and keeps nothing of the answer but its cookies."""
 
     def __init__(self, port: int, cookies: str):
-        self._port = port
-        self._headers = {"Cookie": cookies, "Content-Type": "application/x-www-form-urlencoded"}
+        self._port, self._cookies = port, SimpleCookie(cookies)
 
     def get(self, path: str) -> bytes:
         return self._request("GET", path, 200)
@@ -56,11 +57,17 @@ class Browser:
 
     def _request(self, method: str, path: str, expected: int, content: str | None = None) -> bytes:
         with contextlib.closing(http.client.HTTPConnection(HOST, self._port, timeout=30)) as connection:
-            connection.request(method, path, content, self._headers)
+            connection.request(method, path, content, {"Cookie": self._sent()} | FORM)
             answer = connection.getresponse()
             body = answer.read()
         assert answer.status == expected, f"{answer.status} {body.decode()}"
+        assert SIGN_IN not in answer.headers.get("Location", ""), "the session has ended"
+        for cookie in answer.headers.get_all("Set-Cookie", []):
+            self._cookies.load(cookie)
         return body
+
+    def _sent(self) -> str:
+        return "; ".join(f"{name}={cookie.coded_value}" for name, cookie in self._cookies.items())
 
 
 def change_in_process(directory: Path) -> Ratio:
@@ -145,8 +152,8 @@ def signed_in(app: Flask) -> FlaskClient:
 
 
 def sign_in(client: FlaskClient, password: str) -> None:
-    token = csrf_token(client.get("/sign-in").text)
-    answer = client.post("/sign-in", data={"csrf_token": token, "login": LOGIN, "password": password})
+    token = csrf_token(client.get(SIGN_IN).text)
+    answer = client.post(SIGN_IN, data={"csrf_token": token, "login": LOGIN, "password": password})
     assert answer.status_code == 303, answer.text
 
 
@@ -157,6 +164,7 @@ def token_of(client: FlaskClient) -> str:
 def post(client: FlaskClient, fields: dict[str, str]) -> None:
     answer = client.post(PAGE, data=fields)
     assert answer.status_code == 303, answer.text
+    assert SIGN_IN not in answer.location or "everywhere" in fields, "the session has ended"
 
 
 def browser_of(served: ServedPanel) -> Browser:

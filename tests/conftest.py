@@ -20,16 +20,16 @@ from actions.services import search_words, services
 from adapters.letters import TemplateLetters
 from adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, MemorySms, NoBreachedPasswords
 from blueprints.web.errors import Panel
+from lab.actors import ADDRESS, BROWSER
 from lab.installation import environment_of
 from models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from settings import Settings
 from tests.client import Client
 from tests.numbers import refuse_bare_numbers
 
-pytest_plugins = ["tests.mailhost.fixtures"]
+pytest_plugins = ["lab.fixtures"]
 
 PASSWORD = "Correct-Horse-7"
-ADDRESS, BROWSER = "192.0.2.1", "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 
 
 class Clock:

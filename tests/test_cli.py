@@ -19,10 +19,10 @@ from actions.passwords import passwords
 from actions.sessions import links
 from actions.webmails import webmails
 from adapters.memory import MemoryMailer, MemorySms
+from lab.actors import acting
 from lab.installation import environment_of
 from models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
 from settings import Settings
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD, app_of, ports_of
 from tests.signing import ORIGIN
 

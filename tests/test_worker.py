@@ -1,6 +1,7 @@
 """The worker as a process: it delivers, rides out trouble, and stops when it is told to."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from actions.upkeep import housekeeping
 from lab.installation import environment_of
 from lab.servers import wait_until
 from models import OutboxItem
+from tests import arrows
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 30
@@ -43,6 +45,19 @@ def test_the_process_delivers_and_stops_when_it_is_told_to(ports, people, tmp_pa
         process.wait()
     assert process.returncode == 0
     assert "Traceback" not in errors
+
+
+def test_every_kind_that_is_put_into_the_outbox_is_delivered():
+    """Kinds are written out where they are put, or named by the constant of `outbox`."""
+    sources = "".join(file.read_text(encoding="utf-8") for file in arrows.files("actions"))
+    put = set(re.findall(r"outbox\.(?:put|row)\(\s*[\w.]+,\s*([^,]+),", sources))
+    named = {"worker.CONNECTIONS": worker.CONNECTIONS}
+    assert {named.get(each, each.strip('"')) for each in put} == set(worker.HANDLERS)
+
+
+def test_nothing_is_imported_for_what_its_import_does():
+    """Whatever is imported is named; `noqa` for an unused import would hide one that is not."""
+    assert not [file for file in arrows.product() if "F401" in file.read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize("trouble", [OperationalError("gone away"), KeyError("a mistake of ours")])

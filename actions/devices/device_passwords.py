@@ -1,7 +1,8 @@
 """The password of a device: eight public characters that find its row, and a verifier that Dovecot checks.
 
-The form is `k7pqx2m9-` and four groups of six, 119 secret bits after the selector; Dovecot's query recognises it by the
-same pattern and never puts anything of another password into SQL. A salted fast hash is enough for so many bits.
+Its shape stands in `mail_views.py`: `k7pqx2m9-` and four groups of six, 119 secret bits after the selector. Dovecot's
+query recognises it by the same pattern and never puts anything of another password into SQL. A salted fast hash is
+enough for so many bits.
 """
 
 import base64
@@ -12,10 +13,10 @@ import re
 import secrets
 from dataclasses import dataclass
 
-ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-SELECTOR_LENGTH, GROUPS, GROUP_LENGTH = 8, 4, 6
-# Also stands in the Dovecot configuration: integrations/dovecot.
-SHAPE = re.compile(r"[a-z2-9]{8}(-[a-z2-9]{6}){4}")
+import mail_views
+from mail_views import ALPHABET, GROUP_LENGTH, GROUPS, SELECTOR_LENGTH, SEPARATOR
+
+SHAPE = re.compile(mail_views.SHAPE)
 SALT_LENGTH = 16
 SCHEME = "{SSHA256}"
 
@@ -40,7 +41,7 @@ class DevicePassword:
 def new_password() -> DevicePassword:
     """A fresh random device password."""
     groups = [_random(SELECTOR_LENGTH), *(_random(GROUP_LENGTH) for _ in range(GROUPS))]
-    return DevicePassword("-".join(groups))
+    return DevicePassword(SEPARATOR.join(groups))
 
 
 def has_shape(password: str) -> bool:

@@ -137,7 +137,7 @@ def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Accou
     user = _user(account, wanted.user)
     if wanted.icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
-    if not 0 < wanted.protocols <= Device.IMAP | Device.POP3 | Device.SENDING:
+    if not 0 < wanted.protocols <= Device.OF_DEVICES:
         raise Refused(N_("Choose at least one protocol."), "protocols")
     if wanted.expires_at is not None and not now() < wanted.expires_at < now() + LONGEST_LIFE:
         raise Refused(N_("The expiry must be a day in the future, within ten years."), "expires_at")

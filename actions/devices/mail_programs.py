@@ -7,7 +7,7 @@ from models import Device
 from settings import MAIL_PORTS, Settings, is_loopback_host
 
 TLS, STARTTLS, NONE = "tls", "starttls", "none"
-ALL_PROTOCOLS = Device.IMAP | Device.POP3 | Device.SENDING
+ALL_PROTOCOLS = Device.OF_DEVICES
 
 
 @dataclass(frozen=True)

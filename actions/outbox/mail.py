@@ -31,7 +31,6 @@ def addresses_of(account: Account) -> list[str]:
     return list(dict.fromkeys(filter(None, [*own, account.contact_email])))
 
 
-@outbox.handles("mail")
 def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     """Write the letter in its recipient's language and hand it to the mailer."""
     letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])

@@ -6,7 +6,7 @@ only when the outside world said so. Payloads are encrypted, and erased when the
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cryptography.fernet import InvalidToken
 
@@ -30,25 +30,13 @@ HEAD_START = 5
 DAY = 24 * 3600
 # Letters of last week help nobody; connections are cut however late it is.
 GIVEN_UP_AFTER = 7 * DAY
-# Connections are cut apart from all else: who waits for that does not wait for letters; nor do credentials, which a
-# manager waits for, wait behind the notices that go out with them.
-CONNECTIONS, OTHERS = ("connections",), ("mail", "forgotten")
-CREDENTIALS, MESSAGES = ("credentials",), ("credentials-sms",)
-LONGEST_PAUSE = {"connections": 5}
+# The kind that is never given up.
+CONNECTIONS = "connections"
+LONGEST_PAUSE = {CONNECTIONS: 5}
 LONGEST_PAUSE_OTHERWISE = OutboxItem.LONGEST_WAIT
 
-Handler = Callable[[Ports, OutboxItem, dict], None]
-HANDLERS: dict[str, Handler] = {}
-
-
-def handles(kind: str) -> Callable[[Handler], Handler]:
-    """Declare the function that delivers items of this kind."""
-
-    def declare(handler: Handler) -> Handler:
-        HANDLERS[kind] = handler
-        return handler
-
-    return declare
+# What delivers an item of each kind, given its payload. `worker.py` has the whole table.
+Handlers = Mapping[str, Callable[[Ports, OutboxItem, dict], None]]
 
 
 def put(
@@ -99,13 +87,13 @@ def find(key: str) -> OutboxItem:
     return OutboxItem.get(OutboxItem.key == key)
 
 
-def deliver(ports: Ports, item: OutboxItem) -> bool:
+def deliver(ports: Ports, item: OutboxItem, handlers: Handlers) -> bool:
     """Try this item now; True when it is done. A failure is noted in the row and tried again later by the worker."""
     if not item.lease(LEASE):
         return False
     item = OutboxItem.get_by_id(item.id)
     try:
-        HANDLERS[item.kind](ports, item, unseal(ports.settings.secret_key, "outbox", item.payload))
+        handlers[item.kind](ports, item, unseal(ports.settings.secret_key, "outbox", item.payload))
     except (MailServerUnavailable, MailerUnavailable, SmsUnavailable) as failure:
         _try_later(item, str(failure))
         return False
@@ -120,12 +108,11 @@ def deliver(ports: Ports, item: OutboxItem) -> bool:
     return True
 
 
-def deliver_due(ports: Ports, kinds: tuple[str, ...] | None = None, limit: int = 100) -> int:
-    """Try everything that is due, of these kinds or of all; the number of items that were tried."""
-    due = OutboxItem.due(now()).limit(limit)
-    due = list(due.where(OutboxItem.kind.in_(kinds or tuple(HANDLERS))))
+def deliver_due(ports: Ports, handlers: Handlers, limit: int = 100) -> int:
+    """Try everything that is due of the kinds that have a handler here; the number of items that were tried."""
+    due = list(OutboxItem.due(now()).where(OutboxItem.kind.in_(tuple(handlers))).limit(limit))
     for item in due:
-        deliver(ports, item)
+        deliver(ports, item, handlers)
     return len(due)
 
 
@@ -139,7 +126,7 @@ def _give_up(item: OutboxItem, why: str) -> None:
 
 
 def _try_later(item: OutboxItem, why: str) -> None:
-    if item.kind not in CONNECTIONS and now() > item.created_at + GIVEN_UP_AFTER:
+    if item.kind != CONNECTIONS and now() > item.created_at + GIVEN_UP_AFTER:
         _give_up(item, why)
         return
     pause = min(2**item.attempts, LONGEST_PAUSE.get(item.kind, LONGEST_PAUSE_OTHERWISE))

@@ -155,8 +155,8 @@ def _message_key(change: PasswordChange) -> str:
     return f"credentials-sms:{change.id}:{change.messages}"
 
 
-@outbox.handles("credentials")
-def _send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
+def send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    """Send the archive of the change that an item of the outbox names."""
     change, archive = _kept(payload["change"]) or _gone(MessageRefused)
     count = change.items.where(PasswordChangeItem.in_archive).count()
     facts = {
@@ -175,8 +175,8 @@ def _send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
     _note(change, PasswordChange.mail_sent_at)
 
 
-@outbox.handles("credentials-sms")
-def _send_message(ports: Ports, item: OutboxItem, payload: dict) -> None:
+def send_message(ports: Ports, item: OutboxItem, payload: dict) -> None:
+    """Send the archive's key by text message."""
     change, archive = _kept(payload["change"]) or _gone(SmsRefused)
     key = unseal(ports.settings.secret_key, KEYS, archive.key)["key"]
     text = ports.letters.part("credentials", "sms", change.language, {"key": key, "domain": change.domain.name})

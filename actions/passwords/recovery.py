@@ -38,8 +38,8 @@ def ask_for_link(unit: UnitOfWork, login: str, browser: str | None = None) -> No
     outbox.put(unit.ports, "forgotten", key, {"login": login, "address": unit.actor.address})
 
 
-@outbox.handles("forgotten")
-def _write_to_owner(ports: Ports, item: OutboxItem, payload: dict) -> None:
+def write_to_owner(ports: Ports, _item: OutboxItem, payload: dict) -> None:
+    """Send a link to whoever has the login that an item of the outbox names, if there is anybody to write to."""
     account = Account.by_login(payload["login"])
     if account is not None and account.may_enter and account.contact_email:
         _put_reset_link(ports, account, payload["address"])

@@ -49,9 +49,9 @@ def end(
         return
     payload = _payload(account, device_id, address, credential_id)
     key = f"connections:{account.id}:{new_token()}"
-    outbox.put(unit.ports, "connections", f"{key}{STRAGGLERS}", payload, account, delay=STRAGGLERS_AFTER)
-    outbox.put(unit.ports, "connections", key, payload, account, head_start=True)
-    unit.after_commit(lambda: outbox.deliver(unit.ports, outbox.find(key)))
+    outbox.put(unit.ports, outbox.CONNECTIONS, f"{key}{STRAGGLERS}", payload, account, delay=STRAGGLERS_AFTER)
+    outbox.put(unit.ports, outbox.CONNECTIONS, key, payload, account, head_start=True)
+    unit.after_commit(lambda: outbox.deliver(unit.ports, outbox.find(key), {outbox.CONNECTIONS: cut}))
 
 
 def end_later(ports: Ports, accounts: Sequence[Account], device_id: int | None = OWN) -> None:
@@ -60,7 +60,7 @@ def end_later(ports: Ports, accounts: Sequence[Account], device_id: int | None =
     for account in accounts:
         payload = _payload(account, device_id)
         key = f"connections:{account.id}:{new_token()}"
-        first = outbox.row(ports, "connections", key, payload, account)
+        first = outbox.row(ports, outbox.CONNECTIONS, key, payload, account)
         later = first["next_try_at"] + STRAGGLERS_AFTER
         rows += [first, {**first, "key": f"{key}{STRAGGLERS}", "next_try_at": later}]
     outbox.put_all(rows)
@@ -78,15 +78,15 @@ def _payload(account: Account, device_id: int | None = OWN, address: str = "", c
 def are_pending(accounts: Iterable[Account], since: int) -> bool:
     """Whether the mail server has yet to cut connections of these accounts, for a cause at or after that moment."""
     waiting = OutboxItem.open_items().where(
-        OutboxItem.kind == "connections",
+        OutboxItem.kind == outbox.CONNECTIONS,
         OutboxItem.account.in_([account.id for account in accounts]),
         OutboxItem.created_at >= since,
     )
     return any(not item.key.endswith(STRAGGLERS) or item.last_error for item in waiting)
 
 
-@outbox.handles("connections")
-def _end(ports: Ports, item: OutboxItem, payload: dict) -> None:
+def cut(ports: Ports, _item: OutboxItem, payload: dict) -> None:
+    """End the connections that an item of the outbox names."""
     ports.mail_server.end_connections(
         payload["login"], payload["device_id"], payload["address"], payload.get("credential_id", 0)
     )

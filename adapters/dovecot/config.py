@@ -1,10 +1,10 @@
 """Dovecot's configuration, generated from Postern's own settings, and the rights of Dovecot's database user.
 
-Dovecot reads four views: `mail_login` (whoever types a login and a password), `mail_device` (passwords of single mail
-programs), `mail_webmail` (what webmails use in place of a password) and `mail_user` (deliveries and administration). It
-writes one table, `last_login`. The templates are `integrations/dovecot/<version>/<file>.jinja` and, for both versions,
-`common/`. What Dovecot 2.3 does with them is tested against a running server; the 2.4 files follow a configuration that
-ran on 2.4.1 and are tested for their form.
+Dovecot reads the views of `mail_views.py`: `mail_login` (whoever types a login and a password), `mail_device`
+(passwords of single mail programs), `mail_webmail` (what webmails use in place of a password) and `mail_user`
+(deliveries and administration). It writes one table, `last_login`. The templates are
+`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
+tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
 """
 
 import grp
@@ -19,7 +19,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+import mail_views
 from actions.passwords import mail_policy
+from mail_views import SELECTOR_LENGTH, SEPARATOR, ProtocolBits
 from settings import DOVECOT_VERSIONS, MAIL_PORTS, Settings, is_loopback_host
 from settings.file_rights import READ, WRITE, may, own_group
 
@@ -45,39 +47,37 @@ PROTOCOL_PORTS = {
     "lmtp": ("lmtp",),
 }
 TLS_PORTS = ("imaps", "pop3s", "submissions")
-RIGHTS = {
-    "mail_login": "SELECT",
-    "mail_device": "SELECT",
-    "mail_webmail": "SELECT",
-    "mail_user": "SELECT",
-    "last_login": "SELECT, INSERT, UPDATE",
+RIGHTS = dict.fromkeys(mail_views.NAMES, "SELECT") | {"last_login": "SELECT, INSERT, UPDATE"}
+
+# What Dovecot calls the protocols: Postfix asks for "smtp", and ManageSieve is called "sieve" at its login.
+PROTOCOL_BITS = {
+    "imap": ProtocolBits.IMAP,
+    "pop3": ProtocolBits.POP3,
+    "submission": ProtocolBits.SENDING,
+    "smtp": ProtocolBits.SENDING,
+    "sieve": ProtocolBits.SIEVE,
 }
 
-# The sums in the views' `protocols`: Postfix asks for "smtp", and ManageSieve is called "sieve" at its login.
-PROTOCOL_BITS = {"imap": 1, "pop3": 2, "submission": 4, "smtp": 4, "sieve": 8}
-OTHER_PROTOCOLS = 16
-
 # Stands for "this is no device password" where its selector is expected: as long as one, and none of its alphabet.
-NO_SELECTOR = "--------"
-# The selector is taken of a password that has exactly the shape of a device password
-# (actions/devices/device_passwords.py). Never take the bare beginning of any password: 2.3 escapes before it cuts, so
-# that seven letters and a quote would break the query, and the beginnings of people's own passwords would stand in SQL
-# logs.
-_SHAPE = "^[a-z2-9]{8}(-[a-z2-9]{6}){4}$"
+NO_SELECTOR = SEPARATOR * SELECTOR_LENGTH
+# The selector is taken of a password that has exactly the shape of a device password. Never take the bare beginning of
+# any password: 2.3 escapes before it cuts, so that seven letters and a quote would break the query, and the beginnings
+# of people's own passwords would stand in SQL logs.
+_SHAPE = f"^{mail_views.SHAPE}$"
 VARIABLES = {
     "2.3": {
         "login": "%Lu",
         "protocol": "%Ls",
         "peer": "%{real_rip}",
         "person": "%r",
-        "selector": f"%{{if;%w;~;{_SHAPE};%8w;{NO_SELECTOR}}}",
+        "selector": f"%{{if;%w;~;{_SHAPE};%{SELECTOR_LENGTH}w;{NO_SELECTOR}}}",
     },
     "2.4": {
         "login": "%{user | lower}",
         "protocol": "%{protocol | lower}",
         "peer": "%{real_remote_ip}",
         "person": "%{remote_ip}",
-        "selector": f"%{{password | if('~', '{_SHAPE}', password, '{NO_SELECTOR}') | substr(0, 8)}}",
+        "selector": f"%{{password | if('~', '{_SHAPE}', password, '{NO_SELECTOR}') | substr(0, {SELECTOR_LENGTH})}}",
     },
 }
 # The shape of what was typed, and no more of it, is told to the panel.
@@ -237,7 +237,7 @@ def _queries(settings: Settings, version: str, database: Database) -> dict[str, 
         "webmail_session_name": _concatenation(database, "session_name", "'/w'", "credential_id"),
         "address_of_session": f"substr('{login}/', 1, instr('{login}/', '/') - 1)",
         "protocol_bit": _protocol_bit(VARIABLES[version]["protocol"]),
-        "webmail_protocols": sum(PROTOCOL_BITS[protocol] for protocol in ("imap", "submission", "sieve")),
+        "webmail_protocols": ProtocolBits.IMAP | ProtocolBits.SENDING | ProtocolBits.SIEVE,
         "now": "unixepoch()" if database.kind == "sqlite" else "UNIX_TIMESTAMP()",
         "is_webmail": _is_webmail(settings, VARIABLES[version]["peer"]),
     }
@@ -246,7 +246,7 @@ def _queries(settings: Settings, version: str, database: Database) -> dict[str, 
 def _protocol_bit(protocol: str) -> str:
     """What the protocol counts in the views' sums."""
     cases = " ".join(f"WHEN '{name}' THEN {bit}" for name, bit in PROTOCOL_BITS.items())
-    return f"CASE '{protocol}' {cases} ELSE {OTHER_PROTOCOLS} END"
+    return f"CASE '{protocol}' {cases} ELSE {ProtocolBits.OTHER} END"
 
 
 def _concatenation(database: Database, *parts: str) -> str:

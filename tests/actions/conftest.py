@@ -9,18 +9,12 @@ import pytest
 import database as db
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
-from actions.sessions import sessions
+from lab.actors import acting
 from models import Account
 from tests.actions.office import NAMES, Office
-from tests.conftest import ADDRESS, BROWSER, Clock, People
+from tests.conftest import Clock, People
 
 LONGEST_WAIT = 30
-
-
-def acting(account: Account, address: str = ADDRESS, user_agent: str = BROWSER) -> Actor:
-    """Somebody who signed in just now."""
-    session, _ = sessions.start(account, address, user_agent)
-    return Actor(account, session, address, user_agent)
 
 
 def at_the_same_instant(*calls: Callable[[], object]) -> list[object]:

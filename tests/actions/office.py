@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
+import worker
 from actions.ground.ports import ArchiveEntry
 from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
@@ -50,7 +51,7 @@ class Office:
         return self.runner.work(self.ports)
 
     def deliver(self) -> None:
-        outbox.deliver_due(self.ports, outbox.CREDENTIALS + outbox.MESSAGES)
+        outbox.deliver_due(self.ports, worker.CREDENTIALS | worker.MESSAGES)
 
     def until(self, change: PasswordChange, *states: str) -> PasswordChange:
         """Work and deliver until it is in one of these states."""

@@ -2,6 +2,7 @@
 
 import pytest
 
+import worker
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground import throttle
@@ -15,8 +16,8 @@ from actions.services import fullness
 from actions.sessions import sessions
 from actions.upkeep import housekeeping
 from actions.users import imports
+from lab.actors import acting
 from models import Attempts, Device, OutboxItem, PasswordChange, Service, UserImport, WebSession, now
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
 AHEAD = 10 * 3600
@@ -167,7 +168,7 @@ def test_letters_of_a_wrong_clock_leave_when_it_is_right_again(ports, mailer, da
     clock.pass_by(AHEAD)
     mail.put(ports, "a", "account_locked", "anna@example.org", "", {"login": "a", "at": 0, "address": ""}, None)
     clock.pass_by(-AHEAD)
-    assert outbox.deliver_due(ports) == 1
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
     assert len(mailer.sent) == 1
 
 
@@ -176,7 +177,7 @@ def test_a_letter_that_a_wrong_clock_leased_is_delivered(ports, mailer, database
     clock.pass_by(AHEAD)
     OutboxItem.get().lease(outbox.LEASE)
     clock.pass_by(-AHEAD)
-    assert outbox.deliver_due(ports) == 1
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
 
 
 def test_what_another_node_leased_a_moment_ago_is_left_alone(ports, database, clock):
@@ -184,7 +185,7 @@ def test_what_another_node_leased_a_moment_ago_is_left_alone(ports, database, cl
     clock.pass_by(SKEW)
     OutboxItem.get().lease(outbox.LEASE)
     clock.pass_by(-SKEW)
-    assert outbox.deliver_due(ports) == 0
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 0
     assert not OutboxItem.get().lease(outbox.LEASE)
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import worker
 from actions.collaborations import collaborations
 from actions.devices import devices
 from actions.ground.actor import Actor
@@ -13,8 +14,8 @@ from actions.sessions import links
 from actions.trail import audit
 from actions.users import offboarding, users
 from database import insert_all, is_sqlite
+from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, OutboxItem, now
-from tests.actions.conftest import acting
 
 # Four bytes each in UTF-8, twelve as JSON writes them.
 LONG = "\N{POUTING FACE}" * 120
@@ -73,7 +74,7 @@ def test_all_access_ends(ports, hoarder, manager, mailer):
         assert len(named) + report.more[kind] == MANY
         assert len("".join(named).encode()) <= offboarding.MOST_BYTES
     assert not Device.select().exists()
-    while outbox.deliver_due(ports, outbox.OTHERS):
+    while outbox.deliver_due(ports, worker.OTHERS):
         pass
     assert len(mailer.sent) == len(addresses) + MANY
     assert not OutboxItem.select().where(OutboxItem.given_up_at.is_null(False)).exists()

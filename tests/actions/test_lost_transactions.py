@@ -17,8 +17,8 @@ from actions.passwords import passwords, recovery, sign_in
 from actions.sessions import links, sessions
 from actions.users import offboarding, preferences, users
 from actions.users.users import Password, Profile
+from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, Mailbox, WebSession
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
 PHONE = WantedDevice("Phone", "smartphone", Device.IMAP | Device.SENDING)

@@ -19,6 +19,7 @@ from actions.sessions import links, sessions
 from actions.users import imports, offboarding, preferences, users
 from actions.webmails import handoffs
 from database import is_sqlite
+from lab.actors import acting
 from models import (
     Account,
     AuditEvent,
@@ -30,7 +31,7 @@ from models import (
     UserImport,
     WebSession,
 )
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import ADDRESS, BROWSER, PASSWORD, People
 from tests.numbers import a_row, give_again
 from tests.signing import SigningWebmail

@@ -21,8 +21,8 @@ from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
+from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, PasswordChange, UserImport, Webmail, WebmailCredential
-from tests.actions.conftest import acting
 from tests.conftest import People
 
 # Anna is the person; the keeper may all that a collaborator may, the clerk reads and manages the settings, the reader

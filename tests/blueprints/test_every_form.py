@@ -22,8 +22,8 @@ from actions.ground.sizes import GIGABYTE
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import links, sessions
+from lab.actors import acting
 from models import Account, Collaboration, Device, Mailbox
-from tests.actions.conftest import acting
 from tests.blueprints.conftest import NEW
 from tests.blueprints.test_authority_matrix import ROLES, World, address_of, build_world, routes
 from tests.conftest import PASSWORD

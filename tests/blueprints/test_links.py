@@ -3,6 +3,7 @@
 import pytest
 
 import models
+import worker
 from actions.outbox import outbox
 from actions.passwords import passwords
 from actions.sessions import links
@@ -89,7 +90,7 @@ def test_what_the_page_asks_late_leaves_the_news_for_the_next_page(client, setti
 
 def test_this_was_not_me_locks_with_one_press(signed_in, settings, anna, ports, mailer, new_client):
     change_form(signed_in.open("/account/password")).press("Change")
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     text = mailer.sent[0][1].get_body(("plain",)).get_content()
     (address,) = [word for word in text.split() if "/links/" in word]
     owner = new_client()
@@ -158,7 +159,7 @@ def test_by_a_forged_name_nothing_happens(client, ports, mailer, anna):
         client.set_cookie(name, value, "evil.example")
     content = page.content_of("Send the link")
     assert client.request("POST", "/forgotten-password", content, Host="evil.example").status == 400
-    assert outbox.deliver_due(ports) == 0
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 0
     assert mailer.sent == []
 
 
@@ -177,7 +178,7 @@ def test_a_forged_host_gets_into_no_link(client, settings, ports, mailer, anna, 
     assert client.request("POST", "/forgotten-password", page.content_of("Send the link"), **forged).status == 200
     page = change_form(client.sign_in(anna.login, PASSWORD))
     assert client.request("POST", "/account/password", page.content_of("Change"), **forged).status == 303
-    while outbox.deliver_due(ports):
+    while outbox.deliver_due(ports, worker.HANDLERS):
         pass
     assert len(mailer.sent) >= 2
     for _, message in mailer.sent:

@@ -2,12 +2,13 @@
 
 import pytest
 
+import worker
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
+from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, Organisation, Service
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
 PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
@@ -63,7 +64,7 @@ def test_a_silent_mail_server_is_said_until_it_answers(boss, anna, address, mail
     assert "stays so until it does" in report.text
     mail_server.is_down = False
     clock.pass_by(30)
-    outbox.deliver_due(ports, outbox.CONNECTIONS)
+    outbox.deliver_due(ports, worker.CONNECTIONS)
     fragment = boss.request("GET", f"{report.path}/pending", HX_Request="true")
     assert "Whatever was connected is cut" in fragment.text
     assert fragment.tree.find(".//h1") is None

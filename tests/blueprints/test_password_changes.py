@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+import worker
 from actions.outbox import outbox
 from actions.password_changes.password_change_run import Runner
 from lab.installation import environment_of
@@ -44,7 +45,7 @@ def work(ports, times: int = 30) -> None:
     runner = Runner()
     for _ in range(times):
         runner.work(ports)
-        outbox.deliver_due(ports, outbox.CREDENTIALS + outbox.MESSAGES)
+        outbox.deliver_due(ports, worker.CREDENTIALS | worker.MESSAGES)
 
 
 def drafted(page: Page, *names: str) -> Page:

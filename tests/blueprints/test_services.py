@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+import worker
 from actions.ground import sizes
 from actions.ground.ports import Quota
 from actions.outbox import outbox
@@ -195,7 +196,7 @@ def test_an_invited_user_sets_the_password_alone(browser, service, ports, mailer
     page = add(browser, service).press("Add the user")
     assert (page.path, Account.by_login("dora@example.org").password_hash) == (users_page(service), None)
     assert "Pending" in page.text
-    outbox.deliver_due(ports, outbox.OTHERS)
+    outbox.deliver_due(ports, worker.OTHERS)
     [(to, message)] = mailer.sent
     assert to == "dora@elsewhere.example.com"
     link = next(w for w in message.get_body(("plain",)).get_content().split() if "/links/password/" in w)

@@ -6,11 +6,13 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from actions.devices import device_passwords
+
 from .accessibility import examine
 from .panel import until
 from .people import EVERYWHERE, fill_in, letter_link, press, says, sign_in
 
-SECRET = re.compile(r"[a-z2-9]{8}(-[a-z2-9]{6}){4}")
+SECRET = device_passwords.SHAPE
 EVE = "eve@elsewhere.example.com"
 IPHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 OF_NEWEST = (

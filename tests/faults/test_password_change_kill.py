@@ -26,10 +26,10 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.password_changes import password_changes
 from actions.password_changes.password_changes import Choice, WantedChange
 from adapters.demo_mail import Kept
+from lab.actors import acting
 from lab.served_panel import ROOT
 from lab.servers import wait_until
 from models import PasswordChange
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 
 KEY = re.compile(r"[0-9A-Z]{4}(?:-[0-9A-Z]{4}){4}")

@@ -17,11 +17,11 @@ from actions.ground.actor import Actor
 from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.users import offboarding
+from lab.accounts import CHEAP
+from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 from lab.servers import HOST, Idle, wait_until
 from models import Account, Collaboration, Device, Organisation, Service
 from tests.conftest import cuts_at_once
-from tests.mailhost.accounts import CHEAP
-from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 
 PASSWORD = "Collaborator-1"
 READING, WRITING, FETCHING, SENDING = (

@@ -18,11 +18,11 @@ import doctor
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from adapters.memory import MemoryMailer, MemoryMailServer
+from lab.accounts import CHEAP, Accounts
 from lab.servers import IS_ROOT, Dovecot, imap_accepts, imap_login, mail_settings, new_directory, wait_until
 from models import Account, LastLogin
 from settings import Settings, file_rights
 from tests.conftest import ports_of
-from tests.mailhost.accounts import CHEAP, Accounts
 
 pytestmark = pytest.mark.skipif(not IS_ROOT, reason="only root can play several system users")
 

@@ -12,10 +12,10 @@ import pytest
 from actions.devices import devices
 from actions.devices.devices import MadeDevice, WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
+from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
 from lab.servers import HOST, Idle, pop3_login, wait_until
 from models import Account, Device, LastLogin, now
 from tests.conftest import cuts_at_once
-from tests.mailhost.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
 
 EVERYTHING = Device.IMAP | Device.POP3 | Device.SENDING
 MEGABYTE = 1024 * 1024

@@ -32,6 +32,7 @@ from actions.passwords import mail_policy
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from adapters.dovecot.doveadm import DoveadmMailServer
+from lab.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from lab.servers import (
     HOST,
     IS_ROOT,
@@ -47,7 +48,6 @@ from lab.servers import (
     pop3_login,
 )
 from settings import DOVECOT_VERSIONS
-from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 
 ANNA, BORIS, CHIARA = "anna@example.org", "boris@example.org", "chiara@example.org"
 PASSWORD = "Right-Pässword 1"

@@ -17,11 +17,11 @@ from actions.ground.throttle import Counter, TooManyAttempts
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import guesses, mail_policy
 from actions.passwords import sign_in as ways_in
+from lab.accounts import DOVECOT_ACCOUNT, Accounts, grant
+from lab.mail_host import OWN_PASSWORD, WEBMAIL, MailHost, ports_of
 from lab.served_panel import ServedPanel
 from lab.servers import HOST, REFUSE_QUICKLY, Dovecot, ImapFrom, MailSink, Postfix, free_port, mail_settings, wait_until
 from models import Attempts, LastLogin
-from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
-from tests.mailhost.mail_host import OWN_PASSWORD, WEBMAIL, MailHost, ports_of
 from tests.mailhost.test_devices import Person
 
 HOME, AWAY, STRANGER = "127.1.1.1", "127.2.2.2", "127.3.3.3"

@@ -15,10 +15,10 @@ from actions.ground.sizes import MEGABYTE
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.users import offboarding, users
+from lab.mail_host import OWN_PASSWORD, Login, MailHost
 from lab.servers import HOST
 from models import Account, Device, Service
 from tests.conftest import cuts_at_once
-from tests.mailhost.mail_host import OWN_PASSWORD, Login, MailHost
 
 NEW = "Other-Garden-8"
 numbers = itertools.count(1)

@@ -12,8 +12,8 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.trail import audit
 from actions.upkeep import housekeeping
 from actions.users import preferences
+from lab.actors import acting
 from models import Account, Attempts, AuditEvent, KnownBrowser, LastLogin, OneTimeLink, Organisation, WebSession, now
-from tests.actions.conftest import acting
 
 ROLES = (Account.PERSON, Account.ADMINISTRATOR, Account.OWNER, Account.OPERATOR)
 

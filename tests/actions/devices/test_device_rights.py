@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+import worker
 from actions.authority import permissions
 from actions.authority.permissions import IMAP, POP3, READ, SETTINGS
 from actions.collaborations import collaborations
@@ -18,8 +19,9 @@ from actions.passwords import passwords, recovery
 from actions.sessions import links
 from actions.upkeep import housekeeping
 from actions.users import offboarding, users
+from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, OutboxItem, WebSession, now
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD, cuts_at_once
 
 PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
@@ -77,7 +79,7 @@ def present(row):
 
 def letters(ports, mailer, to: str) -> list[str]:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     return [message.get_body(("plain",)).get_content() for recipient, message in mailer.sent if recipient == to]
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import worker
 from actions.devices import device_passwords, devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.actor import Actor
@@ -11,8 +12,9 @@ from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
+from lab.actors import acting
 from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, Organisation, OutboxItem, WebSession
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 
 TABLET = WantedDevice("Eve's tablet", "tablet", Device.IMAP)
 EVE = "eve@elsewhere.example.com"
@@ -49,7 +51,7 @@ def found(invited: invitations.Invited) -> DeviceInvitation | None:
 
 def letters(ports, mailer, subject: str = "") -> list:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     return [(to, message) for to, message in mailer.sent if subject in message["Subject"]]
 
 

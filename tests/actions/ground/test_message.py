@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import worker
 from actions.authority import permissions
 from actions.collaborations import collaborations
 from actions.collaborations.collaborations import Person
@@ -33,8 +34,8 @@ from actions.sessions.user_agents import browser_name
 from actions.users import imports, imports_at_once, users
 from actions.users.users import Password, Profile
 from adapters.smtp import SmtpMailer
+from lab.actors import acting
 from models import Account, Device, DeviceInvitation, OutboxItem, PasswordChange, Service
-from tests.actions.conftest import acting
 from tests.actions.office import WANTED, has_old
 from tests.conftest import PASSWORD
 
@@ -219,7 +220,7 @@ def test_an_old_name_is_sent_and_stays_a_name(ports, mail_sink, people, name):
     anna = people.add("anna", first_name=name)
     real = SmtpMailer(mail_sink.url, ports.settings.mail_from)
     invitations.invite(UnitOfWork(ports, acting(anna)), anna, TABLET, EVE, mailed=True)
-    outbox.deliver_due(replace(ports, mailer=real))
+    outbox.deliver_due(replace(ports, mailer=real), worker.HANDLERS)
     (received,) = [each for each in mail_sink.wait_for(1) if each.recipients == (EVE,)]
     assert_is_as_asked(received.content, EVE, f"{' '.join(name.split())} invites you to set up a mail program")
     assert name in received.message.get_body(("plain",)).get_content()
@@ -229,7 +230,7 @@ def test_an_old_address_that_speaks_in_headers_is_given_up(ports, mailer, people
     hostile = "=?utf-8?q?x=0D=0ABcc=3A=20y=40evil.example?=@example.org"
     anna = people.add("anna", contact_email=hostile)
     notices.password_changed(UnitOfWork(ports, stranger), anna, everywhere=False)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert [recipient for recipient, _ in mailer.sent] == [anna.login]
     (item,) = OutboxItem.select().where(OutboxItem.delivered_at.is_null())
     assert item.given_up_at
@@ -250,7 +251,7 @@ def test_a_change_of_several_passwords_ends_where_its_letter_cannot_be_written(o
 
 def test_a_recipient_with_a_line_break_is_given_up(ports, mailer, database):
     mail.put(ports, "key", "device_code", "a@example.org\r\nBcc: b@example.org", "", CODE, None)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert mailer.sent == []
     assert OutboxItem.get().given_up_at
 

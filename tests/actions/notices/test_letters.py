@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jinja2 import Environment, meta
 
+import worker
 from actions.ground.actor import Actor
 from actions.ground.unit_of_work import UnitOfWork
 from actions.notices import notices
@@ -15,10 +16,10 @@ from actions.outbox import mail, outbox
 from actions.passwords import recovery
 from actions.sessions import links
 from adapters.letters import TemplateLetters
+from lab.html_tree import TreeReader, words
 from lab.installation import environment_of
 from models import OutboxItem
 from settings import LANGUAGES, Settings
-from tests.client import TreeReader, words
 
 MESSAGES = Path(__file__).parents[3] / "templates" / "messages"
 NAMES = sorted(path.stem for path in MESSAGES.glob("*.jinja"))
@@ -130,14 +131,14 @@ def test_a_hostile_browser_writes_no_letter_of_its_own(ports, mailer, anna):
     notices.password_changed(
         UnitOfWork(ports, Actor(address="192.0.2.1", user_agent="x" * 20_000)), anna, everywhere=True
     )
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     for _, message in mailer.sent:
         assert "x" * 256 not in message.get_body(("plain",)).get_content()
 
 
 def test_a_letter_has_one_recipient_and_says_that_a_machine_sent_it(ports, settings, mailer, anna, stranger):
     recovery.lock(UnitOfWork(ports, stranger), links.find(links.create(anna, links.DISOWN), (links.DISOWN,)))
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     for recipient, message in mailer.sent:
         assert message.get_all("To") == [recipient]
         assert message.get_all("From") == [settings.mail_from]
@@ -147,6 +148,6 @@ def test_a_letter_has_one_recipient_and_says_that_a_machine_sent_it(ports, setti
 
 def test_a_recipient_with_a_line_break_reaches_no_header(ports, mailer, database):
     mail.put(ports, "key", "account_locked", "a@example.org\r\nBcc: b@example.org", "", facts_of("x"), None)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert mailer.sent == []
     assert OutboxItem.get().delivered_at is None

@@ -14,8 +14,9 @@ from actions.outbox import mail, outbox
 from actions.passwords import passwords
 from actions.sessions import connections, links
 from actions.upkeep import housekeeping
+from lab.actors import acting
 from models import OutboxItem
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD
 
 NEW = "Other-Garden-8"
@@ -34,7 +35,7 @@ def present(item):
 
 
 def test_what_is_due_is_delivered_once(ports, mailer, item):
-    assert [outbox.deliver_due(ports), outbox.deliver_due(ports)] == [1, 0]
+    assert [outbox.deliver_due(ports, worker.HANDLERS), outbox.deliver_due(ports, worker.HANDLERS)] == [1, 0]
     assert [recipient for recipient, _ in mailer.sent] == ["anna@example.org"]
     assert present(item).delivered_at
 
@@ -54,15 +55,15 @@ def test_a_worker_that_dies_while_delivering_loses_nothing(ports, mailer, item, 
             raise Killed
 
     with pytest.raises(Killed):
-        outbox.deliver(replace(ports, mailer=DyingMailer()), item)
-    assert outbox.deliver_due(ports) == 0
+        outbox.deliver(replace(ports, mailer=DyingMailer()), item, worker.HANDLERS)
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 0
     clock.pass_by(outbox.LEASE)
-    assert outbox.deliver_due(ports) == 1
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
     assert len(mailer.sent) == 1
 
 
 def test_several_workers_at_the_same_instant_deliver_once(ports, mailer, item):
-    outcomes = at_the_same_instant(*[lambda: outbox.deliver(ports, OutboxItem.get_by_id(item.id))] * 5)
+    outcomes = at_the_same_instant(*[lambda: outbox.deliver(ports, OutboxItem.get_by_id(item.id), worker.HANDLERS)] * 5)
     assert outcomes.count(True) == 1
     assert len(mailer.sent) == 1
 
@@ -78,7 +79,7 @@ def test_failures_are_tried_again_after_growing_pauses(ports, mailer, item, cloc
     mailer.is_down = True
     pauses = []
     for _ in range(14):
-        assert not outbox.deliver(ports, item)
+        assert not outbox.deliver(ports, item, worker.HANDLERS)
         pauses.append(present(item).next_try_at - clock.moment)
         clock.pass_by(pauses[-1])
     assert pauses == sorted(pauses)
@@ -86,7 +87,7 @@ def test_failures_are_tried_again_after_growing_pauses(ports, mailer, item, cloc
     assert pauses[-1] == outbox.LONGEST_PAUSE_OTHERWISE
     assert present(item).last_error
     mailer.is_down = False
-    assert outbox.deliver_due(ports) == 1
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
     assert present(item).delivered_at
 
 
@@ -96,14 +97,14 @@ def test_cutting_connections_is_tried_again_soon_and_never_given_up(ports, mail_
     passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW, everywhere=True)
     for _ in range(30):
         clock.pass_by(6)
-        outbox.deliver_due(ports)
+        outbox.deliver_due(ports, worker.HANDLERS)
     clock.pass_by(30 * outbox.DAY)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     waiting = OutboxItem.open_items().where(OutboxItem.kind == "connections")
     assert [each.next_try_at - clock.moment for each in waiting] == [outbox.LONGEST_PAUSE["connections"]] * 2
     mail_server.is_down = False
     clock.pass_by(5)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert mail_server.connected == []
 
 
@@ -111,7 +112,7 @@ def test_who_connects_while_the_password_changes_is_cut_a_moment_later(ports, ma
     passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW, everywhere=True)
     mail_server.connected = [Connection(anna.login, "imap", "198.51.100.7")]
     clock.pass_by(connections.STRAGGLERS_AFTER)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert mail_server.connected == []
 
 
@@ -120,21 +121,21 @@ def test_a_letter_that_is_refused_for_good_is_given_up(ports, item):
         def send(self, message, recipient):
             raise MessageRefused("550 no such user")
 
-    assert not outbox.deliver(replace(ports, mailer=Refusing()), item)
+    assert not outbox.deliver(replace(ports, mailer=Refusing()), item, worker.HANDLERS)
     given_up = present(item)
     assert given_up.given_up_at
     assert given_up.payload == ""
     assert "550" in given_up.last_error
-    assert outbox.deliver_due(ports) == 0
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 0
 
 
 def test_a_letter_that_nobody_takes_is_given_up_after_a_week(ports, mailer, item, clock):
     mailer.is_down = True
     clock.pass_by(outbox.GIVEN_UP_AFTER)
-    outbox.deliver(ports, item)
+    outbox.deliver(ports, item, worker.HANDLERS)
     assert not present(item).given_up_at
     clock.pass_by(outbox.LONGEST_PAUSE_OTHERWISE)
-    outbox.deliver(ports, item)
+    outbox.deliver(ports, item, worker.HANDLERS)
     assert present(item).given_up_at
 
 
@@ -143,21 +144,21 @@ def test_a_surprise_is_no_loss(ports, mailer, item, clock):
         def send(self, message, recipient):
             raise KeyError("surprise")
 
-    assert not outbox.deliver(replace(ports, mailer=Surprising()), item)
+    assert not outbox.deliver(replace(ports, mailer=Surprising()), item, worker.HANDLERS)
     clock.pass_by(outbox.LONGEST_PAUSE_OTHERWISE)
-    assert outbox.deliver_due(ports) == 1
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
     assert len(mailer.sent) == 1
 
 
 def test_one_that_fails_does_not_hold_up_the_others(ports, mailer, item):
     outbox.put(ports, "unheard of", "key", {})
     mail.put(ports, "another", "account_locked", "boris@example.org", "", FACTS, None)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert len(mailer.sent) == 2
 
 
 def test_with_another_secret_key_it_is_given_up_and_said_so(ports, settings, item):
-    assert not outbox.deliver(replace(ports, settings=replace(settings, secret_key="k" * 64)), item)
+    assert not outbox.deliver(replace(ports, settings=replace(settings, secret_key="k" * 64)), item, worker.HANDLERS)
     assert present(item).given_up_at
     assert "secret key" in present(item).last_error
 
@@ -178,7 +179,7 @@ def test_no_secret_of_a_letter_can_be_read_in_the_database(ports, settings, mail
     monkeypatch.setattr(links, "new_token", lambda: made.append(real()) or made[-1])
     passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, NEW)
     if delivered:
-        outbox.deliver_due(ports)
+        outbox.deliver_due(ports, worker.HANDLERS)
         assert made[0] in mailer.sent[0][1].get_body(("plain",)).get_content()
         assert {item.payload for item in OutboxItem.select()} == {""}
     assert made
@@ -194,7 +195,7 @@ def test_a_payload_tells_nobodys_login(ports, settings, database, stranger):
 
 
 def test_what_is_done_is_cleared_away_in_the_end(ports, item, clock):
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     clock.pass_by(housekeeping.OUTBOX_KEPT)
     housekeeping.clear_away()
     assert OutboxItem.select().count() == 1

@@ -12,6 +12,7 @@ from actions.password_changes import archive, password_change_run, password_chan
 from actions.password_changes.password_changes import Choice
 from actions.sessions import links
 from actions.upkeep import housekeeping
+from lab.actors import acting
 from models import (
     Account,
     Domain,
@@ -24,7 +25,6 @@ from models import (
     Service,
     WebSession,
 )
-from tests.actions.conftest import acting
 from tests.actions.office import (
     DELIVERED,
     FAILED,

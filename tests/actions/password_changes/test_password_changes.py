@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from peewee import OperationalError
 
+import worker
 from actions.ground.ports import Connection, MessageRefused
 from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
@@ -134,7 +135,7 @@ def test_what_the_options_say(office, mail_server):
     assert not WebSession.select().where(WebSession.account == boris).exists()
     assert not KnownBrowser.select().exists()
     OutboxItem.update(next_try_at=0).execute()
-    outbox.deliver_due(office.ports, outbox.CONNECTIONS)
+    outbox.deliver_due(office.ports, worker.CONNECTIONS)
     assert mail_server.connected == []
     assert not account("anna").must_change_password
     assert has_old("anna")
@@ -156,7 +157,7 @@ def test_people_are_told_at_their_contact_address_alone(office, mailer):
     Account.update(contact_email="").where(Account.login == "anna@example.org").execute()
     Account.update(contact_email="chiara@example.org").where(Account.login == "chiara@example.org").execute()
     office.run()
-    outbox.deliver_due(office.ports)
+    outbox.deliver_due(office.ports, worker.HANDLERS)
     assert [recipient for recipient, _ in mailer.sent[1:]] == ["boris@elsewhere.example.com"]
     assert office.archive["boris@example.org"] not in mailer.sent[1][1].as_string()
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+import worker
 from actions.ground.actor import Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
@@ -14,8 +15,8 @@ from actions.passwords import sign_in as ways_in
 from actions.sessions import sessions
 from actions.webmails import webmail_credentials
 from actions.webmails.webmail_credentials import WantedCredential
+from lab.actors import acting
 from models import Account, AuditEvent, WebSession
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
 
@@ -69,7 +70,7 @@ def actions() -> list[str]:
 
 def letters(ports, mailer) -> list[str]:
     """To whom letters about guesses went."""
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     return [recipient for recipient, message in mailer.sent if "guess" in str(message["Subject"]).lower()]
 
 

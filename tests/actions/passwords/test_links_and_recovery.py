@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import worker
 from actions.ground.actor import OPERATOR, Actor
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
@@ -16,8 +17,9 @@ from actions.services import mailboxes
 from actions.sessions import links, sessions
 from actions.users import users
 from database import database
+from lab.actors import acting
 from models import Account, AuditEvent, OneTimeLink, OutboxItem, WebSession
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD, cuts_at_once
 
 NEW = "Other-Garden-8"
@@ -175,7 +177,7 @@ def test_a_password_that_is_not_accepted_leaves_the_link_as_it_is(ports, anna, s
 @pytest.mark.parametrize(("purpose", "notices"), [(links.RESET, 2), (links.RECOVER, 2), (links.WELCOME, 0)])
 def test_the_owner_is_told_unless_it_is_the_first_password(ports, mailer, anna, stranger, purpose, notices):
     recovery.set_password(UnitOfWork(ports, stranger), link_of(anna, purpose), NEW)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert len(mailer.sent) == notices
 
 
@@ -190,7 +192,7 @@ def test_when_the_mail_server_is_down_the_new_password_is_set(ports, settings, m
 
 def test_the_link_goes_to_the_contact_address_only(ports, settings, mailer, anna, stranger):
     recovery.ask_for_link(UnitOfWork(ports, stranger), "  Anna@Example.org ")
-    while outbox.deliver_due(ports):
+    while outbox.deliver_due(ports, worker.HANDLERS):
         pass
     ((recipient, message),) = mailer.sent
     assert recipient == anna.contact_email
@@ -214,7 +216,7 @@ def test_who_cannot_be_helped_gets_no_letter(ports, mailer, people, stranger, co
     account = people.add("somebody", **columns)
     for login in (account.login, "nobody@example.org", "", None, [], "\0", "x" * 9999):
         recovery.ask_for_link(UnitOfWork(ports, stranger), login)
-    while outbox.deliver_due(ports):
+    while outbox.deliver_due(ports, worker.HANDLERS):
         pass
     assert mailer.sent == []
     assert OneTimeLink.select().count() == 0
@@ -225,7 +227,7 @@ def test_there_is_no_second_link_within_three_hours(ports, mailer, anna, strange
     def letters_after(seconds):
         clock.pass_by(seconds)
         recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
-        while outbox.deliver_due(ports):
+        while outbox.deliver_due(ports, worker.HANDLERS):
             pass
         return len(mailer.sent)
 
@@ -239,7 +241,7 @@ def test_a_stranger_who_asks_voids_no_link_that_others_sent(ports, settings, peo
     new = people.add("new", password=None)
     sent = links.create(new, purpose)
     recovery.ask_for_link(UnitOfWork(ports, stranger), new.login)
-    while outbox.deliver_due(ports):
+    while outbox.deliver_due(ports, worker.HANDLERS):
         pass
     ((_, letter),) = mailer.sent
     asked_for = re.search(r"/links/password/(\S+)", letter.get_body(("plain",)).get_content())[1]
@@ -254,7 +256,7 @@ def test_a_stranger_who_asks_voids_no_link_that_others_sent(ports, settings, peo
 
 def test_what_a_manager_sends_voids_what_was_asked_for(ports, anna, manager, mailer, stranger):
     recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
-    while outbox.deliver_due(ports):
+    while outbox.deliver_due(ports, worker.HANDLERS):
         pass
     assert links.open_link(anna, links.RESET)
     before = OneTimeLink.get()
@@ -280,7 +282,7 @@ def test_strangers_in_the_same_network_do_not_keep_the_owner_from_asking(ports, 
         with pytest.raises(TooManyAttempts):
             recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login, another_browser)
     recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login, browser)
-    while outbox.deliver_due(ports):
+    while outbox.deliver_due(ports, worker.HANDLERS):
         pass
     assert [recipient for recipient, _ in mailer.sent] == [anna.contact_email]
 
@@ -299,7 +301,7 @@ def test_a_known_browser_asks_for_its_own_account_only_and_not_without_end(ports
 
 def test_asking_changes_nothing_for_the_owner(ports, settings, anna, stranger):
     recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert opens(settings, anna, PASSWORD)
 
 
@@ -321,7 +323,7 @@ def test_the_lock_ends_everything_and_tells_everybody(ports, mail_server, mailer
     assert WebSession.select().count() == 0
     assert not sessions.is_known_browser(anna, "a browser")
     assert links.find(reset, EVERY) is None
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     told = [anna.login, anna.contact_email, "manager@example.org", "second@example.org"]
     assert sorted(recipient for recipient, _ in mailer.sent) == sorted(told)
 
@@ -330,7 +332,7 @@ def test_an_address_that_begins_like_another_is_told_too(ports, mailer, people, 
     name = "x" * 64
     account = people.add(name, contact_email=f"{name}@elsewhere.example.com")
     recovery.lock(UnitOfWork(ports, stranger), link_of(account, links.DISOWN))
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert len(mailer.sent) == 2
 
 
@@ -340,7 +342,7 @@ def test_a_locked_account_is_opened_by_nothing_but_the_operators_link(ports, set
     recovery.lock(UnitOfWork(ports, stranger), links.find(tokens[0], EVERY))
     assert [links.find(token, EVERY) for token in tokens] == [None] * 3
     recovery.ask_for_link(UnitOfWork(ports, stranger), anna.login)
-    outbox.deliver_due(ports)
+    outbox.deliver_due(ports, worker.HANDLERS)
     assert OneTimeLink.select().where(OneTimeLink.used_at.is_null()).count() == 0
     with pytest.raises(Refused):
         ways_in.sign_in(UnitOfWork(ports, stranger), anna.login, PASSWORD, None)

@@ -9,8 +9,9 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import guesses, passwords, recovery
 from actions.passwords import sign_in as ways_in
 from actions.sessions import links, sessions
+from lab.actors import acting
 from models import Account, Attempts, AuditEvent, KnownBrowser, WebSession
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD
 
 

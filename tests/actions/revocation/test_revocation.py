@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+import worker
 from actions.collaborations import collaborations
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
@@ -19,6 +20,7 @@ from actions.users import offboarding, users
 from actions.webmails import webmail_credentials
 from actions.webmails.webmail_credentials import WantedCredential
 from adapters.memory import MemoryMailServer
+from lab.actors import acting
 from models import (
     Account,
     Device,
@@ -29,7 +31,6 @@ from models import (
     WebmailCredential,
     WebSession,
 )
-from tests.actions.conftest import acting
 from tests.actions.office import WANTED
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
@@ -231,7 +232,7 @@ def test_a_bulk_change_ends_what_the_table_says(office, mail_server, people, man
     held.acting = Actor(anna, WebSession.select().where(WebSession.account == anna).order_by(WebSession.id).get())
     change = office.start(replace(WANTED, everywhere=True, devices_too=devices_too))
     office.until(change, PasswordChange.DONE)
-    outbox.deliver_due(office.ports, outbox.CONNECTIONS)
+    outbox.deliver_due(office.ports, worker.CONNECTIONS)
     assert held.left == EVERY & ~ENDS[Cause.BULK_CHANGE_AND_DEVICES if devices_too else Cause.BULK_CHANGE]
 
 

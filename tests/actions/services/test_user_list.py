@@ -11,8 +11,8 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.services import search_words, user_list
 from actions.services.user_list import WantedUsers
 from actions.users import users
+from lab.actors import acting
 from models import Account, Domain, Mailbox, Service
-from tests.actions.conftest import acting
 
 FIRST = ("Anna", "Борис", "chiara", "Đorđe", "", "Zoë Maria")
 LAST = ("Keller", "Orlov", "de' Rossi", "", "Ünal")

@@ -6,8 +6,8 @@ from actions.ground.ports import Connection
 from actions.ground.unit_of_work import UnitOfWork
 from actions.revocation import revocation
 from actions.sessions import sessions
+from lab.actors import acting
 from models import Account, AuditEvent, OutboxItem
-from tests.actions.conftest import acting
 from tests.conftest import cuts_at_once
 
 

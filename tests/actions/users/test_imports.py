@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+import worker
 from actions.ground import spreadsheet
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE
@@ -13,6 +14,7 @@ from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
 from actions.users import exports, imports, user_files
 from database import database, transactional
+from lab.actors import acting
 from models import (
     Account,
     AccountWord,
@@ -25,7 +27,7 @@ from models import (
     UserImport,
     UserImportLine,
 )
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 
 HEADER = "address,first_name,last_name,contact_email,quota_mb,language\r\n"
 TWO = HEADER + (
@@ -122,7 +124,7 @@ def test_who_can_be_written_to_is_sent_a_link(ports, begin, boss, mailer):
     imported = imports.want(UnitOfWork(ports, boss), begin(TWO))
     assert imported.invited_count == 1
     assert [link.account.login for link in OneTimeLink.select()] == ["dora@example.org"]
-    outbox.deliver_due(ports, outbox.OTHERS)
+    outbox.deliver_due(ports, worker.OTHERS)
     assert [recipient for recipient, _ in mailer.sent] == ["dora@elsewhere.example.com"]
 
 

@@ -12,6 +12,7 @@ from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import links
 from actions.users import imports, imports_at_once
+from lab.actors import acting
 from models import (
     Account,
     AccountWord,
@@ -24,7 +25,6 @@ from models import (
     UserImport,
     UserImportLine,
 )
-from tests.actions.conftest import acting
 
 
 def plan_of(text):

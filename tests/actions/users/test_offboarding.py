@@ -2,6 +2,7 @@
 
 import pytest
 
+import worker
 from actions.collaborations import collaborations
 from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
@@ -15,6 +16,7 @@ from actions.sessions import connections, links
 from actions.users import offboarding
 from actions.webmails import webmail_credentials
 from database import database
+from lab.actors import acting
 from models import (
     Account,
     AuditEvent,
@@ -27,7 +29,7 @@ from models import (
     OutboxItem,
     WebSession,
 )
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD
 from tests.signing import SigningWebmail
 
@@ -60,7 +62,7 @@ def opened(ports, people, anna, mail_server) -> Account:
 
 
 def letters_to(ports, mailer, address: str) -> list[str]:
-    while outbox.deliver_due(ports, outbox.OTHERS):
+    while outbox.deliver_due(ports, worker.OTHERS):
         pass
     return [message["Subject"] for recipient, message in mailer.sent if recipient == address]
 
@@ -138,7 +140,7 @@ def test_a_silent_mail_server_is_asked_once_and_said(ports, opened, mailbox, man
     assert asked == 1
     mail_server.is_down = False
     clock.pass_by(60)
-    outbox.deliver_due(ports, outbox.CONNECTIONS)
+    outbox.deliver_due(ports, worker.CONNECTIONS)
     assert not offboarding.report(mailbox, event.id).is_pending
     assert mail_server.connected == []
 

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+import worker
 from actions.devices import devices
 from actions.devices.devices import WantedDevice
 from actions.ground import sizes
@@ -17,6 +18,7 @@ from actions.passwords import passwords
 from actions.services import fullness, services
 from actions.sessions import links, sessions
 from actions.users import users
+from lab.actors import acting
 from models import (
     Account,
     AccountWord,
@@ -33,7 +35,7 @@ from models import (
     WebSession,
     now,
 )
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import People, cuts_at_once
 
 NEW = "Other-Garden-8"
@@ -61,7 +63,7 @@ def edit(ports, actor, account: Account, password: str | None = None, revision: 
 
 def letters_to(ports, mailer, recipient: str) -> list[str]:
     """The text of what was sent there, once all is delivered."""
-    outbox.deliver_due(ports, outbox.OTHERS)
+    outbox.deliver_due(ports, worker.OTHERS)
     return [message.get_body(("plain",)).get_content() for to, message in mailer.sent if to == recipient]
 
 
@@ -120,7 +122,7 @@ def test_without_the_mail_server_the_password_is_in_force_and_the_cut_follows(po
     assert passwords.verify(ports.settings, Account.get_by_id(anna.id).password_hash, NEW)
     mail_server.is_down = False
     OutboxItem.update(next_try_at=0, leased_until=0).execute()
-    outbox.deliver_due(ports, outbox.CONNECTIONS)
+    outbox.deliver_due(ports, worker.CONNECTIONS)
     assert mail_server.connected == []
 
 

@@ -16,8 +16,9 @@ from actions.webmails import handoffs, webmail_credentials, webmails
 from actions.webmails.handoffs import Arrival
 from actions.webmails.webmail_credentials import WantedCredential
 from actions.webmails.webmail_tokens import HANDOFF, REQUEST, NotAccepted
+from lab.actors import acting
 from models import Account, AuditEvent, Organisation, UsedToken, Webmail, WebmailCredential, WebSession, now
-from tests.actions.conftest import acting, at_the_same_instant
+from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD, cuts_at_once
 from tests.signing import ORIGIN, SigningWebmail, base64url, by_hmac, signed
 

@@ -19,8 +19,8 @@ from actions.upkeep import housekeeping
 from actions.users import offboarding, users
 from actions.webmails import webmail_credentials, webmails
 from actions.webmails.webmail_credentials import MadeCredential, WantedCredential
+from lab.actors import acting
 from models import Account, Attempts, AuditEvent, Organisation, Webmail, WebmailCredential, WebSession, now
-from tests.actions.conftest import acting
 from tests.conftest import PASSWORD
 from tests.signing import ORIGIN, SigningWebmail
 

@@ -13,8 +13,8 @@ import pytest
 import adapters
 from actions.ground.ports import Connection, MailServerUnavailable, Quota
 from adapters.dovecot.doveadm import DoveadmMailServer
+from lab.accounts import Accounts
 from lab.servers import HOST, BlackHole, Dovecot, free_port, idle, imap_login, mail_settings, pop3_login, wait_until
-from tests.mailhost.accounts import Accounts
 
 ANNA, BORIS = "anna@example.org", "boris@example.org"
 PASSWORD = "Right-Password-1"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+import worker
 from actions.authority import permissions
 from actions.authority.permissions import IMAP, POP3, READ, SEND, SETTINGS, WRITE
 from actions.collaborations import collaborations
@@ -13,8 +14,8 @@ from actions.devices.device_passwords import SHAPE
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
+from lab.actors import acting
 from models import Account, Collaboration, Device, DeviceInvitation, OutboxItem
-from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
 
@@ -87,7 +88,7 @@ def test_no_request_shows_a_password_that_opens_more_than_one_may_oneself(collab
 
 def told(ports, mailer, address: str) -> list[str]:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     found = [message.get_body(("plain",)).get_content() for to, message in mailer.sent if to == address]
     mailer.sent.clear()
     return found

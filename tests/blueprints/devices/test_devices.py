@@ -9,8 +9,8 @@ from actions.devices.devices import WantedDevice
 from actions.ground.ports import Connection
 from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import links
+from lab.actors import acting
 from models import Account, AuditEvent, Device, LastLogin, Mailbox, OutboxItem, Service, WebSession, now
-from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
 

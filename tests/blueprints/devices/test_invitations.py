@@ -4,12 +4,13 @@ import re
 
 import pytest
 
+import worker
 from actions.devices import device_passwords, devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
+from lab.actors import acting
 from models import Account, Attempts, Device, DeviceInvitation, Mailbox, OutboxItem, WebSession
-from tests.actions.conftest import acting
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
 
@@ -49,7 +50,7 @@ def secret_on(page: Page) -> str | None:
 
 def last_code(ports, mailer) -> str:
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
-        outbox.deliver(ports, item)
+        outbox.deliver(ports, item, worker.HANDLERS)
     text = mailer.sent[-1][1].get_body(("plain",)).get_content()
     return re.search(r"^\d{6}$", text, re.MULTILINE)[0]
 

@@ -9,8 +9,8 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import sessions
 from actions.webmails import handoffs
+from lab.actors import acting
 from models import Account, Device, PasswordChange, WebSession
-from tests.actions.conftest import acting
 from tests.actions.test_slow_hands import meanwhile
 from tests.blueprints.conftest import change_form
 from tests.client import Client

@@ -16,6 +16,7 @@ from actions.ground.ports import Ports
 from adapters.dovecot.doveadm import DoveadmMailServer
 from adapters.letters import TemplateLetters
 from adapters.memory import MemoryArchiver, MemoryMailer, MemorySms, NoBreachedPasswords
+from lab.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from lab.servers import (
     HOST,
     REFUSE_QUICKLY,
@@ -33,7 +34,6 @@ from lab.servers import (
 )
 from models import Account
 from settings import Settings
-from tests.mailhost.accounts import DOVECOT_ACCOUNT, Accounts, grant
 
 OWN_PASSWORD = "Right-Password-1"
 WEBMAIL, ELSEWHERE = "127.0.0.2", "127.0.0.3"

@@ -1,4 +1,4 @@
-"""Fixtures over `lab.servers`: load them with `pytest_plugins = ["tests.mailhost.fixtures"]`."""
+"""Fixtures over `lab.servers`: load them with `pytest_plugins = ["lab.fixtures"]`."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from lab.mail_host import MailHost, running_mail_host
 from lab.servers import Dovecot, MailSink, MariaDB, mail_settings
-from tests.mailhost.mail_host import MailHost, running_mail_host
 
 DATABASES = ("sqlite", "mariadb")
 
