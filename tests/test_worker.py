@@ -51,7 +51,7 @@ def test_every_kind_that_is_put_into_the_outbox_is_delivered():
     """Kinds are written out where they are put, or named by the constant of `outbox`."""
     sources = "".join(file.read_text(encoding="utf-8") for file in arrows.files("actions"))
     put = set(re.findall(r"outbox\.(?:put|row)\(\s*[\w.]+,\s*([^,]+),", sources))
-    named = {"worker.CONNECTIONS": worker.CONNECTIONS}
+    named = {"outbox.CONNECTIONS": outbox.CONNECTIONS}
     assert {named.get(each, each.strip('"')) for each in put} == set(worker.HANDLERS)
 
 

@@ -54,7 +54,7 @@ class Manager(Person):
 
     def start(self, domain: str, **choices: str) -> str:
         """Ask for new passwords for everybody in a domain, and confirm it; the address of the change's page."""
-        form = next(each for each in self._forms() if f'<h2 class="domain">{domain}</h2>' in self.open(each))
+        form = next(each for each in self._forms() if f'>{domain}</h2>' in self.open(each))
         fields = {
             "everyone": "yes",
             "phone": NUMBER,
