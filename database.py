@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from peewee import DatabaseProxy, Model, MySQLDatabase, OperationalError, SqliteDatabase
+from peewee import (
+    DatabaseError,
+    DatabaseProxy,
+    InterfaceError,
+    Model,
+    MySQLDatabase,
+    OperationalError,
+    PeeweeException,
+    SqliteDatabase,
+)
 from peewee_migrate import Router
 from playhouse.pool import PooledMySQLDatabase
 from pymysql.constants import CLIENT
@@ -37,6 +46,10 @@ LONGEST_CONNECTION = 60
 # Galera node reports a certification conflict as a deadlock.
 LOST_TRANSACTIONS = (1205, 1213)
 TRANSACTION_TRIES = 5
+
+# What a database says that cannot do what it is asked: it does not answer, is locked, full or damaged. One of them,
+# `IntegrityError`, says that somebody else was quicker.
+TROUBLE = (DatabaseError, InterfaceError)
 
 # Of one statement; SQLite takes 32,766.
 MOST_PARAMETERS = 30_000
@@ -176,13 +189,24 @@ def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
             try:
                 with _whole_or_not_at_all():
                     return action(*arguments, **named)
-            except OperationalError as error:
+            except OperationalError as failure:
+                error = _first_cause(failure)
                 lost = error.args and error.args[0] in LOST_TRANSACTIONS
                 if not lost or not tries_left or database.in_transaction():
-                    raise
+                    raise error from error.__cause__
         raise AssertionError("unreachable")
 
     return run
+
+
+def _first_cause(failure: PeeweeException) -> PeeweeException:
+    """What went wrong in a transaction: SQLite itself rolls back when the disk is full, and refuses the ROLLBACK that
+    follows."""
+    cause, found = failure.__context__, failure
+    while cause is not None:
+        found = cause if isinstance(cause, PeeweeException) else found
+        cause = cause.__context__
+    return found
 
 
 class _Written(threading.local):

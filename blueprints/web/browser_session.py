@@ -5,15 +5,19 @@ deleting the row ends it everywhere. A visitor who is not signed in has no row: 
 secret, a flashed sentence) travels in a second, signed cookie.
 """
 
+import logging
+
 from flask import Flask, Request, Response, request
 from flask.sessions import SecureCookieSessionInterface, SessionInterface, SessionMixin
 from itsdangerous import BadSignature
-from peewee import InterfaceError, OperationalError
 from werkzeug.datastructures import CallbackDict
 
 from actions.sessions import sessions
+from database import TROUBLE, discard_connection
 from models import WebSession
 from settings import Settings
+
+log = logging.getLogger(__name__)
 
 WITHOUT_SESSION = ("/static/", "/assets/", "/healthz", "/dovecot/")
 VISITOR_LIFETIME = 24 * 3600
@@ -32,6 +36,8 @@ class BrowserSession(CallbackDict, SessionMixin):
         self.accessed = True
         self.record = record
         self.trouble = trouble
+        # False where the database takes nothing now: nobody waits for that twice.
+        self.is_kept = True
         self.token: str | None = None
         self.ended = False
         self.browser: str | None = None
@@ -48,6 +54,16 @@ class BrowserSession(CallbackDict, SessionMixin):
         """The browser is signed out from now on."""
         self.clear()
         self.record, self.token, self.ended = None, None, True
+
+
+def _keep(session: BrowserSession) -> None:
+    """Write down what the session holds. The answer is made, and goes out also where that is not possible: what was to
+    be said once is said once more."""
+    try:
+        WebSession.update(data=dict(session)).where(session.record.itself()).execute()
+    except TROUBLE as trouble:
+        log.error("the database did not keep a session: %s", trouble)
+        discard_connection()
 
 
 class DatabaseSessions(SessionInterface):
@@ -72,7 +88,7 @@ class DatabaseSessions(SessionInterface):
         token = request.cookies.get(self.session_cookie)
         try:
             record = sessions.find(token) if token else None
-        except (OperationalError, InterfaceError) as trouble:
+        except TROUBLE as trouble:
             return BrowserSession({}, trouble=trouble)
         if record is not None:
             return BrowserSession(record.data, record)
@@ -85,10 +101,10 @@ class DatabaseSessions(SessionInterface):
         if session.token:
             response.set_cookie(self.session_cookie, session.token, **self._attributes)
             response.delete_cookie(self.visitor_cookie, **self._attributes)
-        if not session.modified or session.trouble:
+        if not session.modified or session.trouble or not session.is_kept:
             return
         if session.record is not None:
-            WebSession.update(data=dict(session)).where(session.record.itself()).execute()
+            _keep(session)
         else:
             signed = self._serializer(app).dumps(dict(session))
             response.set_cookie(self.visitor_cookie, signed, max_age=VISITOR_LIFETIME, **self._attributes)

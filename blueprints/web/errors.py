@@ -1,18 +1,19 @@
 """What a person reads when a request cannot be answered."""
 
+import secrets
 from typing import NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Request, Response, abort, current_app, render_template, request
+from flask import Flask, Request, Response, abort, current_app, g, render_template, request, session
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
-from peewee import DoesNotExist, IntegrityError, InterfaceError, OperationalError
+from peewee import DatabaseError, DoesNotExist, IntegrityError, InterfaceError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
-from database import discard_connection
+from database import TROUBLE, discard_connection
 
 from . import words
 
@@ -22,7 +23,8 @@ class Panel(Flask):
 
     def log_exception(self, exc_info) -> None:
         """Without the address, which may hold a one-time link."""
-        self.logger.error("Exception in %s [%s]", request.endpoint, request.method, exc_info=exc_info)
+        named = request.endpoint, request.method, _number()
+        self.logger.error("Exception in %s [%s], number %s", *named, exc_info=exc_info)
 
     def raise_routing_exception(self, request: Request) -> NoReturn:
         """A missing slash leads to a path of this site, whatever the host is called."""
@@ -43,7 +45,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(TooManyAttempts, _too_many)
     app.register_error_handler(Refused, _refused)
-    app.register_error_handler(OperationalError, _database_error)
+    app.register_error_handler(DatabaseError, _database_error)
     app.register_error_handler(InterfaceError, _database_error)
     app.register_error_handler(DoesNotExist, _overtaken)
     app.register_error_handler(IntegrityError, _overtaken)
@@ -66,7 +68,7 @@ def _http_error(error: HTTPException):
             " it, ask for a new one."
         ),
         413: _too_large(),
-        500: _("Something went wrong on our side. Nothing more is known here; the operator finds it in the log."),
+        500: _("Something went wrong on our side.") + _where_to_find(error.code),
     }
     page, status = _page(error.code, sentences.get(error.code, _("This request was not understood.")))
     # Such as which methods the address takes.
@@ -95,11 +97,32 @@ def _too_many(error: TooManyAttempts):
 
 
 def _database_error(error: Exception):
-    current_app.logger.error("the database did not answer: %s", error)
-    discard_connection()
+    _note_trouble(error)
     sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
-    page, status = _page(503, sentence)
+    page, status = _page(503, sentence + _where_to_find(503))
     return page, status, {"Retry-After": "10"}
+
+
+def _note_trouble(error: Exception) -> None:
+    """From now on nothing of this request asks the database: the page that says so would only wait once more."""
+    current_app.logger.error("the database did not answer, number %s: %s", _number(), error)
+    discard_connection()
+    session.trouble = error
+
+
+def _number() -> str:
+    """By which the operator finds this request in the log."""
+    if "number" not in g:
+        g.number = secrets.token_hex(4)
+    return g.number
+
+
+def _where_to_find(code: int) -> str:
+    return (
+        " " + _("The operator finds it in the log under the number %(number)s.", number=_number())
+        if code >= 500
+        else ""
+    )
 
 
 def _overtaken(error: Exception):
@@ -118,4 +141,8 @@ def _page(code: int, sentence: str):
         503: _("Not available"),
     }
     title = titles.get(code, _("Not possible") if code < 500 else _("Something went wrong"))
-    return render_template("errors/error.html", title=title, sentence=sentence), code
+    try:
+        return render_template("errors/error.html", title=title, sentence=sentence), code
+    except TROUBLE as trouble:
+        _note_trouble(trouble)
+        return render_template("errors/error.html", title=title, sentence=sentence), code

@@ -23,11 +23,13 @@ from flask import Flask, Response, abort, current_app, flash, g, request, sessio
 from flask_babel import gettext as _
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect
+from peewee import OperationalError
 
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
+from database import discard_connection
 from models import WebSession
 
 from .redirects import redirect
@@ -172,6 +174,18 @@ def _stop_without_session() -> None:
         raise session.trouble
 
 
+def _note_use() -> None:
+    """Note that the session is in use. A page that only reads is shown also while nothing can be written."""
+    try:
+        sessions.seen(current_user.record, _address())
+    except OperationalError as trouble:
+        if request.method not in SAFE_METHODS:
+            raise
+        current_app.logger.error("the database did not note that a session is in use: %s", trouble)
+        discard_connection()
+        session.is_kept = False
+
+
 def _refuse_foreign_sites() -> None:
     """Browsers say where an unsafe request comes from; another site's is refused before anything else is done."""
     if request.method in SAFE_METHODS or getattr(_access(), "from_any_site", False):
@@ -204,7 +218,7 @@ def _admit():
     if not current_user.is_authenticated:
         return Response(status=204) if access.background else _to_sign_in()
     if not access.background:
-        sessions.seen(current_user.record, _address())
+        _note_use()
     if current_user.account.must_change_password and request.endpoint not in BEFORE_A_NEW_PASSWORD:
         flash(_("Choose a password of your own first."), "warning")
         return redirect(url_for("account.password"))

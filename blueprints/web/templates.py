@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flask import Flask, request, url_for
+from flask import Flask, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -37,7 +37,8 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     @app.context_processor
     def panel() -> dict:
-        account = current_user.account if current_user.is_authenticated else None
+        # While the database is in trouble nobody can be told what is theirs.
+        account = current_user.account if current_user.is_authenticated and not session.trouble else None
         return {
             "account": account,
             "navigation": navigation(account) if account else [],

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -22,7 +23,7 @@ from actions.passwords import passwords
 from database import database
 from lab.served_panel import PROGRAMS, ROOT
 from lab.servers import BlackHole, MailSink, wait_until
-from models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem
+from models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem, WebSession
 from settings import Settings
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of
@@ -135,6 +136,79 @@ def full_disk() -> Iterator[None]:
     database.pragma("max_page_count", pages, permanent=True)
     yield
     database.pragma("max_page_count", 2**30, permanent=True)
+
+
+def pend_a_flash() -> None:
+    """The next page says a sentence once, which it has to write down."""
+    WebSession.update(data={"_flashes": [["success", "Saved."]]}).execute()
+
+
+def test_a_page_that_only_reads_is_shown_while_nothing_can_be_written(client: Client, anna: Account, lock: Lock):
+    client.sign_in(anna.login, PASSWORD)
+    pend_a_flash()
+    lock.take()
+    page = client.open("/account/password")
+    assert (page.status, page.flashes) == (200, ["Saved."])
+    # So is one of a session whose use is to be noted.
+    lock.let_go()
+    WebSession.update(seen_at=WebSession.seen_at - 60).execute()
+    lock.take()
+    started = time.monotonic()
+    page = client.open("/account/password")
+    assert (page.status, page.flashes) == (200, ["Saved."])
+    assert time.monotonic() - started < LONGEST_ANSWER
+    lock.let_go()
+    assert client.open("/account/password").flashes == ["Saved."]
+    assert client.open("/account/password").flashes == []
+
+
+def test_a_page_that_only_reads_is_shown_on_a_full_disk(client: Client, anna: Account, caplog):
+    client.sign_in(anna.login, PASSWORD)
+    long = "x" * 20_000
+    WebSession.update(data={"_flashes": [["success", "Saved."]], "long": long}).execute()
+    with full_disk():
+        WebSession.update(data={"_flashes": [["success", "Saved."]]}).execute()
+        assert client.open("/account/password").flashes == ["Saved."]
+        for number in range(50):
+            page = change_password(client, PASSWORD, f"Better-Horse-{number}!")
+            if page.status != 200:
+                break
+            change_password(client, f"Better-Horse-{number}!", PASSWORD)
+    assert_said(page)
+    assert "database or disk is full" in caplog.text
+    assert "cannot rollback" not in caplog.text
+
+
+@contextlib.contextmanager
+def damaged(file: Path, *tables: str) -> Iterator[None]:
+    """The pages that these tables, or all, begin at hold nonsense, and then again what they held."""
+    database.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    size = database.execute_sql("PRAGMA page_size").fetchone()[0]
+    roots = dict(database.execute_sql("SELECT name, rootpage FROM sqlite_master WHERE type = 'table'").fetchall())
+    database.close()
+    before = file.read_bytes()
+    after = bytearray(before)
+    for table in tables or roots:
+        after[(roots[table] - 1) * size : roots[table] * size] = b"?" * size
+    file.write_bytes(after)
+    yield
+    file.write_bytes(before)
+
+
+@pytest.mark.parametrize("tables", [(), ("mailbox",), ("web_session",)], ids=["all", "navigation", "session"])
+def test_a_damaged_file_is_said_and_well_again_once_it_is_put_back(
+    client: Client, settings: Settings, anna: Account, tables: tuple[str, ...], caplog
+):
+    client.sign_in(anna.login, PASSWORD)
+    with damaged(settings.instance / "postern.db", *tables):
+        assert client.open("/nothing-here").status in (404, 503)
+        for address in ("/account/password", "/devices/"):
+            page = client.open(address)
+            assert_said(page)
+            (number,) = re.findall(r"number (\w{8})\b", page.text)
+            assert f"number {number}: database disk image is malformed" in caplog.text
+    assert client.open("/account/password").status == 200
+    assert change_password(client).status == 200
 
 
 def assert_said(page: Page) -> None:
