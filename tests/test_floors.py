@@ -14,6 +14,7 @@ import database as db
 import mail_views
 import models
 from actions import ROOMS
+from actions.trail.events import Event
 from blueprints.web.guards import BEFORE_A_NEW_PASSWORD, Access
 from tests import arrows
 
@@ -168,6 +169,30 @@ def test_a_view_is_read_at_a_glance():
 
 def test_views_that_are_named_exist(app: Flask):
     assert set(app.view_functions) >= BEFORE_A_NEW_PASSWORD
+
+
+# --- events ---
+
+
+def test_an_event_is_named_after_its_code():
+    names = {event.name: re.sub("[:-]", "_", event.code.removeprefix("web:")).upper() for event in Event}
+    assert [name for name, expected in names.items() if name != expected] == []
+
+
+def test_every_event_happens_somewhere_and_its_code_stands_nowhere_else():
+    """What is recorded, told of or looked for is a member of `Event`; only that knows the codes."""
+    events = ROOT / "actions" / "trail" / "events.py"
+    others = [file for file in arrows.product() if file != events and "migrations" not in file.parts]
+    nodes = [(file, node) for file in others for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    named = {ast.unparse(node) for _, node in nodes if isinstance(node, ast.Attribute)}
+    assert [event.name for event in Event if f"Event.{event.name}" not in named] == []
+    # Also the beginning of one that is put together.
+    begins = re.compile(rf"({'|'.join({event.code.partition(':')[0] for event in Event})}):[\w-]*:")
+    texts = [(file, node.value) for file, node in nodes if isinstance(node, ast.Constant)]
+    codes = [f"{file.relative_to(ROOT)}: {text}" for file, text in texts if begins.match(str(text))]
+    assert codes == []
+    templates = [file for file in (ROOT / "templates").rglob("*") if file.is_file()]
+    assert [file for file in templates if any(event.code in file.read_text(encoding="utf-8") for event in Event)] == []
 
 
 # --- storage ---

@@ -25,6 +25,7 @@ from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import transactional
 from models import (
     Account,
@@ -173,7 +174,7 @@ def _make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Co
         created_by=unit.actor.account,
         created_by_login=unit.actor.login,
     )
-    _record(unit, collaboration, "web:collaboration:made", reference_email=person.reference_email)
+    _record(unit, collaboration, Event.COLLABORATION_MADE, reference_email=person.reference_email)
     notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
     return collaboration
 
@@ -198,7 +199,7 @@ def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
         raise Refused(N_("There is nothing to send: %(name)s has a password."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    _record(unit, collaboration, "web:collaboration:link-sent")
+    _record(unit, collaboration, Event.COLLABORATION_LINK_SENT)
     if account.state == Account.PENDING:
         notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
     else:
@@ -216,7 +217,7 @@ def reset(unit: UnitOfWork, collaboration: Collaboration) -> None:
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
     stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
     _end(unit, account, Account.SUSPENDED)
-    _record(unit, collaboration, "web:collaboration:reset")
+    _record(unit, collaboration, Event.COLLABORATION_RESET)
     notices.collaboration_reset(unit.ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
 
 
@@ -237,7 +238,7 @@ def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: i
     devices.withdraw_these(unit, withdrawn)
     connections.end(unit, account, connections.ALL)
     devices.forget_these(unit, devices.unique([*stopped, *handed_out]))
-    _record(unit, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
+    _record(unit, collaboration, Event.COLLABORATION_PERMISSIONS_CHANGED, before=before, after=chosen)
     notices.collaboration_permissions(unit.ports, collaboration, [device.name for device in stopped])
 
 
@@ -270,7 +271,7 @@ def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
         return
     was_told = account.state != Account.PENDING
     _end(unit, account, Account.DISABLED)
-    _record(unit, collaboration, "web:collaboration:disabled")
+    _record(unit, collaboration, Event.COLLABORATION_DISABLED)
     if was_told:
         notices.collaboration_ended(unit.ports, collaboration)
 
@@ -282,7 +283,7 @@ def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
     account = _held(unit, collaboration)
     if state(collaboration) not in REMOVABLE:
         raise Refused(N_("%(name)s still has access: disable them first."), name=account.display_name)
-    _record(unit, collaboration, "web:collaboration:removed")
+    _record(unit, collaboration, Event.COLLABORATION_REMOVED)
     erase(unit, account)
 
 
@@ -302,7 +303,7 @@ def suspend_all(unit: UnitOfWork, owner: Account) -> None:
     for collaboration in of(owner.mailbox):
         if state(collaboration) != DISABLED:
             _end(unit, collaboration.account, Account.SUSPENDED)
-            audit.record(unit.actor, "web:collaboration:suspended", collaboration.account)
+            audit.record(unit.actor, Event.COLLABORATION_SUSPENDED, collaboration.account)
 
 
 def disable_all(unit: UnitOfWork, owner: Account) -> None:
@@ -311,7 +312,7 @@ def disable_all(unit: UnitOfWork, owner: Account) -> None:
     for collaboration in of(owner.mailbox).where(Account.state != Account.DISABLED):
         was_told = collaboration.account.state != Account.PENDING
         _end(unit, collaboration.account, Account.DISABLED)
-        audit.record(unit.actor, "web:collaboration:disabled", collaboration.account)
+        audit.record(unit.actor, Event.COLLABORATION_DISABLED, collaboration.account)
         if was_told:
             notices.collaboration_ended(unit.ports, collaboration)
 
@@ -385,11 +386,11 @@ def _new_link(collaboration: Collaboration, purpose: str) -> str:
     return token
 
 
-def _record(unit: UnitOfWork, collaboration: Collaboration, action: str, **details: object) -> None:
+def _record(unit: UnitOfWork, collaboration: Collaboration, event: Event, **details: object) -> None:
     """Write it down, and tell the owner of the mailbox when somebody else did it."""
     account = collaboration.account
-    audit.record(unit.actor, action, account, collaborator=account.login, **details)
-    notices.done_by_another(unit, collaboration.mailbox.account, action, [account.login])
+    audit.record(unit.actor, event, account, collaborator=account.login, **details)
+    notices.done_by_another(unit, collaboration.mailbox.account, event, [account.login])
 
 
 def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
@@ -403,7 +404,7 @@ def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
         .where(WebSession.account.in_(account_ids))
         .group_by(WebSession.account_id),
         AuditEvent.select(AuditEvent.account_id, fn.MAX(AuditEvent.at))
-        .where(AuditEvent.account.in_(account_ids), AuditEvent.action == "web:session:started")
+        .where(AuditEvent.account.in_(account_ids), AuditEvent.action == Event.SESSION_STARTED.code)
         .group_by(AuditEvent.account_id),
     )
     latest: dict[int, int] = {}
@@ -439,9 +440,9 @@ def _record_access(login: LastLogin) -> None:
     known = AuditEvent.select().where(
         AuditEvent.account == login.account,
         AuditEvent.at > login.last_access - DAY,
-        AuditEvent.action == "mail:session:started",
+        AuditEvent.action == Event.MAIL_SESSION_STARTED.code,
         AuditEvent.address == actor.address,
         AuditEvent.user_agent == actor.user_agent,
     )
     if not known.exists():
-        audit.record(actor, "mail:session:started")
+        audit.record(actor, Event.MAIL_SESSION_STARTED)

@@ -17,6 +17,7 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import insert_all, transactional
 from models import Account, Device, DeviceInvitation, DeviceNetwork, LastLogin, Mailbox, OneTimeLink, now
 
@@ -178,7 +179,7 @@ def _make(
         return None
     made = make_checked(unit, account, by, wanted, user, request_id)
     notices.device_made(unit, made.device)
-    tell_of_own(unit, account, "web:device:made", [made.device.name])
+    tell_of_own(unit, account, Event.DEVICE_MADE, [made.device.name])
     return made
 
 
@@ -242,7 +243,7 @@ def make_checked(
         password_by=created_by,
     )
     _know_network(device, unit.actor.address)
-    audit.record(unit.actor, "web:device:made", account, device=device.name)
+    audit.record(unit.actor, Event.DEVICE_MADE, account, device=device.name)
     return MadeDevice(device, password.text)
 
 
@@ -265,9 +266,9 @@ def change_password(unit: UnitOfWork, device: Device, by: Account | None = None)
     fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
     if not device.write(Device.selector == device.selector, **fresh):
         raise disconnected()
-    audit.record(unit.actor, "web:device:password-changed", device.account, device=device.name)
+    audit.record(unit.actor, Event.DEVICE_PASSWORD_CHANGED, device.account, device=device.name)
     notices.device_password_changed(unit, device)
-    tell_of_own(unit, device.account, "web:device:password-changed", [device.name])
+    tell_of_own(unit, device.account, Event.DEVICE_PASSWORD_CHANGED, [device.name])
     connections.end(unit, device.account, device.id)
     return MadeDevice(device, password.text)
 
@@ -281,8 +282,8 @@ def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
     old = device.name
     if not device.write(name=checked_name(name, "name"), icon=icon):
         raise disconnected()
-    audit.record(unit.actor, "web:device:renamed", device.account, device=device.name, before=old)
-    tell_owner(unit, device.account, "web:device:renamed", [old, device.name])
+    audit.record(unit.actor, Event.DEVICE_RENAMED, device.account, device=device.name, before=old)
+    tell_owner(unit, device.account, Event.DEVICE_RENAMED, [old, device.name])
 
 
 @unit_of_work
@@ -291,8 +292,8 @@ def disconnect(unit: UnitOfWork, device: Device) -> None:
     lock_to_keep(unit, device.account)
     if not forget(device):
         return
-    audit.record(unit.actor, "web:device:disconnected", device.account, device=device.name)
-    tell_owner(unit, device.account, "web:device:disconnected", [device.name])
+    audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
+    tell_owner(unit, device.account, Event.DEVICE_DISCONNECTED, [device.name])
     connections.end(unit, device.account, device.id)
 
 
@@ -301,7 +302,7 @@ def disconnect_all(unit: UnitOfWork, account: Account) -> None:
     """Revoke every device's password, cut its connections and withdraw every invitation. Raises `Refused`."""
     lock_to_keep(unit, account)
     names = [each.name for each in (*account.devices, *DeviceInvitation.pending(account))]
-    tell_owner(unit, account, "web:devices:disconnected", names)
+    tell_owner(unit, account, Event.DEVICES_DISCONNECTED, names)
     for device in forget_all(unit, account):
         connections.end(unit, account, device.id)
 
@@ -314,7 +315,7 @@ def forget_all(unit: UnitOfWork, account: Account) -> list[Device]:
     for device in devices:
         forget(device)
     if devices:
-        audit.record(unit.actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
+        audit.record(unit.actor, Event.DEVICES_DISCONNECTED, account, devices=[device.name for device in devices])
     return devices
 
 
@@ -372,10 +373,10 @@ def forget_these(unit: UnitOfWork, taken: Sequence[Device], teller: Actor | None
     owners that it was done by `teller`, or by the acting person."""
     for device in taken:
         forget(device)
-        audit.record(unit.actor, "web:device:disconnected", device.account, device=device.name)
+        audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
     for account in {device.account_id: device.account for device in taken}.values():
         names = [device.name for device in taken if device.account_id == account.id]
-        tell_owner(unit.by(teller or unit.actor), account, "web:device:disconnected", names)
+        tell_owner(unit.by(teller or unit.actor), account, Event.DEVICE_DISCONNECTED, names)
     for device in taken:
         connections.end(unit, device.account, device.id)
 
@@ -390,19 +391,19 @@ def withdraw_these(unit: UnitOfWork, pending: Iterable[DeviceInvitation]) -> Non
     for invitation in list(pending):
         if invitation.withdraw():
             facts = {"device": invitation.name, "to": invitation.recipient}
-            audit.record(unit.actor, "web:invitation:withdrawn", invitation.account, **facts)
+            audit.record(unit.actor, Event.INVITATION_WITHDRAWN, invitation.account, **facts)
 
 
-def tell_owner(unit: UnitOfWork, account: Account, action: str, names: Sequence[str] = ()) -> None:
+def tell_owner(unit: UnitOfWork, account: Account, event: Event, names: Sequence[str] = ()) -> None:
     """Tell the owner of the mailbox that this account opens what somebody else did to the account's devices."""
-    notices.done_by_another(unit, account.mailbox.account, action, names)
+    notices.done_by_another(unit, account.mailbox.account, event, names)
 
 
-def tell_of_own(unit: UnitOfWork, account: Account, action: str, names: Sequence[str]) -> None:
+def tell_of_own(unit: UnitOfWork, account: Account, event: Event, names: Sequence[str]) -> None:
     """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
     link that ends the device."""
     if account.is_collaborator:
-        tell_owner(unit, account, action, names)
+        tell_owner(unit, account, event, names)
 
 
 @unit_of_work
@@ -412,7 +413,7 @@ def disown(unit: UnitOfWork, link: OneTimeLink) -> None:
     device = disowned(link)
     if device is None or not forget(device):
         return
-    audit.record(unit.actor, "link:device:disowned", link.account, device=device.name)
+    audit.record(unit.actor, Event.LINK_DEVICE_DISOWNED, link.account, device=device.name)
     connections.end(unit, link.account, device.id)
 
 
@@ -430,9 +431,9 @@ def require(unit: UnitOfWork, mailbox: Mailbox, required: bool) -> None:
     lock_to_keep(unit, mailbox.account)
     if not mailbox.write(device_passwords_only=required):
         raise Refused(N_("This user was removed a moment ago."))
-    action = "web:devices:required" if required else "web:devices:not-required"
-    audit.record(unit.actor, action, mailbox.account)
-    notices.done_by_another(unit, mailbox.account, action)
+    event = Event.DEVICES_REQUIRED if required else Event.DEVICES_NOT_REQUIRED
+    audit.record(unit.actor, event, mailbox.account)
+    notices.done_by_another(unit, mailbox.account, event)
     if required:
         connections.end(unit, mailbox.account)
 

@@ -23,6 +23,7 @@ from actions.passwords import passwords
 from actions.services import search_words, services
 from actions.sessions import sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import transactional
 from models import Account, AccountWord, Domain, Mailbox, PasswordChange, PasswordChangeItem, Service, WebSession, now
 from settings import LANGUAGES
@@ -282,7 +283,7 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
     count = change.items.count()
     audit.record(
         unit.actor,
-        "web:password-change:started",
+        Event.PASSWORD_CHANGE_STARTED,
         None,
         domain=change.domain.name,
         mailboxes=count,
@@ -322,7 +323,7 @@ def cancel(unit: UnitOfWork, change: PasswordChange) -> None:
     authority.refuse_unless_may_manage(unit.actor, change.service)
     if not end(change, PasswordChange.CANCELLED, CANCELLED):
         raise Refused(N_("This is over already."))
-    audit.record(unit.actor, "web:password-change:cancelled", None, domain=change.domain.name, **counts(change))
+    audit.record(unit.actor, Event.PASSWORD_CHANGE_CANCELLED, None, domain=change.domain.name, **counts(change))
 
 
 def end(change: PasswordChange, state: str, reason: str = "") -> bool:
@@ -352,7 +353,7 @@ def send_mail_again(unit: UnitOfWork, change: PasswordChange) -> None:
     throttle.attempt([SENT_AGAIN.on("mail", change.id)])
     if not archive.hurry(change, archive.mail_delivery(change), of_message=False):
         archive.put_mail(unit.ports, change)
-    audit.record(unit.actor, "web:password-change:mail-again", None, domain=change.domain.name, email=change.email)
+    audit.record(unit.actor, Event.PASSWORD_CHANGE_MAIL_AGAIN, None, domain=change.domain.name, email=change.email)
 
 
 @unit_of_work
@@ -364,7 +365,7 @@ def send_message_again(unit: UnitOfWork, change: PasswordChange) -> None:
     throttle.attempt([SENT_AGAIN.on("message", change.id)])
     if not archive.hurry(change, archive.message_delivery(change), of_message=True):
         archive.put_message(unit.ports, change)
-    audit.record(unit.actor, "web:password-change:message-again", None, domain=change.domain.name, phone=change.phone)
+    audit.record(unit.actor, Event.PASSWORD_CHANGE_MESSAGE_AGAIN, None, domain=change.domain.name, phone=change.phone)
 
 
 def _refuse_erased(change: PasswordChange) -> None:

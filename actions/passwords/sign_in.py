@@ -12,6 +12,7 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import guesses, passwords
 from actions.sessions import sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, WebSession
 
 LONGEST_LOGIN = 254
@@ -67,7 +68,7 @@ def _commit(unit: UnitOfWork, account: Account, browser: str | None, counters: l
     throttle.settle(counters)
     refuse_if_changed(account)
     session, token = sessions.start(account, unit.actor.address, unit.actor.user_agent)
-    audit.record(Actor(account, session, unit.actor.address, unit.actor.user_agent), "web:session:started")
+    audit.record(Actor(account, session, unit.actor.address, unit.actor.user_agent), Event.SESSION_STARTED)
     return SignedIn(session, token, sessions.remember_browser(account, browser))
 
 
@@ -90,4 +91,4 @@ def wrong() -> Refused:
 def _note_failure(unit: UnitOfWork, account: Account | None) -> None:
     """Every failure writes one transaction, so that known and unknown logins take the same time; what was typed as
     an unknown login is not kept, for it may be a password."""
-    audit.record(unit.actor, "web:session:refused", account)
+    audit.record(unit.actor, Event.SESSION_REFUSED, account)

@@ -9,6 +9,7 @@ from actions.ground.tokens import digest, new_token
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.sessions import connections
 from actions.trail import audit
+from actions.trail.events import Event
 from database import insert_all
 from models import CLOCKS_DIFFER, Account, KnownBrowser, Webmail, WebmailCredential, WebSession, now
 
@@ -177,14 +178,14 @@ def in_webmails(account: Account) -> list[InWebmail]:
 @unit_of_work
 def sign_out(unit: UnitOfWork) -> None:
     """End the session that is acting."""
-    audit.record(unit.actor, "web:session:signed-out")
+    audit.record(unit.actor, Event.SESSION_SIGNED_OUT)
     WebSession.delete().where(unit.actor.session.itself()).execute()
 
 
 @unit_of_work
 def end(unit: UnitOfWork, session: WebSession) -> None:
     """End one of the actor's own sessions, and those that the same session of a webmail began."""
-    audit.record(unit.actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    audit.record(unit.actor, Event.SESSION_ENDED, browser=session.user_agent, from_address=session.address)
     end_of_webmail(session)
     WebSession.delete().where(session.itself()).execute()
 
@@ -193,7 +194,7 @@ def end(unit: UnitOfWork, session: WebSession) -> None:
 def end_program(unit: UnitOfWork, device_id: int, address: str) -> None:
     """Cut the acting account's mail programs that are connected from this address with one password, a device's or the
     account's (0)."""
-    audit.record(unit.actor, "web:connections:ended", from_address=address)
+    audit.record(unit.actor, Event.CONNECTIONS_ENDED, from_address=address)
     connections.end(unit, unit.actor.account, device_id, address)
 
 

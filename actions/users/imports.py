@@ -26,6 +26,7 @@ from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import links
 from actions.trail import audit
+from actions.trail.events import Event
 from actions.users import _import_lines, user_files
 from actions.users._import_lines import ASKED, kept, told
 from actions.users.user_files import Line, NotCsv
@@ -326,9 +327,9 @@ def _make_all(_ports: Ports, present: UserImport) -> None:
         _put_back(present, problem_count=len(taken))
         return
     moment = now()
-    added = _import_lines.make_all(actor, "web:user:added", present, service, moment)
+    added = _import_lines.make_all(actor, Event.USER_ADDED, present, service, moment)
     present.write(state=UserImport.FINISHING, made_at=moment)
-    event = audit.record(actor, "web:users:imported", service=service.name, file=present.file_name, users=added)
+    event = audit.record(actor, Event.USERS_IMPORTED, service=service.name, file=present.file_name, users=added)
     event.write(organisation=service.organisation_id)
 
 

@@ -12,6 +12,7 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.services import mailboxes
 from actions.services.mailboxes import MadeMailbox
 from actions.sessions import links
+from actions.trail.events import Event
 from actions.users import _import_lines, user_files
 from actions.users.user_files import Line, Unreadable
 from database import insert_all
@@ -120,7 +121,7 @@ def _make(unit: UnitOfWork, service: Service, lines: list[Line], moment: int) ->
     _import_lines.refuse_too_many(held, *_import_lines.totals(passing))
     if taken := _import_lines.taken_meanwhile(passing):
         raise mailboxes.taken(taken[0].address)
-    _import_lines.make_all(unit.actor, "operator:mailbox:added", passing, held, moment)
+    _import_lines.make_all(unit.actor, Event.OPERATOR_MAILBOX_ADDED, passing, held, moment)
     passing.delete_instance()
     for part in _parts([line.new.address for line in lines]):
         accounts = list(Account.select().where(Account.login.in_(part)))

@@ -20,9 +20,9 @@ from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
 from actions.sessions.connections import Connected
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, OneTimeLink, WebSession
 
-ENDED = "web:access:ended"
 # A report names so many of each kind, as long as they take no more than so many bytes, and counts the rest: no name,
 # which the person concerned may have chosen, is too long for it.
 MOST_NAMED, MOST_BYTES = 100, 16_000
@@ -139,12 +139,12 @@ def end(unit: UnitOfWork, mailbox: Mailbox) -> AuditEvent:
 def _end(unit: UnitOfWork, mailbox: Mailbox, seen: Access) -> AuditEvent:
     account = _held(unit, mailbox)
     facts = _facts(mailbox, account, seen)
-    notices.done_by_another(unit, account, ENDED, [*facts["devices"], *facts["collaborators"]])
+    notices.done_by_another(unit, account, Event.ACCESS_ENDED, [*facts["devices"], *facts["collaborators"]])
     revocation.revoke(unit, Cause.OFFBOARDING, account)
     collaborations.disable_all(unit, account)
     account.write(contact_email="")
     account.put_into_state(Account.SUSPENDED)
-    return audit.record(unit.actor, ENDED, account, **facts)
+    return audit.record(unit.actor, Event.ACCESS_ENDED, account, **facts)
 
 
 def _held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
@@ -198,7 +198,7 @@ def reports(mailbox: Mailbox):
     """The events of earlier offboardings of this mailbox, the newest first."""
     return (
         AuditEvent.select()
-        .where(AuditEvent.mailbox == mailbox, AuditEvent.action == ENDED)
+        .where(AuditEvent.mailbox == mailbox, AuditEvent.action == Event.ACCESS_ENDED.code)
         .order_by(AuditEvent.id.desc())
     )
 

@@ -24,6 +24,7 @@ from actions.services import mailboxes, search_words, services
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, Service
 
 DAY = 24 * 3600
@@ -82,11 +83,11 @@ def add(unit: UnitOfWork, service: Service, address: str, profile: Profile, pass
 def _add(unit: UnitOfWork, service: Service, new: NewMailbox, new_hash: str | None) -> Account:
     authority.refuse_unless_may_manage(unit.actor, service)
     account = mailboxes.create(new, new_hash)
-    audit.record(unit.actor, "web:user:added", account)
+    audit.record(unit.actor, Event.USER_ADDED, account)
     if new_hash is None:
         _send_link(unit, account, links.WELCOME)
     else:
-        notices.done_by_another(unit, account, "web:user:added")
+        notices.done_by_another(unit, account, Event.USER_ADDED)
     return account
 
 
@@ -136,8 +137,8 @@ def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change:
         raise _changed_meanwhile()
     account.write(must_change_password=must_change, revision=account.revision + 1)
     revocation.revoke(unit, Cause.SET_BY_MANAGER, account)
-    audit.record(unit.actor, "web:user:password-set", account, must_change=must_change)
-    notices.done_by_another(unit, account, "web:user:password-set")
+    audit.record(unit.actor, Event.USER_PASSWORD_SET, account, must_change=must_change)
+    notices.done_by_another(unit, account, Event.USER_PASSWORD_SET)
 
 
 @unit_of_work
@@ -150,7 +151,7 @@ def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
     if not account.contact_email:
         raise Refused(N_("%(name)s has no contact e-mail to send it to."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    audit.record(unit.actor, "web:user:link-sent", account)
+    audit.record(unit.actor, Event.USER_LINK_SENT, account)
     _send_link(unit, account, link_purpose(account))
 
 
@@ -193,10 +194,10 @@ def _put_into(unit: UnitOfWork, mailbox: Mailbox, state: str) -> None:
 
 
 def _change_state(unit: UnitOfWork, account: Account, state: str) -> None:
-    action = "web:user:suspended" if state == Account.SUSPENDED else "web:user:resumed"
+    event = Event.USER_SUSPENDED if state == Account.SUSPENDED else Event.USER_RESUMED
     account.put_into_state(state)
-    audit.record(unit.actor, action, account)
-    notices.done_by_another(unit, account, action)
+    audit.record(unit.actor, event, account)
+    notices.done_by_another(unit, account, event)
     if state == Account.SUSPENDED:
         revocation.revoke(unit, Cause.SUSPENSION, account)
         guests = [each.account for each in collaborations.of(account.mailbox)]
@@ -233,11 +234,11 @@ def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
     account = held(unit, mailbox)
     mailbox = account.mailbox
     outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
-    notices.done_by_another(unit, account, "web:user:removed", addresses=outside)
+    notices.done_by_another(unit, account, Event.USER_REMOVED, addresses=outside)
     revocation.revoke(unit, Cause.REMOVAL, account)
     for collaboration in list(collaborations.of(mailbox)):
         _remove_collaborator(unit, collaboration)
-    audit.record(unit.actor, "web:user:removed", account, home=mailbox.home)
+    audit.record(unit.actor, Event.USER_REMOVED, account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
     # Dovecot's table knows numbers only.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
@@ -249,7 +250,7 @@ def _remove_collaborator(unit: UnitOfWork, collaboration: Collaboration) -> None
     account = collaboration.account
     if account.state not in (Account.PENDING, Account.DISABLED):
         notices.collaboration_ended(unit.ports, collaboration)
-    audit.record(unit.actor, "web:collaboration:removed", account, collaborator=account.login)
+    audit.record(unit.actor, Event.COLLABORATION_REMOVED, account, collaborator=account.login)
     collaborations.erase(unit, account)
 
 
@@ -284,13 +285,13 @@ def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile:
     if other_quota:
         quota = {"quota_before": account.mailbox.quota_bytes, "quota_after": profile.quota_bytes}
         services.change_quota(account.mailbox, profile.quota_bytes)
-    audit.record(unit.actor, "web:user:changed", account, fields=sorted(changed), **quota)
+    audit.record(unit.actor, Event.USER_CHANGED, account, fields=sorted(changed), **quota)
     _tell_changed(unit, account, before)
 
 
 def _tell_changed(unit: UnitOfWork, account: Account, before: Sequence[str]) -> None:
     everywhere = list(dict.fromkeys([*before, *mail.addresses_of(account)]))
-    notices.done_by_another(unit, account, "web:user:changed", addresses=everywhere)
+    notices.done_by_another(unit, account, Event.USER_CHANGED, addresses=everywhere)
 
 
 def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
