@@ -17,6 +17,7 @@ from actions.devices import devices
 from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.holding import hold, related
 from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -227,7 +228,7 @@ def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: i
     looks at them when somebody connects. Raises `Refused`."""
     chosen = permissions.completed(chosen)
     account = _held(unit, collaboration)
-    before = Collaboration.get_by_id(collaboration.id).permissions
+    before = collaboration.permissions
     if account.state == Account.DISABLED:
         raise Refused(N_("%(name)s is disabled."), name=account.display_name)
     if chosen == before:
@@ -344,23 +345,25 @@ def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
 def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Hold the mailbox's owner, so that nothing about its collaborators happens at the same time; raises `Refused` when
     the owner is locked or suspended, or the acting person may no longer do this."""
-    devices.lock(unit, mailbox.account)
-    acting = devices.hold(unit.actor.account)
-    keeps = acting is not None and acting.may_enter and authority.may_keep_mailbox(acting)
+    devices.lock(unit, related(mailbox, "account"))
+    acting = hold(unit.actor.account, authority.not_allowed())
+    keeps = acting.may_enter and authority.may_keep_mailbox(acting)
     if not keeps or acting.mailbox.id != mailbox.id:
-        raise Refused(N_("You may not do this."))
+        raise authority.not_allowed()
 
 
 def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
-    """The collaborator's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
-    acting person may not act on it, or it is gone."""
-    _lock(unit, collaboration.mailbox)
+    """The collaborator's account as it is now, and nobody else's until the transaction ends, and the permissions too;
+    raises `Refused` when the acting person may not act on it, or it is gone."""
+    gone = Refused(N_("This collaborator was removed a moment ago."))
+    _lock(unit, related(collaboration, "mailbox"))
     if not authority.may_act_on_collaborator(unit.actor.account, collaboration):
-        raise Refused(N_("You may not do this."))
-    account = Account.held_row(collaboration.account.itself())
-    if account is None:
-        raise Refused(N_("This collaborator was removed a moment ago."))
-    collaboration.account = account
+        raise authority.not_allowed()
+    account = hold(related(collaboration, "account", gone), gone)
+    present = Collaboration.get_or_none(collaboration.itself())
+    if present is None:
+        raise gone
+    collaboration.account, collaboration.permissions = account, present.permissions
     return account
 
 
@@ -371,7 +374,7 @@ def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
 
 def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """Raises `Refused` when the collaborator may more than the acting person: who renews access gives it."""
-    _refuse_beyond(unit, Collaboration.get_by_id(collaboration.id).permissions)
+    _refuse_beyond(unit, collaboration.permissions)
 
 
 def _end(unit: UnitOfWork, account: Account, new_state: str) -> None:

@@ -10,6 +10,7 @@ from actions.devices import device_passwords
 from actions.ground import throttle
 from actions.ground.actor import OPERATOR, Actor
 from actions.ground.addresses import checked_name
+from actions.ground.holding import hold, related, removed
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest
@@ -173,7 +174,7 @@ def _make(
     unit: UnitOfWork, account: Account, wanted: WantedDevice, user: Account | None, request_id: str
 ) -> MadeDevice | None:
     by = lock_to_hand_out(unit, account, wanted.protocols)
-    if user is not None and not may_be_for(hold(user), account):
+    if user is not None and not may_be_for(hold(user, _nobody()), account):
         raise _nobody()
     if Device.get_or_none(Device.request_id == request_id):
         return None
@@ -187,18 +188,13 @@ def lock(unit: UnitOfWork, account: Account) -> None:
     """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
     the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
     ended: who waited behind "log me out from everywhere" gets no device any more."""
-    present = hold(account)
-    if present is None or present.state != Account.ACTIVE:
-        raise Refused(N_("This account is locked or suspended."))
+    shut = Refused(N_("This account is locked or suspended."))
+    if hold(account, shut).state != Account.ACTIVE:
+        raise shut
     if unit.actor.session is not None and not sessions.exists(unit.actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     if unit.actor.account is not None and permissions.have_changed(unit.actor.account):
         raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
-
-
-def hold(account: Account) -> Account | None:
-    """The account as it is now, and nobody else's until the caller's transaction ends; None when it is gone."""
-    return Account.held_row(account.itself())
 
 
 def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account:
@@ -207,9 +203,9 @@ def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) 
     Its account as it is now, which is held too: what it makes does not outlive a lock of the same moment."""
     lock(unit, account)
     doer = by or unit.actor.account
-    present = hold(doer) if doer else None
+    present = hold(doer, authority.not_allowed()) if doer else None
     if present is None or not may_look_after(present, account):
-        raise Refused(N_("You may not do this."))
+        raise authority.not_allowed()
     return present
 
 
@@ -261,7 +257,7 @@ def refuse_too_many(account: Account) -> None:
 def change_password(unit: UnitOfWork, device: Device, by: Account | None = None) -> MadeDevice:
     """A new password for the same device; the old one and its open connections are cut at once. `by`: whose invitation
     the acting person accepted. Raises `Refused`."""
-    by = lock_to_hand_out(unit, device.account, device.protocols, by)
+    by = lock_to_hand_out(unit, related(device, "account"), device.protocols, by)
     password = device_passwords.new_password()
     fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
     if not device.write(Device.selector == device.selector, **fresh):
@@ -278,7 +274,7 @@ def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
     """Another name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
-    lock_to_keep(unit, device.account)
+    lock_to_keep(unit, related(device, "account"))
     old = device.name
     if not device.write(name=checked_name(name, "name"), icon=icon):
         raise disconnected()
@@ -289,7 +285,7 @@ def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
 @unit_of_work
 def disconnect(unit: UnitOfWork, device: Device) -> None:
     """Revoke the device's password and cut its connections. Raises `Refused`."""
-    lock_to_keep(unit, device.account)
+    lock_to_keep(unit, related(device, "account"))
     if not forget(device):
         return
     audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
@@ -428,9 +424,9 @@ def disowned(link: OneTimeLink) -> Device | None:
 def require(unit: UnitOfWork, mailbox: Mailbox, required: bool) -> None:
     """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
     what is connected with it is cut. Raises `Refused`."""
-    lock_to_keep(unit, mailbox.account)
+    lock_to_keep(unit, related(mailbox, "account"))
     if not mailbox.write(device_passwords_only=required):
-        raise Refused(N_("This user was removed a moment ago."))
+        raise removed()
     event = Event.DEVICES_REQUIRED if required else Event.DEVICES_NOT_REQUIRED
     audit.record(unit.actor, event, mailbox.account)
     notices.done_by_another(unit, mailbox.account, event)

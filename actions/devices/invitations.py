@@ -15,6 +15,7 @@ from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact
 from actions.ground.encryption import derived_key
+from actions.ground.holding import hold, related
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Limit, TooManyAttempts
@@ -110,7 +111,7 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
     Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
     than they may hand out themselves, or `throttle.TooManyAttempts`.
     """
-    inviter = devices.lock_to_hand_out(unit, invitation.account, invitation.protocols)
+    inviter = devices.lock_to_hand_out(unit, related(invitation, "account", _void()), invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
@@ -123,7 +124,7 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
 @unit_of_work
 def withdraw(unit: UnitOfWork, invitation: DeviceInvitation) -> bool:
     """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
-    devices.lock_to_keep(unit, invitation.account)
+    devices.lock_to_keep(unit, related(invitation, "account", _void()))
     withdrawn = invitation.withdraw()
     if withdrawn:
         _record(unit, invitation, Event.INVITATION_WITHDRAWN)
@@ -215,10 +216,10 @@ def accept(unit: UnitOfWork, invitation: DeviceInvitation, proved: bool) -> Made
 
 @unit_of_work
 def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
-    devices.lock(unit, invitation.account)
+    devices.lock(unit, related(invitation, "account", _void()))
     # Whoever is locked at the same moment loses what they were given.
-    for concerned in filter(None, (invitation.invited_by, invitation.user)):
-        devices.hold(concerned)
+    for concerned in filter(None, (related(invitation, name, _void()) for name in ("invited_by", "user"))):
+        hold(concerned, _void())
     present = _present(invitation)
     if not present.accept():
         raise _void()

@@ -15,6 +15,7 @@ from actions.authority import authority
 from actions.ground import phone_numbers, throttle
 from actions.ground.actor import USER_AGENT_LENGTH
 from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.holding import hold_account
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -295,9 +296,11 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
 
 def may_go_on(change: PasswordChange) -> bool:
     """Whether its manager, whose row is nobody else's until the transaction ends, still looks after the service."""
-    this_one = (Account.id == change.manager_id) & (Account.login == change.manager_login)
-    manager = Account.held_row(this_one)
-    return manager is not None and authority.may_manage(manager, change.service)
+    try:
+        manager = hold_account(change.manager_id, change.manager_login)
+    except Refused:
+        return False
+    return authority.may_manage(manager, change.service)
 
 
 def _take(change: PasswordChange) -> None:

@@ -3,8 +3,8 @@
 from actions.collaborations import collaborations
 from actions.ground import throttle
 from actions.ground.actor import Actor
+from actions.ground.holding import removed
 from actions.ground.ports import Ports
-from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Limit
 from actions.ground.tokens import digest
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -116,7 +116,7 @@ def lock_by_operator(unit: UnitOfWork, account: Account) -> None:
 
 def _lock(unit: UnitOfWork, account: Account, event: Event) -> None:
     if not account.put_into_state(Account.LOCKED):
-        raise Refused(N_("This user was removed a moment ago."))
+        raise removed()
     audit.record(unit.actor, event, account)
     # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
     # lock.

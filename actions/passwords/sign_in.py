@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from actions.ground import throttle
 from actions.ground.actor import Actor
+from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -76,9 +77,9 @@ def refuse_if_changed(account: Account) -> None:
     """While the password was being verified it may have been changed, or the account locked or removed, and every
     session ended. Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited
     for or waits."""
-    present = Account.held_row(account.itself())
+    present = hold(account, wrong())
     known = (account.password_changed_at, account.state)
-    if present is None or (present.password_changed_at, present.state) != known:
+    if (present.password_changed_at, present.state) != known:
         raise wrong()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actions.ground.actor import USER_AGENT_LENGTH
+from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest, new_token
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -121,9 +122,10 @@ def renew(unit: UnitOfWork) -> tuple[WebSession, str]:
     cookie: whoever got hold of the old one is signed out. What the session holds stays
     as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
     it was ended meanwhile, or the password is another by now."""
-    account, former = Account.held_row(unit.actor.account.itself()), WebSession.get_or_none(unit.actor.session.itself())
-    if account is None or former is None or not is_alive(former, account):
-        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
+    ended = Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
+    account, former = hold(unit.actor.account, ended), WebSession.get_or_none(unit.actor.session.itself())
+    if former is None or not is_alive(former, account):
+        raise ended
     if account.password_hash != unit.actor.account.password_hash:
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     WebSession.delete().where(former.itself()).execute()

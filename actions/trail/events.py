@@ -11,17 +11,8 @@ class Event(Enum):
     after its code, in which the source `web` goes without saying. Rows outlive versions: a code stays what it is, also
     when nothing records it any more."""
 
-    sentence: str
-
-    def __new__(cls, code: str, sentence: str) -> "Event":
-        event = object.__new__(cls)
-        event._value_ = code
-        event.sentence = sentence
-        return event
-
-    @property
-    def code(self) -> str:
-        return self.value
+    def __init__(self, code: str, sentence: str):
+        self.code, self.sentence = code, sentence
 
     SESSION_STARTED = "web:session:started", N_("Signed in")
     SESSION_REFUSED = "web:session:refused", N_("A sign-in was refused")
@@ -117,9 +108,9 @@ class Event(Enum):
     OPERATOR_WEBMAIL_REMOVED = "operator:webmail:removed", N_("A webmail was removed")
 
 
+_SENTENCES = {event.code: event.sentence for event in Event}
+
+
 def sentence_of(code: str) -> str | None:
     """The words for a stored code; None for one that this version does not know."""
-    try:
-        return Event(code).sentence
-    except ValueError:
-        return None
+    return _SENTENCES.get(code)

@@ -18,6 +18,7 @@ from peewee import IntegrityError
 
 from actions.authority import authority
 from actions.ground.actor import Actor
+from actions.ground.holding import hold
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -337,9 +338,8 @@ def _held_service(present: UserImport) -> Service:
     """The import's service as it is now; both are held, so that nobody else is counted into it meanwhile."""
     if not UserImport.hold(present.itself(), UserImport.state == UserImport.WANTED):
         raise DoneByAnother
-    Service.hold(present.service.itself())
     present.write(done_count=0)
-    return Service.get_by_id(present.service_id)
+    return hold(present.service)
 
 
 def _actor(present: UserImport) -> Actor:

@@ -12,6 +12,7 @@ from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.ground import phone_numbers, throttle
 from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -98,7 +99,7 @@ def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, pa
     `revision` is that of the account when the form was drawn; raises `Refused` when somebody saved it since, or with
     the field that is wrong. Then nothing has changed.
     """
-    profile = _checked(unit.ports, mailbox.account, profile)
+    profile = _checked(unit.ports, related(mailbox, "account"), profile)
     new_hash = None
     if password is not None:
         account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
@@ -257,9 +258,8 @@ def _remove_collaborator(unit: UnitOfWork, collaboration: Collaboration) -> None
 def held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
     """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
     person may not act on it any more, or it is gone."""
-    this_one = (Account.id == mailbox.account_id) & (Account.login == mailbox.address)
-    account = Account.held_row(this_one)
-    if account is None or account.mailbox is None or account.mailbox.home != mailbox.home:
+    account = hold_account(mailbox.account_id, mailbox.address)
+    if account.mailbox is None or account.mailbox.home != mailbox.home:
         raise removed()
     authority.refuse_unless_may_act(unit.actor, account)
     return account
@@ -340,11 +340,6 @@ def _hashed(ports: Ports, account: Account, password_policy: str, password: Pass
 
 def _send_link(unit: UnitOfWork, account: Account, purpose: str) -> None:
     notices.password_link(unit, account, purpose, links.create(account, purpose))
-
-
-def removed() -> Refused:
-    """The refusal of a user who is gone."""
-    return Refused(N_("This user was removed a moment ago."))
 
 
 def _locked() -> Refused:
