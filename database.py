@@ -293,12 +293,6 @@ class Table(Model):
         one that is left as it was is held on its own server, and on no other node of a cluster."""
         return cls.update(held=cls.held + 1).where(*conditions).execute()
 
-    @classmethod
-    def held_row(cls, *conditions: object) -> "Table | None":
-        """Hold the one row of these conditions, and read it as it is now; None when it is gone."""
-        cls.hold(*conditions)
-        return cls.get_or_none(*conditions)
-
 
 def insert_all(table: type[Table], rows: list[dict], ignore: bool = False) -> None:
     """Insert many rows, which all have the same columns, without Peewee, which takes longest to write the statement.

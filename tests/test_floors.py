@@ -14,6 +14,7 @@ import database as db
 import mail_views
 import models
 from actions import ROOMS
+from actions.trail.events import Event
 from blueprints.web.guards import BEFORE_A_NEW_PASSWORD, Access
 from tests import arrows
 
@@ -168,6 +169,54 @@ def test_a_view_is_read_at_a_glance():
 
 def test_views_that_are_named_exist(app: Flask):
     assert set(app.view_functions) >= BEFORE_A_NEW_PASSWORD
+
+
+# --- rows ---
+
+# The worker holds many rows at once, or one that another worker may have finished: nobody waits for a sentence there.
+HOLD_BY_THEMSELVES = {
+    "actions/ground/holding.py: table.hold",
+    "actions/password_changes/password_change_run.py: Account.hold",
+    "actions/password_changes/password_change_run.py: PasswordChange.hold",
+    "actions/users/imports.py: Account.hold",
+    "actions/users/imports.py: UserImport.hold",
+}
+
+
+def test_a_row_is_held_in_one_way():
+    """`holding.hold`, which refuses with a sentence when it is gone."""
+    found = {
+        f"{file.relative_to(ROOT)}: {ast.unparse(node.func)}"
+        for file in arrows.product()
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "hold"
+    }
+    assert found == HOLD_BY_THEMSELVES
+
+
+# --- events ---
+
+
+def test_an_event_is_named_after_its_code():
+    names = {event.name: re.sub("[:-]", "_", event.code.removeprefix("web:")).upper() for event in Event}
+    assert [name for name, expected in names.items() if name != expected] == []
+
+
+def test_the_code_of_an_event_stands_in_one_place():
+    """What is recorded, told of or looked for is a member of `Event`; only that knows the codes."""
+    events = ROOT / "actions" / "trail" / "events.py"
+    others = [file for file in arrows.product() if file != events and "migrations" not in file.parts]
+    # Also the beginning of one that is put together.
+    begins = re.compile(rf"({'|'.join({event.code.partition(':')[0] for event in Event})}):[\w-]*:")
+    codes = [
+        f"{file.relative_to(ROOT)}: {node.value}"
+        for file in others
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and begins.match(str(node.value))
+    ]
+    assert codes == []
+    templates = [file for file in (ROOT / "templates").rglob("*") if file.is_file()]
+    assert [file for file in templates if any(event.code in file.read_text(encoding="utf-8") for event in Event)] == []
 
 
 # --- storage ---

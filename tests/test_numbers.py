@@ -14,7 +14,7 @@ from tests import arrows
 from tests.numbers import a_row, trusts_a_number
 
 NUMBERED = [table for table in models.TABLES if table._meta.auto_increment]
-WRITES = {"write", "update", "delete", "hold", "held_row", "save", "delete_instance", "itself", "these"}
+WRITES = {"write", "update", "delete", "hold", "save", "delete_instance", "itself", "these"}
 # What Peewee and SQL know beside them, and nobody here may use: it finds rows by their numbers.
 BY_NUMBER = {"delete_by_id", "set_by_id", "bulk_update", "replace_many"}
 
@@ -100,7 +100,6 @@ OF_EVERY_TABLE = {
     "Table.write",
     "Table.save",
     "Table.hold",
-    "Table.held_row",
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 
+from actions.trail.events import Event
 from models import Account
 from settings import LANGUAGES
 from tests.client import Client
@@ -96,6 +97,12 @@ def test_each_language_that_can_be_chosen_has_a_catalogue_and_no_other():
 @each_language
 def test_every_message_is_translated(language: str):
     assert [message.id for message in messages(language) if not all(forms_of(message.string))] == []
+
+
+@each_language
+def test_every_event_has_words(language: str):
+    words = {message.id: message.string for message in messages(language)}
+    assert [event.code for event in Event if not words.get(event.sentence)] == []
 
 
 @each_language

@@ -44,14 +44,14 @@ def refuse_unless_may_act(actor: Actor, target: Account) -> None:
     organisation, state and session count as they are then, not as they were when the page was drawn."""
     acting = _as_it_is_now(actor)
     if acting is not None and not may_act_on(acting, target):
-        raise _not_allowed()
+        raise not_allowed()
 
 
 def refuse_unless_may_manage(actor: Actor, service: Service) -> None:
     """The same about a service."""
     acting = _as_it_is_now(actor)
     if acting is not None and not may_manage(acting, service):
-        raise _not_allowed()
+        raise not_allowed()
 
 
 def _as_it_is_now(actor: Actor) -> Account | None:
@@ -62,11 +62,12 @@ def _as_it_is_now(actor: Actor) -> Account | None:
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     acting = Account.get_or_none(Account.id == actor.account.id, Account.login == actor.account.login)
     if acting is None:
-        raise _not_allowed()
+        raise not_allowed()
     return acting
 
 
-def _not_allowed() -> Refused:
+def not_allowed() -> Refused:
+    """The refusal of whoever may not act so."""
     return Refused(N_("You may not do this."))
 
 

@@ -17,6 +17,7 @@ from actions.devices import devices
 from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.holding import hold, related
 from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -25,6 +26,7 @@ from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import transactional
 from models import (
     Account,
@@ -173,7 +175,7 @@ def _make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Co
         created_by=unit.actor.account,
         created_by_login=unit.actor.login,
     )
-    _record(unit, collaboration, "web:collaboration:made", reference_email=person.reference_email)
+    _record(unit, collaboration, Event.COLLABORATION_MADE, reference_email=person.reference_email)
     notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
     return collaboration
 
@@ -198,7 +200,7 @@ def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
         raise Refused(N_("There is nothing to send: %(name)s has a password."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    _record(unit, collaboration, "web:collaboration:link-sent")
+    _record(unit, collaboration, Event.COLLABORATION_LINK_SENT)
     if account.state == Account.PENDING:
         notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
     else:
@@ -216,7 +218,7 @@ def reset(unit: UnitOfWork, collaboration: Collaboration) -> None:
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
     stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
     _end(unit, account, Account.SUSPENDED)
-    _record(unit, collaboration, "web:collaboration:reset")
+    _record(unit, collaboration, Event.COLLABORATION_RESET)
     notices.collaboration_reset(unit.ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
 
 
@@ -226,7 +228,7 @@ def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: i
     looks at them when somebody connects. Raises `Refused`."""
     chosen = permissions.completed(chosen)
     account = _held(unit, collaboration)
-    before = Collaboration.get_by_id(collaboration.id).permissions
+    before = collaboration.permissions
     if account.state == Account.DISABLED:
         raise Refused(N_("%(name)s is disabled."), name=account.display_name)
     if chosen == before:
@@ -237,7 +239,7 @@ def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: i
     devices.withdraw_these(unit, withdrawn)
     connections.end(unit, account, connections.ALL)
     devices.forget_these(unit, devices.unique([*stopped, *handed_out]))
-    _record(unit, collaboration, "web:collaboration:permissions-changed", before=before, after=chosen)
+    _record(unit, collaboration, Event.COLLABORATION_PERMISSIONS_CHANGED, before=before, after=chosen)
     notices.collaboration_permissions(unit.ports, collaboration, [device.name for device in stopped])
 
 
@@ -270,7 +272,7 @@ def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
         return
     was_told = account.state != Account.PENDING
     _end(unit, account, Account.DISABLED)
-    _record(unit, collaboration, "web:collaboration:disabled")
+    _record(unit, collaboration, Event.COLLABORATION_DISABLED)
     if was_told:
         notices.collaboration_ended(unit.ports, collaboration)
 
@@ -282,7 +284,7 @@ def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
     account = _held(unit, collaboration)
     if state(collaboration) not in REMOVABLE:
         raise Refused(N_("%(name)s still has access: disable them first."), name=account.display_name)
-    _record(unit, collaboration, "web:collaboration:removed")
+    _record(unit, collaboration, Event.COLLABORATION_REMOVED)
     erase(unit, account)
 
 
@@ -302,7 +304,7 @@ def suspend_all(unit: UnitOfWork, owner: Account) -> None:
     for collaboration in of(owner.mailbox):
         if state(collaboration) != DISABLED:
             _end(unit, collaboration.account, Account.SUSPENDED)
-            audit.record(unit.actor, "web:collaboration:suspended", collaboration.account)
+            audit.record(unit.actor, Event.COLLABORATION_SUSPENDED, collaboration.account)
 
 
 def disable_all(unit: UnitOfWork, owner: Account) -> None:
@@ -311,7 +313,7 @@ def disable_all(unit: UnitOfWork, owner: Account) -> None:
     for collaboration in of(owner.mailbox).where(Account.state != Account.DISABLED):
         was_told = collaboration.account.state != Account.PENDING
         _end(unit, collaboration.account, Account.DISABLED)
-        audit.record(unit.actor, "web:collaboration:disabled", collaboration.account)
+        audit.record(unit.actor, Event.COLLABORATION_DISABLED, collaboration.account)
         if was_told:
             notices.collaboration_ended(unit.ports, collaboration)
 
@@ -343,23 +345,25 @@ def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
 def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Hold the mailbox's owner, so that nothing about its collaborators happens at the same time; raises `Refused` when
     the owner is locked or suspended, or the acting person may no longer do this."""
-    devices.lock(unit, mailbox.account)
-    acting = devices.hold(unit.actor.account)
-    keeps = acting is not None and acting.may_enter and authority.may_keep_mailbox(acting)
+    devices.lock(unit, related(mailbox, "account"))
+    acting = hold(unit.actor.account, authority.not_allowed())
+    keeps = acting.may_enter and authority.may_keep_mailbox(acting)
     if not keeps or acting.mailbox.id != mailbox.id:
-        raise Refused(N_("You may not do this."))
+        raise authority.not_allowed()
 
 
 def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
-    """The collaborator's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
-    acting person may not act on it, or it is gone."""
-    _lock(unit, collaboration.mailbox)
+    """The collaborator's account as it is now, and nobody else's until the transaction ends, and the permissions too;
+    raises `Refused` when the acting person may not act on it, or it is gone."""
+    gone = Refused(N_("This collaborator was removed a moment ago."))
+    _lock(unit, related(collaboration, "mailbox"))
     if not authority.may_act_on_collaborator(unit.actor.account, collaboration):
-        raise Refused(N_("You may not do this."))
-    account = Account.held_row(collaboration.account.itself())
-    if account is None:
-        raise Refused(N_("This collaborator was removed a moment ago."))
-    collaboration.account = account
+        raise authority.not_allowed()
+    account = hold(related(collaboration, "account", gone), gone)
+    present = Collaboration.get_or_none(collaboration.itself())
+    if present is None:
+        raise gone
+    collaboration.account, collaboration.permissions = account, present.permissions
     return account
 
 
@@ -370,7 +374,7 @@ def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
 
 def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """Raises `Refused` when the collaborator may more than the acting person: who renews access gives it."""
-    _refuse_beyond(unit, Collaboration.get_by_id(collaboration.id).permissions)
+    _refuse_beyond(unit, collaboration.permissions)
 
 
 def _end(unit: UnitOfWork, account: Account, new_state: str) -> None:
@@ -385,11 +389,11 @@ def _new_link(collaboration: Collaboration, purpose: str) -> str:
     return token
 
 
-def _record(unit: UnitOfWork, collaboration: Collaboration, action: str, **details: object) -> None:
+def _record(unit: UnitOfWork, collaboration: Collaboration, event: Event, **details: object) -> None:
     """Write it down, and tell the owner of the mailbox when somebody else did it."""
     account = collaboration.account
-    audit.record(unit.actor, action, account, collaborator=account.login, **details)
-    notices.done_by_another(unit, collaboration.mailbox.account, action, [account.login])
+    audit.record(unit.actor, event, account, collaborator=account.login, **details)
+    notices.done_by_another(unit, collaboration.mailbox.account, event, [account.login])
 
 
 def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
@@ -403,7 +407,7 @@ def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
         .where(WebSession.account.in_(account_ids))
         .group_by(WebSession.account_id),
         AuditEvent.select(AuditEvent.account_id, fn.MAX(AuditEvent.at))
-        .where(AuditEvent.account.in_(account_ids), AuditEvent.action == "web:session:started")
+        .where(AuditEvent.account.in_(account_ids), AuditEvent.action == Event.SESSION_STARTED.code)
         .group_by(AuditEvent.account_id),
     )
     latest: dict[int, int] = {}
@@ -439,9 +443,9 @@ def _record_access(login: LastLogin) -> None:
     known = AuditEvent.select().where(
         AuditEvent.account == login.account,
         AuditEvent.at > login.last_access - DAY,
-        AuditEvent.action == "mail:session:started",
+        AuditEvent.action == Event.MAIL_SESSION_STARTED.code,
         AuditEvent.address == actor.address,
         AuditEvent.user_agent == actor.user_agent,
     )
     if not known.exists():
-        audit.record(actor, "mail:session:started")
+        audit.record(actor, Event.MAIL_SESSION_STARTED)

@@ -10,6 +10,7 @@ from actions.devices import device_passwords
 from actions.ground import throttle
 from actions.ground.actor import OPERATOR, Actor
 from actions.ground.addresses import checked_name
+from actions.ground.holding import hold, related, removed
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest
@@ -17,6 +18,7 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import insert_all, transactional
 from models import Account, Device, DeviceInvitation, DeviceNetwork, LastLogin, Mailbox, OneTimeLink, now
 
@@ -172,13 +174,13 @@ def _make(
     unit: UnitOfWork, account: Account, wanted: WantedDevice, user: Account | None, request_id: str
 ) -> MadeDevice | None:
     by = lock_to_hand_out(unit, account, wanted.protocols)
-    if user is not None and not may_be_for(hold(user), account):
+    if user is not None and not may_be_for(hold(user, _nobody()), account):
         raise _nobody()
     if Device.get_or_none(Device.request_id == request_id):
         return None
     made = make_checked(unit, account, by, wanted, user, request_id)
     notices.device_made(unit, made.device)
-    tell_of_own(unit, account, "web:device:made", [made.device.name])
+    tell_of_own(unit, account, Event.DEVICE_MADE, [made.device.name])
     return made
 
 
@@ -186,18 +188,13 @@ def lock(unit: UnitOfWork, account: Account) -> None:
     """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
     the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
     ended: who waited behind "log me out from everywhere" gets no device any more."""
-    present = hold(account)
-    if present is None or present.state != Account.ACTIVE:
-        raise Refused(N_("This account is locked or suspended."))
+    shut = Refused(N_("This account is locked or suspended."))
+    if hold(account, shut).state != Account.ACTIVE:
+        raise shut
     if unit.actor.session is not None and not sessions.exists(unit.actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     if unit.actor.account is not None and permissions.have_changed(unit.actor.account):
         raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
-
-
-def hold(account: Account) -> Account | None:
-    """The account as it is now, and nobody else's until the caller's transaction ends; None when it is gone."""
-    return Account.held_row(account.itself())
 
 
 def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account:
@@ -206,9 +203,9 @@ def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) 
     Its account as it is now, which is held too: what it makes does not outlive a lock of the same moment."""
     lock(unit, account)
     doer = by or unit.actor.account
-    present = hold(doer) if doer else None
+    present = hold(doer, authority.not_allowed()) if doer else None
     if present is None or not may_look_after(present, account):
-        raise Refused(N_("You may not do this."))
+        raise authority.not_allowed()
     return present
 
 
@@ -242,7 +239,7 @@ def make_checked(
         password_by=created_by,
     )
     _know_network(device, unit.actor.address)
-    audit.record(unit.actor, "web:device:made", account, device=device.name)
+    audit.record(unit.actor, Event.DEVICE_MADE, account, device=device.name)
     return MadeDevice(device, password.text)
 
 
@@ -260,14 +257,14 @@ def refuse_too_many(account: Account) -> None:
 def change_password(unit: UnitOfWork, device: Device, by: Account | None = None) -> MadeDevice:
     """A new password for the same device; the old one and its open connections are cut at once. `by`: whose invitation
     the acting person accepted. Raises `Refused`."""
-    by = lock_to_hand_out(unit, device.account, device.protocols, by)
+    by = lock_to_hand_out(unit, related(device, "account"), device.protocols, by)
     password = device_passwords.new_password()
     fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
     if not device.write(Device.selector == device.selector, **fresh):
         raise disconnected()
-    audit.record(unit.actor, "web:device:password-changed", device.account, device=device.name)
+    audit.record(unit.actor, Event.DEVICE_PASSWORD_CHANGED, device.account, device=device.name)
     notices.device_password_changed(unit, device)
-    tell_of_own(unit, device.account, "web:device:password-changed", [device.name])
+    tell_of_own(unit, device.account, Event.DEVICE_PASSWORD_CHANGED, [device.name])
     connections.end(unit, device.account, device.id)
     return MadeDevice(device, password.text)
 
@@ -277,22 +274,22 @@ def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
     """Another name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
-    lock_to_keep(unit, device.account)
+    lock_to_keep(unit, related(device, "account"))
     old = device.name
     if not device.write(name=checked_name(name, "name"), icon=icon):
         raise disconnected()
-    audit.record(unit.actor, "web:device:renamed", device.account, device=device.name, before=old)
-    tell_owner(unit, device.account, "web:device:renamed", [old, device.name])
+    audit.record(unit.actor, Event.DEVICE_RENAMED, device.account, device=device.name, before=old)
+    tell_owner(unit, device.account, Event.DEVICE_RENAMED, [old, device.name])
 
 
 @unit_of_work
 def disconnect(unit: UnitOfWork, device: Device) -> None:
     """Revoke the device's password and cut its connections. Raises `Refused`."""
-    lock_to_keep(unit, device.account)
+    lock_to_keep(unit, related(device, "account"))
     if not forget(device):
         return
-    audit.record(unit.actor, "web:device:disconnected", device.account, device=device.name)
-    tell_owner(unit, device.account, "web:device:disconnected", [device.name])
+    audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
+    tell_owner(unit, device.account, Event.DEVICE_DISCONNECTED, [device.name])
     connections.end(unit, device.account, device.id)
 
 
@@ -301,7 +298,7 @@ def disconnect_all(unit: UnitOfWork, account: Account) -> None:
     """Revoke every device's password, cut its connections and withdraw every invitation. Raises `Refused`."""
     lock_to_keep(unit, account)
     names = [each.name for each in (*account.devices, *DeviceInvitation.pending(account))]
-    tell_owner(unit, account, "web:devices:disconnected", names)
+    tell_owner(unit, account, Event.DEVICES_DISCONNECTED, names)
     for device in forget_all(unit, account):
         connections.end(unit, account, device.id)
 
@@ -314,7 +311,7 @@ def forget_all(unit: UnitOfWork, account: Account) -> list[Device]:
     for device in devices:
         forget(device)
     if devices:
-        audit.record(unit.actor, "web:devices:disconnected", account, devices=[device.name for device in devices])
+        audit.record(unit.actor, Event.DEVICES_DISCONNECTED, account, devices=[device.name for device in devices])
     return devices
 
 
@@ -372,10 +369,10 @@ def forget_these(unit: UnitOfWork, taken: Sequence[Device], teller: Actor | None
     owners that it was done by `teller`, or by the acting person."""
     for device in taken:
         forget(device)
-        audit.record(unit.actor, "web:device:disconnected", device.account, device=device.name)
+        audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
     for account in {device.account_id: device.account for device in taken}.values():
         names = [device.name for device in taken if device.account_id == account.id]
-        tell_owner(unit.by(teller or unit.actor), account, "web:device:disconnected", names)
+        tell_owner(unit.by(teller or unit.actor), account, Event.DEVICE_DISCONNECTED, names)
     for device in taken:
         connections.end(unit, device.account, device.id)
 
@@ -390,19 +387,19 @@ def withdraw_these(unit: UnitOfWork, pending: Iterable[DeviceInvitation]) -> Non
     for invitation in list(pending):
         if invitation.withdraw():
             facts = {"device": invitation.name, "to": invitation.recipient}
-            audit.record(unit.actor, "web:invitation:withdrawn", invitation.account, **facts)
+            audit.record(unit.actor, Event.INVITATION_WITHDRAWN, invitation.account, **facts)
 
 
-def tell_owner(unit: UnitOfWork, account: Account, action: str, names: Sequence[str] = ()) -> None:
+def tell_owner(unit: UnitOfWork, account: Account, event: Event, names: Sequence[str] = ()) -> None:
     """Tell the owner of the mailbox that this account opens what somebody else did to the account's devices."""
-    notices.done_by_another(unit, account.mailbox.account, action, names)
+    notices.done_by_another(unit, account.mailbox.account, event, names)
 
 
-def tell_of_own(unit: UnitOfWork, account: Account, action: str, names: Sequence[str]) -> None:
+def tell_of_own(unit: UnitOfWork, account: Account, event: Event, names: Sequence[str]) -> None:
     """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
     link that ends the device."""
     if account.is_collaborator:
-        tell_owner(unit, account, action, names)
+        tell_owner(unit, account, event, names)
 
 
 @unit_of_work
@@ -412,7 +409,7 @@ def disown(unit: UnitOfWork, link: OneTimeLink) -> None:
     device = disowned(link)
     if device is None or not forget(device):
         return
-    audit.record(unit.actor, "link:device:disowned", link.account, device=device.name)
+    audit.record(unit.actor, Event.LINK_DEVICE_DISOWNED, link.account, device=device.name)
     connections.end(unit, link.account, device.id)
 
 
@@ -427,12 +424,12 @@ def disowned(link: OneTimeLink) -> Device | None:
 def require(unit: UnitOfWork, mailbox: Mailbox, required: bool) -> None:
     """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
     what is connected with it is cut. Raises `Refused`."""
-    lock_to_keep(unit, mailbox.account)
+    lock_to_keep(unit, related(mailbox, "account"))
     if not mailbox.write(device_passwords_only=required):
-        raise Refused(N_("This user was removed a moment ago."))
-    action = "web:devices:required" if required else "web:devices:not-required"
-    audit.record(unit.actor, action, mailbox.account)
-    notices.done_by_another(unit, mailbox.account, action)
+        raise removed()
+    event = Event.DEVICES_REQUIRED if required else Event.DEVICES_NOT_REQUIRED
+    audit.record(unit.actor, event, mailbox.account)
+    notices.done_by_another(unit, mailbox.account, event)
     if required:
         connections.end(unit, mailbox.account)
 

@@ -15,6 +15,7 @@ from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact
 from actions.ground.encryption import derived_key
+from actions.ground.holding import hold, related
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Limit, TooManyAttempts
@@ -24,6 +25,7 @@ from actions.notices import notices
 from actions.outbox import mail
 from actions.sessions import sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, DeviceInvitation, Domain, has_come, now
 from settings import Settings
 
@@ -98,7 +100,7 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
         device_expires_at=wanted.expires_at,
     )
     invited = _renew(unit.ports, invitation)
-    _record(unit, invitation, "web:invitation:made")
+    _record(unit, invitation, Event.INVITATION_MADE)
     return _mail(unit.ports, invited) if mailed else invited
 
 
@@ -109,23 +111,23 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
     Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
     than they may hand out themselves, or `throttle.TooManyAttempts`.
     """
-    inviter = devices.lock_to_hand_out(unit, invitation.account, invitation.protocols)
+    inviter = devices.lock_to_hand_out(unit, related(invitation, "account", _void()), invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
         raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
     present.invited_by = inviter
     invited = _renew(unit.ports, present)
-    _record(unit, present, "web:invitation:renewed")
+    _record(unit, present, Event.INVITATION_RENEWED)
     return _mail(unit.ports, invited) if mailed else invited
 
 
 @unit_of_work
 def withdraw(unit: UnitOfWork, invitation: DeviceInvitation) -> bool:
     """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
-    devices.lock_to_keep(unit, invitation.account)
+    devices.lock_to_keep(unit, related(invitation, "account", _void()))
     withdrawn = invitation.withdraw()
     if withdrawn:
-        _record(unit, invitation, "web:invitation:withdrawn")
+        _record(unit, invitation, Event.INVITATION_WITHDRAWN)
     return withdrawn
 
 
@@ -214,10 +216,10 @@ def accept(unit: UnitOfWork, invitation: DeviceInvitation, proved: bool) -> Made
 
 @unit_of_work
 def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
-    devices.lock(unit, invitation.account)
+    devices.lock(unit, related(invitation, "account", _void()))
     # Whoever is locked at the same moment loses what they were given.
-    for concerned in filter(None, (invitation.invited_by, invitation.user)):
-        devices.hold(concerned)
+    for concerned in filter(None, (related(invitation, name, _void()) for name in ("invited_by", "user"))):
+        hold(concerned, _void())
     present = _present(invitation)
     if not present.accept():
         raise _void()
@@ -226,11 +228,11 @@ def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
     made = devices.make_checked(unit, present.account, present.invited_by, wanted, present.user, request_id)
     present.write(device=made.device)
     audit.record(
-        unit.actor, "link:invitation:accepted", present.account, device=made.device.name, invited=present.recipient
+        unit.actor, Event.LINK_INVITATION_ACCEPTED, present.account, device=made.device.name, invited=present.recipient
     )
     notices.device_made(unit, made.device, invited=present.recipient)
     inviting = replace(unit.actor, account=present.invited_by)
-    devices.tell_of_own(unit.by(inviting), present.account, "web:device:made", [made.device.name])
+    devices.tell_of_own(unit.by(inviting), present.account, Event.DEVICE_MADE, [made.device.name])
     return made
 
 
@@ -312,17 +314,17 @@ def _language(invitation: DeviceInvitation) -> str:
 @unit_of_work
 def _give_up(unit: UnitOfWork, invitation: DeviceInvitation) -> None:
     if invitation.withdraw():
-        _write_down(unit, invitation, "link:invitation:guessed")
+        _write_down(unit, invitation, Event.LINK_INVITATION_GUESSED)
 
 
-def _record(unit: UnitOfWork, invitation: DeviceInvitation, action: str) -> None:
+def _record(unit: UnitOfWork, invitation: DeviceInvitation, event: Event) -> None:
     """Write it down, and tell the owner of the mailbox when somebody else did it."""
-    _write_down(unit, invitation, action)
-    devices.tell_owner(unit, invitation.account, action, [invitation.name, invitation.recipient])
+    _write_down(unit, invitation, event)
+    devices.tell_owner(unit, invitation.account, event, [invitation.name, invitation.recipient])
 
 
-def _write_down(unit: UnitOfWork, invitation: DeviceInvitation, action: str) -> None:
-    audit.record(unit.actor, action, invitation.account, device=invitation.name, to=invitation.recipient)
+def _write_down(unit: UnitOfWork, invitation: DeviceInvitation, event: Event) -> None:
+    audit.record(unit.actor, event, invitation.account, device=invitation.name, to=invitation.recipient)
 
 
 def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:

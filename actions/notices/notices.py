@@ -11,7 +11,7 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import mail, outbox
 from actions.sessions import links
 from actions.sessions.user_agents import browser_name
-from actions.trail.events import SENTENCES
+from actions.trail.events import Event
 from models import Account, Collaboration, Device, now
 
 
@@ -47,7 +47,7 @@ def device_in_new_network(ports: Ports, device: Device, address: str, protocol: 
 def done_by_another(
     unit: UnitOfWork,
     account: Account,
-    action: str,
+    event: Event,
     names: Sequence[str] = (),
     addresses: Sequence[str] | None = None,
 ) -> None:
@@ -55,7 +55,7 @@ def done_by_another(
     `addresses` where to write, if not to where its letters always go. Nobody is told of what they did themselves."""
     if unit.actor.account is None or unit.actor.account.id == account.id:
         return
-    facts = {"by": unit.actor.login, "what": SENTENCES[action], "names": list(names)}
+    facts = {"by": unit.actor.login, "what": event.sentence, "names": list(names)}
     _tell(unit, account, "done_by_another", facts, addresses)
 
 

@@ -34,6 +34,7 @@ from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import links
 from actions.trail import audit
+from actions.trail.events import Event
 from database import transactional, update_each
 from models import Account, Mailbox, PasswordChange, PasswordChangeItem, now
 
@@ -227,7 +228,7 @@ def stop(change: PasswordChange, reason: str) -> None:
     log.warning("password change %s is stopped: %s", change.id, reason)
     if password_changes.end(change, PasswordChange.STOPPED, reason):
         facts = password_changes.counts(change)
-        audit.record(_actor(change), "web:password-change:stopped", None, domain=change.domain.name, **facts)
+        audit.record(_actor(change), Event.PASSWORD_CHANGE_STOPPED, None, domain=change.domain.name, **facts)
 
 
 @transactional
@@ -373,10 +374,10 @@ def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeI
     unit, is_link = UnitOfWork(ports, _actor(change)), change.kind == PasswordChange.LINKS
     mailboxes = [account.mailbox for account in accounts]
     if is_link:
-        audit.record_of_mailboxes(unit.actor, "web:password:link-issued", mailboxes)
+        audit.record_of_mailboxes(unit.actor, Event.PASSWORD_LINK_ISSUED, mailboxes)
     else:
         choices = {"everywhere": change.everywhere, "must_change": change.must_change}
-        audit.record_of_mailboxes(unit.actor, "web:password:issued", mailboxes, **choices)
+        audit.record_of_mailboxes(unit.actor, Event.PASSWORD_ISSUED, mailboxes, **choices)
     if change.everywhere:
         cause = Cause.BULK_CHANGE_AND_DEVICES if change.devices_too else Cause.BULK_CHANGE
         revocation.revoke(unit, cause, *accounts, at_once=False)
@@ -390,4 +391,4 @@ def finish(change: PasswordChange) -> None:
     """Every mailbox had its turn; within the caller's transaction."""
     if password_changes.end(change, PasswordChange.DONE):
         facts = password_changes.counts(change)
-        audit.record(_actor(change), "web:password-change:finished", None, domain=change.domain.name, **facts)
+        audit.record(_actor(change), Event.PASSWORD_CHANGE_FINISHED, None, domain=change.domain.name, **facts)

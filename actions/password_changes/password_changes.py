@@ -15,6 +15,7 @@ from actions.authority import authority
 from actions.ground import phone_numbers, throttle
 from actions.ground.actor import USER_AGENT_LENGTH
 from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.holding import hold_account
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -23,6 +24,7 @@ from actions.passwords import passwords
 from actions.services import search_words, services
 from actions.sessions import sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import transactional
 from models import Account, AccountWord, Domain, Mailbox, PasswordChange, PasswordChangeItem, Service, WebSession, now
 from settings import LANGUAGES
@@ -282,7 +284,7 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
     count = change.items.count()
     audit.record(
         unit.actor,
-        "web:password-change:started",
+        Event.PASSWORD_CHANGE_STARTED,
         None,
         domain=change.domain.name,
         mailboxes=count,
@@ -294,9 +296,11 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
 
 def may_go_on(change: PasswordChange) -> bool:
     """Whether its manager, whose row is nobody else's until the transaction ends, still looks after the service."""
-    this_one = (Account.id == change.manager_id) & (Account.login == change.manager_login)
-    manager = Account.held_row(this_one)
-    return manager is not None and authority.may_manage(manager, change.service)
+    try:
+        manager = hold_account(change.manager_id, change.manager_login)
+    except Refused:
+        return False
+    return authority.may_manage(manager, change.service)
 
 
 def _take(change: PasswordChange) -> None:
@@ -322,7 +326,7 @@ def cancel(unit: UnitOfWork, change: PasswordChange) -> None:
     authority.refuse_unless_may_manage(unit.actor, change.service)
     if not end(change, PasswordChange.CANCELLED, CANCELLED):
         raise Refused(N_("This is over already."))
-    audit.record(unit.actor, "web:password-change:cancelled", None, domain=change.domain.name, **counts(change))
+    audit.record(unit.actor, Event.PASSWORD_CHANGE_CANCELLED, None, domain=change.domain.name, **counts(change))
 
 
 def end(change: PasswordChange, state: str, reason: str = "") -> bool:
@@ -352,7 +356,7 @@ def send_mail_again(unit: UnitOfWork, change: PasswordChange) -> None:
     throttle.attempt([SENT_AGAIN.on("mail", change.id)])
     if not archive.hurry(change, archive.mail_delivery(change), of_message=False):
         archive.put_mail(unit.ports, change)
-    audit.record(unit.actor, "web:password-change:mail-again", None, domain=change.domain.name, email=change.email)
+    audit.record(unit.actor, Event.PASSWORD_CHANGE_MAIL_AGAIN, None, domain=change.domain.name, email=change.email)
 
 
 @unit_of_work
@@ -364,7 +368,7 @@ def send_message_again(unit: UnitOfWork, change: PasswordChange) -> None:
     throttle.attempt([SENT_AGAIN.on("message", change.id)])
     if not archive.hurry(change, archive.message_delivery(change), of_message=True):
         archive.put_message(unit.ports, change)
-    audit.record(unit.actor, "web:password-change:message-again", None, domain=change.domain.name, phone=change.phone)
+    audit.record(unit.actor, Event.PASSWORD_CHANGE_MESSAGE_AGAIN, None, domain=change.domain.name, phone=change.phone)
 
 
 def _refuse_erased(change: PasswordChange) -> None:

@@ -20,6 +20,7 @@ from actions.revocation.revocation import Spared
 from actions.revocation.table import Cause
 from actions.sessions import connections, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, Device, WebSession
 from settings import Settings
 
@@ -114,10 +115,10 @@ def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
 def _refusal_ends_session(unit: UnitOfWork, counters: list[throttle.Counter]) -> bool:
     """Write a wrong password down. With the last that is let through the session ends, with what it had opened in a
     webmail, and its owner is told."""
-    audit.record(unit.actor, "web:password:refused")
+    audit.record(unit.actor, Event.PASSWORD_REFUSED)
     if not throttle.are_used_up(counters) or not sessions.exists(unit.actor.session):
         return False
-    audit.record(unit.actor, "web:session:guessed")
+    audit.record(unit.actor, Event.SESSION_GUESSED)
     try:
         throttle.attempt([NOTICES.on(unit.actor.account.login)])
         notices.password_guessed(unit, unit.actor.account)
@@ -179,7 +180,7 @@ def _commit_change(
     if not account.replace_password(account.password_hash, new_hash):
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     ended = sessions.count(account) if everywhere else 0
-    audit.record(unit.actor, "web:password:changed", everywhere=everywhere, browsers=ended)
+    audit.record(unit.actor, Event.PASSWORD_CHANGED, everywhere=everywhere, browsers=ended)
     revocation.revoke(unit, _cause(everywhere, devices_too), account, spared=Spared(browser=browser))
     notices.password_changed(unit, account, everywhere)
     return None if everywhere else sessions.renew(unit)

@@ -3,8 +3,8 @@
 from actions.collaborations import collaborations
 from actions.ground import throttle
 from actions.ground.actor import Actor
+from actions.ground.holding import removed
 from actions.ground.ports import Ports
-from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Limit
 from actions.ground.tokens import digest
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -16,12 +16,20 @@ from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from database import transactional
 from models import Account, OneTimeLink, OutboxItem, now
 
 REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
 # Strangers in the same network do not keep somebody from asking in a browser in which the account signed in before.
 REQUESTS_FROM_KNOWN_BROWSER = Limit("forgotten password from known browser", free=5, ceiling=10, window=3600)
+# What has happened when a password was set by a link of this purpose.
+SET_BY = {
+    links.WELCOME: Event.LINK_PASSWORD_WELCOME,
+    links.RESET: Event.LINK_PASSWORD_RESET,
+    links.RECOVER: Event.LINK_PASSWORD_RECOVER,
+    links.HANDED_OUT: Event.LINK_PASSWORD_HANDED_OUT,
+}
 
 
 def ask_for_link(unit: UnitOfWork, login: str, browser: str | None = None) -> None:
@@ -59,7 +67,7 @@ def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
     }
     key = f"reset:{digest(token)[:32]}"
     mail.put(ports, key, "password_reset", account.contact_email, account.language, facts, account)
-    audit.record(Actor(address=address), "web:password:link-requested", account)
+    audit.record(Actor(address=address), Event.PASSWORD_LINK_REQUESTED, account)
 
 
 def set_password(unit: UnitOfWork, link: OneTimeLink, new: object, browser: str | None = None) -> str:
@@ -84,7 +92,7 @@ def _commit_password(unit: UnitOfWork, link: OneTimeLink, new_hash: str, browser
     if link.purpose in links.OPENS_ACCOUNT:
         account.put_into_state(Account.ACTIVE)
     revocation.revoke(unit, Cause.SET_BY_LINK, account)
-    audit.record(unit.actor, f"link:password:{link.purpose}", account)
+    audit.record(unit.actor, SET_BY[link.purpose], account)
     if is_invited:
         notices.collaboration_confirmed(unit.ports, account)
     elif link.purpose != links.WELCOME:
@@ -97,18 +105,18 @@ def lock(unit: UnitOfWork, link: OneTimeLink) -> None:
     """Lock the account after “This wasn't me”, end everything, and tell the managers."""
     account = links.use(link)
     notices.account_locked(unit, account)
-    _lock(unit, account, "link:account:locked")
+    _lock(unit, account, Event.LINK_ACCOUNT_LOCKED)
 
 
 @unit_of_work
 def lock_by_operator(unit: UnitOfWork, account: Account) -> None:
     """Lock an account at the operator's word, as “This wasn't me” does."""
-    _lock(unit, account, "operator:account:locked")
+    _lock(unit, account, Event.OPERATOR_ACCOUNT_LOCKED)
 
 
-def _lock(unit: UnitOfWork, account: Account, event: str) -> None:
+def _lock(unit: UnitOfWork, account: Account, event: Event) -> None:
     if not account.put_into_state(Account.LOCKED):
-        raise Refused(N_("This user was removed a moment ago."))
+        raise removed()
     audit.record(unit.actor, event, account)
     # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
     # lock.

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from actions.ground import throttle
 from actions.ground.actor import Actor
+from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import guesses, passwords
 from actions.sessions import sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, WebSession
 
 LONGEST_LOGIN = 254
@@ -67,7 +69,7 @@ def _commit(unit: UnitOfWork, account: Account, browser: str | None, counters: l
     throttle.settle(counters)
     refuse_if_changed(account)
     session, token = sessions.start(account, unit.actor.address, unit.actor.user_agent)
-    audit.record(Actor(account, session, unit.actor.address, unit.actor.user_agent), "web:session:started")
+    audit.record(Actor(account, session, unit.actor.address, unit.actor.user_agent), Event.SESSION_STARTED)
     return SignedIn(session, token, sessions.remember_browser(account, browser))
 
 
@@ -75,9 +77,9 @@ def refuse_if_changed(account: Account) -> None:
     """While the password was being verified it may have been changed, or the account locked or removed, and every
     session ended. Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited
     for or waits."""
-    present = Account.held_row(account.itself())
+    present = hold(account, wrong())
     known = (account.password_changed_at, account.state)
-    if present is None or (present.password_changed_at, present.state) != known:
+    if (present.password_changed_at, present.state) != known:
         raise wrong()
 
 
@@ -90,4 +92,4 @@ def wrong() -> Refused:
 def _note_failure(unit: UnitOfWork, account: Account | None) -> None:
     """Every failure writes one transaction, so that known and unknown logins take the same time; what was typed as
     an unknown login is not kept, for it may be a password."""
-    audit.record(unit.actor, "web:session:refused", account)
+    audit.record(unit.actor, Event.SESSION_REFUSED, account)

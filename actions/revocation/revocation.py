@@ -8,6 +8,7 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.revocation.table import ENDS, Access, Cause
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, WebSession
 
 
@@ -82,5 +83,5 @@ _WAYS: dict[Access, End] = {
 def end_others(unit: UnitOfWork) -> None:
     """End every other browser, the webmails and every connected mail program of the acting account."""
     account, own = unit.actor.account, unit.actor.session
-    audit.record(unit.actor, "web:sessions:ended-others", browsers=sessions.count(account, but=own))
+    audit.record(unit.actor, Event.SESSIONS_ENDED_OTHERS, browsers=sessions.count(account, but=own))
     revoke(unit, Cause.OTHERS_ENDED, account, spared=Spared(session=own))

@@ -12,6 +12,7 @@ from actions.passwords import passwords, policy
 from actions.services import search_words, services
 from actions.sessions import links
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, Domain, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
@@ -50,7 +51,7 @@ def add_service(unit: UnitOfWork, organisation: str, name: str, password_policy:
     if Service.get_or_none(Service.organisation == owner, Service.name == name):
         raise Refused(N_("%(organisation)s has a service “%(name)s” already."), organisation=organisation, name=name)
     service = Service.create(organisation=owner, name=name, password_policy=password_policy)
-    audit.record(unit.actor, "operator:service:added", organisation_name=organisation, service=name)
+    audit.record(unit.actor, Event.OPERATOR_SERVICE_ADDED, organisation_name=organisation, service=name)
     return service
 
 
@@ -61,7 +62,7 @@ def add_domain(unit: UnitOfWork, name: str, service: str, organisation: str | No
     if Domain.get_or_none(Domain.name == name):
         raise Refused(N_("There is a domain %(domain)s already."), domain=name)
     domain = Domain.create(service=find_service(service, organisation), name=name)
-    audit.record(unit.actor, "operator:domain:added", domain=name, service=service)
+    audit.record(unit.actor, Event.OPERATOR_DOMAIN_ADDED, domain=name, service=service)
     return domain
 
 
@@ -90,7 +91,7 @@ def change_service(
     if given:
         service.write(**given)
     settings = {name.removeprefix("password_"): getattr(service, name) for name in SERVICE_RULES}
-    audit.record(unit.actor, "operator:service:changed", service=name, **settings)
+    audit.record(unit.actor, Event.OPERATOR_SERVICE_CHANGED, service=name, **settings)
     return service
 
 
@@ -118,7 +119,7 @@ def add_mailbox(unit: UnitOfWork, new: NewMailbox) -> MadeMailbox:
 @unit_of_work
 def _make_mailbox(unit: UnitOfWork, new: NewMailbox, password_hash: str | None) -> MadeMailbox:
     account = create(new, password_hash)
-    audit.record(unit.actor, "operator:mailbox:added", account)
+    audit.record(unit.actor, Event.OPERATOR_MAILBOX_ADDED, account)
     return MadeMailbox(account, None if password_hash else _link(unit.ports, account, links.WELCOME))
 
 
@@ -170,7 +171,7 @@ def add_manager(
     manager = Account(login=login, role=role, organisation=employer, **_names(names))
     manager.password_hash = _hashed(unit.ports, manager, password, "classic")
     manager.save(force_insert=True)
-    audit.record(unit.actor, "operator:manager:added", manager, role=role)
+    audit.record(unit.actor, Event.OPERATOR_MANAGER_ADDED, manager, role=role)
     return MadeMailbox(manager, None if password else _link(unit.ports, manager, links.WELCOME))
 
 
@@ -193,7 +194,7 @@ def make_link(unit: UnitOfWork, login: str) -> str:
 
 @unit_of_work
 def _make_link(unit: UnitOfWork, account: Account) -> str:
-    audit.record(unit.actor, "operator:account:link-made", account)
+    audit.record(unit.actor, Event.OPERATOR_ACCOUNT_LINK_MADE, account)
     return _link(unit.ports, account, links.RESET if account.state == Account.ACTIVE else links.RECOVER)
 
 

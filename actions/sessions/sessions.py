@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actions.ground.actor import USER_AGENT_LENGTH
+from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest, new_token
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.sessions import connections
 from actions.trail import audit
+from actions.trail.events import Event
 from database import insert_all
 from models import CLOCKS_DIFFER, Account, KnownBrowser, Webmail, WebmailCredential, WebSession, now
 
@@ -120,9 +122,10 @@ def renew(unit: UnitOfWork) -> tuple[WebSession, str]:
     cookie: whoever got hold of the old one is signed out. What the session holds stays
     as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
     it was ended meanwhile, or the password is another by now."""
-    account, former = Account.held_row(unit.actor.account.itself()), WebSession.get_or_none(unit.actor.session.itself())
-    if account is None or former is None or not is_alive(former, account):
-        raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
+    ended = Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
+    account, former = hold(unit.actor.account, ended), WebSession.get_or_none(unit.actor.session.itself())
+    if former is None or not is_alive(former, account):
+        raise ended
     if account.password_hash != unit.actor.account.password_hash:
         raise Refused(N_("The password was changed in another window a moment ago. Start again."), "current_password")
     WebSession.delete().where(former.itself()).execute()
@@ -177,14 +180,14 @@ def in_webmails(account: Account) -> list[InWebmail]:
 @unit_of_work
 def sign_out(unit: UnitOfWork) -> None:
     """End the session that is acting."""
-    audit.record(unit.actor, "web:session:signed-out")
+    audit.record(unit.actor, Event.SESSION_SIGNED_OUT)
     WebSession.delete().where(unit.actor.session.itself()).execute()
 
 
 @unit_of_work
 def end(unit: UnitOfWork, session: WebSession) -> None:
     """End one of the actor's own sessions, and those that the same session of a webmail began."""
-    audit.record(unit.actor, "web:session:ended", browser=session.user_agent, from_address=session.address)
+    audit.record(unit.actor, Event.SESSION_ENDED, browser=session.user_agent, from_address=session.address)
     end_of_webmail(session)
     WebSession.delete().where(session.itself()).execute()
 
@@ -193,7 +196,7 @@ def end(unit: UnitOfWork, session: WebSession) -> None:
 def end_program(unit: UnitOfWork, device_id: int, address: str) -> None:
     """Cut the acting account's mail programs that are connected from this address with one password, a device's or the
     account's (0)."""
-    audit.record(unit.actor, "web:connections:ended", from_address=address)
+    audit.record(unit.actor, Event.CONNECTIONS_ENDED, from_address=address)
     connections.end(unit, unit.actor.account, device_id, address)
 
 

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 
 from actions.ground.actor import USER_AGENT_LENGTH, Actor
-from actions.trail.events import known
+from actions.trail.events import Event
 from database import insert_all
 from models import Account, AuditEvent, Collaboration, Mailbox, now
 
 
-def record(actor: Actor, action: str, account: Account | None = None, **details: object) -> AuditEvent:
-    """Write down that `actor` did `action` (`source:subject:what`) to `account`, or to themselves.
+def record(actor: Actor, event: Event, account: Account | None = None, **details: object) -> AuditEvent:
+    """Write down that `actor` did this to `account`, or to themselves.
 
     Details are small facts for people to read: never a secret, a hash or a token.
     """
     concerned = account or actor.account
     return AuditEvent.create(
-        action=known(action),
+        action=event.code,
         actor=actor.account,
         actor_login=actor.login,
         account=concerned,
@@ -29,12 +29,12 @@ def record(actor: Actor, action: str, account: Account | None = None, **details:
     )
 
 
-def record_of_mailboxes(actor: Actor, action: str, mailboxes: Sequence[Mailbox], **details: object) -> None:
+def record_of_mailboxes(actor: Actor, event: Event, mailboxes: Sequence[Mailbox], **details: object) -> None:
     """The same, to the owner of each of these mailboxes, at once."""
     rows = [
         {
             "at": now(),
-            "action": known(action),
+            "action": event.code,
             "actor": actor.account,
             "actor_login": actor.login,
             "account": mailbox.account,

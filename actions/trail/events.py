@@ -1,84 +1,116 @@
-"""The audit trail's actions in words."""
+"""What can happen: every kind of audit event, with the words in which people are told of it."""
+
+from enum import Enum, unique
 
 from actions.ground.refusals import N_
 
-SENTENCES = {
-    "web:session:started": N_("Signed in"),
-    "web:session:refused": N_("A sign-in was refused"),
-    "web:session:signed-out": N_("Signed out"),
-    "web:session:ended": N_("A browser was signed out"),
-    "web:sessions:ended-others": N_("All other browsers and mail programs were signed out"),
-    "web:connections:ended": N_("Mail programs were disconnected"),
-    "web:password:changed": N_("The password was changed"),
-    "web:password:refused": N_("A wrong current password was given"),
-    "web:session:guessed": N_("A browser was signed out after too many wrong passwords"),
-    "web:password:link-requested": N_("A link to set a new password was sent to the contact address"),
-    "web:device:made": N_("A device was added"),
-    "web:device:password-changed": N_("The password of a device was changed"),
-    "web:device:renamed": N_("A device was renamed"),
-    "web:device:disconnected": N_("A device was disconnected"),
-    "web:devices:disconnected": N_("All devices were disconnected"),
-    "web:devices:required": N_("Mail programs need a device password from now on"),
-    "web:devices:not-required": N_("Mail programs may use your own password again"),
-    "web:invitation:made": N_("Somebody was invited to set up a device"),
-    "web:invitation:renewed": N_("An invitation to set up a device was sent again"),
-    "web:invitation:withdrawn": N_("An invitation to set up a device was withdrawn"),
-    "link:invitation:accepted": N_("An invitation to set up a device was accepted"),
-    "link:invitation:guessed": N_("An invitation was withdrawn after too many wrong codes"),
-    "link:device:disowned": N_("A device was disconnected: “This wasn't me”"),
-    "web:preferences:changed": N_("The preferences were changed"),
-    "link:password:welcome": N_("The first password was set"),
-    "link:password:reset": N_("A new password was set through a link"),
-    "link:password:recover": N_("The account was opened again with a new password"),
-    "link:password:handed-out": N_("A new password was set through a link that a manager handed out"),
-    "link:account:locked": N_("The account was locked: “This wasn't me”"),
-    "operator:service:added": N_("A service was added"),
-    "operator:service:changed": N_("A service was changed"),
-    "operator:domain:added": N_("A domain was added"),
-    "operator:mailbox:added": N_("The mailbox was created"),
-    "operator:manager:added": N_("The account was created"),
-    "operator:account:locked": N_("The account was locked by the operator"),
-    "operator:account:link-made": N_("The operator made a link to set a new password"),
-    "mail:session:started": N_("Signed in to the mailbox"),
-    "web:collaboration:made": N_("A collaborator was added"),
-    "web:collaboration:link-sent": N_("The e-mail to set the password was sent again"),
-    "web:collaboration:permissions-changed": N_("The permissions of a collaborator were changed"),
-    "web:collaboration:reset": N_("The password of a collaborator was reset"),
-    "web:collaboration:disabled": N_("A collaborator was disabled"),
-    "web:collaboration:removed": N_("A collaborator was removed"),
-    "web:password:issued": N_("A manager gave the mailbox a new password, together with others"),
-    "web:password:link-issued": N_("A manager got a link by which a new password can be set for the mailbox"),
-    "web:password-change:started": N_("A change of several passwords was started"),
-    "web:password-change:cancelled": N_("A change of several passwords was cancelled"),
-    "web:password-change:stopped": N_("A change of several passwords was stopped"),
-    "web:password-change:finished": N_("A change of several passwords was finished"),
-    "web:password-change:mail-again": N_("The archive of a change of passwords was sent again"),
-    "web:password-change:message-again": N_("The archive's password was sent again"),
-    "web:collaboration:suspended": N_("A collaborator was suspended, because the mailbox was locked"),
-    "web:access:ended": N_("Everything that opened the mailbox was ended, and the account suspended"),
-    "web:users:imported": N_("Users were added from a file"),
-    "web:user:added": N_("The mailbox was created"),
-    "web:user:changed": N_("Name, quota, contact e-mail or phone were changed"),
-    "web:user:password-set": N_("A new password was set"),
-    "web:user:link-sent": N_("A link to set the password was sent to the contact address"),
-    "web:user:suspended": N_("The account was suspended"),
-    "web:user:resumed": N_("The account may be used again"),
-    "web:user:removed": N_("The mailbox was removed"),
-    "handoff:session:started": N_("Signed in by a webmail"),
-    "handoff:session:refused": N_("A sign-in by a webmail was refused"),
-    "webmail:session:started": N_("Signed in to a webmail"),
-    "webmail:session:signed-out": N_("Signed out of a webmail"),
-    "webmail:session:unasked": N_("Signed in to a webmail that could not reach this panel"),
-    "webmail:session:unasked-refused": N_("A sign-in to a webmail that could not reach this panel was refused"),
-    "webmail:request:refused": N_("A webmail's request was refused"),
-    "web:webmail:ended": N_("A webmail was signed out"),
-    "operator:webmail:added": N_("A webmail was made known"),
-    "operator:webmail:removed": N_("A webmail was removed"),
-}
+
+@unique
+class Event(Enum):
+    """A kind of audit event: the code that is stored for it, `source:subject:what`, and its sentence. A member is named
+    after its code, in which the source `web` goes without saying. Rows outlive versions: a code stays what it is, also
+    when nothing records it any more."""
+
+    def __init__(self, code: str, sentence: str):
+        self.code, self.sentence = code, sentence
+
+    SESSION_STARTED = "web:session:started", N_("Signed in")
+    SESSION_REFUSED = "web:session:refused", N_("A sign-in was refused")
+    SESSION_SIGNED_OUT = "web:session:signed-out", N_("Signed out")
+    SESSION_ENDED = "web:session:ended", N_("A browser was signed out")
+    SESSIONS_ENDED_OTHERS = "web:sessions:ended-others", N_("All other browsers and mail programs were signed out")
+    CONNECTIONS_ENDED = "web:connections:ended", N_("Mail programs were disconnected")
+    PASSWORD_CHANGED = "web:password:changed", N_("The password was changed")
+    PASSWORD_REFUSED = "web:password:refused", N_("A wrong current password was given")
+    SESSION_GUESSED = "web:session:guessed", N_("A browser was signed out after too many wrong passwords")
+    PASSWORD_LINK_REQUESTED = (
+        "web:password:link-requested",
+        N_("A link to set a new password was sent to the contact address"),
+    )
+    DEVICE_MADE = "web:device:made", N_("A device was added")
+    DEVICE_PASSWORD_CHANGED = "web:device:password-changed", N_("The password of a device was changed")
+    DEVICE_RENAMED = "web:device:renamed", N_("A device was renamed")
+    DEVICE_DISCONNECTED = "web:device:disconnected", N_("A device was disconnected")
+    DEVICES_DISCONNECTED = "web:devices:disconnected", N_("All devices were disconnected")
+    DEVICES_REQUIRED = "web:devices:required", N_("Mail programs need a device password from now on")
+    DEVICES_NOT_REQUIRED = "web:devices:not-required", N_("Mail programs may use your own password again")
+    INVITATION_MADE = "web:invitation:made", N_("Somebody was invited to set up a device")
+    INVITATION_RENEWED = "web:invitation:renewed", N_("An invitation to set up a device was sent again")
+    INVITATION_WITHDRAWN = "web:invitation:withdrawn", N_("An invitation to set up a device was withdrawn")
+    LINK_INVITATION_ACCEPTED = "link:invitation:accepted", N_("An invitation to set up a device was accepted")
+    LINK_INVITATION_GUESSED = "link:invitation:guessed", N_("An invitation was withdrawn after too many wrong codes")
+    LINK_DEVICE_DISOWNED = "link:device:disowned", N_("A device was disconnected: “This wasn't me”")
+    PREFERENCES_CHANGED = "web:preferences:changed", N_("The preferences were changed")
+    LINK_PASSWORD_WELCOME = "link:password:welcome", N_("The first password was set")
+    LINK_PASSWORD_RESET = "link:password:reset", N_("A new password was set through a link")
+    LINK_PASSWORD_RECOVER = "link:password:recover", N_("The account was opened again with a new password")
+    LINK_PASSWORD_HANDED_OUT = (
+        "link:password:handed-out",
+        N_("A new password was set through a link that a manager handed out"),
+    )
+    LINK_ACCOUNT_LOCKED = "link:account:locked", N_("The account was locked: “This wasn't me”")
+    OPERATOR_SERVICE_ADDED = "operator:service:added", N_("A service was added")
+    OPERATOR_SERVICE_CHANGED = "operator:service:changed", N_("A service was changed")
+    OPERATOR_DOMAIN_ADDED = "operator:domain:added", N_("A domain was added")
+    OPERATOR_MAILBOX_ADDED = "operator:mailbox:added", N_("The mailbox was created")
+    OPERATOR_MANAGER_ADDED = "operator:manager:added", N_("The account was created")
+    OPERATOR_ACCOUNT_LOCKED = "operator:account:locked", N_("The account was locked by the operator")
+    OPERATOR_ACCOUNT_LINK_MADE = "operator:account:link-made", N_("The operator made a link to set a new password")
+    MAIL_SESSION_STARTED = "mail:session:started", N_("Signed in to the mailbox")
+    COLLABORATION_MADE = "web:collaboration:made", N_("A collaborator was added")
+    COLLABORATION_LINK_SENT = "web:collaboration:link-sent", N_("The e-mail to set the password was sent again")
+    COLLABORATION_PERMISSIONS_CHANGED = (
+        "web:collaboration:permissions-changed",
+        N_("The permissions of a collaborator were changed"),
+    )
+    COLLABORATION_RESET = "web:collaboration:reset", N_("The password of a collaborator was reset")
+    COLLABORATION_DISABLED = "web:collaboration:disabled", N_("A collaborator was disabled")
+    COLLABORATION_REMOVED = "web:collaboration:removed", N_("A collaborator was removed")
+    PASSWORD_ISSUED = "web:password:issued", N_("A manager gave the mailbox a new password, together with others")
+    PASSWORD_LINK_ISSUED = (
+        "web:password:link-issued",
+        N_("A manager got a link by which a new password can be set for the mailbox"),
+    )
+    PASSWORD_CHANGE_STARTED = "web:password-change:started", N_("A change of several passwords was started")
+    PASSWORD_CHANGE_CANCELLED = "web:password-change:cancelled", N_("A change of several passwords was cancelled")
+    PASSWORD_CHANGE_STOPPED = "web:password-change:stopped", N_("A change of several passwords was stopped")
+    PASSWORD_CHANGE_FINISHED = "web:password-change:finished", N_("A change of several passwords was finished")
+    PASSWORD_CHANGE_MAIL_AGAIN = (
+        "web:password-change:mail-again",
+        N_("The archive of a change of passwords was sent again"),
+    )
+    PASSWORD_CHANGE_MESSAGE_AGAIN = "web:password-change:message-again", N_("The archive's password was sent again")
+    COLLABORATION_SUSPENDED = (
+        "web:collaboration:suspended",
+        N_("A collaborator was suspended, because the mailbox was locked"),
+    )
+    ACCESS_ENDED = "web:access:ended", N_("Everything that opened the mailbox was ended, and the account suspended")
+    USERS_IMPORTED = "web:users:imported", N_("Users were added from a file")
+    USER_ADDED = "web:user:added", N_("The mailbox was created")
+    USER_CHANGED = "web:user:changed", N_("Name, quota, contact e-mail or phone were changed")
+    USER_PASSWORD_SET = "web:user:password-set", N_("A new password was set")
+    USER_LINK_SENT = "web:user:link-sent", N_("A link to set the password was sent to the contact address")
+    USER_SUSPENDED = "web:user:suspended", N_("The account was suspended")
+    USER_RESUMED = "web:user:resumed", N_("The account may be used again")
+    USER_REMOVED = "web:user:removed", N_("The mailbox was removed")
+    HANDOFF_SESSION_STARTED = "handoff:session:started", N_("Signed in by a webmail")
+    HANDOFF_SESSION_REFUSED = "handoff:session:refused", N_("A sign-in by a webmail was refused")
+    WEBMAIL_SESSION_STARTED = "webmail:session:started", N_("Signed in to a webmail")
+    WEBMAIL_SESSION_SIGNED_OUT = "webmail:session:signed-out", N_("Signed out of a webmail")
+    WEBMAIL_SESSION_UNASKED = "webmail:session:unasked", N_("Signed in to a webmail that could not reach this panel")
+    WEBMAIL_SESSION_UNASKED_REFUSED = (
+        "webmail:session:unasked-refused",
+        N_("A sign-in to a webmail that could not reach this panel was refused"),
+    )
+    WEBMAIL_REQUEST_REFUSED = "webmail:request:refused", N_("A webmail's request was refused")
+    WEBMAIL_ENDED = "web:webmail:ended", N_("A webmail was signed out")
+    OPERATOR_WEBMAIL_ADDED = "operator:webmail:added", N_("A webmail was made known")
+    OPERATOR_WEBMAIL_REMOVED = "operator:webmail:removed", N_("A webmail was removed")
 
 
-def known(action: str) -> str:
-    """The action, if people can be told of it; raises `ValueError` for one that has no words."""
-    if action not in SENTENCES:
-        raise ValueError(f"{action} has no words: SENTENCES needs a line for it")
-    return action
+_SENTENCES = {event.code: event.sentence for event in Event}
+
+
+def sentence_of(code: str) -> str | None:
+    """The words for a stored code; None for one that this version does not know."""
+    return _SENTENCES.get(code)

@@ -9,19 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from actions.trail.events import SENTENCES
 from models import Account, AuditEvent, Mailbox
 
 CLOCKS_DIFFER = 3600
 READ_AT_A_TIME = 1000
 BEYOND_ALL = 2**62
-ACTIONS = tuple(SENTENCES)
 
 
 @dataclass(frozen=True)
 class Filter:
-    """What is looked for; empty and None are no condition. Logins and the mailbox's address are whole ones, in small
-    letters; `since` and `until` are seconds since the epoch and both belong to it."""
+    """What is looked for; empty and None are no condition. `action` is an event's code. Logins and the mailbox's
+    address are whole ones, in small letters; `since` and `until` are seconds since the epoch and both belong to it."""
 
     action: str = ""
     by: str = ""

@@ -3,6 +3,7 @@
 from actions.ground import throttle
 from actions.password_changes import password_changes
 from actions.sessions import sessions
+from actions.trail.events import Event
 from models import (
     CLOCKS_DIFFER,
     Attempts,
@@ -32,7 +33,7 @@ UNDECIDED_IMPORTS_KEPT = 2 * DAY
 USED_TOKENS_KEPT = 1 * DAY
 CREDENTIALS_KEPT = 30 * DAY
 # What strangers can cause without naming an account that there is.
-STRAY_REFUSALS = ("web:session:refused", "handoff:session:refused", "webmail:request:refused")
+STRAY_REFUSALS = (Event.SESSION_REFUSED, Event.HANDOFF_SESSION_REFUSED, Event.WEBMAIL_REQUEST_REFUSED)
 
 
 def clear_away() -> None:
@@ -56,7 +57,7 @@ def clear_away() -> None:
     ).execute()
     # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
     AuditEvent.delete().where(
-        AuditEvent.action.in_(STRAY_REFUSALS),
+        AuditEvent.action.in_([event.code for event in STRAY_REFUSALS]),
         AuditEvent.account_login == "",
         AuditEvent.at < moment - STRAY_GUESSES_KEPT,
     ).execute()

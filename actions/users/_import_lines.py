@@ -8,7 +8,7 @@ from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import Size
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
-from actions.trail.events import known
+from actions.trail.events import Event
 from actions.users.user_files import LONGEST_ADDRESS, Line
 from database import insert_all
 from models import (
@@ -85,9 +85,9 @@ def taken_meanwhile(present: UserImport) -> list[UserImportLine]:
     return list(UserImportLine.select().where(UserImportLine.user_import == present, gone))
 
 
-def make_all(actor: Actor, action: str, present: UserImport, service: Service, moment: int) -> int:
+def make_all(actor: Actor, event: Event, present: UserImport, service: Service, moment: int) -> int:
     """Make the users of all lines, within the caller's transaction, which holds the service's row, and write down for
-    each that `actor` did `action`; how many they are."""
+    each that `actor` did this; how many they are."""
     line = UserImportLine
     of_import = line.user_import == present.id
     account = {
@@ -107,9 +107,9 @@ def make_all(actor: Actor, action: str, present: UserImport, service: Service, m
     }
     joined = Account.login == line.address
     _insert(Mailbox, mailbox, lambda columns: line.select(*columns).join(Account, on=joined).where(of_import))
-    event = {
+    written = {
         AuditEvent.at: moment,
-        AuditEvent.action: known(action),
+        AuditEvent.action: event.code,
         AuditEvent.actor: actor.account and actor.account.id,
         AuditEvent.actor_login: actor.login,
         AuditEvent.account: Mailbox.account,
@@ -120,7 +120,7 @@ def make_all(actor: Actor, action: str, present: UserImport, service: Service, m
         AuditEvent.user_agent: actor.user_agent,
     }
     joined = Mailbox.address == line.address
-    _insert(AuditEvent, event, lambda columns: line.select(*columns).join(Mailbox, on=joined).where(of_import))
+    _insert(AuditEvent, written, lambda columns: line.select(*columns).join(Mailbox, on=joined).where(of_import))
     added, size = totals(present)
     Service.update(
         mailboxes_made=Service.mailboxes_made + added, quota_given_bytes=Service.quota_given_bytes + size

@@ -18,6 +18,7 @@ from peewee import IntegrityError
 
 from actions.authority import authority
 from actions.ground.actor import Actor
+from actions.ground.holding import hold
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -26,6 +27,7 @@ from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import links
 from actions.trail import audit
+from actions.trail.events import Event
 from actions.users import _import_lines, user_files
 from actions.users._import_lines import ASKED, kept, told
 from actions.users.user_files import Line, NotCsv
@@ -326,9 +328,9 @@ def _make_all(_ports: Ports, present: UserImport) -> None:
         _put_back(present, problem_count=len(taken))
         return
     moment = now()
-    added = _import_lines.make_all(actor, "web:user:added", present, service, moment)
+    added = _import_lines.make_all(actor, Event.USER_ADDED, present, service, moment)
     present.write(state=UserImport.FINISHING, made_at=moment)
-    event = audit.record(actor, "web:users:imported", service=service.name, file=present.file_name, users=added)
+    event = audit.record(actor, Event.USERS_IMPORTED, service=service.name, file=present.file_name, users=added)
     event.write(organisation=service.organisation_id)
 
 
@@ -336,9 +338,8 @@ def _held_service(present: UserImport) -> Service:
     """The import's service as it is now; both are held, so that nobody else is counted into it meanwhile."""
     if not UserImport.hold(present.itself(), UserImport.state == UserImport.WANTED):
         raise DoneByAnother
-    Service.hold(present.service.itself())
     present.write(done_count=0)
-    return Service.get_by_id(present.service_id)
+    return hold(present.service)
 
 
 def _actor(present: UserImport) -> Actor:

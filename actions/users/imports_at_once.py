@@ -7,11 +7,13 @@ statements, and a link for each (`carry_out`).
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.services import mailboxes
 from actions.services.mailboxes import MadeMailbox
 from actions.sessions import links
+from actions.trail.events import Event
 from actions.users import _import_lines, user_files
 from actions.users.user_files import Line, Unreadable
 from database import insert_all
@@ -112,15 +114,13 @@ def carry_out(unit: UnitOfWork, made: Plan) -> list[MadeMailbox]:
 
 def _make(unit: UnitOfWork, service: Service, lines: list[Line], moment: int) -> Iterator[MadeMailbox]:
     """Make a service's users as an import makes them, of which nothing stays."""
-    held = Service.held_row(service.itself())
-    if held is None:
-        raise Refused(N_("There is no service “%(name)s”."), name=service.name)
+    held = hold(service)
     passing = UserImport.create(service=held, made_by_login=unit.actor.login)
     insert_all(UserImportLine, [_import_lines.planned(passing, line) for line in lines])
     _import_lines.refuse_too_many(held, *_import_lines.totals(passing))
     if taken := _import_lines.taken_meanwhile(passing):
         raise mailboxes.taken(taken[0].address)
-    _import_lines.make_all(unit.actor, "operator:mailbox:added", passing, held, moment)
+    _import_lines.make_all(unit.actor, Event.OPERATOR_MAILBOX_ADDED, passing, held, moment)
     passing.delete_instance()
     for part in _parts([line.new.address for line in lines]):
         accounts = list(Account.select().where(Account.login.in_(part)))

@@ -8,11 +8,10 @@ which “Forgot password” would write. The account is suspended; mail still ar
 import itertools
 from dataclasses import dataclass, field
 
-from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.devices import devices, invitations
+from actions.ground.holding import related
 from actions.ground.ports import Ports
-from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.revocation import revocation
@@ -20,9 +19,10 @@ from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
 from actions.sessions.connections import Connected
 from actions.trail import audit
+from actions.trail.events import Event
+from actions.users import users
 from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, OneTimeLink, WebSession
 
-ENDED = "web:access:ended"
 # A report names so many of each kind, as long as they take no more than so many bytes, and counts the rest: no name,
 # which the person concerned may have chosen, is too long for it.
 MOST_NAMED, MOST_BYTES = 100, 16_000
@@ -93,8 +93,8 @@ class Report:
 
 
 def access(ports: Ports, mailbox: Mailbox) -> Access:
-    """Who and what can open the mailbox now."""
-    account = mailbox.account
+    """Who and what can open the mailbox now; raises `Refused` when it was removed."""
+    account = related(mailbox, "account")
     connected = connections.of(ports, account)
     return Access(
         account,
@@ -137,24 +137,14 @@ def end(unit: UnitOfWork, mailbox: Mailbox) -> AuditEvent:
 
 @unit_of_work
 def _end(unit: UnitOfWork, mailbox: Mailbox, seen: Access) -> AuditEvent:
-    account = _held(unit, mailbox)
+    account = users.held(unit, mailbox)
     facts = _facts(mailbox, account, seen)
-    notices.done_by_another(unit, account, ENDED, [*facts["devices"], *facts["collaborators"]])
+    notices.done_by_another(unit, account, Event.ACCESS_ENDED, [*facts["devices"], *facts["collaborators"]])
     revocation.revoke(unit, Cause.OFFBOARDING, account)
     collaborations.disable_all(unit, account)
     account.write(contact_email="")
     account.put_into_state(Account.SUSPENDED)
-    return audit.record(unit.actor, ENDED, account, **facts)
-
-
-def _held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
-    """The mailbox's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the
-    acting person may not act on it, or was signed out meanwhile."""
-    account = Account.held_row(mailbox.account.itself())
-    if account is None:
-        raise Refused(N_("This user was removed a moment ago."))
-    authority.refuse_unless_may_act(unit.actor, account)
-    return account
+    return audit.record(unit.actor, Event.ACCESS_ENDED, account, **facts)
 
 
 def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object]:
@@ -198,7 +188,7 @@ def reports(mailbox: Mailbox):
     """The events of earlier offboardings of this mailbox, the newest first."""
     return (
         AuditEvent.select()
-        .where(AuditEvent.mailbox == mailbox, AuditEvent.action == ENDED)
+        .where(AuditEvent.mailbox == mailbox, AuditEvent.action == Event.ACCESS_ENDED.code)
         .order_by(AuditEvent.id.desc())
     )
 

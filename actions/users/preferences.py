@@ -3,6 +3,7 @@
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.trail import audit
+from actions.trail.events import Event
 
 
 @unit_of_work
@@ -10,4 +11,4 @@ def save(unit: UnitOfWork, language: str, timezone: str) -> None:
     """The acting person's language and time zone; empty means as the browser or the host has it."""
     if not unit.actor.account.write(language=language, timezone=timezone):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
-    audit.record(unit.actor, "web:preferences:changed")
+    audit.record(unit.actor, Event.PREFERENCES_CHANGED)

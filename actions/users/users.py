@@ -12,6 +12,7 @@ from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.ground import phone_numbers, throttle
 from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -24,6 +25,7 @@ from actions.services import mailboxes, search_words, services
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, Service
 
 DAY = 24 * 3600
@@ -82,11 +84,11 @@ def add(unit: UnitOfWork, service: Service, address: str, profile: Profile, pass
 def _add(unit: UnitOfWork, service: Service, new: NewMailbox, new_hash: str | None) -> Account:
     authority.refuse_unless_may_manage(unit.actor, service)
     account = mailboxes.create(new, new_hash)
-    audit.record(unit.actor, "web:user:added", account)
+    audit.record(unit.actor, Event.USER_ADDED, account)
     if new_hash is None:
         _send_link(unit, account, links.WELCOME)
     else:
-        notices.done_by_another(unit, account, "web:user:added")
+        notices.done_by_another(unit, account, Event.USER_ADDED)
     return account
 
 
@@ -97,7 +99,7 @@ def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, pa
     `revision` is that of the account when the form was drawn; raises `Refused` when somebody saved it since, or with
     the field that is wrong. Then nothing has changed.
     """
-    profile = _checked(unit.ports, mailbox.account, profile)
+    profile = _checked(unit.ports, related(mailbox, "account"), profile)
     new_hash = None
     if password is not None:
         account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
@@ -136,8 +138,8 @@ def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change:
         raise _changed_meanwhile()
     account.write(must_change_password=must_change, revision=account.revision + 1)
     revocation.revoke(unit, Cause.SET_BY_MANAGER, account)
-    audit.record(unit.actor, "web:user:password-set", account, must_change=must_change)
-    notices.done_by_another(unit, account, "web:user:password-set")
+    audit.record(unit.actor, Event.USER_PASSWORD_SET, account, must_change=must_change)
+    notices.done_by_another(unit, account, Event.USER_PASSWORD_SET)
 
 
 @unit_of_work
@@ -150,7 +152,7 @@ def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
     if not account.contact_email:
         raise Refused(N_("%(name)s has no contact e-mail to send it to."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
-    audit.record(unit.actor, "web:user:link-sent", account)
+    audit.record(unit.actor, Event.USER_LINK_SENT, account)
     _send_link(unit, account, link_purpose(account))
 
 
@@ -193,10 +195,10 @@ def _put_into(unit: UnitOfWork, mailbox: Mailbox, state: str) -> None:
 
 
 def _change_state(unit: UnitOfWork, account: Account, state: str) -> None:
-    action = "web:user:suspended" if state == Account.SUSPENDED else "web:user:resumed"
+    event = Event.USER_SUSPENDED if state == Account.SUSPENDED else Event.USER_RESUMED
     account.put_into_state(state)
-    audit.record(unit.actor, action, account)
-    notices.done_by_another(unit, account, action)
+    audit.record(unit.actor, event, account)
+    notices.done_by_another(unit, account, event)
     if state == Account.SUSPENDED:
         revocation.revoke(unit, Cause.SUSPENSION, account)
         guests = [each.account for each in collaborations.of(account.mailbox)]
@@ -233,11 +235,11 @@ def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
     account = held(unit, mailbox)
     mailbox = account.mailbox
     outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
-    notices.done_by_another(unit, account, "web:user:removed", addresses=outside)
+    notices.done_by_another(unit, account, Event.USER_REMOVED, addresses=outside)
     revocation.revoke(unit, Cause.REMOVAL, account)
     for collaboration in list(collaborations.of(mailbox)):
         _remove_collaborator(unit, collaboration)
-    audit.record(unit.actor, "web:user:removed", account, home=mailbox.home)
+    audit.record(unit.actor, Event.USER_REMOVED, account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
     # Dovecot's table knows numbers only.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
@@ -249,16 +251,15 @@ def _remove_collaborator(unit: UnitOfWork, collaboration: Collaboration) -> None
     account = collaboration.account
     if account.state not in (Account.PENDING, Account.DISABLED):
         notices.collaboration_ended(unit.ports, collaboration)
-    audit.record(unit.actor, "web:collaboration:removed", account, collaborator=account.login)
+    audit.record(unit.actor, Event.COLLABORATION_REMOVED, account, collaborator=account.login)
     collaborations.erase(unit, account)
 
 
 def held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
     """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
     person may not act on it any more, or it is gone."""
-    this_one = (Account.id == mailbox.account_id) & (Account.login == mailbox.address)
-    account = Account.held_row(this_one)
-    if account is None or account.mailbox is None or account.mailbox.home != mailbox.home:
+    account = hold_account(mailbox.account_id, mailbox.address)
+    if account.mailbox is None or account.mailbox.home != mailbox.home:
         raise removed()
     authority.refuse_unless_may_act(unit.actor, account)
     return account
@@ -284,13 +285,13 @@ def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile:
     if other_quota:
         quota = {"quota_before": account.mailbox.quota_bytes, "quota_after": profile.quota_bytes}
         services.change_quota(account.mailbox, profile.quota_bytes)
-    audit.record(unit.actor, "web:user:changed", account, fields=sorted(changed), **quota)
+    audit.record(unit.actor, Event.USER_CHANGED, account, fields=sorted(changed), **quota)
     _tell_changed(unit, account, before)
 
 
 def _tell_changed(unit: UnitOfWork, account: Account, before: Sequence[str]) -> None:
     everywhere = list(dict.fromkeys([*before, *mail.addresses_of(account)]))
-    notices.done_by_another(unit, account, "web:user:changed", addresses=everywhere)
+    notices.done_by_another(unit, account, Event.USER_CHANGED, addresses=everywhere)
 
 
 def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
@@ -339,11 +340,6 @@ def _hashed(ports: Ports, account: Account, password_policy: str, password: Pass
 
 def _send_link(unit: UnitOfWork, account: Account, purpose: str) -> None:
     notices.password_link(unit, account, purpose, links.create(account, purpose))
-
-
-def removed() -> Refused:
-    """The refusal of a user who is gone."""
-    return Refused(N_("This user was removed a moment ago."))
 
 
 def _locked() -> Refused:

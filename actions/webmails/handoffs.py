@@ -10,6 +10,7 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords.sign_in import canonical_login, refuse_if_changed
 from actions.sessions import sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from actions.webmails import webmail_tokens
 from actions.webmails.webmail_tokens import NotAccepted, Token
 from models import Account, WebmailCredential, WebSession
@@ -38,7 +39,7 @@ class HandOff:
 def examine(unit: UnitOfWork, text: object, arrival: Arrival | None = None) -> HandOff:
     """The hand-off that a browser brings, from the webmail's page or (no arrival) from our own question; raises
     `NotAccepted`, which is noted, or `throttle.TooManyAttempts`."""
-    with webmail_tokens.refusals_noted(unit, "handoff:session:refused"):
+    with webmail_tokens.refusals_noted(unit, Event.HANDOFF_SESSION_REFUSED):
         token = webmail_tokens.read(unit.ports, text, webmail_tokens.HANDOFF)
         account = Account.by_login(canonical_login(token.text("sub", 254)))
         if account is None or not token.webmail.speaks_for(account):
@@ -53,7 +54,7 @@ def enter(unit: UnitOfWork, handoff: HandOff) -> tuple[WebSession, str] | None:
     """Use the hand-off up: a fresh session and its cookie's token, or None where this very webmail handed the same
     account over before and the session that is acting goes on. Any other session ends: only what a webmail began is
     shown in its frame. Raises `NotAccepted` when the hand-off was used before, which is noted."""
-    with webmail_tokens.refusals_noted(unit, "handoff:session:refused"):
+    with webmail_tokens.refusals_noted(unit, Event.HANDOFF_SESSION_REFUSED):
         try:
             return _enter(unit, handoff)
         except NotAccepted as refusal:
@@ -74,7 +75,7 @@ def _enter(unit: UnitOfWork, handoff: HandOff) -> tuple[WebSession, str] | None:
         handoff.account, unit.actor.address, unit.actor.user_agent, password_given=False, **begun_by
     )
     now_acting = Actor(handoff.account, session, unit.actor.address, unit.actor.user_agent)
-    audit.record(now_acting, "handoff:session:started", webmail=handoff.token.webmail.origin)
+    audit.record(now_acting, Event.HANDOFF_SESSION_STARTED, webmail=handoff.token.webmail.origin)
     return session, token
 
 

@@ -18,6 +18,7 @@ from actions.passwords import sign_in
 from actions.passwords.guesses import FROM_NETWORK, FROM_NETWORK_TO_ACCOUNT, STRANGERS_TO_ACCOUNT
 from actions.sessions import connections, sessions
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Account, Webmail, WebmailCredential, now
 
 LIFETIME = 24 * 3600
@@ -91,7 +92,7 @@ def _make(
     )
     audit.record(
         Actor(account, None, unit.actor.address, unit.actor.user_agent),
-        "webmail:session:started",
+        Event.WEBMAIL_SESSION_STARTED,
         webmail=webmail.origin,
     )
     return MadeCredential(credential, password.text)
@@ -127,7 +128,7 @@ def is_alive(webmail: Webmail, password: str) -> bool:
 
 def end(unit: UnitOfWork, credential: WebmailCredential) -> None:
     """End one session in a webmail, at the person's word."""
-    _end(unit, credential, "web:webmail:ended")
+    _end(unit, credential, Event.WEBMAIL_ENDED)
 
 
 def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
@@ -136,11 +137,11 @@ def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
     credential = find(webmail, password)
     if credential is not None:
         actor = Actor(credential.account, None, credential.address, credential.user_agent)
-        _end(UnitOfWork(ports, actor), credential, "webmail:session:signed-out")
+        _end(UnitOfWork(ports, actor), credential, Event.WEBMAIL_SESSION_SIGNED_OUT)
 
 
 @unit_of_work
-def _end(unit: UnitOfWork, credential: WebmailCredential, event: str) -> None:
+def _end(unit: UnitOfWork, credential: WebmailCredential, event: Event) -> None:
     if not credential.write(WebmailCredential.ended_at.is_null(), ended_at=now()):
         return
     sessions.end_of_webmail(credential)

@@ -14,6 +14,7 @@ from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest
 from actions.passwords.sign_in import canonical_login
 from actions.trail import audit
+from actions.trail.events import Event
 from actions.webmails.webmail_credentials import checked_address
 from database import transactional
 from models import Account, UsedToken, Webmail, now
@@ -63,7 +64,7 @@ def _note(webmail: Webmail, told: Told, key: str) -> None:
         account = None
     # What was typed as an unknown login is not kept, for it may be a password.
     actor = Actor(account if told.entered else None, None, _address(told.address), told.user_agent)
-    event = "webmail:session:unasked" if told.entered else "webmail:session:unasked-refused"
+    event = Event.WEBMAIL_SESSION_UNASKED if told.entered else Event.WEBMAIL_SESSION_UNASKED_REFUSED
     audit.record(actor, event, account, webmail=webmail.origin, happened_at=_moment(told.at))
 
 

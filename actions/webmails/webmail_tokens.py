@@ -23,6 +23,7 @@ from actions.ground.ports import Ports
 from actions.ground.tokens import digest
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.trail import audit
+from actions.trail.events import Event
 from actions.webmails import webmails
 from database import transactional
 from models import Account, UsedToken, Webmail, now
@@ -120,7 +121,7 @@ def was_used(token: Token) -> bool:
 def read_request(unit: UnitOfWork, bearer: str, purpose: Purpose, body: bytes) -> tuple[Webmail, dict[str, str]]:
     """A request of a webmail's server: who asks, and what; its token is used up. Raises `NotAccepted`, which is noted,
     or `throttle.TooManyAttempts`."""
-    with refusals_noted(unit, "webmail:request:refused"):
+    with refusals_noted(unit, Event.WEBMAIL_REQUEST_REFUSED):
         token = read(unit.ports, bearer, REQUEST)
         _refuse_other_purpose(unit.ports, token, purpose)
         if not hmac.compare_digest(token.text("body").encode(), _base64url(hashlib.sha256(body).digest())):
@@ -163,7 +164,7 @@ def _content(token: Token, body: bytes) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def refusals_noted(unit: UnitOfWork, event: str) -> Iterator[None]:
+def refusals_noted(unit: UnitOfWork, event: Event) -> Iterator[None]:
     """Write down what is not accepted inside, and slow down whoever keeps bringing it: raises
     `throttle.TooManyAttempts` in place of `NotAccepted`, and never for what is accepted."""
     try:
@@ -193,7 +194,7 @@ def _is_counted(unit: UnitOfWork, refusal: NotAccepted) -> bool:
 
 
 @unit_of_work
-def _note(unit: UnitOfWork, event: str, refusal: NotAccepted) -> None:
+def _note(unit: UnitOfWork, event: Event, refusal: NotAccepted) -> None:
     audit.record(unit.actor, event, refusal.account, webmail=refusal.webmail.origin, reason=refusal.reason)
 
 

@@ -14,6 +14,7 @@ from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.sessions import connections
 from actions.trail import audit
+from actions.trail.events import Event
 from models import Organisation, Webmail, WebmailCredential
 from settings import ORIGIN, Settings, is_loopback_host
 
@@ -45,7 +46,7 @@ def add(unit: UnitOfWork, origin: str, organisation: str | None, algorithm: str)
     webmail = Webmail.create(
         origin=origin, key_id=secrets.token_urlsafe(12), algorithm=algorithm, key=kept, organisation=owner
     )
-    audit.record(unit.actor, "operator:webmail:added", origin=origin)
+    audit.record(unit.actor, Event.OPERATOR_WEBMAIL_ADDED, origin=origin)
     return Added(webmail, handed_out)
 
 
@@ -59,7 +60,7 @@ def remove(unit: UnitOfWork, origin: str) -> None:
     for credential in webmail.credentials:
         if credential.is_alive:
             connections.end(unit, credential.account, credential_id=credential.id)
-    audit.record(unit.actor, "operator:webmail:removed", origin=origin)
+    audit.record(unit.actor, Event.OPERATOR_WEBMAIL_REMOVED, origin=origin)
     WebmailCredential.delete().where(WebmailCredential.webmail == webmail).execute()
     Webmail.delete().where(webmail.itself()).execute()
 

@@ -11,8 +11,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, DateField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, NumberRange, Optional, ValidationError
 
-from actions.trail import trail
-from actions.trail.events import SENTENCES
+from actions.trail.events import Event
 from actions.trail.trail import Filter
 from blueprints.web.addresses import LARGEST_NUMBER
 from blueprints.web.forms import PanelForm, longest, required
@@ -72,8 +71,8 @@ class TrailForm(PanelForm):
 
     def __init__(self, asked: MultiDict):
         super().__init__(asked)
-        words = sorted((_(SENTENCES[action]), action) for action in trail.ACTIONS)
-        self.action.choices = [("", _("Everything")), *((action, sentence) for sentence, action in words)]
+        words = sorted((_(event.sentence), event.code) for event in Event)
+        self.action.choices = [("", _("Everything")), *((code, sentence) for sentence, code in words)]
 
     @property
     def wanted(self) -> Filter:

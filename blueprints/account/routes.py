@@ -15,7 +15,7 @@ from actions.trail import trail
 from actions.users import preferences
 from actions.webmails import webmail_credentials
 from blueprints.web import downloads, frame, guards, hx, words
-from blueprints.web.audit_words import sentence
+from blueprints.web.audit_words import sentence, was_in_mail_program
 from models import AuditEvent, WebmailCredential, WebSession
 
 from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
@@ -206,6 +206,7 @@ def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200)
         is_first=not request.args.get("before"),
         sees_others=current_user.account.is_manager,
         sentence=sentence,
+        was_in_mail_program=was_in_mail_program,
         browser_name=browser_name,
     )
 

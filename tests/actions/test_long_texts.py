@@ -12,6 +12,7 @@ from actions.outbox import mail, outbox
 from actions.passwords import recovery
 from actions.sessions import links
 from actions.trail import audit
+from actions.trail.events import Event
 from actions.users import offboarding, users
 from database import insert_all, is_sqlite
 from lab.actors import acting
@@ -112,7 +113,7 @@ def test_a_collaborator_with_long_names_is_reset_and_disabled(ports, hoarder):
 def test_the_trail_takes_whatever_it_is_told(ports, anna):
     """More than any action writes: what happened is not undone because it takes long to tell."""
     everything = [LONG] * 1000
-    event = audit.record(acting(anna), "web:devices:disconnected", anna, devices=everything)
+    event = audit.record(acting(anna), Event.DEVICES_DISCONNECTED, anna, devices=everything)
     assert AuditEvent.get_by_id(event.id).details == {"devices": everything}
     outbox.put(ports, "mail", "one", {"letter": "x", "names": everything}, anna)
     outbox.put(ports, "mail", "one", {"letter": "another"}, anna)

@@ -15,6 +15,7 @@ from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, recovery, sign_in
 from actions.sessions import links, sessions
+from actions.trail.events import Event
 from actions.users import offboarding, preferences, users
 from actions.users.users import Password, Profile
 from lab.actors import acting
@@ -186,7 +187,7 @@ def test_the_end_of_all_access(ports, losing, people, manager):
         present = Account.get_by_id(account.id)
         assert (present.state, present.password_hash) == (Account.SUSPENDED, None)
         assert not account.devices.exists()
-        assert count(offboarding.ENDED) == turn
+        assert count(Event.ACCESS_ENDED.code) == turn
 
 
 def test_what_is_refused_leaves_nothing_in_memory_either(ports, anna):

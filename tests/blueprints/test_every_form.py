@@ -4,13 +4,14 @@ Every view is asked as everybody who may ask it. The names of its fields are not
 for is what it is sent. Whatever a request did is undone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask, has_request_context, request
+from peewee import DoesNotExist
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 from werkzeug.test import TestResponse
@@ -22,8 +23,19 @@ from actions.ground.sizes import GIGABYTE
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import links, sessions
+from blueprints.web import guards
 from lab.actors import acting
-from models import Account, Collaboration, Device, Mailbox
+from models import (
+    Account,
+    Collaboration,
+    Device,
+    DeviceInvitation,
+    Mailbox,
+    OneTimeLink,
+    PasswordChange,
+    UserImport,
+    WebmailCredential,
+)
 from tests.blueprints.conftest import NEW
 from tests.blueprints.test_authority_matrix import ROLES, World, address_of, build_world, routes
 from tests.conftest import PASSWORD
@@ -341,6 +353,43 @@ def test_whoever_is_removed_while_a_password_is_reckoned_with_is_told_so(crawler
             fields = right(crawler.looked_for(role, method, address).form, world)
             crawler.send(role, address, list(fields.items()))
     assert Account.select().where(Account.id.in_(gone)).count() == len(gone), "what a request did is undone"
+
+
+PRESSERS = ("person", "keeper", "owner", "nobody")
+# What a form may be about, beside people.
+THINGS = (Device, DeviceInvitation, Collaboration, PasswordChange, UserImport, WebmailCredential, OneTimeLink)
+
+
+def test_whatever_is_gone_between_page_and_press_a_sentence_says_so(app, crawler, views, world, monkeypatch):
+    """The view has found what its form is about, and the action begins; in between somebody else removes it."""
+    app.register_error_handler(DoesNotExist, lambda error: (f"{error}", 500))
+    addresses = [address for _, method, address in views if method == "POST"]
+    forms = {
+        (role, address): list(right(crawler.looked_for(role, "POST", address).form, world).items())
+        for role in PRESSERS
+        for address in addresses
+    }
+    forms = {press: form for press, form in forms.items() if allows(crawler.send(*press, form))}
+    assert len(forms) > len(addresses)
+    for gone, remove in removals(world).items():
+        with monkeypatch.context() as patch:
+            patch.setattr(guards, "unit", after(remove, guards.unit))
+            for press, form in forms.items():
+                crawler.send(*press, form, Gone=gone)
+
+
+def removals(world: World) -> dict[str, Callable[[], object]]:
+    """What may be gone, and how it goes."""
+    people = {role: lambda role=role: forget(world.accounts[role]) for role in ("person", "keeper", "owner")}
+    return people | {table.__name__: lambda table=table: table.delete().execute() for table in THINGS}
+
+
+def after(deed: Callable[[], object], step: Callable) -> Callable:
+    def run(*given, **named):
+        deed()
+        return step(*given, **named)
+
+    return run
 
 
 def forget(account: Account) -> None:

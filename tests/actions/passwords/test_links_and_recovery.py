@@ -45,6 +45,10 @@ def letters(mailer):
 # --- links ---
 
 
+def test_every_link_that_sets_a_password_has_an_event_for_it():
+    assert set(recovery.SET_BY) == set(links.SETS_PASSWORD)
+
+
 @pytest.mark.parametrize("purpose", EVERY)
 def test_a_link_opens_until_its_time_is_over(anna, clock, purpose):
     token = links.create(anna, purpose)

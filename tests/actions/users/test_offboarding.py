@@ -13,6 +13,7 @@ from actions.outbox import outbox
 from actions.passwords import sign_in
 from actions.passwords.recovery import ask_for_link
 from actions.sessions import connections, links
+from actions.trail.events import Event
 from actions.users import offboarding
 from actions.webmails import webmail_credentials
 from database import database
@@ -126,7 +127,7 @@ def test_the_report_says_what_was_ended(ports, opened, mailbox, manager):
 def test_a_report_belongs_to_its_mailbox(ports, opened, mailbox, boris, manager):
     event = offboarding.end(UnitOfWork(ports, acting(manager)), mailbox)
     assert offboarding.report(boris.mailbox, event.id) is None
-    other = AuditEvent.select().where(AuditEvent.action != offboarding.ENDED).first()
+    other = AuditEvent.select().where(AuditEvent.action != Event.ACCESS_ENDED.code).first()
     assert offboarding.report(mailbox, other.id) is None
 
 

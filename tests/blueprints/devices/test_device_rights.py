@@ -12,6 +12,7 @@ from actions.collaborations import collaborations
 from actions.devices import devices, invitations
 from actions.devices.device_passwords import SHAPE
 from actions.devices.devices import WantedDevice
+from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from lab.actors import acting
@@ -143,10 +144,10 @@ def test_a_refusal_in_the_last_moment_is_a_sentence(client, anna, phone, invited
     )
     hold = devices.hold
 
-    def locked_meanwhile(account: Account) -> Account | None:
+    def locked_meanwhile(account: Account, *gone: Refused) -> Account:
         # The refusal undoes it, with the rest of the transaction.
         Account.update(state=Account.LOCKED).where(Account.id == account.id).execute()
-        return hold(account)
+        return hold(account, *gone)
 
     monkeypatch.setattr(devices, "hold", locked_meanwhile)
     for address in addresses:
