@@ -67,7 +67,7 @@ def _as_it_is_now(actor: Actor) -> Account | None:
 
 
 def _not_allowed() -> Refused:
-    return Refused(N_("You may not do this."))
+    return Refused(N_("You are not allowed to do this."))
 
 
 def may_keep_mailbox(account: Account) -> bool:

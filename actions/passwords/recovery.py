@@ -108,7 +108,7 @@ def lock_by_operator(unit: UnitOfWork, account: Account) -> None:
 
 def _lock(unit: UnitOfWork, account: Account, event: str) -> None:
     if not account.put_into_state(Account.LOCKED):
-        raise Refused(N_("This user was removed a moment ago."))
+        raise Refused(N_("This user has just been removed."))
     audit.record(unit.actor, event, account)
     # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
     # lock.

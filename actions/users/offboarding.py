@@ -152,7 +152,7 @@ def _held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
     acting person may not act on it, or was signed out meanwhile."""
     account = Account.held_row(mailbox.account.itself())
     if account is None:
-        raise Refused(N_("This user was removed a moment ago."))
+        raise Refused(N_("This user has just been removed."))
     authority.refuse_unless_may_act(unit.actor, account)
     return account
 
