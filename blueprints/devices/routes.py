@@ -174,7 +174,7 @@ def require():
         devices.require(guards.unit(), _mailbox(), required)
     if required:
         return hx.done(_list(), _("Mail programs need a device password from now on."))
-    return hx.done(_list(), _("Mail programs may use your account password again."))
+    return hx.done(_list(), _("Mail programs can use your account password again."))
 
 
 def _mailbox() -> Mailbox:

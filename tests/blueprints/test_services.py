@@ -76,7 +76,7 @@ def test_what_there_is_to_know_of_a_service(browser, service, people, mail_serve
         "3 GB of 10 GB",
         "5 GB of 10 GB",
         "Active",
-        "May use the account's password",
+        "Can use the account's password",
     ):
         assert fact in page.text, fact
     Service.update(used_at=None).execute()

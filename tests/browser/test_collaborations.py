@@ -72,7 +72,7 @@ def test_the_whole_life_of_a_collaborator(owner: Page, other: Page, person: Pers
     assert state(owner, login) == "Active"
     enter(other, login, FIRST)
     other.get_by_role("link", name="My permissions").click()
-    expect(other.get_by_role("heading", name=f"What you may do in {person.login}")).to_be_visible()
+    expect(other.get_by_role("heading", name=f"What you can do in {person.login}")).to_be_visible()
     expect(other.get_by_text("IMAP", exact=True)).to_be_visible()
     assert other.goto("/collaborations/").status == 404
 
