@@ -27,7 +27,9 @@ from doctor import examine
 from models import Account, Webmail
 from settings import DOVECOT_VERSIONS
 
-ORGANISATION = click.option("--organisation", help="Its name; needed where several have a service of that name.")
+ORGANISATION = click.option(
+    "--organisation", help="Its name; needed where several organisations have a service of that name."
+)
 PASSWORD = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
@@ -43,7 +45,9 @@ def in_sentences(command):
         except (Refused, mail_server_config.ConfigurationError) as refusal:
             raise click.ClickException(str(refusal)) from None
         except PeeweeException as trouble:
-            raise click.ClickException(f"The database refused: {trouble}. Is it migrated (flask db upgrade)?") from None
+            raise click.ClickException(
+                f"Database error: {trouble}. Is the database up to date (flask db upgrade)?"
+            ) from None
         except UnicodeDecodeError:
             raise click.ClickException("The file is not UTF-8 text.") from None
         except OSError as trouble:
@@ -80,7 +84,7 @@ def init_app(app: Flask) -> None:
 @db.command("upgrade")
 @in_sentences
 def upgrade():
-    """Bring the database to the present version."""
+    """Upgrade the database to the current version."""
     missing = pending_migrations()
     router().run()
     click.echo(f"Applied {', '.join(missing)}." if missing else "The database is up to date.")
@@ -88,7 +92,7 @@ def upgrade():
 
 @service.command("add")
 @click.argument("name")
-@click.option("--organisation", required=True, help="Who ordered it; made when there is none of this name.")
+@click.option("--organisation", required=True, help="The organisation that ordered it; created if it does not exist.")
 @click.option(
     "--policy", type=click.Choice(POLICIES), default="classic", show_default=True, help="The password policy."
 )
@@ -96,7 +100,7 @@ def upgrade():
 def add_service(name, organisation, policy):
     """Add a mail service NAME."""
     mailboxes.add_service(unit(), organisation, name, policy)
-    click.echo(f"{organisation} has the service “{name}” now.")
+    click.echo(f"{organisation} now has the service “{name}”.")
 
 
 @service.command("change")
@@ -106,14 +110,18 @@ def add_service(name, organisation, policy):
 @click.option(
     "--device-passwords/--own-passwords",
     default=None,
-    help="Whether mail programs need a device password, or may use the mailbox's own.",
+    help="Whether mail programs need a device password, or may also use the account's password.",
 )
 @click.option("--most-collaborators", type=click.IntRange(0, 1000), help="How many collaborators a mailbox may have.")
-@click.option("--most-mailboxes", type=click.IntRange(0, 10**9), help="How many were ordered; 0 for no limit.")
-@click.option("--quota", type=click.IntRange(0, 10**9), help="Of all mailboxes together, in megabytes; 0 for no limit.")
+@click.option(
+    "--most-mailboxes", type=click.IntRange(0, 10**9), help="How many mailboxes were ordered; 0 for no limit."
+)
+@click.option(
+    "--quota", type=click.IntRange(0, 10**9), help="For all mailboxes together, in megabytes; 0 for no limit."
+)
 @in_sentences
 def change_service(name, organisation, policy, device_passwords, most_collaborators, most_mailboxes, quota):
-    """Change the rules of the service NAME. Mail programs that are connected stay until they connect anew."""
+    """Change the rules of the service NAME. Connected mail programs stay connected until they next sign in."""
     service = mailboxes.change_service(
         unit(),
         name,
@@ -124,23 +132,23 @@ def change_service(name, organisation, policy, device_passwords, most_collaborat
         most_mailboxes,
         None if quota is None else quota * MEGABYTE,
     )
-    opens = "device passwords only" if service.device_passwords_only else "device passwords and own passwords"
+    opens = "device passwords only" if service.device_passwords_only else "device passwords and account passwords"
     click.echo(f"“{name}” has the policy {service.password_policy}; mail programs may use {opens}.")
     click.echo(f"A mailbox may have {service.most_collaborators} collaborators.")
     ordered = f"{service.most_mailboxes} mailboxes" if service.most_mailboxes else "any number of mailboxes"
     total = f"{Size(service.quota_bytes)} in all" if service.quota_bytes else "any size"
-    click.echo(f"Ordered are {ordered}, {total}.")
+    click.echo(f"Ordered: {ordered}, {total}.")
 
 
 @domain.command("add")
 @click.argument("name")
-@click.option("--service", required=True, help="The service that it belongs to.")
+@click.option("--service", required=True, help="The service to which the domain belongs.")
 @ORGANISATION
 @in_sentences
 def add_domain(name, service, organisation):
     """Add the domain NAME to a service."""
     added = mailboxes.add_domain(unit(), name, service, organisation)
-    click.echo(f"{added.name} belongs to “{service}” now.")
+    click.echo(f"{added.name} now belongs to “{service}”.")
 
 
 @mailbox.command("add")
@@ -148,18 +156,18 @@ def add_domain(name, service, organisation):
 @click.option("--first-name", default="")
 @click.option("--last-name", default="")
 @click.option("--contact", default="", help="An e-mail address elsewhere, for forgotten passwords and notices.")
-@click.option("--quota", default=0, type=click.IntRange(0), help="In megabytes; 0 for none.")
+@click.option("--quota", default=0, type=click.IntRange(0), help="In megabytes; 0 for no limit.")
 @PASSWORD
 @in_sentences
 def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
-    """Add the mailbox ADDRESS. Without a password a one-time link is printed by which its owner sets one."""
+    """Add the mailbox ADDRESS. Without a password, print a one-time link for its owner to set one."""
     new = NewMailbox(address, first_name, last_name, contact, quota * MEGABYTE, password=_password(password_stdin))
     _tell(mailboxes.add_mailbox(unit(), new))
 
 
 @mailbox.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--dry-run", is_flag=True, help="Only say what is wrong in which line.")
+@click.option("--dry-run", is_flag=True, help="Only report errors, with their lines.")
 @in_sentences
 def import_mailboxes(file, dry_run):
     """Add the mailboxes of a CSV FILE, all or none, and print a one-time link for each.
@@ -183,7 +191,7 @@ def import_mailboxes(file, dry_run):
 
 @manager.command("add")
 @click.argument("login")
-@click.option("--organisation", help="Which they look after; an operator looks after all.")
+@click.option("--organisation", help="The organisation to manage; an operator manages all of them.")
 @click.option("--role", type=click.Choice(Account.MANAGERS), default=Account.OWNER, show_default=True)
 @click.option("--first-name", default="")
 @click.option("--last-name", default="")
@@ -199,7 +207,7 @@ def add_manager(login, organisation, role, first_name, last_name, password_stdin
 @click.argument("login")
 @in_sentences
 def make_link(login):
-    """Print a one-time link by which the owner of LOGIN sets a new password; it opens a locked account again."""
+    """Print a one-time link for the owner of LOGIN to set a new password; it also unlocks a locked account."""
     click.echo(mailboxes.make_link(unit(), login))
 
 
@@ -207,16 +215,14 @@ def make_link(login):
 @click.argument("login")
 @in_sentences
 def lock(login):
-    """Lock the account LOGIN: end everything, and let nobody in until “account link” is used."""
+    """Lock the account LOGIN: end all access, and let nobody in until a link of “account link” is used."""
     doing = unit()
     recovery.lock_by_operator(doing, mailboxes.account_named(login))
     click.echo(_sentence_and_pending(f"{login} is locked.", doing))
 
 
 @dovecot.command("config")
-@click.option(
-    "--dovecot-version", type=click.Choice(DOVECOT_VERSIONS), help="POSTERN_DOVECOT_VERSION where it is not given."
-)
+@click.option("--dovecot-version", type=click.Choice(DOVECOT_VERSIONS), help="The default is POSTERN_DOVECOT_VERSION.")
 @click.option("--output", default=mail_server_config.DIRECTORY, show_default=True, type=click.Path(file_okay=False))
 @in_sentences
 def dovecot_config(dovecot_version, output):
@@ -233,13 +239,15 @@ def dovecot_config(dovecot_version, output):
 
 @webmail.command("add")
 @click.argument("origin")
-@click.option("--organisation", help="It speaks for this one's mailboxes only; otherwise for all.")
+@click.option(
+    "--organisation", help="Allow the webmail only for this organisation's mailboxes; otherwise for all mailboxes."
+)
 @click.option(
     "--algorithm", type=click.Choice([Webmail.EDDSA, Webmail.HS256]), default=Webmail.EDDSA, show_default=True
 )
 @in_sentences
 def add_webmail(origin, organisation, algorithm):
-    """Make the webmail at ORIGIN known, and print its plugin's configuration: the key stands nowhere else."""
+    """Register the webmail at ORIGIN, and print the configuration of its plugin. The key is not shown again."""
     settings = ports().settings
     added = webmails.add(unit(), origin, organisation, algorithm)
     known = added.webmail
@@ -256,13 +264,15 @@ def add_webmail(origin, organisation, algorithm):
     if known.origin not in settings.webmail_origins:
         origins = ", ".join(f'"{each}"' for each in (*settings.webmail_origins, known.origin))
         line = f"webmail_origins = [{origins}]"
-        click.echo(f"\nBrowsers do not let it show the panel yet. Write into postern.toml:\n\n{line}", err=True)
+        click.echo(
+            f"\nBrowsers do not allow it to show the panel yet. Add this line to postern.toml:\n\n{line}", err=True
+        )
 
 
 @webmail.command("list")
 @in_sentences
 def list_webmails():
-    """Print the webmails that are known."""
+    """List the registered webmails."""
     for known in webmails.every():
         speaks_for = known.organisation.name if known.organisation else "all mailboxes"
         click.echo(f"{known.origin}\t{known.algorithm}\t{known.key_id}\t{speaks_for}")
@@ -272,17 +282,17 @@ def list_webmails():
 @click.argument("origin")
 @in_sentences
 def remove_webmail(origin):
-    """Forget the webmail at ORIGIN: its key, and every session that it began."""
+    """Remove the webmail at ORIGIN: delete its key, and end every session that it started."""
     doing = unit()
     webmails.remove(doing, origin)
-    click.echo(_sentence_and_pending(f"{origin} is forgotten.", doing))
+    click.echo(_sentence_and_pending(f"{origin} has been removed.", doing))
 
 
 @click.command("worker")
 @with_appcontext
 @in_sentences
 def run_worker():
-    """Deliver what waits in the outbox, until SIGTERM or Ctrl-C."""
+    """Deliver the items in the outbox, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s postern worker %(levelname)s %(message)s", force=True)
     worker.run(ports(), worker.stop_on_signals())
 
@@ -291,7 +301,7 @@ def run_worker():
 @with_appcontext
 @in_sentences
 def run_doctor():
-    """Examine the whole installation; exit code 1 when something has to be mended."""
+    """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))
     for finding in findings:
         click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {finding.sentence}")
@@ -303,15 +313,15 @@ def run_doctor():
 @with_appcontext
 @in_sentences
 def run_demo():
-    """Make the demo's accounts where there are none, and print how to sign in."""
+    """Create the demo accounts if they do not exist, and print how to sign in."""
     settings = ports().settings
     if not settings.demo:
-        raise click.ClickException("Demo accounts are made with POSTERN_DEMO=yes only.")
+        raise click.ClickException("Demo accounts are created only with POSTERN_DEMO=yes.")
     router().run()
     demo.prepare(ports())
-    click.echo(f"\nSign in at {settings.base_url}/sign-in with one of\n\n{demo.kept_accounts(ports())}")
+    click.echo(f"\nSign in at {settings.base_url}/sign-in with one of these accounts:\n\n{demo.kept_accounts(ports())}")
     if settings.keeps_mail:
-        click.echo(f"Outgoing mail is kept and can be read at {settings.base_url}/outbox\n")
+        click.echo(f"Outgoing mail is kept, and you can read it at {settings.base_url}/outbox\n")
 
 
 def _password(from_stdin: bool) -> str | None:
@@ -321,11 +331,11 @@ def _password(from_stdin: bool) -> str | None:
 
 
 def _sentence_and_pending(sentence: str, done: UnitOfWork) -> str:
-    later = " The mail server did not answer yet; the worker goes on."
+    later = " The mail server has not answered yet; the worker tries again."
     return sentence + later if done.is_pending else sentence
 
 
 def _tell(made: mailboxes.MadeMailbox) -> None:
-    click.echo(f"{made.account.login} is there.")
+    click.echo(f"{made.account.login} has been added.")
     if made.link:
-        click.echo(f"Its owner sets the password with this link, once:\n{made.link}")
+        click.echo(f"Its owner sets the password with this link, which works once:\n{made.link}")

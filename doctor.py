@@ -52,7 +52,9 @@ def examine(ports: Ports) -> Iterator[Finding]:
     yield _archives(ports)
     if missing := missing_vendor_files():
         yield Finding(
-            "scripts", False, f"Missing: {', '.join(missing)}. Run scripts/vendor; pages work without, but plainly."
+            "scripts",
+            False,
+            f"Missing: {', '.join(missing)}. Run scripts/vendor; without them, pages work in a plainer form.",
         )
 
 
@@ -61,16 +63,16 @@ def _settings(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", not problems, " ".join(problems) or "The settings are complete and safe.")
     unknown = ", ".join(unknown_variables(os.environ))
     if unknown:
-        yield Finding("environment", False, f"There is no such setting: {unknown}. Correct the name, or take it away.")
+        yield Finding("environment", False, f"There is no such setting: {unknown}. Correct the name or remove it.")
     https = settings.is_https or settings.is_loopback
     yield Finding(
         "base URL",
         https,
-        f"{settings.base_url} is reached by https."
+        f"{settings.base_url} uses https."
         if settings.is_https
         else f"{settings.base_url} is a loopback address: fine for trying things out."
         if https
-        else "POSTERN_BASE_URL must begin with https://, or passwords travel in the clear.",
+        else "POSTERN_BASE_URL must begin with https://, or passwords are sent unencrypted.",
     )
 
 
@@ -107,14 +109,14 @@ def _dovecots_account(settings: Settings) -> Finding:
         mend = _mysql_account_trouble(settings) if is_mysql() else _system_user_trouble(settings)
     except ConfigurationError as trouble:
         mend = str(trouble)
-    return Finding("Dovecot's account", not mend, mend or "Dovecot reads the database with an account of its own.")
+    return Finding("Dovecot's account", not mend, mend or "Dovecot reads the database with its own account.")
 
 
 def _mysql_account_trouble(settings: Settings) -> str:
     if settings.dovecot_mysql_user:
         return ""
     return (
-        "Dovecot reads the database with Postern's own account, which may do everything: set"
+        "Dovecot reads the database with Postern's own account, which has all rights: set"
         " POSTERN_DOVECOT_MYSQL_USER and _PASSWORD, and run “flask dovecot config”."
     )
 
@@ -124,9 +126,9 @@ def _system_user_trouble(settings: Settings) -> str:
     try:
         known = _known_to(user, settings)
     except KeyError:
-        return f"Dovecot is to read the database as {user}, and there is no such system user on this machine."
+        return f"Dovecot should read the database as {user}, but this machine has no such system user."
     return known and (
-        f"Dovecot reads the database as {user}, who may read {known}: give it a system user of its own, as “Who reads"
+        f"Dovecot reads the database as {user}, who may read {known}: give Dovecot its own system user, as “Who reads"
         " and writes the SQLite file” in docs/operating.md says."
     )
 
@@ -134,7 +136,7 @@ def _system_user_trouble(settings: Settings) -> str:
 def _known_to(user: str, settings: Settings) -> str:
     """What a system user may read of the panel's secrets, in words; the empty text for nothing."""
     if pwd.getpwnam(user).pw_uid == settings.instance.stat().st_uid:
-        return "all that the panel may"
+        return "everything that the panel may read"
     groups = file_rights.groups_of(user)
     files = _secrets(settings)
     return ", ".join(file.name for file in files if file_rights.may(user, groups, file, file_rights.READ))
@@ -147,8 +149,8 @@ def _database() -> Iterator[Finding]:
         yield Finding("database", False, f"The database does not answer: {trouble}. Check POSTERN_DATABASE_URL.")
         return
     yield Finding("database", True, "The database answers.")
-    mend = f"{len(missing)} migration(s) are missing: run flask db upgrade."
-    yield Finding("migrations", not missing, mend if missing else "The database is migrated.")
+    mend = f"{len(missing)} migration(s) are missing: run “flask db upgrade”."
+    yield Finding("migrations", not missing, mend if missing else "The database is up to date.")
 
 
 def _mail_server(ports: Ports) -> Iterator[Finding]:
@@ -178,7 +180,7 @@ def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
     reads = home.endswith(mailbox.home)
     mend = (
         f"Dovecot does not know {mailbox.address} as Postern does, so it reads another database. Write its"
-        " configuration anew with “flask dovecot config” and reload it."
+        " configuration again with “flask dovecot config” and reload it."
     )
     yield Finding("Dovecot's database", reads, f"Dovecot knows {mailbox.address}." if reads else mend)
 
@@ -186,7 +188,7 @@ def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
 def _dovecot_version(ports: Ports) -> Finding:
     """The wrong one would make the end of a device's connections end nobody's, without a word."""
     expected, present = ports.settings.dovecot_version, ports.mail_server.version()
-    mend = f"Dovecot {present} answers: set POSTERN_DOVECOT_VERSION={present} and write its configuration anew."
+    mend = f"Dovecot {present} answers: set POSTERN_DOVECOT_VERSION={present} and write its configuration again."
     well = present == expected
     return Finding("Dovecot's version", well, f"Dovecot {present}, as the settings say." if well else mend)
 
@@ -199,11 +201,11 @@ def _policy(settings: Settings) -> Iterator[Finding]:
         return
     trouble = _policy_trouble(settings)
     url = mail_policy.address(settings)
-    yield Finding(subject, not trouble, trouble or f"{url} answers as quickly as Dovecot wants it to.")
+    yield Finding(subject, not trouble, trouble or f"{url} answers as quickly as Dovecot requires.")
     unasked = mail_policy.let_in_unasked()
     mend = (
         "Dovecot lets people in without asking the panel, so wrong passwords are not counted: look for “policy” in its"
-        " log, write its configuration anew with “flask dovecot config” and reload it."
+        " log, write its configuration again with “flask dovecot config” and reload it."
     )
     yield Finding("Dovecot's questions", not unasked, mend if unasked else "Dovecot asks before it lets people in.")
 
@@ -220,8 +222,8 @@ def _policy_trouble(settings: Settings) -> str:
             answers = []
     if not answers:
         return (
-            f"{url} does not answer Dovecot, so that wrong passwords by mail programs are not counted: see nginx in the"
-            " guide, and POSTERN_DOVECOT_POLICY_URL."
+            f"{url} does not answer Dovecot, so wrong passwords in mail programs are not counted: see the nginx section"
+            " of the guide, and POSTERN_DOVECOT_POLICY_URL."
         )
     if min(answer.elapsed.total_seconds() for answer in answers) > DOVECOT_WAITS:
         return f"{url} takes longer than the 0.2 seconds that Dovecot waits: wrong passwords are counted late or never."
@@ -232,10 +234,12 @@ def _outbox() -> Iterator[Finding]:
     late = OutboxItem.open_items().where(OutboxItem.created_at < now() - STUCK_AFTER)
     oldest = late.order_by(OutboxItem.created_at).first()
     if oldest is None:
-        yield Finding("outbox", True, "Nothing waits for long.")
+        yield Finding("outbox", True, "Nothing has been waiting for long.")
         return
-    reason = oldest.last_error or "Nobody tried: is “flask worker” running?"
-    yield Finding("outbox", False, f"{late.count()} item(s) wait for more than ten minutes. The oldest: {reason}")
+    reason = oldest.last_error or "No attempt was made: is “flask worker” running?"
+    yield Finding(
+        "outbox", False, f"{late.count()} item(s) have been waiting for more than ten minutes. The oldest: {reason}"
+    )
 
 
 def _sms(ports: Ports) -> Iterator[Finding]:
@@ -253,22 +257,22 @@ def _sms(ports: Ports) -> Iterator[Finding]:
 def _archives(ports: Ports) -> Finding:
     mend = (
         f"PDF archives need the DejaVu fonts, and {ports.settings.archive_fonts} does not have them: install"
-        " fonts-dejavu-core, or set POSTERN_ARCHIVE_FONTS. ZIP archives work without."
+        " fonts-dejavu-core, or set POSTERN_ARCHIVE_FONTS. ZIP archives work without them."
     )
     well = ports.archiver.makes_pdf()
-    return Finding("archives", well, "Archives can be made as ZIP and as PDF." if well else mend)
+    return Finding("archives", well, "Archives can be created as ZIP and as PDF." if well else mend)
 
 
 def _webmails(settings: Settings) -> Iterator[Finding]:
     known = list(webmails.every())
     for webmail in known:
         mend = _webmail_trouble(settings, webmail)
-        yield Finding(webmail.origin, not mend, mend or "This webmail is known, and may show the panel.")
+        yield Finding(webmail.origin, not mend, mend or "This webmail is registered and may show the panel.")
         if webmail_tokens.names_no_purpose(webmail):
-            mend = "In the last 24 hours its server sent requests that do not say what they are for: update its plugin."
+            mend = "In the last 24 hours its server sent requests that do not state their purpose: update its plugin."
             yield Finding(webmail.origin, False, mend)
     if known and not settings.webmail_hosts:
-        mend = "Set POSTERN_WEBMAIL_HOSTS to the webmails' addresses, or Dovecot refuses what they sign in with."
+        mend = "Set POSTERN_WEBMAIL_HOSTS to the webmails' addresses, or Dovecot refuses their passwords."
         yield Finding("webmail hosts", False, mend)
 
 
@@ -276,11 +280,11 @@ def _webmail_trouble(settings: Settings, webmail: Webmail) -> str:
     if webmail.origin not in settings.webmail_origins:
         return f"Browsers refuse its frames: add {webmail.origin} to POSTERN_WEBMAIL_ORIGINS."
     if not settings.cross_site and _site_of(webmail.origin) != _site_of(settings.base_url):
-        return "It lives on another site, so browsers keep no cookie in its frames: set POSTERN_CROSS_SITE=yes."
+        return "It is on another site, so browsers keep no cookies in its frames: set POSTERN_CROSS_SITE=yes."
     try:
         webmails.verifying_key(settings, webmail)
     except InvalidToken:
-        return "Its key was encrypted with another secret key: remove the webmail, and add it again."
+        return "Its key was encrypted with another secret key: remove the webmail and add it again."
     return ""
 
 

@@ -186,7 +186,7 @@ def test_a_file_that_brings_more_than_was_ordered_is_said_to(run, people, tmp_pa
     Service.update(most_mailboxes=1).execute()
     for words in ((), ("--dry-run",)):
         said = fail(run("mailbox", "import", str(tmp_path / "in.csv"), *words))
-        assert "Mail Light: The file brings 2 users, and the service has place for 1 more." in said.splitlines()
+        assert "Mail Light: The file adds 2 users, but the service has room for only 1 more." in said.splitlines()
     assert Account.select().count() == 0
 
 

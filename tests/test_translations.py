@@ -43,6 +43,19 @@ BORROWED = {
     "tr": {"Panel", "Port", "Tablet"},
 }
 PLURAL_FORMS = {"it": 2, "es": 2, "ru": 3, "tr": 1}
+# What pages do not say: people say who, again, account password, e-mail, revoke, immediately.
+NOT_PLAIN = re.compile(
+    r"\b(whoever|anew|your own password|any more|taken? back|at once[:,.]|stands? in|is told)\b"
+    r"|(?<!case )\bletters?\b(?! a to z)",
+    re.IGNORECASE,
+)
+# One form of address in each language, and one word for one thing: what would be the other.
+OTHER_WORDS = {
+    "it": re.compile(r"\b(Lei|Suo|Sua|Suoi|Sue|scelga|inserisca|acceda|rimuova|ricarichi|collegamento)\b"),
+    "es": re.compile(r"\b(tú|tu|tus|te|puedes|elige|establécela|cartas?|correo web)\b", re.IGNORECASE),
+    "ru": re.compile(r"\b(ты|тебя|твой|учётн(ая|ую|ой) запис\w+|сервис\w*)\b", re.IGNORECASE),
+    "tr": re.compile(r"\b(sen|senin|aygıt\w*|mektup\w*|(?<!e-)posta program\w*)\b", re.IGNORECASE),
+}
 SIGN_IN = {"it": "Accedi", "es": "Iniciar sesión", "ru": "Войти", "tr": "Oturum aç"}
 PASSWORD_PAGE = {"it": "Password", "es": "Contraseña", "ru": "Пароль", "tr": "Parola"}
 NEW_PASSWORD = {"it": "Nuova password", "es": "Contraseña nueva", "ru": "Новый пароль", "tr": "Yeni parola"}
@@ -146,6 +159,16 @@ def test_nothing_is_left_in_english(language: str):
     allowed = EVERYWHERE | BORROWED[language]
     assert [form for sentence, form in translations(language) if form == sentence and sentence not in allowed] == []
     assert [form for _, form in translations(language) if ENGLISH.search(PLACEHOLDER.sub("", form))] == []
+
+
+def test_english_is_plain():
+    sentences = [form for message in messages("it") for form in forms_of(message.id)]
+    assert [sentence for sentence in sentences if NOT_PLAIN.search(sentence)] == []
+
+
+@each_language
+def test_translations_have_one_form_of_address_and_one_word_for_one_thing(language: str):
+    assert [form for _, form in translations(language) if OTHER_WORDS[language].search(form)] == []
 
 
 @each_language

@@ -68,7 +68,7 @@ def _as_it_is_now(actor: Actor) -> Account | None:
 
 def not_allowed() -> Refused:
     """The refusal of whoever may not act so."""
-    return Refused(N_("You may not do this."))
+    return Refused(N_("You are not allowed to do this."))
 
 
 def may_keep_mailbox(account: Account) -> bool:

@@ -128,8 +128,8 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
     if reference.casefold() == mailbox.address:
         raise Refused(
             N_(
-                "The reference e-mail must be another address than the mailbox itself: whoever reads the mailbox could"
-                " set the collaborator's password."
+                "The reference e-mail must be different from the mailbox address: otherwise, anybody who reads the"
+                " mailbox could set the collaborator's password."
             ),
             "reference_email",
         )
@@ -185,7 +185,10 @@ def refuse_too_many(mailbox: Mailbox) -> None:
     most = mailbox.domain.service.most_collaborators
     if mailbox.collaborations.count() >= most:
         raise Refused(
-            N_("This mailbox has %(count)s collaborators, which is the most. Remove one that is not needed first."),
+            N_(
+                "This mailbox already has %(count)s collaborators, which is the maximum. Remove one that is not"
+                " needed first."
+            ),
             "user_name",
             count=most,
         )
@@ -198,7 +201,7 @@ def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
     account = _held(unit, collaboration)
     _refuse_more(unit, collaboration)
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
-        raise Refused(N_("There is nothing to send: %(name)s has a password."), name=account.display_name)
+        raise Refused(N_("There is nothing to send: %(name)s already has a password."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
     _record(unit, collaboration, Event.COLLABORATION_LINK_SENT)
     if account.state == Account.PENDING:
@@ -283,7 +286,7 @@ def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
     Raises `Refused` for who still has access: disable them first."""
     account = _held(unit, collaboration)
     if state(collaboration) not in REMOVABLE:
-        raise Refused(N_("%(name)s still has access: disable them first."), name=account.display_name)
+        raise Refused(N_("%(name)s still has access: disable this collaborator first."), name=account.display_name)
     _record(unit, collaboration, Event.COLLABORATION_REMOVED)
     erase(unit, account)
 
@@ -355,7 +358,7 @@ def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
 def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
     """The collaborator's account as it is now, and nobody else's until the transaction ends, and the permissions too;
     raises `Refused` when the acting person may not act on it, or it is gone."""
-    gone = Refused(N_("This collaborator was removed a moment ago."))
+    gone = Refused(N_("This collaborator has just been removed."))
     _lock(unit, related(collaboration, "mailbox"))
     if not authority.may_act_on_collaborator(unit.actor.account, collaboration):
         raise authority.not_allowed()
@@ -369,7 +372,7 @@ def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
 
 def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
     if granted & ~permissions.of(unit.actor.account):
-        raise Refused(N_("You may give only permissions that you have yourself."), "permissions")
+        raise Refused(N_("You can give only permissions that you have yourself."), "permissions")
 
 
 def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:

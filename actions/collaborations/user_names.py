@@ -29,12 +29,14 @@ def checked(mailbox: Mailbox, typed: str) -> str:
     if not user_name:
         raise Refused(N_("This field is empty."), "user_name")
     if len(user_name) > LONGEST or len(login(mailbox, user_name)) > LONGEST_LOGIN:
-        raise Refused(N_("A user name has at most %(longest)s characters."), "user_name", longest=_longest(mailbox))
+        raise Refused(
+            N_("A user name can have at most %(longest)s characters."), "user_name", longest=_longest(mailbox)
+        )
     if not SHAPE.fullmatch(user_name) or ".." in user_name:
         raise Refused(
             N_(
-                "A user name is made of the letters a to z, digits, and points, hyphens or underscores between them: no"
-                " spaces, no @ and no slash."
+                "A user name can contain the letters a to z and digits, with dots, hyphens or underscores"
+                " between them. Spaces, @ and / are not allowed."
             ),
             "user_name",
         )

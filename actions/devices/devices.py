@@ -157,7 +157,7 @@ def are_beyond(by: Account, account: Account, protocols: int) -> bool:
 def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
     """Raises `Refused` when such a device `are_beyond` what may be handed out."""
     if are_beyond(by, account, protocols):
-        raise Refused(N_("You may hand out only what you may do yourself in mail programs."), "protocols")
+        raise Refused(N_("You can allow only what you are allowed to do in mail programs yourself."), "protocols")
 
 
 def make(unit: UnitOfWork, account: Account, wanted: WantedDevice, request_id: str) -> MadeDevice | None:
@@ -194,7 +194,7 @@ def lock(unit: UnitOfWork, account: Account) -> None:
     if unit.actor.session is not None and not sessions.exists(unit.actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     if unit.actor.account is not None and permissions.have_changed(unit.actor.account):
-        raise Refused(N_("Your permissions were changed a moment ago, and nothing was done. Reload the page."))
+        raise Refused(N_("Your permissions have just changed, and nothing was done. Reload the page."))
 
 
 def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account:
@@ -247,7 +247,10 @@ def refuse_too_many(account: Account) -> None:
     """Raises `Refused` when the account has as many devices as it may have."""
     if account.devices.count() >= MOST_DEVICES:
         raise Refused(
-            N_("This mailbox has %(count)s devices, which is the most. Disconnect one that is not used first."),
+            N_(
+                "This mailbox already has %(count)s devices, which is the maximum. Disconnect one that is not used"
+                " first."
+            ),
             "name",
             count=MOST_DEVICES,
         )
@@ -444,7 +447,7 @@ def forget(device: Device) -> bool:
 
 def disconnected() -> Refused:
     """The refusal of what is to be done with a device that is gone."""
-    return Refused(N_("This device was disconnected a moment ago."))
+    return Refused(N_("This device has just been disconnected."))
 
 
 class NetworkWatch:

@@ -81,13 +81,17 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
     devices.refuse_too_many(account)
     if DeviceInvitation.pending(account).count() >= MOST_PENDING:
         raise Refused(
-            N_("%(count)s invitations are pending, which is the most. Withdraw one first."), "email", count=MOST_PENDING
+            N_("%(count)s invitations are already pending, which is the maximum. Withdraw one first."),
+            "email",
+            count=MOST_PENDING,
         )
     user = _user(account, email)
     if any(
         other.recipient == (user.login if user else email) and other.name == wanted.name for other in pending(account)
     ):
-        raise Refused(N_("An invitation to %(address)s for a device of this name is pending."), "email", address=email)
+        raise Refused(
+            N_("An invitation to %(address)s for a device with this name is already pending."), "email", address=email
+        )
     invitation = DeviceInvitation(
         account=account,
         invited_by=inviter,
@@ -114,7 +118,7 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
     inviter = devices.lock_to_hand_out(unit, related(invitation, "account", _void()), invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
-        raise Refused(N_("This invitation was accepted or withdrawn a moment ago."))
+        raise Refused(N_("This invitation has just been accepted or withdrawn."))
     present.invited_by = inviter
     invited = _renew(unit.ports, present)
     _record(unit, present, Event.INVITATION_RENEWED)
@@ -195,11 +199,11 @@ def prove(unit: UnitOfWork, invitation: DeviceInvitation, typed: str) -> None:
     except TooManyAttempts:
         _give_up(unit, invitation)
         raise Refused(
-            N_("There were too many wrong codes. The invitation is withdrawn: ask for a new one."), "code"
+            N_("Too many wrong codes. The invitation has been withdrawn: ask for a new one."), "code"
         ) from None
     given = _code_hash(unit.ports.settings, invitation, code)
     if not _is_inviters_code(invitation, given) and not _is_mailed_code(invitation, given):
-        raise Refused(N_("This code is wrong, or no longer valid."), "code")
+        raise Refused(N_("This code is wrong or no longer valid."), "code")
     throttle.forgive([tries])
 
 
@@ -210,7 +214,7 @@ def accept(unit: UnitOfWork, invitation: DeviceInvitation, proved: bool) -> Made
     their password lately, needs none. Raises `Refused`, and leaves the invitation as it is, when it cannot be accepted.
     """
     if not proved and not (is_user(unit.actor, invitation) and sessions.password_is_recent(unit.actor.session)):
-        raise Refused(N_("Prove first that the invitation is for you."))
+        raise Refused(N_("First confirm that the invitation is for you."))
     return _accept(unit, invitation)
 
 
@@ -340,7 +344,7 @@ def _is_mailed_code(invitation: DeviceInvitation, given: str) -> bool:
     try:
         throttle.attempt([tries])
     except TooManyAttempts:
-        raise Refused(N_("There were too many wrong codes. Ask for a new one."), "code") from None
+        raise Refused(N_("Too many wrong codes. Ask for a new one."), "code") from None
     return hmac.compare_digest(expected, given)
 
 

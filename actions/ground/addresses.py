@@ -49,12 +49,12 @@ def checked_name(name: str, field: str) -> str:
     """A name for people: composed, on one line, not too long, and nothing but a name where it stands in our e-mails."""
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > LONGEST_NAME:
-        raise Refused(N_("A name has 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
+        raise Refused(N_("A name must have 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
     # What turns the direction of text around could make a name read as another one, and the sentence around it too.
     if any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") or each in TURNS_TEXT for each in name):
         raise Refused(N_("A name must be on one line, without control characters."), field)
     if ENCODED in name or holds_web_address(name):
-        raise Refused(N_("A name holds neither a web address nor “=?”."), field)
+        raise Refused(N_("A name must not contain a web address or “=?”."), field)
     return name
 
 

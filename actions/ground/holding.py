@@ -41,7 +41,7 @@ def related(row: Table, name: str, gone: Refused | None = None) -> Table:
 
 def removed() -> Refused:
     """The refusal of a user who is gone."""
-    return Refused(N_("This user was removed a moment ago."))
+    return Refused(N_("This user has just been removed."))
 
 
 def _removed(row: Table) -> Refused:

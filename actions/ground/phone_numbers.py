@@ -20,8 +20,8 @@ SIGNS = frozenset("+＋().-/ ")
 # Spaces and dashes of any kind are the same; formatting marks are nothing.
 SAME = {"Zs": " ", "Pd": "-", "Cf": ""}
 COSTLY = {
-    PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Give another number.")),
-    PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Give another number.")),
+    PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Enter another number.")),
+    PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Enter another number.")),
 }
 
 
@@ -37,7 +37,7 @@ def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()
     if _is_short(written, number, default_region):
         return _short(written, default_region, allowed)
     if not phonenumbers.is_valid_number(number):
-        raise Refused(N_("There is no phone number %(number)s. Check its digits."), FIELD, number=_shown(number))
+        raise Refused(N_("The phone number %(number)s does not exist. Check the digits."), FIELD, number=_shown(number))
     kind, sentence = COSTLY.get(phonenumbers.number_type(number), ("", ""))
     if kind and kind not in allowed:
         raise Refused(sentence, FIELD, number=_shown(number))
@@ -55,9 +55,9 @@ def _written(text: str) -> str:
     """What was typed, with one kind of space and of dash, and without the invisible marks of an address book."""
     written = "".join(SAME.get(unicodedata.category(each), each) for each in text.strip()).strip()
     if not written:
-        raise Refused(N_("Give a phone number."), FIELD)
+        raise Refused(N_("Enter a phone number."), FIELD)
     if len(written) > LONGEST or not all(each in SIGNS or each.isdecimal() for each in written):
-        raise Refused(N_("Write the phone number in digits, such as +39 333 123 4567."), FIELD)
+        raise Refused(N_("Enter the phone number in digits, such as +39 333 123 4567."), FIELD)
     return written
 
 
@@ -66,11 +66,11 @@ def _parsed(written: str, default_region: str) -> PhoneNumber:
         return phonenumbers.parse(written, default_region or None)
     except NumberParseException as trouble:
         if trouble.error_type != NumberParseException.INVALID_COUNTRY_CODE:
-            sentence = N_("Write the phone number in digits, such as +39 333 123 4567.")
+            sentence = N_("Enter the phone number in digits, such as +39 333 123 4567.")
         elif written.startswith(("+", "＋")):
             sentence = N_("No country has the code that this phone number begins with.")
         else:
-            sentence = N_("Begin the phone number with + and the code of the country, such as +39 333 123 4567.")
+            sentence = N_("Begin the phone number with + and the country code, such as +39 333 123 4567.")
         raise Refused(sentence, FIELD) from None
 
 
@@ -80,7 +80,7 @@ def _is_short(written: str, number: PhoneNumber, region: str) -> bool:
 
 def _short(written: str, region: str, allowed: Collection[str]) -> str:
     if "short" not in allowed or phonenumbers.connects_to_emergency_number(written, region):
-        raise Refused(N_("%(number)s is a short number. Give another number."), FIELD, number=written)
+        raise Refused(N_("%(number)s is a short number. Enter another number."), FIELD, number=written)
     return written
 
 

@@ -44,7 +44,7 @@ def parsed(amount: str, unit: str) -> int:
     if not amount:
         return 0
     if not AMOUNT.fullmatch(amount) or unit not in UNITS:
-        raise Refused(N_("The quota must be a whole number, such as 500, or nothing for no limit."), "quota")
+        raise Refused(N_("The quota must be a whole number, such as 500. Leave it empty for no limit."), "quota")
     size = int(amount) * UNITS[unit]
     if size > LARGEST:
         raise Refused(N_("The quota is at most %(largest)s."), "quota", largest=Size(LARGEST))

@@ -51,12 +51,12 @@ NICENESS = 19
 
 GONE = N_("This mailbox was removed meanwhile.")
 CLOSED = N_("It was locked or suspended meanwhile.")
-NOT_YOURS = N_("Its rank has changed meanwhile: you may not change it any more.")
+NOT_YOURS = N_("Its role has changed in the meantime: you are no longer allowed to change it.")
 CHANGED_MEANWHILE = N_("Its password was changed by somebody else meanwhile, and stays as it is.")
-NO_RIGHT = N_("The manager who started it may not do this any more.")
-MAIL_REFUSED = N_("The letter with the archive was refused for good.")
+NO_RIGHT = N_("The administrator who started it is no longer allowed to do this.")
+MAIL_REFUSED = N_("The e-mail with the archive was refused permanently.")
 FAILED = N_("Something went wrong on our side. The operator finds it in the log.")
-MESSAGE_REFUSED = N_("The text message with the archive's password was refused for good.")
+MESSAGE_REFUSED = N_("The text message with the archive's password was refused permanently.")
 
 
 class Runner:

@@ -138,13 +138,15 @@ def checked(ports: Ports, wanted: WantedChange) -> WantedChange:
     """The same in stored form; raises `Refused` with the field that is wrong."""
     settings = ports.settings
     if not settings.has_sms:
-        raise Refused(N_("Text messages cannot be sent here yet: the operator has to name a gateway first."), "phone")
+        raise Refused(N_("Text messages cannot be sent yet: the operator has to set up a gateway first."), "phone")
     if wanted.kind not in (PasswordChange.PASSWORDS, PasswordChange.LINKS):
         raise Refused(N_("Not a valid choice."), "kind")
     if wanted.archive_format not in (PasswordChange.ZIP, PasswordChange.PDF):
         raise Refused(N_("Not a valid choice."), "archive_format")
     if wanted.archive_format == PasswordChange.PDF and not ports.archiver.makes_pdf():
-        raise Refused(N_("PDF cannot be made here: the operator has to install its fonts first."), "archive_format")
+        raise Refused(
+            N_("PDF documents cannot be created here: the operator has to install their fonts first."), "archive_format"
+        )
     if wanted.language not in ("", *LANGUAGES):
         raise Refused(N_("Not a valid choice."), "language")
     changes_now = wanted.kind == PasswordChange.PASSWORDS
@@ -233,7 +235,7 @@ def _chosen(account: Account, domain: Domain, choice: Choice):
 
 def _refuse_too_many(count: int) -> None:
     if count > MOST_MAILBOXES:
-        sentence = N_("These are %(count)s mailboxes; at most %(most)s can be changed at once.")
+        sentence = N_("You selected %(count)s mailboxes. At most %(most)s can be changed at the same time.")
         raise Refused(sentence, "mailboxes", count=count, most=MOST_MAILBOXES)
 
 
@@ -242,8 +244,10 @@ def _refuse_others(domain: Domain, ids: set[int], found) -> None:
     others = {each for each in ids if 0 < each <= LARGEST_ID} - {mailbox.id for mailbox in found}
     barred = Mailbox.select().where(Mailbox.domain == domain, Mailbox.id.in_(others)).first()
     if barred is None:
-        raise Refused(N_("Some of these are no mailboxes of this domain, or are gone. Choose again."), "mailboxes")
-    sentence = N_("%(address)s is locked, suspended or not yours to change. Take it out of the choice.")
+        raise Refused(
+            N_("Some of these are not mailboxes of this domain, or no longer exist. Choose again."), "mailboxes"
+        )
+    sentence = N_("%(address)s is locked, suspended or not yours to change. Remove it from the selection.")
     raise Refused(sentence, "mailboxes", address=barred.address)
 
 
@@ -277,7 +281,7 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
     if now() >= change.created_at + DRAFT_KEPT:
         raise Refused(N_("This was prepared more than an hour ago. Start again from the form."), "current_password")
     if not may_go_on(change):
-        raise Refused(N_("You may not do this."), "current_password")
+        raise Refused(N_("You are not allowed to do this."), "current_password")
     authority.refuse_unless_may_manage(unit.actor, change.service)
     throttle.attempt([STARTED_A_DAY.on(change.service_id)])
     _take(change)
@@ -315,7 +319,9 @@ def _take(change: PasswordChange) -> None:
             PasswordChangeItem.change == change
         ).execute()
     except IntegrityError:
-        sentence = N_("Some of these mailboxes are in another change of passwords that is under way. Wait for its end.")
+        sentence = N_(
+            "Some of these mailboxes are in another password change that is still running. Wait until it has finished."
+        )
         raise Refused(sentence, "current_password") from None
 
 
@@ -325,7 +331,7 @@ def cancel(unit: UnitOfWork, change: PasswordChange) -> None:
     it is over, or the acting person no longer looks after the service."""
     authority.refuse_unless_may_manage(unit.actor, change.service)
     if not end(change, PasswordChange.CANCELLED, CANCELLED):
-        raise Refused(N_("This is over already."))
+        raise Refused(N_("This has already ended."))
     audit.record(unit.actor, Event.PASSWORD_CHANGE_CANCELLED, None, domain=change.domain.name, **counts(change))
 
 
@@ -373,7 +379,9 @@ def send_message_again(unit: UnitOfWork, change: PasswordChange) -> None:
 
 def _refuse_erased(change: PasswordChange) -> None:
     if not archive.is_kept(change):
-        raise Refused(N_("The archive has been erased, and with it its password. Start anew for those who need it."))
+        raise Refused(
+            N_("The archive and its password have been erased. Start a new password change for those who need it.")
+        )
 
 
 def counts(change: PasswordChange) -> dict[str, int]:
@@ -434,7 +442,7 @@ def clear_away() -> None:
     ).execute()
 
 
-TOO_LONG = N_("It did not come to its end within seven days.")
+TOO_LONG = N_("It did not finish within seven days.")
 
 
 @transactional

@@ -97,9 +97,7 @@ def _guess(unit: UnitOfWork, password: object, browser: str | None) -> list[thro
     if verify(unit.ports.settings, unit.actor.account.password_hash, password):
         return counters
     if _refusal_ends_session(unit, counters):
-        raise Refused(
-            N_("There were too many wrong passwords: this session has ended. Sign in again."), "current_password"
-        )
+        raise Refused(N_("Too many wrong passwords: this session has ended. Sign in again."), "current_password")
     raise Refused(N_("This is not your current password."), "current_password")
 
 
@@ -153,7 +151,7 @@ def change(
     """
     accepted = policy.accepted(unit.actor.account, new, unit.ports.settings.password_blocklist)
     if accepted == current:
-        raise Refused(N_("The new password is the current one. Choose another."), "new_password")
+        raise Refused(N_("The new password is the same as the current one. Choose another."), "new_password")
     refuse_breached(unit.ports, accepted)
     counters = _guess(unit, current, browser)
     new_hash = hash_password(unit.ports.settings, accepted)

@@ -58,7 +58,7 @@ def prepared(password: str) -> str:
     except UnicodeError as error:
         character = error.object[error.start] if isinstance(error, UnicodeEncodeError) else "?"
         raise Refused(
-            N_("The password holds a character that mail programs cannot send reliably (U+%(code)s). Leave it out."),
+            N_("The password contains a character that mail programs cannot send reliably (U+%(code)s). Leave it out."),
             "new_password",
             code=f"{ord(character):04X}",
         ) from None
@@ -71,7 +71,7 @@ def accepted(account: Account, password: str, blocklist: str = "", policy: str =
     if len(password) > LONGEST:
         raise _too_long()
     if has_shape(password):
-        raise Refused(N_("This has the form of a device password. Choose something else."), "new_password")
+        raise Refused(N_("This looks like a device password. Choose something else."), "new_password")
     broken = [rule for rule in rules(policy or account.password_policy, password) if not rule.met]
     if broken:
         raise Refused(N_("The password does not meet this rule yet: %(rule)s."), "new_password", rule=broken[0])

@@ -49,7 +49,7 @@ def add_service(unit: UnitOfWork, organisation: str, name: str, password_policy:
     _refuse_unknown_policy(password_policy)
     owner, _ = Organisation.get_or_create(name=organisation)
     if Service.get_or_none(Service.organisation == owner, Service.name == name):
-        raise Refused(N_("%(organisation)s has a service “%(name)s” already."), organisation=organisation, name=name)
+        raise Refused(N_("%(organisation)s already has a service “%(name)s”."), organisation=organisation, name=name)
     service = Service.create(organisation=owner, name=name, password_policy=password_policy)
     audit.record(unit.actor, Event.OPERATOR_SERVICE_ADDED, organisation_name=organisation, service=name)
     return service
@@ -60,7 +60,7 @@ def add_domain(unit: UnitOfWork, name: str, service: str, organisation: str | No
     """A domain for a service; the organisation need be named only where several have a service of that name."""
     name = canonical_domain(name)
     if Domain.get_or_none(Domain.name == name):
-        raise Refused(N_("There is a domain %(domain)s already."), domain=name)
+        raise Refused(N_("The domain %(domain)s already exists."), domain=name)
     domain = Domain.create(service=find_service(service, organisation), name=name)
     audit.record(unit.actor, Event.OPERATOR_DOMAIN_ADDED, domain=name, service=service)
     return domain
@@ -167,7 +167,7 @@ def add_manager(
     login = canonical_address(login)
     employer = _employer(role, organisation)
     if Account.by_login(login):
-        raise Refused(N_("There is an account %(login)s already."), login=login)
+        raise Refused(N_("The account %(login)s already exists."), login=login)
     manager = Account(login=login, role=role, organisation=employer, **_names(names))
     manager.password_hash = _hashed(unit.ports, manager, password, "classic")
     manager.save(force_insert=True)
@@ -213,7 +213,7 @@ def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None)
     (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
     if contact == address:
-        raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
+        raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
     if new.language not in ("", *LANGUAGES):
         sentence = N_("The language must be one of: %(languages)s.")
         raise Refused(sentence, "language", languages=", ".join(LANGUAGES))
@@ -235,7 +235,7 @@ def domain_of(address: str) -> Domain:
     name = address.rpartition("@")[2]
     domain = Domain.get_or_none(Domain.name == name)
     if domain is None:
-        raise Refused(N_("There is no domain %(domain)s here; add it to a service first."), "address", domain=name)
+        raise Refused(N_("There is no domain %(domain)s here. Add it to a service first."), "address", domain=name)
     return domain
 
 
@@ -252,7 +252,7 @@ def refuse_taken(address: str) -> None:
 
 def taken(address: str) -> Refused:
     """The refusal of an address that somebody has."""
-    return Refused(N_("There is a mailbox %(address)s already."), "address", address=address)
+    return Refused(N_("The mailbox %(address)s already exists."), "address", address=address)
 
 
 def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:

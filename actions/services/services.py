@@ -81,7 +81,7 @@ def count_in(service: Service, quota_bytes: int) -> None:
     service = _count(service, 1, quota_bytes)
     if service.most_mailboxes and service.mailboxes_made > service.most_mailboxes:
         raise Refused(
-            N_("This service has %(count)s mailboxes, which is all that was ordered."),
+            N_("This service already has %(count)s mailboxes, as many as were ordered."),
             "address",
             count=service.most_mailboxes,
         )
@@ -116,14 +116,14 @@ def _refuse_too_much(service: Service, quota_bytes: int) -> None:
         return
     if not quota_bytes:
         raise Refused(
-            N_("This service has %(total)s in all, so that each mailbox needs a quota."),
+            N_("This service has %(total)s in total, so each mailbox needs a quota."),
             "quota",
             total=Size(service.quota_bytes),
         )
     over = service.quota_given_bytes - service.quota_bytes
     if over > 0:
         raise Refused(
-            N_("That is more than is left of the service's %(total)s: at most %(most)s can be given to this mailbox."),
+            N_("That is more than what is left of the service's %(total)s. This mailbox can get at most %(most)s."),
             "quota",
             total=Size(service.quota_bytes),
             most=Size(max(0, quota_bytes - over)),

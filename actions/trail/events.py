@@ -21,7 +21,7 @@ class Event(Enum):
     SESSIONS_ENDED_OTHERS = "web:sessions:ended-others", N_("All other browsers and mail programs were signed out")
     CONNECTIONS_ENDED = "web:connections:ended", N_("Mail programs were disconnected")
     PASSWORD_CHANGED = "web:password:changed", N_("The password was changed")
-    PASSWORD_REFUSED = "web:password:refused", N_("A wrong current password was given")
+    PASSWORD_REFUSED = "web:password:refused", N_("A wrong current password was entered")
     SESSION_GUESSED = "web:session:guessed", N_("A browser was signed out after too many wrong passwords")
     PASSWORD_LINK_REQUESTED = (
         "web:password:link-requested",
@@ -33,7 +33,7 @@ class Event(Enum):
     DEVICE_DISCONNECTED = "web:device:disconnected", N_("A device was disconnected")
     DEVICES_DISCONNECTED = "web:devices:disconnected", N_("All devices were disconnected")
     DEVICES_REQUIRED = "web:devices:required", N_("Mail programs need a device password from now on")
-    DEVICES_NOT_REQUIRED = "web:devices:not-required", N_("Mail programs may use your own password again")
+    DEVICES_NOT_REQUIRED = "web:devices:not-required", N_("Mail programs can use the account's password again")
     INVITATION_MADE = "web:invitation:made", N_("Somebody was invited to set up a device")
     INVITATION_RENEWED = "web:invitation:renewed", N_("An invitation to set up a device was sent again")
     INVITATION_WITHDRAWN = "web:invitation:withdrawn", N_("An invitation to set up a device was withdrawn")
@@ -42,11 +42,11 @@ class Event(Enum):
     LINK_DEVICE_DISOWNED = "link:device:disowned", N_("A device was disconnected: “This wasn't me”")
     PREFERENCES_CHANGED = "web:preferences:changed", N_("The preferences were changed")
     LINK_PASSWORD_WELCOME = "link:password:welcome", N_("The first password was set")
-    LINK_PASSWORD_RESET = "link:password:reset", N_("A new password was set through a link")
-    LINK_PASSWORD_RECOVER = "link:password:recover", N_("The account was opened again with a new password")
+    LINK_PASSWORD_RESET = "link:password:reset", N_("A new password was set with a link")
+    LINK_PASSWORD_RECOVER = "link:password:recover", N_("The account was unlocked with a new password")
     LINK_PASSWORD_HANDED_OUT = (
         "link:password:handed-out",
-        N_("A new password was set through a link that a manager handed out"),
+        N_("A new password was set with a link from an administrator"),
     )
     LINK_ACCOUNT_LOCKED = "link:account:locked", N_("The account was locked: “This wasn't me”")
     OPERATOR_SERVICE_ADDED = "operator:service:added", N_("A service was added")
@@ -55,7 +55,7 @@ class Event(Enum):
     OPERATOR_MAILBOX_ADDED = "operator:mailbox:added", N_("The mailbox was created")
     OPERATOR_MANAGER_ADDED = "operator:manager:added", N_("The account was created")
     OPERATOR_ACCOUNT_LOCKED = "operator:account:locked", N_("The account was locked by the operator")
-    OPERATOR_ACCOUNT_LINK_MADE = "operator:account:link-made", N_("The operator made a link to set a new password")
+    OPERATOR_ACCOUNT_LINK_MADE = "operator:account:link-made", N_("The operator created a link to set a new password")
     MAIL_SESSION_STARTED = "mail:session:started", N_("Signed in to the mailbox")
     COLLABORATION_MADE = "web:collaboration:made", N_("A collaborator was added")
     COLLABORATION_LINK_SENT = "web:collaboration:link-sent", N_("The e-mail to set the password was sent again")
@@ -66,10 +66,10 @@ class Event(Enum):
     COLLABORATION_RESET = "web:collaboration:reset", N_("The password of a collaborator was reset")
     COLLABORATION_DISABLED = "web:collaboration:disabled", N_("A collaborator was disabled")
     COLLABORATION_REMOVED = "web:collaboration:removed", N_("A collaborator was removed")
-    PASSWORD_ISSUED = "web:password:issued", N_("A manager gave the mailbox a new password, together with others")
+    PASSWORD_ISSUED = "web:password:issued", N_("An administrator set new passwords for this mailbox and others")
     PASSWORD_LINK_ISSUED = (
         "web:password:link-issued",
-        N_("A manager got a link by which a new password can be set for the mailbox"),
+        N_("An administrator received a link to set a new password for the mailbox"),
     )
     PASSWORD_CHANGE_STARTED = "web:password-change:started", N_("A change of several passwords was started")
     PASSWORD_CHANGE_CANCELLED = "web:password-change:cancelled", N_("A change of several passwords was cancelled")
@@ -77,14 +77,14 @@ class Event(Enum):
     PASSWORD_CHANGE_FINISHED = "web:password-change:finished", N_("A change of several passwords was finished")
     PASSWORD_CHANGE_MAIL_AGAIN = (
         "web:password-change:mail-again",
-        N_("The archive of a change of passwords was sent again"),
+        N_("The archive of a password change was sent again"),
     )
     PASSWORD_CHANGE_MESSAGE_AGAIN = "web:password-change:message-again", N_("The archive's password was sent again")
     COLLABORATION_SUSPENDED = (
         "web:collaboration:suspended",
         N_("A collaborator was suspended, because the mailbox was locked"),
     )
-    ACCESS_ENDED = "web:access:ended", N_("Everything that opened the mailbox was ended, and the account suspended")
+    ACCESS_ENDED = "web:access:ended", N_("All access to the mailbox was ended, and the account was suspended")
     USERS_IMPORTED = "web:users:imported", N_("Users were added from a file")
     USER_ADDED = "web:user:added", N_("The mailbox was created")
     USER_CHANGED = "web:user:changed", N_("Name, quota, contact e-mail or phone were changed")
@@ -104,7 +104,7 @@ class Event(Enum):
     )
     WEBMAIL_REQUEST_REFUSED = "webmail:request:refused", N_("A webmail's request was refused")
     WEBMAIL_ENDED = "web:webmail:ended", N_("A webmail was signed out")
-    OPERATOR_WEBMAIL_ADDED = "operator:webmail:added", N_("A webmail was made known")
+    OPERATOR_WEBMAIL_ADDED = "operator:webmail:added", N_("A webmail was registered")
     OPERATOR_WEBMAIL_REMOVED = "operator:webmail:removed", N_("A webmail was removed")
 
 

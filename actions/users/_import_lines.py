@@ -64,14 +64,14 @@ def refuse_too_many(service: Service, added: int, size: int) -> None:
     left = service.most_mailboxes - service.mailboxes_made
     if service.most_mailboxes and added > left:
         raise Refused(
-            N_("The file brings %(added)s users, and the service has place for %(left)s more."),
+            N_("The file adds %(added)s users, but the service has room for only %(left)s more."),
             added=added,
             left=max(0, left),
         )
     left = service.quota_bytes - service.quota_given_bytes
     if service.quota_bytes and size > left:
         raise Refused(
-            N_("The file gives away %(size)s, and the service has %(left)s left."),
+            N_("The file assigns %(size)s, but the service has only %(left)s left."),
             size=Size(size),
             left=Size(max(0, left)),
         )

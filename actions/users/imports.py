@@ -107,7 +107,9 @@ def _begin(unit: UnitOfWork, service: Service, file_name: str, invites: bool) ->
     authority.refuse_unless_may_manage(unit.actor, service)
     if of(service).where(UserImport.state != UserImport.DONE).count() >= MOST_WAITING:
         raise Refused(
-            N_("%(count)s files are waiting here, which is the most. Discard one first."), "file", count=MOST_WAITING
+            N_("%(count)s files are already waiting, which is the maximum. Discard one first."),
+            "file",
+            count=MOST_WAITING,
         )
     return UserImport.create(
         service=service,
@@ -124,10 +126,10 @@ def _write_down(begun: UserImport, found: Iterable[Line]) -> None:
     for part in _parts(found):
         begun.line_count += len(part)
         if begun.line_count > MOST_LINES:
-            raise Refused(N_("A file has at most %(most)s lines. Divide it."), "file", most=MOST_LINES)
+            raise Refused(N_("A file can have at most %(most)s lines. Split it."), "file", most=MOST_LINES)
         UserImportPart.create(user_import=begun, content=part)
     if not begun.line_count:
-        raise Refused(N_("The file names its columns, and then no user."), "file")
+        raise Refused(N_("The file names its columns but contains no users."), "file")
     begun.write(state=UserImport.CHECKING, line_count=begun.line_count, leased_until=now() + LEASE)
 
 
@@ -184,7 +186,7 @@ def _want(unit: UnitOfWork, checked: UserImport) -> None:
 
 
 def _unusable() -> Refused:
-    return Refused(N_("These users cannot be added now: something is wrong with the file, or it was used before."))
+    return Refused(N_("These users cannot be added now: the file has an error or has already been used."))
 
 
 @unit_of_work
@@ -196,7 +198,7 @@ def discard(unit: UnitOfWork, unwanted: UserImport) -> None:
         UserImport.state.in_((UserImport.READING, UserImport.CHECKING, UserImport.CHECKED, UserImport.DONE)),
     )
     if not forgotten.execute():
-        raise Refused(N_("Its users are being added already."))
+        raise Refused(N_("Its users are already being added."))
 
 
 def _now_or_later(ports: Ports, begun: UserImport) -> UserImport:

@@ -104,7 +104,7 @@ def carry_out(unit: UnitOfWork, made: Plan) -> list[MadeMailbox]:
     """Make all users of a plan or none, in the order of the file, each with a link to set the password. Raises
     `Refused` when something is wrong, or is no longer as it was."""
     if not made.is_in_order:
-        raise Refused(N_("The file has problems; nothing was imported."))
+        raise Refused(N_("The file has errors; nothing was imported."))
     moment = now()
     new = {
         each.account.login: each for service, lines in made.by_service() for each in _make(unit, service, lines, moment)

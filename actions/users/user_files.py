@@ -69,7 +69,7 @@ def _opened(file: Iterable[str]) -> csv.DictReader:
     except csv.Error:
         raise NotCsv(1) from None
     if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
-        sentence = N_("The first line must name the columns, each once; known are: %(columns)s.")
+        sentence = N_("The first line must name the columns, each once. Possible columns: %(columns)s.")
         raise Unreadable(1, sentence, columns=", ".join(COLUMNS))
     reader.fieldnames = header
     return reader
@@ -100,7 +100,7 @@ def _line(number: int, row: dict) -> Line:
 def _asked(row: dict) -> NewMailbox:
     """Whom a row asks for, unchecked; raises `Refused` when it is none."""
     if None in row or None in row.values():
-        raise Refused(N_("This line has more or fewer columns than the first."))
+        raise Refused(N_("This line does not have the same number of columns as the first."))
     row = {name: value.strip() for name, value in row.items()}
     if sum(map(len, row.values())) > LONGEST_LINE:
         raise Refused(N_("This line is too long."))
@@ -141,7 +141,7 @@ def _checked(line: Line, domain_of: Callable[[str], Domain]) -> Line:
 def _refuse_without_quota(new: NewMailbox, service: Service) -> None:
     if service.quota_bytes and not new.quota_bytes:
         total = Size(service.quota_bytes)
-        raise Refused(N_("This service has %(total)s in all, so that each mailbox needs a quota."), total=total)
+        raise Refused(N_("This service has %(total)s in total, so each mailbox needs a quota."), total=total)
 
 
 def _taken(addresses: list[str]) -> set[str]:

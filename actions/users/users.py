@@ -71,7 +71,7 @@ def add(unit: UnitOfWork, service: Service, address: str, profile: Profile, pass
     one that nobody else knows. Raises `Refused` with the field that is wrong."""
     new = _checked_new(unit.ports, service, address, profile)
     if password is None and not new.contact_email:
-        raise Refused(N_("The invitation needs an address to go to: one outside this mailbox."), "contact_email")
+        raise Refused(N_("The invitation needs an address outside this mailbox."), "contact_email")
     new_hash = None
     if password is not None:
         account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
@@ -119,11 +119,9 @@ def _edit(
 ) -> None:
     account = held(unit, mailbox)
     if account.revision != revision:
-        raise Refused(N_("Somebody else saved this user while this form was open, and nothing of yours was saved."))
+        raise Refused(N_("Somebody else saved this user while you were editing it. Your changes were not saved."))
     if account.state == Account.LOCKED and profile.state == Account.ACTIVE and new_hash is None:
-        raise Refused(
-            N_("A locked account opens again with a new password only: set one here, or send a link."), "state"
-        )
+        raise Refused(N_("To unlock the account, set a new password here or send a link."), "state")
     _keep_profile(unit, mailbox, account, profile)
     if new_hash is not None:
         set_password(unit, account, new_hash, must_change)
@@ -311,7 +309,7 @@ def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
     """The profile in stored form; raises `Refused` with the field that is wrong."""
     contact = canonical_contact(profile.contact_email) if profile.contact_email.strip() else ""
     if contact.casefold() == account.login:
-        raise Refused(N_("The contact e-mail must be another address than the mailbox itself."), "contact_email")
+        raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
     if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
         raise Refused(N_("Not a valid choice."), "state")
     return replace(
@@ -343,7 +341,7 @@ def _send_link(unit: UnitOfWork, account: Account, purpose: str) -> None:
 
 
 def _locked() -> Refused:
-    return Refused(N_("A locked account opens again with a new password only: set one, or send a link."), "state")
+    return Refused(N_("To unlock the account, set a new password or send a link."), "state")
 
 
 def _changed_meanwhile() -> Refused:

@@ -38,7 +38,7 @@ def add(unit: UnitOfWork, origin: str, organisation: str | None, algorithm: str)
     `Refused`."""
     origin = _checked(origin)
     if Webmail.by_origin(origin):
-        raise Refused(N_("%(origin)s is known. To give it another key, remove it first."), origin=origin)
+        raise Refused(N_("%(origin)s is already registered. To give it another key, remove it first."), origin=origin)
     owner = Organisation.get_or_none(Organisation.name == organisation) if organisation else None
     if organisation and owner is None:
         raise Refused(N_("There is no organisation “%(name)s”."), name=organisation)
@@ -94,6 +94,6 @@ def _checked(typed: str) -> str:
     host = re.sub(r":\d+$", "", origin.partition("://")[2]).strip("[]")
     if not ORIGIN.fullmatch(origin) or not (origin.startswith("https:") or is_loopback_host(host)):
         raise Refused(
-            N_("A webmail is named by its origin, such as https://webmail.example.org: https and the host, no path.")
+            N_("Enter the webmail's origin, such as https://webmail.example.org: https and the host, no path.")
         )
     return origin

@@ -23,10 +23,10 @@ class PasswordForm(PanelForm):
     new_password = PasswordField(_l("New password"), [required(), longest()])
     confirm_password = PasswordField(
         _l("Confirm new password"),
-        [required(), longest(), EqualTo("new_password", _l("The two passwords are not the same."))],
+        [required(), longest(), EqualTo("new_password", _l("The two passwords do not match."))],
     )
     everywhere = BooleanField()
-    devices_too = BooleanField(_l("Disconnect all devices too"))
+    devices_too = BooleanField(_l("Also disconnect all devices"))
 
 
 class CheckForm(PanelForm):
@@ -46,8 +46,8 @@ class PreferencesForm(PanelForm):
 
     def __init__(self, **values):
         super().__init__(**values)
-        self.language.choices = [("", _l("As the browser asks")), *LANGUAGES.items()]
-        self.timezone.choices = [("", _l("As the mail service has it")), *((zone, zone) for zone in _zones())]
+        self.language.choices = [("", _l("Same as the browser")), *LANGUAGES.items()]
+        self.timezone.choices = [("", _l("Same as the mail service")), *((zone, zone) for zone in _zones())]
 
 
 def sensible(form: PanelForm, field: DateField) -> None:
@@ -60,8 +60,8 @@ class TrailForm(PanelForm):
     """What is looked for in the audit trail. It changes nothing, so it travels in the address and needs no token."""
 
     action = SelectField(_l("What"), default="")
-    by = StringField(_l("By whom"), [longest(254)])
-    about = StringField(_l("About whom"), [longest(254)])
+    by = StringField(_l("Done by"), [longest(254)])
+    about = StringField(_l("Affected account"), [longest(254)])
     mailbox = StringField(_l("Mailbox"), [longest(254)])
     since = DateField(_l("From"), [Optional(), sensible])
     until = DateField(_l("To"), [Optional(), sensible])

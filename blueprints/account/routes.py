@@ -50,14 +50,14 @@ def change_password():
 def _go_on(renewed: tuple[WebSession, str]):
     guards.go_on_in(renewed)
     frame.tell_password_changed(everywhere=False)
-    flash(_("The new password is in force. Signed-in browsers and mail programs stay as they are."), "success")
+    flash(_("The new password is set. Browsers and mail programs stay signed in."), "success")
     return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
 
 
 def _signed_out():
     session.end()
     frame.tell_password_changed(everywhere=True)
-    return hx.done(url_for("sign_in.sign_in"), _("The new password is in force. Sign in with it."))
+    return hx.done(url_for("sign_in.sign_in"), _("The new password is set. Sign in with it."))
 
 
 @blueprint.get("/password/everywhere")

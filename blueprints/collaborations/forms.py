@@ -25,7 +25,7 @@ class PersonForm(PanelForm):
     last_name = StringField(_l("Last name"), [required(), longest()])
     reference_email = StringField(_l("Reference e-mail"), [required(), longest()])
     user_name = StringField(_l("User name"), [longest()])
-    language = SelectField(_l("Language of the letters"), choices=LANGUAGE_CHOICES, validate_choice=False)
+    language = SelectField(_l("Language of e-mails"), choices=LANGUAGE_CHOICES, validate_choice=False)
 
     @property
     def person(self) -> Person:

@@ -76,7 +76,7 @@ def create():
     with hx.submit(form, _wrong_step, "user_name"):
         made = collaborations.make(guards.unit(), mailbox, form.person, form.chosen)
     address = made.account.contact_email
-    sentence = _("%(name)s is invited: a letter is on its way to %(address)s.", **_named(made), address=address)
+    sentence = _("%(name)s is invited: an e-mail is on its way to %(address)s.", **_named(made), address=address)
     return hx.done(_list(), sentence)
 
 
@@ -99,7 +99,7 @@ def send_link_again(collaboration_id: int):
     collaboration = _own(collaboration_id)
     with hx.attempt(_list()):
         collaborations.send_link_again(guards.unit(), collaboration)
-    sentence = _("A new e-mail is on its way. The link in the earlier one opens nothing any more.")
+    sentence = _("A new e-mail is on its way. The link in the earlier one no longer works.")
     return hx.done(url_for(".details", collaboration_id=collaboration.id), sentence)
 
 
@@ -116,7 +116,9 @@ def change_permissions(collaboration_id: int):
     collaboration, form = _acted_on(collaboration_id), PermissionsForm()
     with hx.submit(form, partial(_permissions_page, collaboration, form.chosen), "permissions"):
         collaborations.change_permissions(guards.unit(), collaboration, form.chosen)
-    return hx.done(_list(), _("The permissions of %(name)s are in force.", **_named(collaboration)))
+    return hx.done(
+        _list(), _("The permissions of %(name)s are saved and take effect immediately.", **_named(collaboration))
+    )
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
@@ -131,7 +133,7 @@ def reset(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
     with hx.attempt(_list()):
         collaborations.reset(guards.unit(), collaboration)
-    sentence = _("The password of %(name)s opens nothing any more. A link is on its way.", **_named(collaboration))
+    sentence = _("The password of %(name)s no longer works. A link is on its way.", **_named(collaboration))
     return hx.done(_list(), sentence)
 
 
@@ -147,7 +149,7 @@ def disable(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
     with hx.attempt(_list()):
         collaborations.disable(guards.unit(), collaboration)
-    return hx.done(_list(), _("%(name)s is disabled and can open the mailbox no more.", **_named(collaboration)))
+    return hx.done(_list(), _("%(name)s is disabled and can no longer open the mailbox.", **_named(collaboration)))
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
@@ -162,7 +164,7 @@ def remove(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
     with hx.attempt(_list()):
         collaborations.remove(guards.unit(), collaboration)
-    return hx.done(_list(), _("%(name)s is removed. The user name is free again.", **_named(collaboration)))
+    return hx.done(_list(), _("%(name)s has been removed. The user name is available again.", **_named(collaboration)))
 
 
 def _mailbox() -> Mailbox:

@@ -49,7 +49,7 @@ class DeviceForm(PanelForm):
     icon = RadioField(_l("Icon"), choices=ICON_CHOICES, default=ICONS[0])
     name = StringField(_l("Name"), [required(), longest()])
     protocols = SelectMultipleField(
-        _l("What it may do"),
+        _l("What it can do"),
         coerce=int,
         choices=choices(PROTOCOL_WORDS),
         default=USUAL_PROTOCOLS,

@@ -31,4 +31,4 @@ class CodeForm(PanelForm):
 
 
 class ProgramForm(PanelForm):
-    program = RadioField(_l("What do you set up?"), choices=choices(PROGRAMS), default=APPLE)
+    program = RadioField(_l("What do you want to set up?"), choices=choices(PROGRAMS), default=APPLE)

@@ -65,8 +65,8 @@ def withdraw(invitation_id: int):
     with hx.attempt(_list()):
         withdrawn = invitations.withdraw(guards.unit(), _own(invitation_id))
     if withdrawn:
-        return hx.done(_list(), _("The invitation is withdrawn. Its link opens nothing any more."))
-    return hx.done(_list(), _("The invitation was accepted a moment ago. The device is in the list."), "warning")
+        return hx.done(_list(), _("The invitation is withdrawn. Its link no longer works."))
+    return hx.done(_list(), _("The invitation has just been accepted. The device is in the list."), "warning")
 
 
 def _own(invitation_id: int) -> DeviceInvitation:

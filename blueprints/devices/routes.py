@@ -114,7 +114,7 @@ def rename(device_id: int):
     device, form = _own(device_id), RenameForm()
     with hx.submit(form, partial(_name_page, device), "name"):
         devices.rename(guards.unit(), device, form.name.data, form.icon.data)
-    return hx.done(_list(), _("The device is called “%(name)s” now.", name=device.name))
+    return hx.done(_list(), _("The device is now called “%(name)s”.", name=device.name))
 
 
 @blueprint.get(f"{DEVICE}/disconnection")
@@ -129,7 +129,7 @@ def disconnect(device_id: int):
     device = _own(device_id)
     with hx.attempt(_list()):
         devices.disconnect(guards.unit(), device)
-    return hx.done(_list(), _("“%(name)s” is disconnected. Its password opens nothing any more.", name=device.name))
+    return hx.done(_list(), _("“%(name)s” is disconnected. Its password no longer works.", name=device.name))
 
 
 @blueprint.get("/disconnection")
@@ -149,7 +149,7 @@ def disconnection_of_all():
 def disconnect_all():
     with hx.attempt(_list()):
         devices.disconnect_all(guards.unit(), device_forms.acted_for())
-    return hx.done(_list(), _("All devices are disconnected. Their passwords open nothing any more."))
+    return hx.done(_list(), _("All devices are disconnected. Their passwords no longer work."))
 
 
 @blueprint.get("/requirement")
@@ -174,7 +174,7 @@ def require():
         devices.require(guards.unit(), _mailbox(), required)
     if required:
         return hx.done(_list(), _("Mail programs need a device password from now on."))
-    return hx.done(_list(), _("Mail programs may use your own password again."))
+    return hx.done(_list(), _("Mail programs can use your account password again."))
 
 
 def _mailbox() -> Mailbox:

@@ -11,5 +11,5 @@ class NewPasswordForm(PanelForm):
     new_password = PasswordField(_l("New password"), [required(), longest()])
     confirm_password = PasswordField(
         _l("Confirm new password"),
-        [required(), longest(), EqualTo("new_password", _l("The two passwords are not the same."))],
+        [required(), longest(), EqualTo("new_password", _l("The two passwords do not match."))],
     )

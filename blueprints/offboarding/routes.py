@@ -48,7 +48,7 @@ def end(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     with hx.attempt(url_for(".show_access", service_id=service_id, mailbox_id=mailbox_id)):
         event = offboarding.end(guards.unit(), mailbox)
-    flash(_("All access to %(address)s is ended. This is what there was.", address=mailbox.address), "success")
+    flash(_("All access to %(address)s has been ended. This is what was ended.", address=mailbox.address), "success")
     return hx.redirect(url_for(".show_report", service_id=service_id, mailbox_id=mailbox_id, event_id=event.id))
 
 

@@ -13,7 +13,7 @@ from settings import LANGUAGES
 LANGUAGE_CHOICES = [SelectChoice(code, name) for code, name in LANGUAGES.items()]
 KINDS = {
     PasswordChange.PASSWORDS: _l("New passwords"),
-    PasswordChange.LINKS: _l("Links by which each user sets a password"),
+    PasswordChange.LINKS: _l("Links for users to set their passwords"),
 }
 FORMATS = {PasswordChange.ZIP: _l("ZIP archive"), PasswordChange.PDF: _l("PDF document")}
 
@@ -36,14 +36,14 @@ class ChangeForm(PanelForm):
         validate_choice=False,
     )
     archive_format = RadioField(
-        _l("Encrypted as"),
+        _l("Archive format"),
         choices=[SelectChoice(*each) for each in FORMATS.items()],
         default=PasswordChange.ZIP,
         validate_choice=False,
     )
     must_change = BooleanField(_l("Must be changed at the next sign-in"))
     everywhere = BooleanField(_l("Log everybody out from everywhere"), default=True)
-    devices_too = BooleanField(_l("Take back the passwords of their devices too"))
+    devices_too = BooleanField(_l("Also revoke their device passwords"))
 
     @property
     def chosen_ids(self) -> list[int]:

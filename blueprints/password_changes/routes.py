@@ -128,14 +128,14 @@ def confirm_cancellation(service_id: int, change_id: int):
 @blueprint.post(f"{CHANGE}/cancellation")
 @guards.manager
 def cancel(service_id: int, change_id: int):
-    return _acted(service_id, change_id, password_changes.cancel, _("Cancelled: no further mailbox is changed."))
+    return _acted(service_id, change_id, password_changes.cancel, _("Cancelled. No more mailboxes will be changed."))
 
 
 @blueprint.post(f"{CHANGE}/letter")
 @guards.manager_recently
 def send_letter_again(service_id: int, change_id: int):
     again = password_changes.send_mail_again
-    return _acted(service_id, change_id, again, _("The letter is on its way."))
+    return _acted(service_id, change_id, again, _("The e-mail is on its way."))
 
 
 @blueprint.post(f"{CHANGE}/message")

@@ -82,4 +82,4 @@ class PasswordCheckForm(PanelForm):
 
 
 class RemovalForm(PanelForm):
-    confirmation = StringField(_l("The address of the mailbox"), [longest()])
+    confirmation = StringField(_l("Mailbox address"), [longest()])

@@ -64,9 +64,11 @@ def add_user(service_id: int):
 
 def _added(account: Account) -> str:
     if account.password_hash:
-        return _("%(login)s is there, with the password that you set.", login=account.login)
+        return _("%(login)s has been added, with the password that you set.", login=account.login)
     contact = account.contact_email
-    return _("%(login)s is there. An invitation is on its way to %(contact)s.", login=account.login, contact=contact)
+    return _(
+        "%(login)s has been added. An invitation is on its way to %(contact)s.", login=account.login, contact=contact
+    )
 
 
 @blueprint.post(f"{MAILBOXES}password-check")
@@ -98,7 +100,9 @@ def save_user(service_id: int, mailbox_id: int):
     form = EditForm(mailbox)
     with hx.submit(form, partial(_edit_page, mailbox), "revision"):
         users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
-    return _done(mailbox.domain.service, _("%(login)s is saved, and in force.", login=mailbox.address))
+    return _done(
+        mailbox.domain.service, _("%(login)s is saved. The changes take effect immediately.", login=mailbox.address)
+    )
 
 
 @blueprint.get(f"{MAILBOX}/link")
@@ -146,7 +150,7 @@ def resume(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     with _attempt(mailbox):
         users.resume(guards.unit(), mailbox)
-    return _done(mailbox.domain.service, _("%(login)s may be used again.", login=mailbox.address))
+    return _done(mailbox.domain.service, _("%(login)s can be used again.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/removal")
@@ -161,7 +165,7 @@ def remove(service_id: int, mailbox_id: int):
     mailbox, form = _mailbox(service_id, mailbox_id), RemovalForm()
     with hx.submit(form, partial(_removal_page, mailbox), "confirmation"):
         users.remove(guards.unit(), mailbox, form.confirmation.data or "")
-    return _done(mailbox.domain.service, _("%(login)s is removed.", login=mailbox.address))
+    return _done(mailbox.domain.service, _("%(login)s has been removed.", login=mailbox.address))
 
 
 def _service(service_id: int) -> Service:

@@ -79,7 +79,7 @@ def discard(service_id: int, import_id: int):
     page = url_for(".new_import", service_id=service_id)
     with hx.attempt(page):
         imports.discard(guards.unit(), _import(service_id, import_id))
-    return hx.done(page, _("The file is forgotten. Nobody was added because of this."))
+    return hx.done(page, _("The file has been discarded. Nobody was added from it."))
 
 
 @blueprint.get(f"{SERVICE}/mailboxes.csv")

@@ -15,10 +15,10 @@ from .audit_words import sentence
 TRAIL_HEADER = (
     _l("When (UTC)"),
     _l("What"),
-    _l("By whom"),
-    _l("About whom"),
-    _l("From where"),
-    _l("With"),
+    _l("Done by"),
+    _l("Affected account"),
+    _l("Where"),
+    _l("Browser or program"),
     _l("Details"),
     _l("Code"),
 )

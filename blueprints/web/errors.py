@@ -60,9 +60,9 @@ def wait_sentence(refusal: TooManyAttempts) -> str:
 
 def _http_error(error: HTTPException):
     sentences = {
-        403: _("You may not do this."),
-        404: _("There is nothing here, or it is not yours to see."),
-        405: _("This address does not take this kind of request."),
+        403: _("You are not allowed to do this."),
+        404: _("There is nothing here, or you are not allowed to see it."),
+        405: _("This address does not accept this kind of request."),
         410: _(
             "This link has been used, replaced by a newer one, or has expired. Nothing was changed. If you still need"
             " it, ask for a new one."
@@ -78,8 +78,8 @@ def _http_error(error: HTTPException):
 def _too_large() -> str:
     megabytes = (request.max_content_length or 0) // 1024**2
     if not megabytes:
-        return _("This is more than a form can take.")
-    return _("This file is too large: %(megabytes)s MB is the most. Nothing was read.", megabytes=megabytes)
+        return _("The form contains more than can be processed.")
+    return _("This file is too large. The maximum is %(megabytes)s MB. Nothing was read.", megabytes=megabytes)
 
 
 def _refused(refusal: Refused):
@@ -98,7 +98,9 @@ def _too_many(error: TooManyAttempts):
 
 def _database_error(error: Exception):
     _note_trouble(error)
-    sentence = _("The database does not answer at the moment. Wait a little, then reload to see where things stand.")
+    sentence = _(
+        "The database does not answer at the moment. Wait a moment, then reload the page to see the current state."
+    )
     page, status = _page(503, sentence + _where_to_find(503))
     return page, status, {"Retry-After": "10"}
 
@@ -128,7 +130,7 @@ def _where_to_find(code: int) -> str:
 def _overtaken(error: Exception):
     """What this was about was removed, or made, by somebody else meanwhile; its transaction left nothing behind."""
     current_app.logger.error("Overtaken in %s [%s]", request.endpoint, request.method, exc_info=error)
-    return _page(409, _("Somebody else changed this at the same moment. Reload the page to see where things stand."))
+    return _page(409, _("Somebody else changed this at the same time. Reload the page to see the current state."))
 
 
 def _page(code: int, sentence: str):

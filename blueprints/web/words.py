@@ -120,8 +120,8 @@ def flash_pending() -> None:
     if guards.unit().is_pending:
         flash(
             gettext(
-                "The mail server does not answer. Mail programs that are still connected will be cut as soon as it"
-                " does; with the old password they cannot connect again."
+                "The mail server does not answer. Mail programs that are still connected will be disconnected as"
+                " soon as it answers. They cannot connect again with the old password."
             ),
             "warning",
         )

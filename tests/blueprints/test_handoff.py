@@ -93,8 +93,8 @@ def test_a_look_that_is_not_ours_is_passed_over(client, webmail, anna, locale, t
 
 def test_it_is_no_password(framed, anna):
     assert WebSession.get().password_at == 0
-    assert framed.open("/devices/new", Sec_Fetch_Dest=IN_FRAME).title == "Your password, once more"
-    assert framed.open("/account/sessions/others", Sec_Fetch_Dest=IN_FRAME).title == "Your password, once more"
+    assert framed.open("/devices/new", Sec_Fetch_Dest=IN_FRAME).title == "Confirm your password"
+    assert framed.open("/account/sessions/others", Sec_Fetch_Dest=IN_FRAME).title == "Confirm your password"
 
 
 @pytest.mark.parametrize("onward", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1", ""])
@@ -209,7 +209,7 @@ def test_in_a_browser_where_another_is_signed_in_it_asks_in_a_tab_only(client, w
     other = request.getfixturevalue(name)
     assert client.sign_in(other.login, PASSWORD).status == 200
     page = post(client, webmail.handoff(anna.login))
-    assert page.title == "This needs a tab of its own"
+    assert page.title == "This page needs its own tab"
     assert other.login not in page.response.text
     assert page.buttons == []
     assert [link.get("target") for link in page.tree.iter("a") if link.get("class") != "skip"] == ["_blank"]
@@ -239,7 +239,7 @@ def test_a_browser_that_keeps_no_cookie_is_offered_a_tab(new_client, webmail, an
         Origin=ORIGIN, Sec_Fetch_Site="cross-site", Sec_Fetch_Dest=IN_FRAME,
     )  # fmt: skip
     page = new_client().open(answer.headers["Location"], Sec_Fetch_Dest=IN_FRAME)
-    assert page.title == "This needs a tab of its own"
+    assert page.title == "This page needs its own tab"
     assert page.tree.find(".//*[@data-tell]").get("data-tell") == "need-top"
     link = page.tree.find(".//main//a")
     assert (link.get("href"), link.get("target")) == ("/devices/", "_blank")
@@ -292,7 +292,7 @@ def test_after_everywhere_it_is_told_first_of_all(framed):
     after = page.press("Update password and log me out from everywhere", Sec_Fetch_Dest=IN_FRAME)
     assert after.title == "Sign in"
     assert told(after)[0] == ("password-changed", "yes")
-    assert "The new password is in force" in after.flashes[0]
+    assert "The new password is set" in after.flashes[0]
 
 
 # --- among the sessions ---
@@ -305,12 +305,12 @@ def row_of(page: Page, words: str) -> Page:
 def test_sessions_show_the_webmail_and_its_kind(framed, webmail, anna, ports):
     page = framed.open("/account/sessions", Sec_Fetch_Dest=IN_FRAME)
     assert "webmail.example.org This browser" in page.text
-    assert "It keeps your password itself." in page.text
+    assert "It stores your password itself." in page.text
     wanted = WantedCredential(anna.login, PASSWORD, "session-1", "192.0.2.9", "Firefox")
     webmail_credentials.make(ports, webmail.row, wanted)
     page = framed.open("/account/sessions", Sec_Fetch_Dest=IN_FRAME)
-    assert "It has a password of its own, for this session only." in page.text
-    assert "It keeps your password itself." not in page.text
+    assert "It has its own password, for this session only." in page.text
+    assert "It stores your password itself." not in page.text
 
 
 def test_a_webmail_is_ended_from_the_list(signed_in, webmail, anna, boris, ports):

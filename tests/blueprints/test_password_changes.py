@@ -71,7 +71,7 @@ def test_the_form_is_filled_in_from_the_managers_record(page):
 def test_the_key_of_a_mailbox_chooses_it(client, page, address):
     boris = Mailbox.by_address("boris@example.org")
     page = client.open(f"{address}?mailbox={boris.id}")
-    assert "1 mailbox is chosen" in page.text
+    assert "1 mailbox is selected" in page.text
     assert [item.address for item in change_of(page.press("Change")).items] == ["boris@example.org"]
 
 
@@ -98,7 +98,7 @@ def test_the_whole_way(page, ports, client):
     done = client.open(running.address)
     assert "Delivered" in done.text
     assert "Erased here" in done.text
-    assert "Send the letter again" not in done.buttons
+    assert "Send the e-mail again" not in done.buttons
     listed = client.open(f"{running.path.rpartition('/')[0]}/")
     assert "2 of 2" in listed.text
 
@@ -113,9 +113,9 @@ def test_everyone(page):
 
 
 def test_links(page):
-    preview = drafted(page.choose("Links by which each user sets a password"), "anna")
-    assert preview.title == "Make a link for 1 mailbox?"
-    assert preview.fill({"Your password": PASSWORD}).press("Make 1 link").status == 200
+    preview = drafted(page.choose("Links for users to set their passwords"), "anna")
+    assert preview.title == "Create a link for 1 mailbox?"
+    assert preview.fill({"Your password": PASSWORD}).press("Create 1 link").status == 200
 
 
 def test_searching_without_script_keeps_what_was_typed(page):
@@ -123,7 +123,7 @@ def test_searching_without_script_keeps_what_was_typed(page):
     found = page.press("Search")
     assert found.status == 200
     assert found.value("Phone") == "+39 333 765 4321"
-    assert "1 mailbox is chosen" in found.text
+    assert "1 mailbox is selected" in found.text
     assert "boris@example.org" in found.text
     assert "chiara" not in found.text
     assert {item.address for item in change_of(drafted(found, "boris")).items} == {
@@ -140,7 +140,7 @@ def test_searching_with_htmx_answers_with_a_part(page):
     count = page.tick("anna@example.org Anna").client.post(
         page.path + "/count", page.content_of("Search"), HX_Request="true"
     )
-    assert count.text == "1 mailbox is chosen"
+    assert count.text == "1 mailbox is selected"
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_typed_is_lost(page, l
     answer = page.choose("PDF document").fill({"Full name": "Somebody Else"} | {label: value}).press("Change")
     assert answer.status == 422
     assert answer.error_of(label)
-    assert "1 mailbox is chosen" in answer.text
+    assert "1 mailbox is selected" in answer.text
     content = answer.content_of("Change")
     for pair in (("must_change", "y"), ("archive_format", "pdf"), ("kind", "passwords")):
         assert pair in content
@@ -201,20 +201,20 @@ def test_a_second_change_is_refused_with_the_reason(page, client, address):
     started(page, "anna")
     answer = drafted(client.open(address), "anna").fill({"Your password": PASSWORD}).press("Change 1 password")
     assert answer.status == 422
-    assert "under way" in answer.error_of("Your password")
+    assert "still running" in answer.error_of("Your password")
 
 
 def test_cancelling(page, client, ports):
     running = started(page, "anna", "boris")
     question = running.follow("Cancel the rest")
-    assert question.title == "Cancel the change of passwords?"
+    assert question.title == "Cancel the password change?"
     cancelled = question.press("Cancel the rest")
-    assert "Cancelled: no further mailbox is changed." in cancelled.flashes
-    assert "Left as it was" in cancelled.text
+    assert "Cancelled. No more mailboxes will be changed." in cancelled.flashes
+    assert "Left unchanged" in cancelled.text
     work(ports)
     assert "0 of 2 mailboxes done" in client.open(running.path).text
     again = client.post(f"{running.path}/cancellation", question.content_of("Cancel the rest"))
-    assert "This is over already." in again.flashes
+    assert "This has already ended." in again.flashes
 
 
 def test_what_failed_is_said_with_its_reason_and_can_be_sent_again(page, client, ports):
@@ -223,15 +223,15 @@ def test_what_failed_is_said_with_its_reason_and_can_be_sent_again(page, client,
     work(ports)
     waiting = client.open(running.path)
     assert "The SMS gateway is down." in waiting.text
-    assert "Nothing is changed yet" in waiting.text
+    assert "Nothing has changed yet" in waiting.text
     ports.sms.is_down = False
     again = waiting.press("Send the text message again")
     assert "The text message is on its way." in again.flashes
     work(ports)
     assert "Done" in client.open(running.path).text
-    assert client.open(running.path).press("Send the letter again").flashes == ["The letter is on its way."]
+    assert client.open(running.path).press("Send the e-mail again").flashes == ["The e-mail is on its way."]
     # On a slow machine the pause after one may be over before the next.
-    assert 429 in [client.open(running.path).press("Send the letter again").status for _ in range(12)]
+    assert 429 in [client.open(running.path).press("Send the e-mail again").status for _ in range(12)]
 
 
 def test_progress_for_htmx_is_a_part_of_the_page(page, client, ports):
@@ -326,7 +326,7 @@ def test_without_a_gateway_the_form_says_so(client, mara, address, settings, por
     client = Client(app, settings.base_url)
     client.sign_in(mara.login, PASSWORD)
     page = client.open(address)
-    assert "the operator has to name a gateway first" in page.text
+    assert "the operator has to set up a gateway first" in page.text
     assert page.tick("anna@example.org Anna").press("Change").status == 422
 
 
@@ -379,6 +379,6 @@ def test_sending_credentials_again_asks_for_the_password(page, client, ports, cl
     finished = client.open(running.path)
     clock.pass_by(301)
     sent = OutboxItem.select().count()
-    for button in ("Send the letter again", "Send the text message again"):
-        assert finished.press(button).title == "Your password, once more"
+    for button in ("Send the e-mail again", "Send the text message again"):
+        assert finished.press(button).title == "Confirm your password"
     assert OutboxItem.select().count() == sent

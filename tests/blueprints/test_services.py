@@ -70,7 +70,14 @@ def test_what_there_is_to_know_of_a_service(browser, service, people, mail_serve
     ).execute()
     people.add("anna", quota_bytes=5 * sizes.GIGABYTE)
     page = browser.open("/services/").follow("Info about Mail Light")
-    for fact in ("example.org", "1 of 40", "3 GB of 10 GB", "5 GB of 10 GB", "Active", "May use the mailbox's own"):
+    for fact in (
+        "example.org",
+        "1 of 40",
+        "3 GB of 10 GB",
+        "5 GB of 10 GB",
+        "Active",
+        "Can use the account's password",
+    ):
         assert fact in page.text, fact
     Service.update(used_at=None).execute()
     assert "Not known yet" in browser.open(f"/services/{service.id}").text
@@ -181,7 +188,7 @@ def test_the_second_of_two_managers_is_told_and_overwrites_nothing(browser, serv
     assert page.value("Last name") == "Typed"
     assert page.press("Save").status == 422
     assert Account.get_by_id(anna.id).first_name == "First"
-    assert page.follow("Show what is saved now").value("First name") == "First"
+    assert page.follow("Show the saved values").value("First name") == "First"
 
 
 # --- adding ---
@@ -346,9 +353,9 @@ def test_a_removal_says_what_is_lost_and_asks_for_the_address(browser, service, 
     page = browser.open(page_of(service, anna, "/removal"))
     assert "300 MB" in page.text
     assert "carla/anna@example.org" in page.text
-    assert page.press("Remove anna@example.org").error_of("The address of the mailbox")
+    assert page.press("Remove anna@example.org").error_of("Mailbox address")
     assert Account.by_login(anna.login)
-    page = page.fill({"The address of the mailbox": " ANNA@example.org "}).press("Remove anna@example.org")
+    page = page.fill({"Mailbox address": " ANNA@example.org "}).press("Remove anna@example.org")
     assert page.path == users_page(service)
     assert not Account.by_login(anna.login)
     assert browser.open(page_of(service, anna)).status == 404

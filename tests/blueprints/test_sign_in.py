@@ -283,7 +283,7 @@ def test_known_and_unknown_are_shown_the_same(new_client, people, anna, manager)
         whole = f"{page.status} {page.headers} {page.response.text}"
         answers.add(whole.replace(nonce, ""))
     assert len(answers) == 1
-    assert "contact e-mail address" in page.text
+    assert "has a contact e-mail" in page.text
 
 
 def test_asking_too_often_is_told_in_a_sentence(client, anna):

@@ -43,8 +43,8 @@ def test_from_the_service_to_the_new_users(boss, people, address):
     page = boss.open(f"/services/{people.service.id}").follow("Import and export users")
     assert page.title == "Import and export users"
     page = upload(boss, address, TWO)
-    assert "Nothing is wrong. 2 users would be added." in page.text
-    assert [row[3] for row in cells(page)] == ["Is added and invited", "Is added, without a password"]
+    assert "The file has no errors. 2 users would be added." in page.text
+    assert [row[3] for row in cells(page)] == ["Will be added and invited", "Will be added without a password"]
     assert Mailbox.select().count() == 0
     page = page.follow("Add 2 users")
     assert Mailbox.select().count() == 0
@@ -110,13 +110,13 @@ def test_a_file_of_several_megabytes_is_read(boss, address):
 def test_a_file_that_is_too_large_is_refused_in_a_sentence(boss, address):
     page = upload(boss, address, b"x" * (imports.LARGEST_FILE + 100_000))
     assert (page.status, page.title) == (413, "Too large")
-    assert "16 MB is the most" in page.text
+    assert "The maximum is 16 MB" in page.text
 
 
 def test_two_hundred_megabytes_are_not_even_read(boss, address):
     page = boss.post(address, bytes(200 * 1024 * 1024), Content_Type="multipart/form-data; boundary=x")
     assert page.status == 413
-    assert "16 MB is the most" in page.text
+    assert "The maximum is 16 MB" in page.text
 
 
 def test_other_forms_take_no_more_than_before(boss, address):
@@ -145,10 +145,10 @@ def test_progress_is_told_until_it_is_done(boss, address, ports, monkeypatch):
     checked = boss.request("GET", f"{page.path}/progress", HX_Request="true")
     assert checked.tree.find(".//section[@id='import']").get("hx-trigger") is None
     page = boss.open(page.path).follow("Add 30 users").press("Add 30 users")
-    assert "being added, all at once" in page.text
+    assert "All users are being added" in page.text
     assert Mailbox.select().count() == 0
     imports.work(ports)
-    assert "entered into the search" in boss.open(page.path).text
+    assert "The search and the invitations are being prepared" in boss.open(page.path).text
     while imports.work(ports):
         pass
     assert "30 users were added" in boss.open(page.path).text

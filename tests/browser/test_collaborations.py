@@ -72,7 +72,7 @@ def test_the_whole_life_of_a_collaborator(owner: Page, other: Page, person: Pers
     assert state(owner, login) == "Active"
     enter(other, login, FIRST)
     other.get_by_role("link", name="My permissions").click()
-    expect(other.get_by_role("heading", name=f"What you may do in {person.login}")).to_be_visible()
+    expect(other.get_by_role("heading", name=f"What you can do in {person.login}")).to_be_visible()
     expect(other.get_by_text("IMAP", exact=True)).to_be_visible()
     assert other.goto("/collaborations/").status == 404
 
@@ -127,7 +127,7 @@ def test_the_user_name_is_checked_as_it_is_typed(page: Page, person: Person):
     page.get_by_role("button", name="boris.orlov", exact=True).click()
     expect(page.get_by_text(f"boris.orlov/{person.login}")).to_be_visible()
     page.get_by_label("User name").fill("a b")
-    expect(page.locator("#user_name-checks")).to_contain_text("no spaces")
+    expect(page.locator("#user_name-checks")).to_contain_text("Spaces, @ and / are not allowed")
     page.get_by_label("User name").fill("")
     page.get_by_label("Reference e-mail").fill(person.login)
     page.get_by_label("User name").fill("boris")

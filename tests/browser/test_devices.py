@@ -197,11 +197,11 @@ def test_the_switch(any_page, panel, person, mail_server):
     page = sign_in(any_page, person, "/devices/")
     follow(page, "Switch on")
     expect(page.get_by_role("listitem").filter(has_text="203.0.113.5")).to_be_visible()
-    press(page, "Ask for a device password")
+    press(page, "Require a device password")
     says(page)
     assert mail_server.logins() == []
     follow(page, "Switch off")
-    press(page, "Allow my own password")
+    press(page, "Allow my account password")
     expect(page.get_by_role("link", name="Switch on")).to_be_visible()
 
 
@@ -212,7 +212,7 @@ def test_logging_out_from_everywhere_names_the_devices(any_page, panel, person):
     stays, goes = page.locator(".unless-decided").first, page.locator(".when-decided").first
     expect(stays).to_contain_text("Anna's phone")
     expect(goes).to_be_hidden()
-    page.get_by_label("Disconnect all devices too").check()
+    page.get_by_label("Also disconnect all devices").check()
     expect(stays).to_be_hidden()
     expect(goes).to_contain_text("Anna's phone")
     fill_in(page, person.password, person.new_password)

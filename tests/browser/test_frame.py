@@ -34,7 +34,7 @@ def test_a_frame_without_a_hand_off_says_why_nobody_is_signed_in(show_in, webmai
     expect(frame.get_by_role("heading", name="Sign in")).to_be_visible()
     expect(frame.get_by_role("button")).to_have_count(0)
     with page.expect_popup() as opened:
-        frame.get_by_role("link", name="Open it in a tab of its own").click()
+        frame.get_by_role("link", name="Open in a new tab").click()
     enter(opened.value, person.login, person.password)
     expect(opened.value.get_by_role("heading", name="Password", level=1)).to_be_visible()
     assert panel.sessions(person) == 1
@@ -77,7 +77,7 @@ def test_where_somebody_else_is_signed_in_the_frame_shows_no_question(page, webm
     sign_in(page, other)
     page.goto(webmail.origin + webmail.settings(person.login))
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("heading", name="This needs a tab of its own")).to_be_visible()
+    expect(frame.get_by_role("heading", name="This page needs its own tab")).to_be_visible()
     expect(frame.get_by_role("button")).to_have_count(0)
     assert (panel.sessions(other), panel.sessions(person)) == (1, 0)
 

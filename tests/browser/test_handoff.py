@@ -72,7 +72,7 @@ def test_links_leave_no_steps_in_the_webmails_history(hand_over, page):
     expect(frame.get_by_role("heading", name="Devices", level=1)).to_be_visible()
     steps = page.evaluate("history.length")
     frame.get_by_role("link", name="Add a device").first.click()
-    expect(frame.get_by_role("heading", name="Your password, once more")).to_be_visible()
+    expect(frame.get_by_role("heading", name="Confirm your password")).to_be_visible()
     assert page.evaluate("history.length") == steps
 
 
@@ -136,7 +136,7 @@ def test_a_session_that_ran_out_is_told_and_the_way_in_is_there(hand_over, page,
     expect(frame.get_by_role("heading", name="Sign in")).to_be_visible()
     until(lambda: told(page, "signed-out"))
     with page.expect_popup() as opened:
-        frame.get_by_role("link", name="Open it in a tab of its own").click()
+        frame.get_by_role("link", name="Open in a new tab").click()
     enter(opened.value, person.login, person.password)
     expect(opened.value.get_by_role("heading", name="Preferences")).to_be_visible()
 
@@ -144,10 +144,10 @@ def test_a_session_that_ran_out_is_told_and_the_way_in_is_there(hand_over, page,
 def test_where_cookies_are_refused_a_tab_is_offered_and_the_webmail_told(hand_over, page, webmail):
     """Across sites these cookies are, as `POSTERN_CROSS_SITE` is off."""
     frame = hand_over("/devices/", webmail.far_origin)
-    expect(frame.get_by_role("heading", name="This needs a tab of its own")).to_be_visible()
+    expect(frame.get_by_role("heading", name="This page needs its own tab")).to_be_visible()
     until(lambda: told(page, "need-top"))
     with page.expect_popup() as opened:
-        frame.get_by_role("link", name="Open it in a tab of its own").click()
+        frame.get_by_role("link", name="Open in a new tab").click()
     expect(opened.value.get_by_role("heading", name="Sign in")).to_be_visible()
 
 

@@ -45,7 +45,7 @@ def test_somebody_leaves(boss: Page, leaving: Page, person: Person, mail_server)
     expect(boss.get_by_text(f"mario.rossi/{person.login}").last).to_be_visible()
     press(boss, f"End all access to {person.login}")
     says(boss)
-    expect(boss.get_by_role("heading", level=1)).to_have_text(f"What was ended for {person.login}")
+    expect(boss.get_by_role("heading", level=1)).to_have_text(f"Access ended for {person.login}")
     expect(boss.get_by_text("Vera's phone")).to_be_visible()
     assert mail_server.logins() == []
     assert is_signed_out(leaving)
@@ -61,7 +61,7 @@ def test_a_silent_mail_server_is_waited_for_on_the_report(page: Page, person: Pe
     press(page, f"End all access to {person.login}")
     expect(page.locator("#pending")).to_contain_text("does not answer")
     mail_server.is_down = False
-    expect(page.locator("#pending")).to_contain_text("Whatever was connected is cut", timeout=20_000)
+    expect(page.locator("#pending")).to_contain_text("All connections have been closed", timeout=20_000)
     assert mail_server.logins() == []
 
 
@@ -102,7 +102,7 @@ def wait_for(page: Page, shown) -> None:
     if page.has_script:
         expect(shown).to_be_visible(timeout=patience)
         return
-    again = page.get_by_role("link", name="See how far it is")
+    again = page.get_by_role("link", name="See the progress")
     for _ in range(600):
         if shown.count():
             break
@@ -122,7 +122,7 @@ def test_a_file_that_is_too_large_is_not_sent(page: Page, tmp_path):
     field = page.get_by_label("CSV file")
     field.set_input_files(huge)
     press(page, "Check the file")
-    assert "16 MB is the most" in field.evaluate("field => field.validationMessage")
+    assert "The maximum is 16 MB" in field.evaluate("field => field.validationMessage")
     assert page.url.endswith("/imports/new")
 
 
@@ -152,7 +152,7 @@ def test_the_pages(new_context, leaving: Page, person: Person):
     page.goto("/services/1/imports/new")
     examine(page)
     page.goto("/account/activity?action=web:access:ended")
-    expect(page.get_by_label("By whom")).to_be_visible()
+    expect(page.get_by_label("Done by")).to_be_visible()
     examine(page)
 
 
@@ -160,7 +160,7 @@ def test_the_activity_is_filtered_and_taken_along(boss: Page, panel: Panel):
     boss.goto("/account/activity")
     boss.get_by_text("Filter", exact=True).click()
     boss.get_by_label("What", exact=True).select_option(label="Signed in")
-    boss.get_by_label("By whom").fill(BOSS.login)
+    boss.get_by_label("Done by").fill(BOSS.login)
     press(boss, "Show")
     expect(boss.get_by_role("row").nth(1)).to_contain_text("Signed in")
     with boss.expect_download() as download:

@@ -94,7 +94,7 @@ def test_the_whole_way(any_page, panel, manager, persons, form):
         choose(page, person, page.has_script)
     fill_in(page)
     if page.has_script:
-        expect(page.locator(".picker > summary")).to_have_text("2 mailboxes are chosen")
+        expect(page.locator(".picker > summary")).to_have_text("2 mailboxes are selected")
     press(page, "Change")
     expect(page.get_by_role("heading", level=1)).to_have_text("Change the passwords of 2 mailboxes?")
     for words in (NUMBER, RECIPIENT, *(person.login for person in persons)):
@@ -130,18 +130,18 @@ def test_the_drop_down(page, manager, persons, form):
     summary = page.locator(".picker > summary")
     expect(summary).to_have_text("Choose mailboxes")
     choose(page, persons[0])
-    expect(summary).to_have_text("1 mailbox is chosen")
+    expect(summary).to_have_text("1 mailbox is selected")
     choose(page, persons[1])
-    expect(summary).to_have_text("2 mailboxes are chosen")
+    expect(summary).to_have_text("2 mailboxes are selected")
     page.get_by_label("Search", exact=True).fill("nobody at all")
-    expect(page.locator("#choice")).to_contain_text("No other mailbox is found")
+    expect(page.locator("#choice")).to_contain_text("No other mailboxes found")
     expect(page.get_by_label(persons[0].login)).to_be_checked()
     page.get_by_label(persons[0].login).uncheck()
-    expect(summary).to_have_text("1 mailbox is chosen")
+    expect(summary).to_have_text("1 mailbox is selected")
     page.locator("#everyone").check()
     expect(summary).to_contain_text("All ")
     page.locator("#everyone").uncheck()
-    expect(summary).to_have_text("1 mailbox is chosen")
+    expect(summary).to_have_text("1 mailbox is selected")
 
 
 def test_enter_in_a_field_means_change_and_not_the_search(page, manager, persons, form):

@@ -61,7 +61,7 @@ def choose(page: Page, login: str, action: str) -> None:
 def test_the_guides_way_to_a_new_password(boss: Page, other: Page, person: Person):
     sign_in(other, person)
     boss.get_by_role("link", name="Info about Mail Light").click()
-    expect(boss.get_by_text("General facts")).to_be_visible()
+    expect(boss.get_by_text("General information")).to_be_visible()
     boss.get_by_role("link", name="Manage users").click()
     find(boss, person.login)
     boss.get_by_role("link", name=person.login, exact=True).click()
@@ -131,7 +131,7 @@ def test_the_life_of_an_invited_user(boss: Page, other: Page, person: Person):
     choose(boss, login, "Remove")
     press(boss, f"Remove {login}")
     expect(boss.get_by_text(f"Type {login} to confirm.").first).to_be_visible()
-    boss.get_by_label("The address of the mailbox").fill(login)
+    boss.get_by_label("Mailbox address").fill(login)
     press(boss, f"Remove {login}")
     says(boss)
     assert is_signed_out(other)
@@ -146,10 +146,10 @@ def test_users_are_found_as_a_name_is_typed(page: Page):
     expect(page.get_by_role("row").filter(has_text="Keller")).to_have_count(0)
     expect(page.get_by_role("row").filter(has_text=re.compile("Özdemir"))).not_to_have_count(0)
     page.get_by_label("State").select_option("Suspended")
-    expect(page.get_by_text(re.compile(r"^\d+ users? on this page$|Nobody is found"))).not_to_have_count(0)
+    expect(page.get_by_text(re.compile(r"^\d+ users? on this page$|No users found"))).not_to_have_count(0)
     page.get_by_label("State").select_option("All")
     page.get_by_label("Search", exact=True).fill("nobody-has-this")
-    expect(page.get_by_text("Nobody is found.")).to_be_visible()
+    expect(page.get_by_text("No users found.")).to_be_visible()
     page.get_by_label("Search", exact=True).fill("")
     page.get_by_label("Domain").select_option("example.net")
     expect(page.get_by_role("rowheader").filter(has_text="example.com")).to_have_count(0)
@@ -189,7 +189,7 @@ def test_the_second_of_two_managers_is_told(page: Page, new_context, person: Per
     press(second, "Save")
     expect(second.locator("#revision-error")).to_be_visible()
     assert second.get_by_label("Last name").input_value() == "Second"
-    second.get_by_role("link", name="Show what is saved now").click()
+    second.get_by_role("link", name="Show the saved values").click()
     expect(second.get_by_label("Last name")).to_have_value("First")
 
 

@@ -51,7 +51,7 @@ def test_the_password_is_changed_and_the_webmail_goes_on(visitor, host, site, pe
 @everywhere("chromium, cross-site", "firefox, same-site")
 def test_the_password_is_changed_everywhere_and_the_webmail_asks_for_the_new_one(visitor, person):
     change_password_everywhere(visitor)
-    assert "new password is in force" in visitor.text("#messagestack")
+    assert "new password is set" in visitor.text("#messagestack")
     enter(visitor, person, NEW_PASSWORD)
     with page_in_frame(visitor, "password"):
         visitor.waits_for("#current_password")

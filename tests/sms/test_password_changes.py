@@ -54,7 +54,7 @@ class Manager(Person):
 
     def start(self, domain: str, **choices: str) -> str:
         """Ask for new passwords for everybody in a domain, and confirm it; the address of the change's page."""
-        form = next(each for each in self._forms() if f'>{domain}</h2>' in self.open(each))
+        form = next(each for each in self._forms() if f">{domain}</h2>" in self.open(each))
         fields = {
             "everyone": "yes",
             "phone": NUMBER,
@@ -217,7 +217,7 @@ def test_kannel_down_for_a_while(mara, panel, dovecot, kannel, tmp_path):
     kannel.stop()
     address = mara.start("example.org")
     wait_until(lambda: "Next try" in mara.open(address), "the failure is said", PATIENCE)
-    assert "Nothing is changed yet" in mara.open(address)
+    assert "Nothing has changed yet" in mara.open(address)
     kannel.start()
     mara.send(address, f"{address}/message")
     wait_until(lambda: ">Done</span>" in mara.open(address).replace("\n", ""), "the change is done", PATIENCE)

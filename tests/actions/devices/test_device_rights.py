@@ -294,7 +294,7 @@ def test_the_owner_is_told_when_the_invitation_of_a_collaborator_is_accepted(por
 def test_the_owner_is_not_told_of_what_the_owner_does(ports, mailer, owner, anna, phone, invited):
     for action in ("web:device:renamed", "web:invitation:renewed", "web:invitation:withdrawn"):
         ACTIONS[action](ports, owner, anna, phone, DeviceInvitation.get())
-    assert not any("By:" in letter and phone.name not in letter for letter in letters(ports, mailer, anna.login))
+    assert not any("Done by:" in letter and phone.name not in letter for letter in letters(ports, mailer, anna.login))
 
 
 def test_invitations_that_end_with_all_devices_stand_in_the_trail(ports, mailer, keeper, anna, invited):

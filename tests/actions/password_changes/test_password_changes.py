@@ -510,7 +510,7 @@ def test_a_second_change_of_a_mailbox_waits_for_the_end_of_the_first(office):
     second = office.draft(choice=Choice(mailbox_ids=ids_of("boris", "chiara")))
     with pytest.raises(Refused) as refusal:
         office.begin(second)
-    assert "under way" in str(refusal.value)
+    assert "still running" in str(refusal.value)
     assert present(second).state == PasswordChange.DRAFT
     office.until(first, PasswordChange.DONE)
     office.begin(second)

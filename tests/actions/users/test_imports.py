@@ -137,8 +137,8 @@ def test_nobody_is_written_to_where_that_is_not_wanted(ports, begin, boss):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("dora@example.org,Dora", "more or fewer columns"),
-        ("dora@example.org,Dora,Neri,,,,extra", "more or fewer columns"),
+        ("dora@example.org,Dora", "does not have the same number of columns"),
+        ("dora@example.org,Dora,Neri,,,,extra", "does not have the same number of columns"),
         ("dora@other.example,,,,,", "does not belong to this service"),
         ("dora@nowhere.example,,,,,", "does not belong to this service"),
         ("anna@example.org,,,,,", "already"),

@@ -32,10 +32,10 @@ def rows_of(page) -> list[list[str]]:
 
 
 def test_the_filter_narrows_the_page_and_its_file(boss, anna, boris):
-    page = boss.open("/account/activity").fill({"About whom": f" {anna.login.upper()} "}).press("Show")
+    page = boss.open("/account/activity").fill({"Affected account": f" {anna.login.upper()} "}).press("Show")
     assert anna.login in page.text
     assert boris.login not in page.text
-    assert page.value("About whom").strip() == anna.login.upper()
+    assert page.value("Affected account").strip() == anna.login.upper()
     header, *rows = rows_of(page.follow("Download as CSV"))
     assert header[0] == "When (UTC)"
     assert [row[3] for row in rows] == [anna.login]
@@ -46,8 +46,8 @@ def test_a_kind_and_days_narrow_it_too(boss, manager):
     page = boss.open("/account/activity").fill({"What": "web:session:started"}).press("Show")
     assert page.text.count("Signed in") >= 1
     assert "A device was added" not in page.text.partition("Show")[2]
-    assert "Nothing of this kind" in page.fill({"From": "2001-01-01", "To": "2001-01-02"}).press("Show").text
-    assert "Nothing of this kind" not in page.fill({"From": "2001-01-01", "To": ""}).press("Show").text
+    assert "No activity matches this filter" in page.fill({"From": "2001-01-01", "To": "2001-01-02"}).press("Show").text
+    assert "No activity matches this filter" not in page.fill({"From": "2001-01-01", "To": ""}).press("Show").text
 
 
 def test_further_pages_keep_the_filter(boss, anna):

@@ -80,7 +80,7 @@ def test_no_request_shows_a_password_that_opens_more_than_one_may_oneself(collab
     browser, before = collaborator(granted), secrets_stored()
     for address, content in hands_out(phone, invited).items():
         page = send(browser, address, **content)
-        assert "You may hand out only what you may do yourself in mail programs." in page.response.text, address
+        assert "You can allow only what you are allowed to do in mail programs yourself." in page.response.text, address
         assert "/set-up/" not in page.response.text, address
         assert not SHAPE.search(page.response.text), address
     assert secrets_stored() == before

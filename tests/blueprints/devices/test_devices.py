@@ -48,7 +48,7 @@ def password_was_long_ago() -> None:
 def test_without_devices_the_page_says_why_one_is_better(signed_in):
     page = signed_in.open("/devices/")
     assert page.title == "Devices"
-    assert "when a phone is lost" in page.text
+    assert "if you lose a phone" in page.text
 
 
 def test_the_list_shows_what_is_known(signed_in, device, mail_server, anna):
@@ -342,17 +342,17 @@ def test_the_switch_tells_who_uses_the_own_password(signed_in, device, mail_serv
     page = signed_in.open("/devices/requirement")
     assert "203.0.113.5" in page.text
     assert "203.0.113.99" not in page.text
-    page.press("Ask for a device password")
+    page.press("Require a device password")
     assert Mailbox.by_address(anna.login).device_passwords_only
     assert [each.device_id for each in mail_server.connected] == [device.id]
-    signed_in.open("/devices/requirement").press("Allow my own password")
+    signed_in.open("/devices/requirement").press("Allow my account password")
     assert not Mailbox.by_address(anna.login).device_passwords_only
 
 
 def test_what_the_service_demands_cannot_be_switched_off(signed_in):
     Service.update(device_passwords_only=True).execute()
     page = signed_in.open("/devices/")
-    assert "Your mail service asks for this" in page.text
+    assert "Your mail service requires this" in page.text
     assert not {"Switch on", "Switch off"} & page.links.keys()
 
 
@@ -378,7 +378,7 @@ def test_the_password_page_offers_to_disconnect_devices(signed_in, device, anna)
     page.fill(
         {"Current password": PASSWORD, "New password": "Other-Garden-8", "Confirm new password": "Other-Garden-8"}
     )
-    page.tick("Disconnect all devices too").press("Update password and log me out from everywhere")
+    page.tick("Also disconnect all devices").press("Update password and log me out from everywhere")
     assert anna.devices.count() == 0
 
 

@@ -96,7 +96,7 @@ def test_the_same_form_again_makes_no_second_one(signed_in, anna):
 
 
 def test_sent_again_the_old_link_is_dead(signed_in, guest, invited):
-    page = signed_in.open(f"/devices/invitations/{invited.invitation.id}/letter").press("Make a new link")
+    page = signed_in.open(f"/devices/invitations/{invited.invitation.id}/letter").press("Create a new link")
     assert guest.open(address_of(invited)).status == 410
     fresh = re.search(r"/set-up/\S+", page.text)[0]
     assert guest.open(fresh).status == 200
@@ -124,7 +124,7 @@ def test_a_session_without_a_recent_password_invites_nobody(signed_in, invited, 
     hashes = [each.token_hash for each in DeviceInvitation.select()]
     WebSession.update(password_at=0).execute()
     assert form.press("Invite").path == "/confirm-password"
-    assert again.press("Make a new link").path == "/confirm-password"
+    assert again.press("Create a new link").path == "/confirm-password"
     assert [each.token_hash for each in DeviceInvitation.select()] == hashes
 
 
@@ -266,7 +266,7 @@ def test_the_invited_user_whose_password_was_long_ago_gives_it_once_more(guest, 
     invited = invite(ports, anna, boris.login)
     guest.sign_in(boris.login, PASSWORD)
     WebSession.update(password_at=0).execute()
-    page = guest.open(address_of(invited)).follow("Give your password once more")
+    page = guest.open(address_of(invited)).follow("Confirm your password")
     page = page.fill({"Current password": PASSWORD}).press("Continue")
     assert (page.path, page.title) == (address_of(invited), "Set up a mail program")
     assert secret_on(page.press("Continue"))

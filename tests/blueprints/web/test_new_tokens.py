@@ -155,7 +155,7 @@ def test_nobody_elses_device_gets_the_password_that_the_page_shows(client, new_c
     [theirs] = made
     assert theirs.device.id == bait.id
     assert Device.get_by_id(bait.id).verifier == theirs.device.verifier
-    assert "disconnected a moment ago" in " ".join(answer.flashes)
+    assert "has just been disconnected" in " ".join(answer.flashes)
 
 
 def test_a_stolen_webmail_session_makes_no_device(client, new_client, monkeypatch, ports, clock, eve, anna):
