@@ -121,7 +121,7 @@ def _number() -> str:
 
 def _where_to_find(code: int) -> str:
     return (
-        " " + _("The operator finds it in the log under the number %(number)s.", number=_number())
+        " " + _("The operator can find the details in the log under the number %(number)s.", number=_number())
         if code >= 500
         else ""
     )
