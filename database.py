@@ -42,7 +42,7 @@ SQLITE_PRAGMAS = {
 # Seconds for which a connection to MySQL is used at most.
 LONGEST_CONNECTION = 60
 
-# A transaction that lost against another one is begun anew: deadlock and lock wait time-out in MySQL's numbering; a
+# A transaction that lost against another one is repeated: deadlock and lock wait time-out in MySQL's numbering; a
 # Galera node reports a certification conflict as a deadlock.
 LOST_TRANSACTIONS = (1205, 1213)
 TRANSACTION_TRIES = 5
@@ -61,8 +61,8 @@ STRICT = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}
 
 class PrivateSqliteDatabase(SqliteDatabase):
     """An SQLite database whose file is made, where there is none, so that only its owner may read it, and the group
-    that the operator shares its directory with; SQLite gives the file's companions the same mode. Whatever stands in
-    the way is told by SQLite itself."""
+    that the operator shares its directory with; SQLite gives the file's companions the same mode. SQLite itself
+    reports what prevents it."""
 
     field_types: ClassVar[dict[str, str]] = SqliteDatabase.field_types | {"UNLIMITED_TEXT": "TEXT"}
 
@@ -109,7 +109,7 @@ class StrictMySQLDatabase(MySQLDatabase):
 class Pool(PooledMySQLDatabase, StrictMySQLDatabase):
     """Connections that requests leave to one another: to make one costs more than most pages, because Python reads all
     the certificates of the machine for it. Each is asked whether it still lives before it is used again, so that a
-    server that was started anew is not noticed; one that is `stale_timeout` seconds old is not even asked, because what
+    server that was restarted is not noticed; one that is `stale_timeout` seconds old is not even asked, because what
     is between here and there may have forgotten it, and the question would be waited for."""
 
     def _connect(self):
@@ -159,7 +159,7 @@ def sqlite_mode(file: Path) -> int:
 def release_connection() -> None:
     """Give up the connection of a request that is over.
 
-    A connection to SQLite stays open for the thread's next request: it cannot go stale, and opening it anew would cost
+    A connection to SQLite stays open for the thread's next request: it cannot go stale, and opening it again would cost
     five statements and, whenever nobody else has the file open, a checkpoint. One to MySQL goes back to the pool, which
     knows whether it is still one when the next request asks.
     """
@@ -243,10 +243,10 @@ def _remember(row: Model) -> None:
 
 
 class Table(Model):
-    """A table, whose rows are written as what they were loaded as and not as what has their number by then.
+    """A table that writes a row only while it is the one that was loaded, not another that has its number by then.
 
-    Between loading and writing a row may be deleted, and its number may be another's: databases were restored, tables
-    were built anew, and SQLite gave numbers out again before its tables had `AUTOINCREMENT`.
+    Between loading and writing a row may be deleted, and its number may be another's: a database was restored, a table
+    was rebuilt, or SQLite reused the number before its tables had `AUTOINCREMENT`.
     """
 
     # Given once, and different in whatever else gets the number.
@@ -319,7 +319,7 @@ def _unless_there() -> str:
 
 
 def update_each(changes: Sequence[tuple[Table, dict[str, Any]]]) -> None:
-    """Write the same columns of many rows of a table, each in its own way: Peewee would write the statement anew for
+    """Write the same columns of many rows of a table, each in its own way: Peewee would build the statement again for
     each. Each row is found as `Table.itself` finds it."""
     if not changes:
         return

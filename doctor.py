@@ -1,4 +1,4 @@
-"""Examine an installation: what is wrong, and how to mend it."""
+"""Examine an installation: what is wrong, and how to fix it."""
 
 import os
 import pwd
@@ -22,13 +22,13 @@ from models import Mailbox, OutboxItem, Webmail, now
 from settings import Settings, file_rights, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
-# Seconds: Dovecot lets in whoever it asks about when there is no answer by then; so long the doctor waits for one.
+# Seconds that the doctor waits for an answer: without one by then, Dovecot lets the person in.
 DOVECOT_WAITS, PATIENCE = 0.2, 2
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, whether it is well, and the sentence that says how to mend it."""
+    """What was looked at, whether it is well, and the sentence that says how to fix it."""
 
     subject: str
     well: bool
@@ -36,7 +36,7 @@ class Finding:
 
 
 def examine(ports: Ports) -> Iterator[Finding]:
-    """Every finding, in the order in which to mend them."""
+    """Every finding, in the order in which to fix them."""
     yield from _settings(ports.settings)
     yield from _files(ports.settings)
     database = list(_database())

@@ -74,11 +74,11 @@ class Service(Table):
     name = CharField(120)
     password_policy = CharField(16, default="classic")
     state = CharField(16, default=ACTIVE)
-    # Own passwords open the webmail only; every other mail program needs a device password.
+    # The account's password opens the webmail only; every other mail program needs a device password.
     device_passwords_only = BooleanField(default=False)
     # How many collaborators a mailbox may have.
     most_collaborators = IntegerField(default=50)
-    # What was ordered, 0 for no limit; and what of it is given to mailboxes, counted where they are made and changed.
+    # The order, 0 for no limit; and how much of it mailboxes use, counted where they are made and changed.
     most_mailboxes = IntegerField(default=0)
     quota_bytes = BigIntegerField(default=0)
     mailboxes_made = IntegerField(default=0)
@@ -103,12 +103,12 @@ class Domain(Table):
 
 
 def first_revision() -> int:
-    """Where an account's revisions begin: a form about a removed one must not fit whoever got its number."""
+    """Where an account's revisions begin: a form about a removed one must not fit the account that got its number."""
     return secrets.randbelow(2**30)
 
 
 class Account(Table):
-    """Whoever can sign in."""
+    """A login that can sign in, and the person behind it."""
 
     identity = ("login", "created_at")
 
@@ -135,7 +135,7 @@ class Account(Table):
     state = CharField(16, default=ACTIVE)
     # Counts what managers change, so that none of two who save at once overwrites the other unknowingly.
     revision = IntegerField(default=first_revision)
-    # Of whoever owns a mailbox: where it is, which never changes, and the key that puts the list in the order of names
+    # Of a mailbox's owner: where it is, which never changes, and the key that puts the list in the order of names
     # (`actions.services.search_words`). Each order of the list is an index of its own.
     service = ForeignKeyField(Service, null=True, on_delete="RESTRICT", index=False, backref="+")
     domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
@@ -179,7 +179,7 @@ class Account(Table):
 
     @property
     def session_name(self) -> str:
-        """What the mail server calls the sessions of this account's own password; its devices' begin with it."""
+        """What the mail server calls the sessions of this account's password; its devices' begin with it."""
         return f"{self.mailbox.address}/c{self.collaboration.id}" if self.is_collaborator else self.login
 
     @property
@@ -235,8 +235,8 @@ class Mailbox(Table):
     domain = ForeignKeyField(Domain, backref="mailboxes", on_delete="RESTRICT")
     account = ForeignKeyField(Account, backref="mailboxes", on_delete="RESTRICT")
     address = CharField(254, unique=True)
-    # Where Dovecot keeps the mail, relative to the mail root. Never derived from the address alone: an address that is
-    # made anew must not find its predecessor's mail.
+    # Where Dovecot keeps the mail, relative to the mail root. Never derived from the address alone: a new mailbox at
+    # an old address must not find its predecessor's mail.
     home = CharField(300, unique=True)
     quota_bytes = BigIntegerField(default=0)
     device_passwords_only = BooleanField(default=False)
@@ -266,7 +266,7 @@ class Collaboration(PermissionBits, Table):
 
     @classmethod
     def mailbox_id_for(cls, account_id: int) -> int | None:
-        """The mailbox that this account opens, its own or a shared one, found by one query whoever it is."""
+        """The mailbox that this account opens, its own or a shared one, found by one query for every role."""
         shared = cls.select(cls.mailbox).where(cls.account == account_id)
         own = Mailbox.select(Mailbox.id).where(Mailbox.account == account_id)
         found = list(shared.union_all(own).tuples())
@@ -274,7 +274,7 @@ class Collaboration(PermissionBits, Table):
 
 
 class Webmail(Table):
-    """A webmail that signs in here whoever is signed in there, by tokens that it signs."""
+    """A webmail that signs its users in here, by tokens that it signs."""
 
     identity = ("key_id",)
 
@@ -282,7 +282,7 @@ class Webmail(Table):
 
     origin = CharField(255, unique=True)
     key_id = CharField(32, unique=True)
-    # Fixed for the key: what a token says of its algorithm is not believed.
+    # Fixed for the key: the algorithm that a token names is not trusted.
     algorithm = CharField(8)
     # In base64: the public key for EdDSA; for HS256 the shared one, encrypted.
     key = TextField()
@@ -478,7 +478,7 @@ class LastLogin(Table):
     """When a login or device was used last, by which protocol and from where. Written by Dovecot alone."""
 
     login_id = BigIntegerField()
-    device_id = BigIntegerField()  # 0: the account's own password
+    device_id = BigIntegerField()  # 0: the account's password
     service = CharField(20)
     ip = CharField(45)
     last_access = BigIntegerField(index=True)
@@ -493,7 +493,7 @@ class LastLogin(Table):
 
 
 class DeviceNetwork(Table):
-    """A network from which a device was used: its owner is told once for each."""
+    """A network from which a device was used: its owner gets one e-mail for each."""
 
     identity = ("device", "network")
 
@@ -557,7 +557,7 @@ class DeviceInvitation(Table):
 
 
 class Attempts(Table):
-    """How often something was tried lately under one key: the throttle's memory."""
+    """The recent attempts under one key: the throttle's memory."""
 
     identity = ("key",)
 

@@ -1,4 +1,4 @@
-"""The worker: delivers the outbox, tells of devices in new networks, clears away what can no longer matter."""
+"""The worker: delivers the outbox, reports devices in new networks, deletes what can no longer matter."""
 
 import logging
 import signal
@@ -34,7 +34,7 @@ HANDLERS = CONNECTIONS | OTHERS | CREDENTIALS | MESSAGES
 
 @dataclass(frozen=True)
 class Duty:
-    """Something to do every so many seconds; again at once while there is more to do."""
+    """Work to do at an interval in seconds; again at once while there is more to do."""
 
     name: str
     every: float

@@ -5,7 +5,7 @@ import logging
 from app import create_app
 from settings import SettingsError
 
-# Whatever a module has to say in this process, the log says whose it is.
+# The log names the product in each line, whichever module wrote it.
 logging.basicConfig(format="%(asctime)s postern %(levelname)s %(message)s")
 
 try:

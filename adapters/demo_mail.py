@@ -1,4 +1,4 @@
-"""The demo's mailer and its phone: what is sent stays in the instance directory, where /outbox shows it."""
+"""The demo's mailer and its phone: sent messages stay in the instance directory, where /outbox shows them."""
 
 import mailbox
 from email import message_from_bytes
@@ -15,7 +15,7 @@ class Kept:
         self._maildir = mailbox.Maildir(directory, factory=None, create=True)
 
     def messages(self) -> list[EmailMessage]:
-        """What was sent, the newest first."""
+        """The sent messages, the newest first."""
         return [
             message_from_bytes(self._maildir.get_bytes(key), policy=default)
             for key in sorted(self._maildir.keys(), reverse=True)
@@ -30,7 +30,7 @@ class DemoMailer(Kept):
 
 
 class DemoSms(Kept):
-    """An SMS gateway that keeps every text message, as a letter without a subject."""
+    """An SMS gateway that keeps every text message, as an e-mail without a subject."""
 
     def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
         message = EmailMessage()

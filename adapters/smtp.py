@@ -20,7 +20,7 @@ class SmtpMailer:
         self._sender = sender
 
     def send(self, message: bytes, recipient: str) -> None:
-        """Hand the message over; a refusal for good (5xx) is told apart from trouble that may pass."""
+        """Hand the message over; a refusal for good (5xx) differs from trouble that may pass."""
         options = () if f"{self._sender}{recipient}".isascii() else INTERNATIONAL
         try:
             with self._connect() as connection:

@@ -26,7 +26,7 @@ def compare(
     repetitions: int,
     before: Callable[[], object] = lambda: None,
 ) -> Ratio:
-    """Time both so many times, in turns. `before` prepares the subject each time, and is not timed."""
+    """Time both `repetitions` times, in turns. `before` prepares the subject each time, and is not timed."""
 
     def turn() -> tuple[float, float]:
         before()

@@ -69,7 +69,7 @@ class Person:
 
 
 def people(count: int, domain_ids: list[int]) -> Iterator[Person]:
-    """So many people, always the same, of whom many have the same names, and one a name of their own."""
+    """This many people, always the same, of whom many have the same names, and one a name of their own."""
     chance = random.Random(1)
     for number in range(1, count + 1):
         first, last = (

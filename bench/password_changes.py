@@ -64,7 +64,7 @@ class Pages:
 
 
 def run(count: int = MANY) -> Run:
-    """One change of so many mailboxes, with “log everybody out from everywhere”, between two samples of its base."""
+    """One change of this many mailboxes, with “log everybody out from everywhere”, between two samples of its base."""
     with served_demo() as (served, settings):
         worker, before = served.worker_process(), hashing_alone(settings)
         begin(settings, count)
@@ -73,12 +73,12 @@ def run(count: int = MANY) -> Run:
             memory = max(memory, memory_of(worker))
             time.sleep(LOOKED_EVERY)
         whole = time.perf_counter() - started
-    # Not before the letters are delivered that the change leaves behind.
+    # Not before the worker has delivered the e-mails of the change.
     return Run(whole, (before + hashing_alone(settings)) / 2 * count, memory)
 
 
 def pages(count: int = PAGES_MEANWHILE_OF) -> Pages:
-    """A page again and again, first with nothing else to do and then during a change of so many mailboxes."""
+    """A page again and again, first with nothing else to do and then during a change of this many mailboxes."""
     with served_demo() as (served, settings):
         browser, busy = browser_of(served), []
         idle = [timed(browser.get) for _ in range(IDLE_PAGES)]
@@ -98,7 +98,7 @@ def served_demo() -> Iterator[tuple[ServedPanel, Settings]]:
 
 
 def begin(settings: Settings, count: int) -> None:
-    """Have a manager confirm the change of so many mailboxes, in a domain of their own."""
+    """Have a manager confirm the change of this many mailboxes, in a domain of their own."""
     ports = adapters.build(settings)
     with db.open_database(settings.database_url).connection_context():
         domain = filled_domain(count)
@@ -110,7 +110,7 @@ def begin(settings: Settings, count: int) -> None:
 
 @db.transactional
 def filled_domain(count: int) -> Domain:
-    """A domain with so many mailboxes of people who are told at a contact address."""
+    """A domain with this many mailboxes, whose people get notices at a contact address."""
     organisation = Organisation.get()
     service = Service.create(organisation=organisation, name="Bench")
     domain = Domain.create(service=service, name="bench.example")

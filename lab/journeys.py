@@ -163,7 +163,7 @@ def invite_collaborator(visitor: Visitor, host: WholeHost, login: str) -> None:
 
 
 def is_invited(host: WholeHost, collaborator: str) -> bool:
-    """Whether a letter that names this login lies where all mail for other domains lands."""
+    """Whether an e-mail that names this login is where all mail for other domains lands."""
     connection = imap_login(host.dovecot.port("imap"), OUTSIDE, host.password)
     connection.select("INBOX", readonly=True)
     _, (found,) = connection.search(None, "TEXT", f'"{collaborator}"')

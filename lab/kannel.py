@@ -20,7 +20,7 @@ from lab.servers import HOST, STOP_SECONDS, free_port, is_listening, wait_until
 
 BEARERBOX, SMSBOX = "/usr/sbin/bearerbox", "/usr/sbin/smsbox"
 FAKE_SMSC = "/usr/lib/kannel/test/fakesmsc"
-# On its standard output Kannel says everything, texts included, unless it is told not to.
+# Kannel writes everything to its standard output, texts included, unless an option forbids it.
 QUIET = ("-v", "4")
 # What fakesmsc says of each line that it gets, and what such a line is: sender, receiver, kind, for a part of a long
 # message its header and kind, and the data. A text with several lines makes several lines that begin otherwise.

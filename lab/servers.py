@@ -153,7 +153,7 @@ class MariaDB:
             self._process = None
 
     def create_database(self) -> str:
-        """A fresh, empty database; its URL for `POSTERN_DATABASE_URL`. A test opens it anew: without TLS, for which
+        """A fresh, empty database; its URL for `POSTERN_DATABASE_URL`. A test opens it again: without TLS, for which
         Python reads all the certificates of the machine each time."""
         name = f"test_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
@@ -299,7 +299,7 @@ class Dovecot:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A group of its own: Ctrl-C is for whoever started it, who then ends it in order.
+                # A group of its own: Ctrl-C goes to the process that started it, which then ends it in order.
                 start_new_session=True,
             )
         wait_until(self._answers, "Dovecot listens")

@@ -43,7 +43,7 @@ def give_away(*paths: Path) -> None:
 
 
 class Server:
-    """A program that runs in the foreground until it is told to end."""
+    """A program that runs in the foreground until a signal ends it."""
 
     def __init__(self, directory: Path):
         self.directory = directory
@@ -59,7 +59,7 @@ class Server:
 
     def _run(self, *command: str) -> None:
         with self.log.open("ab") as log:
-            # A group of its own: Ctrl-C is for whoever started it, who then ends it in order.
+            # A group of its own: Ctrl-C goes to the process that started it, which then ends it in order.
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )

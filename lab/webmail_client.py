@@ -48,7 +48,7 @@ class WebmailClient:
         return self.get(_task="mail", _action="list", _mbox="INBOX", _remote="1")
 
     def send_mail(self, recipient: str, subject: str) -> str:
-        """Write a letter and send it; what Roundcube says then."""
+        """Write an e-mail and send it; what Roundcube says then."""
         page = self.get(_task="mail", _action="compose")
         letter = {"_to": recipient, "_subject": subject, "_message": "Text.", "_is_html": "0"}
         identity = re.search(r'<select[^>]*name="_from".*?<option value="(\d+)"', page.text, re.DOTALL)[1]

@@ -6,7 +6,7 @@ from peewee_migrate import Migrator
 LOCKED = "This account is locked. Ask whoever looks after your mailboxes."
 SUSPENDED = "This account is suspended. Ask whoever looks after your mailboxes."
 
-# Beside what the first contract said: 1 in `device_passwords_only` where the own password opens the webmail only.
+# Beside what the first contract said: 1 in `device_passwords_only` where the account's password opens the webmail only.
 MAIL_LOGIN = f"""
 CREATE VIEW mail_login AS
 SELECT account.login AS login, account.id AS login_id, mailbox.address AS mailbox, mailbox.home AS home,
@@ -37,7 +37,7 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
     accounts = migrator.orm["account"]
     migrator.sql("DROP VIEW mail_login")
     boolean = "BOOL" if isinstance(database, pw.MySQLDatabase) else "INTEGER"
-    # In plain SQL, because peewee would build the SQLite tables anew, under the eyes of a running mail server.
+    # In plain SQL, because peewee would rebuild the SQLite tables, under the eyes of a running mail server.
     migrator.sql(f"ALTER TABLE service ADD COLUMN device_passwords_only {boolean} NOT NULL DEFAULT 0")
     migrator.sql(f"ALTER TABLE mailbox ADD COLUMN device_passwords_only {boolean} NOT NULL DEFAULT 0")
     migrator.sql("ALTER TABLE one_time_link ADD COLUMN subject_id INTEGER")

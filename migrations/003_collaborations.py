@@ -81,7 +81,7 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
 
 
 def _add_reference(migrator: Migrator, kind: str, table: str, column: str, to: str) -> None:
-    """A column that points to another table, in plain SQL: peewee would build the SQLite table anew."""
+    """A column that points to another table, in plain SQL: peewee would rebuild the SQLite table."""
     reference = f"REFERENCES {to} (id) ON DELETE SET NULL"
     if kind == "sqlite":
         migrator.sql(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER {reference}")

@@ -55,7 +55,7 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
             table_name = "webmail_credential"
             indexes = [(("selector", "account"), True)]
 
-    # In plain SQL, because peewee would build the SQLite table anew.
+    # In plain SQL, because peewee would rebuild the SQLite table.
     reference = "REFERENCES webmail (id) ON DELETE CASCADE"
     if isinstance(database, pw.MySQLDatabase):
         migrator.sql("ALTER TABLE web_session ADD COLUMN webmail_id INTEGER NULL")

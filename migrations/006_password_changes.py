@@ -1,4 +1,4 @@
-"""Password changes of several mailboxes at once, and the encrypted archives that tell of them."""
+"""Password changes of several mailboxes at once, and the encrypted archives that deliver them."""
 
 import peewee as pw
 from peewee_migrate import Migrator

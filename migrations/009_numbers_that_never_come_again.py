@@ -1,8 +1,8 @@
 """Numbers of rows never come again; what people write is never too long; rows are held by a change that is a change.
 
-On SQLite a number that was free again went to the next row, so that whoever still held the old row's number wrote into
-a stranger's. `AUTOINCREMENT` is a word in the table's definition and nothing in its rows: it is put there as SQLite
-describes for such changes, so that tables of any size are not built anew under the eyes of a running mail server.
+On SQLite a number that was free again went to the next row, so that code which still held the old row's number wrote
+into a stranger's. `AUTOINCREMENT` is a word in the table's definition and nothing in its rows: it is put there as
+SQLite describes for such changes, so that tables of any size are not rebuilt under the eyes of a running mail server.
 InnoDB keeps its counters for ever by itself.
 """
 

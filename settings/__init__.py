@@ -1,7 +1,7 @@
 """Typed settings from `POSTERN_…` environment variables and `postern.toml` in the instance directory.
 
-The environment wins over the file. Whatever is missing, misspelt or unsafe is refused at the start, all findings at
-once, each with the way to mend it.
+The environment wins over the file. A missing, misspelt or unsafe value stops the start: all findings at once, each
+with the way to fix it.
 """
 
 import os

@@ -46,7 +46,7 @@ class Clock:
 
 
 class CompiledTemplates(BytecodeCache):
-    """Keeps compiled templates in memory, for all the apps of a run: each would compile them anew otherwise."""
+    """Keeps compiled templates in memory, for all the apps of a run: otherwise each would compile them again."""
 
     def __init__(self):
         self._kept: dict[str, bytes] = {}
@@ -166,7 +166,7 @@ def mailer() -> MemoryMailer:
 
 @pytest.fixture
 def ports(settings: Settings, database: None, mail_server: MemoryMailServer, mailer: MemoryMailer) -> Ports:
-    """Real letters; a mail server and a mailer in memory."""
+    """Real e-mails; a mail server and a mailer in memory."""
     return ports_of(settings, mail_server, mailer)
 
 

@@ -37,7 +37,7 @@ def test_what_is_there_already_stays_where_that_is_asked_for(database):
 
 
 def test_otherwise_it_is_the_trouble_that_peewee_would_tell_of(database):
-    """Whoever begins a lost transaction anew knows Peewee's exceptions, not those of the database's driver."""
+    """Code that repeats a lost transaction knows Peewee's exceptions, not those of the database's driver."""
     insert_all(OutboxItem, items("one"))
     with pytest.raises(IntegrityError):
         insert_all(OutboxItem, items("one"))

@@ -1,4 +1,4 @@
-"""Rows and their numbers: none comes again, and whoever holds one that did writes nothing with it."""
+"""Rows and their numbers: none is reused, and code that holds a reused one writes nothing with it."""
 
 import ast
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def test_every_table_with_a_number_is_defined_so(database):
     assert {name for (name,) in defined} >= {table._meta.table_name for table in NUMBERED}
 
 
-# --- whoever holds one that did ---
+# --- code that holds a reused one ---
 
 
 @pytest.mark.parametrize("table", NUMBERED, ids=named)

@@ -133,7 +133,7 @@ def opens(settings, login: str, password: str) -> bool:
     return passwords.verify(settings, Account.by_login(login).password_hash, password)
 
 
-# --- what is there ---
+# --- what the database contains ---
 
 
 def test_the_mail_server_finds_the_views_that_stand_in_the_module(database):

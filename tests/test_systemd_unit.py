@@ -8,7 +8,7 @@ import pytest
 from lab.sandbox import UNIT, permitted_calls, settings
 from lab.served_panel import CHEAP_HASHES, ServedPanel
 
-# As `systemd-analyze security` counts, from 0 (nothing is left) to 10; it is told ten times as much.
+# As `systemd-analyze security` rates it, from 0 (no rights left) to 10; its threshold is ten times as much.
 MOST_EXPOSURE = 15
 
 

@@ -1,4 +1,4 @@
-"""The templates and the stylesheet: what is used is there, what is there is used, and each stands in its place."""
+"""The templates and the stylesheet: what is used exists, what exists is used, and each is in its place."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The worker as a process: it delivers, rides out trouble, and stops when it is told to."""
+"""The worker as a process: it delivers, survives trouble, and stops on a signal."""
 
 import os
 import re

@@ -1,7 +1,7 @@
 """Dovecot's configuration, generated from Postern's own settings, and the rights of Dovecot's database user.
 
-Dovecot reads the views of `mail_views.py`: `mail_login` (whoever types a login and a password), `mail_device`
-(passwords of single mail programs), `mail_webmail` (what webmails use in place of a password) and `mail_user`
+Dovecot reads the views of `mail_views.py`: `mail_login` (people with a login and a password), `mail_device`
+(passwords of single mail programs), `mail_webmail` (webmails' credentials) and `mail_user`
 (deliveries and administration). It writes one table, `last_login`. The templates are
 `integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
 tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
@@ -28,9 +28,9 @@ from settings.file_rights import READ, WRITE, may, own_group
 DIRECTORY = "/etc/dovecot"
 TEMPLATES = Path(__file__).resolve().parents[2] / "integrations" / "dovecot"
 
-# These hold the doveadm key or a database password. Dovecot opens them as root, before it gives up its rights.
+# These contain the doveadm key or a database password. Dovecot opens them as root, before it drops its rights.
 SECRET_FILES = frozenset({"postern-secrets.conf", "postern-sql.conf.ext", "postern-smtp-login.conf.ext"})
-# This one holds a database password as well, and Dovecot 2.3 opens it after it gave up its rights.
+# This one contains a database password as well, and Dovecot 2.3 opens it after it dropped its rights.
 GROUP_FILES = frozenset({"postern-last-login.conf.ext"})
 # Debian's and Dovecot's own default for default_internal_group.
 DOVECOT_GROUP = "dovecot"
@@ -61,8 +61,8 @@ PROTOCOL_BITS = {
 # Stands for "this is no device password" where its selector is expected: as long as one, and none of its alphabet.
 NO_SELECTOR = SEPARATOR * SELECTOR_LENGTH
 # The selector is taken of a password that has exactly the shape of a device password. Never take the bare beginning of
-# any password: 2.3 escapes before it cuts, so that seven letters and a quote would break the query, and the beginnings
-# of people's own passwords would stand in SQL logs.
+# any password: 2.3 escapes before it cuts, so that seven letters and a quote would break the query, and SQL logs
+# would contain the beginnings of people's passwords.
 _SHAPE = f"^{mail_views.SHAPE}$"
 VARIABLES = {
     "2.3": {
@@ -80,12 +80,12 @@ VARIABLES = {
         "selector": f"%{{password | if('~', '{_SHAPE}', password, '{NO_SELECTOR}') | substr(0, {SELECTOR_LENGTH})}}",
     },
 }
-# The shape of what was typed, and no more of it, is told to the panel.
+# The panel learns the shape of the password, and nothing else of it.
 SHAPES = {
     "2.3": f"%{{if;%w;~;{_SHAPE};{mail_policy.DEVICE_SHAPED};own}}",
     "2.4": f"%{{password | if('~', '{_SHAPE}', '{mail_policy.DEVICE_SHAPED}', 'own')}}",
 }
-# A network of IPv6 addresses is written out address by address.
+# The query lists a network of IPv6 addresses address by address.
 MOST_ADDRESSES = 256
 
 # What survives unquoted in Dovecot's own syntax, in its space-separated MySQL connect string and between the quotes of
@@ -95,7 +95,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class ConfigurationError(Exception):
-    """No working configuration can be written from these settings. The text is a sentence that says how to mend it."""
+    """No working configuration can be written from these settings. The text is a sentence that says how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -404,8 +404,8 @@ def _mysql(settings: Settings, url) -> Database:
 
 
 def _user_with_rights(settings: Settings, database: Database) -> str:
-    """The user that reads the SQLite file. In WAL, SQLite asks everybody, and whoever only reads, to write the file and
-    to make others beside it."""
+    """The user that reads the SQLite file. In WAL mode even a process that only reads must be able to write the file
+    and to make others beside it."""
     user, file = database_user(settings), Path(database.path)
     if not user:
         return user

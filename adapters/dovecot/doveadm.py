@@ -3,10 +3,10 @@
 One POST brings one or more commands, such as `[["kick", {"mask": ["anna@example.org"]}, "tag"]]`; each is answered by
 `doveadmResponse` with the result or by `error` with doveadm's exit code (sysexits.h).
 
-How sessions are told apart: on 2.3 those of a collaborator, a device or a webmail have names of their own
+How sessions differ: on 2.3 those of a collaborator, a device or a webmail have names of their own
 (`anna@example.org/c4`, `anna@example.org/d17`, `anna@example.org/c4/d18`, `anna@example.org/w12`), on 2.4 every session
-has the mailbox's name and carries such a name in the field `user_device`, `anna@example.org/d0` for an own password.
-The generated configuration sees to that.
+has the mailbox's name and carries such a name in the field `user_device`, `anna@example.org/d0` for an account's
+password. The generated configuration sees to that.
 """
 
 import base64
@@ -43,7 +43,7 @@ class Sessions23:
         return {"mask": [name]}
 
     def own_ended(self, login: str, connected: Connected) -> list[dict]:
-        """The masks of the sessions of the own password, and of webmails in its place."""
+        """The masks of the sessions of the account's password, and of webmails in its place."""
         return self.listed(login)[:2]
 
     def all_ended(self, login: str, connected: Connected) -> list[dict]:
@@ -77,7 +77,7 @@ class Sessions24:
 
 
 class DoveadmMailServer:
-    """Dovecot, asked through its doveadm listener. Threads may share it: every question is a new connection."""
+    """Dovecot, through its doveadm listener. Threads may share it: every question is a new connection."""
 
     def __init__(self, url: str, key: str, version: str = "2.3"):
         self._sessions = Sessions24() if version == "2.4" else Sessions23()
@@ -102,9 +102,9 @@ class DoveadmMailServer:
         ]
 
     def end_connections(self, login: str, device_id: int | None = 0, address: str = "", credential_id: int = 0) -> None:
-        """Cut connections of this login: those of its own password (0) with those that webmails opened in its place, of
-        one device, or all of them (None); with a credential's number only those of that session of a webmail, with an
-        address only those that come from there. Nobody being connected is success."""
+        """Cut connections of this login: those of the account's password (0) with those that webmails opened in its
+        place, of one device, or all of them (None); with a credential's number only those of that session of a webmail,
+        with an address only those that come from there. Nobody being connected is success."""
         if not _can_be_connected(login) or (address and not _is_address(address)):
             return
         if credential_id:
@@ -227,8 +227,8 @@ def _name_of(connection: Connection) -> str:
 
 
 def _password_of(name: object, login: str) -> tuple[int, int] | None:
-    """The numbers of device and webmail's credential in a session's name, both 0 for the own password; None when it is
-    not one of this login."""
+    """The numbers of device and webmail's credential in a session's name, both 0 for the account's password; None when
+    it is not one of this login."""
     if name == login:
         return 0, 0
     owner, _, own = str(name).rpartition("/")

@@ -225,7 +225,8 @@ def _permissions_page(collaboration: Collaboration, granted: int, form: Permissi
 
 
 def _choices(chosen: int, kept: int = 0) -> dict:
-    """The permissions to tick. `by` is what brings one along; whoever acts gives only what they have themselves."""
+    """The permissions to tick. `by` is what brings one along; the acting person gives only what they have
+    themselves."""
     granted, own = permissions.completed(chosen), permissions.of(current_user.account) | kept
     return {
         "choices": [

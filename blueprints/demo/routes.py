@@ -21,7 +21,7 @@ def outbox():
 @blueprint.get("/outbox/attachments/<key>")
 @guards.public
 def attachment(key: str):
-    """A file that came with a letter, to be kept."""
+    """The attachment of an e-mail, as a download."""
     _refuse_strangers()
     file = next((each[key] for each in map(attachments_of, kept_messages()) if key in each), None) or abort(404)
     disposition = f'attachment; filename="{file.get_filename()}"'
@@ -38,7 +38,7 @@ def _refuse_strangers() -> None:
 
 
 def kept_messages() -> list:
-    """Letters and text messages, the newest first."""
+    """E-mails and text messages, the newest first."""
     ports = guards.ports()
     letters = ports.mailer.messages() if ports.settings.keeps_mail else []
     texts = ports.sms.messages() if ports.settings.keeps_sms else []

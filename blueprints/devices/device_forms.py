@@ -71,7 +71,7 @@ class DeviceForm(PanelForm):
 
 def acted_for() -> Account:
     """Whose devices a page is about: the signed-in account's own or, with `of=mailbox` in the address, those of the
-    mailbox's owner, for a collaborator who keeps its settings. Whoever may have none finds nothing here."""
+    mailbox's owner, for a collaborator who keeps its settings. Anybody else gets a 404."""
     own = request.args.get("of") != MAILBOX
     found = (each for each in devices.looked_after(current_user.account) if (each.id == current_user.account.id) == own)
     return next(found, None) or abort(404)

@@ -83,8 +83,8 @@ def _accepted(found: DeviceInvitation, token: str) -> devices.MadeDevice:
 @blueprint.post("/<token>/profile")
 @guards.public
 def profile(token: str):
-    """For whoever accepted in this browser a moment ago: a profile, with a password of its own. Somebody who changed
-    the password since took it back."""
+    """For the person who accepted in this browser a moment ago: a profile, with a password of its own. Somebody who
+    changed the password since took it back."""
     accepted = _accepted_here(token)
     if accepted is None or not device_forms.can_have_profile(accepted.device):
         abort(410)
@@ -119,7 +119,7 @@ def _is_remembered(what: str, found: DeviceInvitation) -> bool:
 
 
 def _page(found: DeviceInvitation, token: str, form: CodeForm | None = None, status: int = 200, program_form=None):
-    """The choice of the program for whoever proved to be the recipient, otherwise the ways to prove it."""
+    """The choice of the program for a person who proved to be the recipient, otherwise the ways to prove it."""
     actor = guards.actor()
     is_user = invitations.is_user(actor, found)
     if _is_remembered(PROVED, found) or (is_user and sessions.password_is_recent(actor.session)):

@@ -1,4 +1,4 @@
-"""Mail settings for whoever asks, by the protocols of Thunderbird, Outlook and Apple.
+"""Mail settings for mail programs, by the protocols of Thunderbird, Outlook and Apple.
 
 Every answer depends on the domain alone, so that nobody learns which mailboxes exist, and holds no password.
 """

@@ -1,1 +1,1 @@
-"""Whoever is signed in to a webmail comes in by a hand-off."""
+"""A hand-off signs in a person who is signed in to a webmail."""

@@ -1,4 +1,4 @@
-"""The hand-off of whoever is signed in to a webmail: a form that the webmail's page posts into its frame or a new tab.
+"""The hand-off of a webmail's user: a form that the webmail's page posts into its frame or a new tab.
 
 Nobody is signed in without noticing: in a tab, and where the webmail handed somebody else over before, a page asks
 first. In place of anybody else it happens in a tab only, because no frame may show a question to them.
@@ -46,7 +46,7 @@ def go_on():
 
 
 def _began_here(handoff: HandOff) -> bool:
-    """Whether the same webmail handed over whoever is signed in, and so may show the question to them."""
+    """Whether the same webmail handed over the signed-in person, and so may show the question to them."""
     return current_user.record.webmail_id == handoff.token.webmail.id
 
 

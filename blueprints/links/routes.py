@@ -93,6 +93,6 @@ def _password_page(link, token: str, form, status: int = 200):
 
 
 def _forget_own_session(account_id: int) -> None:
-    """Whoever used the link in a browser that was signed in to this account is signed out there too."""
+    """Sign out the browser that used the link, if it was signed in to this account."""
     if current_user.is_authenticated and current_user.account.id == account_id:
         session.end()

@@ -61,6 +61,6 @@ class ChangeForm(PanelForm):
 
 
 class StartForm(PanelForm):
-    """The manager's own password."""
+    """The manager's account password."""
 
     current_password = PasswordField(_l("Your password"), [required(), longest()])

@@ -9,7 +9,7 @@ from models import Domain, Mailbox
 
 from .forms import ChangeForm
 
-# So many can be looked through; a page with thousands of boxes to tick helps nobody.
+# A person can look through this many; a page with thousands of boxes to tick helps nobody.
 MOST_FOUND, MOST_CHOSEN_SHOWN = 50, 100
 
 

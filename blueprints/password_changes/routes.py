@@ -149,7 +149,7 @@ def send_message_again(service_id: int, change_id: int):
 @guards.public
 def report(token: str):
     """What a gateway says about a text message. Kannel asks by GET, so that this one GET writes something: only that
-    the message arrived or did not, only for whoever has the signed address, and never back."""
+    the message arrived or did not, only from a sender with the signed address, and never back."""
     state = request.values.get("state", 0, type=int)
     if request.method == "HEAD" or not archive.reported(guards.ports(), token, state):
         abort(404)

@@ -1,4 +1,4 @@
-"""Flask's session, kept in the database for whoever is signed in.
+"""Flask's session, kept in the database for people who are signed in.
 
 The cookie of a signed-in browser holds an opaque token and nothing else; the row behind it is the session, so that
 deleting the row ends it everywhere. A visitor who is not signed in has no row: the little that a form needs (its CSRF

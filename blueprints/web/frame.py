@@ -1,4 +1,4 @@
-"""The panel in a webmail's frame: who may show it, how the panel looks in it, and what the webmail is told.
+"""The panel in a webmail's frame: who may show it, how the panel looks in it, and what it reports to the webmail.
 
 A session that a hand-off began remembers its webmail's origin, theme and language. They hold in the frame only: on the
 same site, browsers bring the same session to the panel in a tab of its own, where it looks as ever. Browsers also bring
@@ -28,8 +28,8 @@ def remember(origin: str, theme: object, locale: object) -> None:
 def framers(settings: Settings) -> list[str]:
     """The origins whose pages may show this answer in a frame.
 
-    Whoever is signed in is shown by the webmail that began that very session, and by nobody else: a click that somebody
-    lures out of them counts as theirs. For somebody who is not signed in, a frame holds nothing but the reason why.
+    Only the webmail that began a session may show it: a click that an attacker lures out of a person counts as that
+    person's. A frame shows a visitor nothing but the reason why nobody is signed in.
     """
     if "shown_by" in g:
         return [g.shown_by]
@@ -39,12 +39,12 @@ def framers(settings: Settings) -> list[str]:
 
 
 def show_nobody(origin: str) -> None:
-    """Let the frame of this webmail show the answer, which says nothing of whoever is signed in and lets nobody act."""
+    """Let the frame of this webmail show the answer, which says nothing of the signed-in person and lets nobody act."""
     g.shown_by = origin
 
 
 def _is_begun_by_one_of(origins: tuple[str, ...]) -> bool:
-    """Whether one of these webmails handed over whoever is signed in, who manages nothing."""
+    """Whether one of these webmails handed over the signed-in person, who manages nothing."""
     record = session.record
     is_handed_over = record.webmail_id is not None and KEY in session and not record.account.is_manager
     return is_handed_over and session[KEY]["origin"] in origins
@@ -81,6 +81,6 @@ def tell_password_changed(everywhere: bool) -> None:
 
 
 def password_change_to_tell() -> str | None:
-    """Whether the webmail is to be told of a change of password: "yes" for one that logged out everywhere, "no" for
+    """Whether to report a password change to the webmail: "yes" for one that logged out everywhere, "no" for
     another; once."""
     return session.pop(PASSWORD_CHANGED, None)

@@ -1,18 +1,19 @@
 """Who may see which view. Every view declares it; a view that declares nothing answers nobody.
 
 @guards.public              anybody
-@guards.signed_in           whoever is signed in
+@guards.signed_in           everybody who is signed in
 @guards.recent_password     … and gave the password in the last five minutes in this session
-@guards.background          whoever is signed in, for what a page asks on its own while somebody types or waits: that is
-                            no use of the session, and who is signed out learns it from the next thing they do
-@guards.manager             whoever manages mail services; nobody else learns that there is such a page
+@guards.background          the same, for requests that a page sends on its own while a person types or waits: they do
+                            not count as use of the session, and a person who is signed out learns it from their
+                            next action
+@guards.manager             managers of mail services; nobody else learns that the page exists
 @guards.manager_background  … for what such a page asks on its own
 @guards.manager_recently    … and gave the password in the last five minutes in this session
 @guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
-@guards.asked_by_dovecot    the same: the view itself asks for the key that stands in Dovecot's configuration
+@guards.asked_by_dovecot    the same: the view itself asks for the key in Dovecot's configuration
 
-@guards.takes(bytes), above one of these, lets those whom it admits send more than a form usually holds.
-@guards.in_frames, above one that is for anybody, lets webmails show it to whoever is not signed in.
+@guards.takes(bytes), above one of these, lets people whom it admits send more than a form usually holds.
+@guards.in_frames, above one that is for anybody, lets webmails show it to visitors.
 """
 
 from collections.abc import Callable
@@ -77,7 +78,7 @@ asked_by_dovecot = _declares(Access(signed_in=False, from_any_site=True))
 
 
 def takes(largest: int) -> Callable:
-    """A view whose form may hold so many bytes, of those whom it admits."""
+    """A view whose form may have this many bytes, from people whom it admits."""
 
     def declare(view):
         view.largest_form = largest
@@ -87,7 +88,7 @@ def takes(largest: int) -> Callable:
 
 
 def in_frames(view):
-    """A view that a webmail's frame may show to whoever is not signed in: nothing that could be pressed there acts."""
+    """A view that a webmail's frame may show to visitors: nothing that could be pressed there acts."""
     view.in_frames = True
     return view
 
@@ -169,7 +170,7 @@ def safe_return(address: str | None) -> str:
 
 
 def _stop_without_session() -> None:
-    """Nobody can be told apart while the database does not answer."""
+    """The panel can recognise nobody while the database does not answer."""
     if session.trouble:
         raise session.trouble
 

@@ -66,5 +66,5 @@ def is_address(host: str) -> bool:
 
 
 def is_of_a_monitor(host: str) -> bool:
-    """Whether whoever watches over this machine asks like this: by an address, this machine itself, or by no name."""
+    """Whether a monitor asks like this: by an address, by a loopback name, or by no name."""
     return not request.environ.get("HTTP_HOST") or is_loopback_host(host) or is_address(host)

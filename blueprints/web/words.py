@@ -66,7 +66,7 @@ def exact_time(at: datetime) -> str:
 
 
 def size(amount: int) -> str:
-    """So many bytes for people: “1.5 GB”, “300 MB”."""
+    """A number of bytes for people: “1.5 GB”, “300 MB”."""
     if amount >= sizes.GIGABYTE:
         return gettext("%(amount)s GB", amount=format_decimal(amount / sizes.GIGABYTE, "#,##0.#"))
     return gettext("%(amount)s MB", amount=format_decimal(amount / sizes.MEGABYTE, "#,##0.#"))
@@ -101,7 +101,7 @@ def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
 
 
 def _strength(account: Account, password: str) -> password_strength.Strength | None:
-    """What the meter shows: nothing to whoever asks all the time."""
+    """What the meter shows: nothing to a person who asks all the time."""
     asking = current_user.account if current_user.is_authenticated else account
     if not password or not current_app.extensions["strength budget"].spend(asking.id):
         return None

@@ -62,7 +62,7 @@ def state_of():
 @hosts.answers_by_any_name
 @guards.signed_by_webmail
 def note_fallback():
-    """No webmail told of these before tokens said what they are for."""
+    """No webmail reported these before tokens named their purpose."""
     webmail, asked = _signed_request(may_be_unnamed=False)
     facts = (asked.get(name, "") for name in ("id", "login", "address", "user_agent", "at"))
     webmail_fallbacks.note(webmail, Told(*facts, entered=asked.get("outcome") == "entered"))
@@ -87,7 +87,7 @@ def not_accepted(_refusal: NotAccepted):
 
 @blueprint.errorhandler(Refused)
 def wrong(refusal: Refused):
-    """Whoever is not let in, for whatever reason; and what is no question at all."""
+    """The answer to a refused webmail, whatever the reason, and to a malformed request."""
     return (jsonify(error="wrong"), 401) if refusal.field == "password" else (jsonify(error=refusal.field), 400)
 
 

@@ -8,12 +8,12 @@
  *     echo postern_frame($config, '/devices/', $user, session_id(), ['locale' => 'it_IT', 'theme' => 'dark'], $nonce);
  *
  * `flask webmail add https://webmail.example.org` prints what stands in the configuration. Without that Referrer-Policy
- * Postern is not told where the form comes from, and refuses it.
+ * Postern does not learn where the form comes from, and refuses it.
  */
 
 /**
- * A signed hand-off for whoever is signed in as $login, good for one use within a minute. Make one for each view, and only
- * from the webmail's own session: never from what a request says. Of $session, the session's id, a hash is told.
+ * A signed hand-off for the person signed in as $login, valid once within a minute. Make one for each view, and only
+ * from the webmail's own session, never from a request's data. Postern gets only a hash of $session, the session's id.
  * $claims: `locale`, `theme` (light or dark), and `auth_time`, when the session began, in seconds since the epoch.
  */
 function postern_token(array $config, string $login, string $session, array $claims = []): string

@@ -4,7 +4,7 @@
     page = frame(config, next="/devices/", login=user, session=session_id, locale="it_IT", theme="dark", nonce=nonce)
 
 `flask webmail add https://webmail.example.org` prints what stands in the configuration. Send the page that holds the
-form with `Referrer-Policy: strict-origin`, or Postern is not told where the form comes from and refuses it.
+form with `Referrer-Policy: strict-origin`, or Postern does not learn where the form comes from and refuses it.
 """
 
 import base64
@@ -41,10 +41,10 @@ def token(
     signed_in_at: int | None = None,
     lifetime: int = LIFETIME,
 ) -> str:
-    """A signed hand-off for whoever is signed in as `login`, good for one use within a minute.
+    """A signed hand-off for the person signed in as `login`, valid once within a minute.
 
-    `session` is the webmail's session id, of which a hash is told; `signed_in_at` when it began, in seconds since the
-    epoch. Make one for each view, and only from the webmail's own session: never from what a request says.
+    `session` is the webmail's session id, of which Postern gets only a hash; `signed_in_at` when it began, in seconds
+    since the epoch. Make one for each view, and only from the webmail's own session, never from the data of a request.
     """
     now = int(time.time())
     claims = {

@@ -231,7 +231,7 @@ def test_storage_is_counted_again_after_a_clock_was_wrong(ports, people, clock, 
 
 
 def networks(address: str) -> list[str]:
-    """The networks that an attempt from this address counts for, told by what else counts for them."""
+    """The networks that an attempt from this address counts for, found by what else counts for them."""
     return [counter.key for counter in GUESSES.from_address(address)]
 
 

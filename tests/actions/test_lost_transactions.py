@@ -1,4 +1,4 @@
-"""A transaction that is lost at any of its statements, as on a cluster it may be, is begun anew and does what it would
+"""A transaction that is lost at any of its statements, as may happen on a cluster, is repeated and does what it would
 have done: once, and with nothing left in memory of the time before."""
 
 import itertools

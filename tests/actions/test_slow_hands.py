@@ -105,7 +105,7 @@ def test_in_none_of_many_races_either(ports, eve, anna):
 
 
 def test_two_new_passwords_at_once_are_one(ports, anna):
-    """Whoever is shown a password has the one that opens the mailbox."""
+    """A person who sees a password has the one that opens the mailbox."""
     actor = acting(anna)
     device = devices.make(UnitOfWork(ports, actor), anna, PHONE, "a form").device
     again = Device.get_by_id(device.id)

@@ -5,7 +5,7 @@ an address names are Anna's: her mailbox, her device, her collaborator … in a 
 
     +  the view answers, be it that the form is wrong      >  the way in: the sign-in page
     0  there is no such thing for them (404)               x  they may not (403)
-    -  nothing at all (204): the page asked on its own, and whoever is signed out learns it from the next thing they do
+    -  nothing at all (204): the page asked on its own, and a signed-out person learns it from their next action
 """
 
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ PUBLIC, SIGNED_IN = "+++++++++ +++++++++", "++++++++> ++++++++>"
 # What everybody may ask for, and what there is nothing of here: the demo's outbox, settings for a domain not served.
 SWITCHED_OFF = "000000000 000000000"
 REFUSED = "xxxxxxxxx xxxxxxxxx"
-# Whoever manages the service: the operator any, others those of their own organisation. Managers of whatever service.
+# Managers of the service: the operator any, others those of their own organisation. Managers of any service.
 MANAGED, MANAGERS = "+++00000> +0000000>", "+++00000> +++00000>"
 # Anna's own; and what the keeper of her mailbox sees to as well.
 HERS, KEPT = "000+0000> 00000000>", "000+++00> 00000000>"
-# Whoever sees to a mailbox, each to their own; and collaborators, about themselves.
+# People who manage a mailbox, each their own; and collaborators, about themselves.
 KEEPERS, COLLABORATORS = "000+++0+> 000+++0+>", "0000+++0> 0000+++0>"
-# Whoever may use mail programs, with devices of their own.
+# People who may use mail programs, with devices of their own.
 OWN_DEVICES = "000++00+> 000++00+>"
 # The same, where a page asks on its own.
 SIGNED_IN_ALONE, MANAGED_ALONE = "++++++++- ++++++++-", "+++00000- +0000000-"

@@ -1,4 +1,4 @@
-"""What mail programs are told about the domains served, asked as they ask."""
+"""What mail programs learn about the domains served, asked as they ask."""
 
 import json
 import plistlib
@@ -96,7 +96,7 @@ def ask_outlook(client: FlaskClient, address: str, path: str = AUTODISCOVER[0]) 
 
 
 def check_headers(answer: TestResponse, cached: bool) -> None:
-    """What every answer carries, and that it leaves nothing behind in whoever asked."""
+    """What every answer carries, and that it leaves nothing behind in the client."""
     assert "Set-Cookie" not in answer.headers
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]

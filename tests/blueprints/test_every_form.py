@@ -198,7 +198,7 @@ def world(ports, settings) -> World:
 
 @pytest.fixture
 def crawler(app: Flask, world: World) -> Iterator[Crawler]:
-    """What goes wrong while it asks is told at the end of the test."""
+    """Reports at the end of the test what went wrong meanwhile."""
     app.config["WTF_CSRF_ENABLED"] = False
     app.request_class = type("WatchedRequest", (app.request_class,), {"parameter_storage_class": Watched})
     tokens = {role: sessions.start(account, "192.0.2.1", "")[1] for role, account in world.accounts.items()}
@@ -276,7 +276,7 @@ def fill_in_otherwise(crawler: Crawler, role: str, address: str, fields: dict[st
     [pytest.param(1, QUICK, id="quick"), pytest.param(len(ROLES), HOSTILE, id="all", marks=pytest.mark.long)],
 )
 def test_no_form_ends_in_a_failure_however_it_is_filled_in(crawler, views, world, roles, each):
-    """By so many of those who may send it; by everybody else once."""
+    """By this many of those who may send it; by everybody else once."""
     unreached = set()
     for endpoint, address in ((endpoint, address) for endpoint, method, address in views if method == "POST"):
         found = 0
@@ -312,7 +312,7 @@ def test_no_number_or_name_in_an_address_is_too_much(app, crawler, world):
         for name in rule.arguments:
             for odd in NUMBERS if name.endswith("_id") else TEXTS:
                 answer = crawler.ask("owner", method, address_with(rule, world.values | {name: odd}))
-                # Another method's rule of the same address is told from it by its number of digits.
+                # Another method's rule of the same address differs by its number of digits.
                 assert not name.endswith("_id") or answer.status_code in (404, 405), (rule, odd)
 
 

@@ -246,7 +246,7 @@ def test_a_browser_that_keeps_no_cookie_is_offered_a_tab(new_client, webmail, an
 
 
 def test_a_session_that_ran_out_asks_the_webmail_and_offers_the_way_in(framed, anna):
-    """In a tab: no frame shows whoever signs in by a password."""
+    """In a tab: no frame shows a person who signs in by a password."""
     WebSession.delete().execute()
     page = framed.open("/devices/", Sec_Fetch_Dest=IN_FRAME)
     assert page.title == "Sign in"
@@ -274,7 +274,7 @@ def test_outside_a_frame_nothing_is_told(client, anna):
     assert "data-webmails" not in html_of(page)
 
 
-# --- the webmail is told of a new password ---
+# --- the webmail learns of a new password ---
 
 
 def told(page: Page) -> list[tuple]:

@@ -154,7 +154,7 @@ def test_a_form_without_its_token_does_nothing(client, settings, anna):
 
 def test_by_a_forged_name_nothing_happens(client, ports, mailer, anna):
     page = client.open("/forgotten-password").fill({"E-mail address": anna.login})
-    # Whoever forges it by hand sends the cookies there too.
+    # A person who forges it by hand sends the cookies there too.
     for name, value in client.cookies().items():
         client.set_cookie(name, value, "evil.example")
     content = page.content_of("Send the link")

@@ -179,7 +179,7 @@ def test_junk_from_the_webmails_own_network_stops_none_of_its_requests(server, a
     assert server.sign_in(anna.login).status_code == 201
 
 
-# --- what it tells of afterwards ---
+# --- what it reports afterwards ---
 
 
 def told(server, number: int = 1, **named: str) -> int:

@@ -59,7 +59,7 @@ def is_signed_out(page: Page) -> bool:
 
 
 def letter_link(page: Page, login: str, path: str) -> str:
-    """The newest link to `path` in the letters about this login, once the worker has written them."""
+    """The newest link to `path` in the e-mails about this login, once the worker has written them."""
     link = page.locator("article").filter(has_text=login).locator(f"a[href*='{path}']").first
 
     def arrived() -> str | None:

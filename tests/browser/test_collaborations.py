@@ -41,7 +41,7 @@ def invite(page: Page, person: Person, user_name: str = "mario.rossi", permissio
 
 
 def set_password(page: Page, login: str, password: str, known: str | None = None) -> str:
-    """Follow the newest link in the letters to this login; its address."""
+    """Follow the newest link in the e-mails to this login; its address."""
     link = until(lambda: (found := letter_link(page, login, "/links/password/")) != known and found)
     page.goto(link)
     new_field(page).fill(password)

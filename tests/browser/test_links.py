@@ -1,4 +1,4 @@
-"""One-time links, as they arrive in letters and as the operator hands them out."""
+"""One-time links, as they arrive in e-mails and as the operator hands them out."""
 
 from playwright.sync_api import expect
 

@@ -1,4 +1,4 @@
-"""A manager changes the passwords of several mailboxes at once; the letter and the text message are the demo's."""
+"""A manager changes the passwords of several mailboxes at once; the e-mail and the text message are the demo's."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ def form(panel: Panel) -> str:
 
 
 def arrive(page: Page, manager: Person, address: str) -> None:
-    """Sign in, and give the password anew where it was given too long ago."""
+    """Sign in, and give the password again if it was given too long ago."""
     page.goto(address)
     enter(page, manager.login, manager.password)
     page.wait_for_url(f"**{address}")
@@ -69,7 +69,7 @@ def confirm(page: Page, words: str) -> str:
 
 
 def opened_archive(page: Page, count: int) -> dict[str, str]:
-    """The newest letter's archive, opened with the key of the text message: password by address."""
+    """The newest e-mail's archive, opened with the key of the text message: password by address."""
     page.goto("/outbox")
     letter = page.locator("article").filter(has_text=f"archive for {count} mailbox").first
     address = letter.get_by_role("link", name="documents.zip").get_attribute("href")
@@ -82,7 +82,7 @@ def opened_archive(page: Page, count: int) -> dict[str, str]:
 
 
 def is_done(page: Page, address: str) -> bool:
-    """Whether the page says so, looked at anew."""
+    """Whether the page says so once it is reloaded."""
     page.goto(address)
     return page.get_by_text("Done", exact=True).count() > 0
 

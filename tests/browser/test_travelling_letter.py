@@ -21,7 +21,7 @@ LOGIN, CHOSEN = f"boris/{OWNER.login}", "Quiet-Harbour-71"
 
 @pytest.fixture
 def mail_host(tmp_path, mail_server: MailServer, webmail: Webmail) -> Iterator[tuple[Panel, Dovecot]]:
-    """A panel of its own whose letters go to Postfix, and whose mail server is Dovecot."""
+    """A panel of its own whose e-mails go to Postfix, and whose mail server is Dovecot."""
     settings = mail_settings(f"sqlite:///{tmp_path}/postern.db", tmp_path)
     lmtp = settings.mail_ports["lmtp"]
     with Postfix(f"inet:{HOST}:{free_port()}", free_port(), lmtp) as postfix:
@@ -36,7 +36,7 @@ def mail_host(tmp_path, mail_server: MailServer, webmail: Webmail) -> Iterator[t
 
 
 def mailed_link(dovecot: Dovecot) -> str:
-    """The link in the newest letter, read by IMAP."""
+    """The link in the newest e-mail, read by IMAP."""
     imap = imap_login(dovecot.port("imap"), RECIPIENT, PASSWORD)
     try:
         return until(lambda: _newest_link(imap), 30)

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 HELPER = Path(__file__).parents[2] / "integrations" / "webmail" / "handoff.py"
-# What the webmail's page does with the frame: it grows with its content, and notes what it was told.
+# What the webmail's page does with the frame: it grows with its content, and records the messages.
 SCRIPT = """
     window.told = [];
     addEventListener("message", ({data, source, origin}) => {

@@ -19,7 +19,7 @@ from lab.served_panel import CHEAP_HASHES, Person, ServedPanel
 from lab.servers import wait_until
 
 LOGINS = ("anna@example.org", "boris@example.org", "chiara@example.org")
-# Mailbox and contact address: each change is told to both.
+# Mailbox and contact address: both get an e-mail about each change.
 NOTICES_A_CHANGE = 2
 # Longer than a whole change takes, so that a kill falls anywhere in it.
 LONGEST_RESPITE = 0.06

@@ -1,4 +1,4 @@
-"""A database server that is stopped and started anew while people use the panel."""
+"""A database server that is restarted while people use the panel."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def environment(tmp_path: Path, server: MariaDB) -> dict[str, str]:
 
 
 def test_no_connection_is_kept_to_a_server_that_takes_nothing_any_more(client: Client, anna: Account, server: MariaDB):
-    """As where another node of a cluster has taken its place: whoever connects anew comes to that one."""
+    """As if another node of a cluster had taken its place: every new connection goes to that one."""
     client.sign_in(anna.login, PASSWORD)
     former = connection_in_use()
     server.execute("SET GLOBAL read_only = ON")

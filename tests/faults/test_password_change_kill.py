@@ -48,7 +48,7 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 class Worker:
-    """The worker as a process of its own, which is killed and begun anew."""
+    """The worker as a process of its own, which is killed and started again."""
 
     def __init__(self, environment: dict[str, str], records: "Records"):
         self._environment = environment | {"PATH": os.environ["PATH"]}
@@ -96,7 +96,7 @@ class Records:
         )
 
     def let_go(self) -> None:
-        """As if the time had passed for which a killed worker has the change and its letters to itself."""
+        """As if the leases of a killed worker on the change and its e-mails had run out."""
         with closing(sqlite3.connect(self._file, timeout=30)) as connection, connection:
             connection.execute("UPDATE password_change SET leased_until = 0, leased_by = ''")
             connection.execute("UPDATE outbox_item SET leased_until = 0, next_try_at = 0 WHERE delivered_at IS NULL")
@@ -136,7 +136,7 @@ def matches(stored: str, password: str) -> bool:
 
 
 def started_change(ports, people, count: int) -> PasswordChange:
-    """A change of so many mailboxes, confirmed by its manager, before any worker has seen it."""
+    """A change of this many mailboxes, confirmed by its manager, before any worker has seen it."""
     for number in range(count):
         people.add(f"person{number:03}")
     actor = acting(people.add_manager())

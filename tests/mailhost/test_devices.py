@@ -200,7 +200,7 @@ def test_a_closed_account_stops_all_its_devices(person: Person, state: str):
     assert all(at_once(person.opens_imap, made))
 
 
-# --- the own password where device passwords are needed ---
+# --- the account's password where device passwords are needed ---
 
 
 def test_where_device_passwords_are_needed_the_own_one_opens_the_webmail_only(person: Person):

@@ -85,7 +85,7 @@ def last_logins(person: Person) -> int:
 
 
 def guess(person: Person, source: str, times: int, connections: int = 1) -> None:
-    """Wrong passwords by IMAP, over so many connections at once."""
+    """Wrong passwords by IMAP, over this many connections at once."""
 
     def over_one(_number: int) -> None:
         connection = ImapFrom(person.host.port("imap"), source)
@@ -219,7 +219,7 @@ def test_neither_a_password_nor_a_hash_of_one_is_asked_with(asked, anna):
     anna.opens_imap(WRONG, source=AWAY)
     asked_with = [line for line in asked.host.dovecot.log.splitlines() if "Policy server request JSON" in line]
     assert any(anna.address in line for line in asked_with)
-    # Dovecot 2.4 names what it was told to leave empty.
+    # Dovecot 2.4 names what its configuration leaves empty.
     told = "\n".join(asked_with).replace('"pwhash":""', "")
     assert not [secret for secret in (WRONG, OWN_PASSWORD, "pwhash") if secret in told]
 

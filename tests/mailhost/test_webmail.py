@@ -38,7 +38,7 @@ def reader(mail_host: MailHost) -> Person:
 
 
 def enter(login: Login, webmail: Webmail, password: str = OWN_PASSWORD) -> MadeCredential:
-    """What the webmail gets for whoever signs in there."""
+    """What the webmail gets for a person who signs in there."""
     wanted = WantedCredential(login.address, password, f"session {next(numbers)}", PERSON_AT, "Firefox")
     with login.host.accounts.connected():
         return webmail_credentials.make(login.host.ports, webmail, wanted)
@@ -126,7 +126,7 @@ def test_another_mailbox_stays_shut(reader: Person, webmail, mail_host: MailHost
 
 
 def test_its_use_is_the_persons(reader: Person, webmail):
-    """As if it was the own password, from the address that the webmail tells."""
+    """As if it was the account's password, from the address that the webmail sends."""
     password = enter(reader, webmail).password
     assert reader.opens_imap(password, source=WEBMAIL, originating_ip=PERSON_AT)
     assert reader.opens_postfix(password, source=WEBMAIL)

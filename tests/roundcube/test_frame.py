@@ -232,7 +232,7 @@ def test_the_webmails_own_pages_show_no_manager_and_nobody_who_gave_a_password(n
 
 @pytest.mark.parametrize("browser", BROWSERS)
 def test_the_webmail_shows_whom_it_handed_over(new_visitor, host, person, browser):
-    """Whoever gave the password in a tab before, too: the hand-off takes the place of that."""
+    """Even if the person gave the password in a tab before: the hand-off replaces that session."""
     visitor, preferences = new_visitor(browser), f"{host.panel_url(SAME_SITE)}/account/preferences"
     form = "main form[method=post]"
     sign_in_to_the_panel(visitor, preferences, person, PASSWORD, form)

@@ -118,7 +118,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Front:
-    """Whoever asks nginx: over which name TLS is begun, and what the request says of the host."""
+    """A client of nginx: over which name TLS begins, and what the request says of the host."""
 
     nginx: ShippedNginx
 
@@ -165,7 +165,7 @@ def test_by_its_own_name_the_panel_is_there(front, host):
 @pytest.mark.parametrize("host", [STRANGER, f"{PANEL}.{STRANGER}", f"{STRANGER}:443", HOST, "localhost", "_", None])
 def test_by_any_other_name_nothing_is_answered(front, host):
     assert front.plainly(host) == Answer(0)
-    # Whoever begins with the right name, and then asks for another.
+    # A client that begins with the right name, and then asks for another.
     assert front.by_tls(PANEL, host) == Answer(0)
 
 

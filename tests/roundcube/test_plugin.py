@@ -1,4 +1,4 @@
-"""What the plugin does on Roundcube's server: trade the password at login, keep the credential only, end it."""
+"""What the plugin does on Roundcube's server: exchange the password at login, keep only the credential, end it."""
 
 import base64
 import contextlib
@@ -177,7 +177,7 @@ def tells_all(host, new_client, people):
     """Afterwards: the webmail tells the panel, when anybody logs in, whatever it kept."""
 
     def tell() -> None:
-        # Twenty are told at each login.
+        # Each login reports twenty.
         for _ in range(20):
             if not untold(host):
                 return

@@ -1,4 +1,4 @@
-"""A change of several passwords for real: the panel as it is deployed, Postfix and Dovecot that deliver the letter,
+"""A change of several passwords for real: the panel as it is deployed, Postfix and Dovecot that deliver the e-mail,
 Kannel that carries the text message, 7-Zip that opens the archive, and logins with what stands in it."""
 
 import contextlib
@@ -163,7 +163,7 @@ def opened(archive: bytes, key: str, directory: Path) -> dict[str, str]:
 
 
 def written(panel: ServedPanel, dovecot: Dovecot, postfix: Postfix, kannel: Kannel) -> Iterator[bytes]:
-    """Every file that the panel, Dovecot, Postfix and Kannel wrote but the letters themselves, with all their names."""
+    """Every file that the panel, Dovecot, Postfix and Kannel wrote but the e-mails themselves, with all their names."""
     for directory in (panel.instance, dovecot.directory, postfix.directory):
         for file in directory.rglob("*"):
             yield str(file).encode()

@@ -9,7 +9,7 @@
 class postern_fallbacks
 {
     // How many tries there may be that let nobody in: of a person from one network, from a network, of a person, and in
-    // all. And how often a person may get in. Both begin anew when Postern was told.
+    // all. And how often a person may get in. Both begin again when Postern has the report.
     private const MOST = ['own' => 5, 'network' => 20, 'person' => 20, 'all' => 1000];
     private const MOST_ENTRIES = 20;
     private const TRY = 'postern.try.';
@@ -52,18 +52,18 @@ class postern_fallbacks
         return $this->keep($this->key, 'refused') && $this->has_room($network);
     }
 
-    /** The mail server let in whoever was admitted in this request, if anybody was. */
+    /** The mail server let in the person admitted in this request, if anybody was. */
     public function entered()
     {
         if ($this->key) {
-            // A number of its own: Postern may have been told of the try a moment ago.
+            // A number of its own: Postern may have received the report of the try a moment ago.
             $this->keep(self::ENTRY . "$this->person." . self::number(), 'entered');
             $this->forget($this->key);
             $this->key = null;
         }
     }
 
-    /** What Postern was not told yet, by key; not all of it at once. */
+    /** The entries that Postern does not have yet, by key; not all of them at once. */
     public function untold()
     {
         $sql = "SELECT `cache_key`, `data` FROM $this->table WHERE `cache_key` LIKE ? OR `cache_key` LIKE ?";

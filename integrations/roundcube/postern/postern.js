@@ -42,7 +42,7 @@
       isBlocked = true;
       show();
     },
-    // The panel's session has ended sooner than the webmail's: this page has a fresh hand-off, once it is loaded anew.
+    // The panel's session has ended sooner than the webmail's: this page has a fresh hand-off, once it is reloaded.
     'postern:signed-out'() {
       if (Date.now() - openedAt > BETWEEN_HAND_OFFS) {
         location.reload();
@@ -61,7 +61,7 @@
       answers[data.type](data);
     }
   });
-  // Before Postern's first page is there, the frame is nobody's, and there is nobody to tell.
+  // Before Postern's first page has loaded, nobody in the frame listens.
   new MutationObserver(() => answeredAt && sendTheme())
     .observe(document.documentElement, { attributeFilter: ['class'] });
   frame.addEventListener('load', () => unlessAnsweredSince(Date.now() - TO_ANSWER, TO_ANSWER));

@@ -47,7 +47,7 @@ class postern extends rcube_plugin
 
     // --- at login, and at its end ---
 
-    /** Trade the password for a credential of this session; what Roundcube keeps afterwards is the credential. */
+    /** Exchange the password for a credential of this session; afterwards Roundcube keeps only the credential. */
     public function trade_password($login)
     {
         if (!$login['valid'] || $login['abort'] || !strlen($login['user']) || !strlen($login['pass'])) {
@@ -86,7 +86,7 @@ class postern extends rcube_plugin
 
     /**
      * Whether the mail server alone may judge the password, which slows down no guesses: only where that is wanted, and
-     * no connection to Postern can be made at all. Wrong and slow answers can be brought about by whoever guesses.
+     * no connection to Postern can be made at all. A guesser could cause wrong and slow answers.
      */
     private function may_fall_back($status)
     {
@@ -102,7 +102,7 @@ class postern extends rcube_plugin
         return $connection === false;
     }
 
-    /** Whoever fell back and was let in by the mail server. */
+    /** Note that the mail server let in a person who fell back. */
     public function note_entry($query)
     {
         $this->fallbacks->entered();
@@ -385,7 +385,7 @@ class postern extends rcube_plugin
                 'headers' => ['Authorization' => "Bearer $token", 'Content-Type' => 'application/json'],
                 'http_errors' => false,
                 'allow_redirects' => false,
-                // Nobody between: passwords travel here, and a proxy's answer would not tell whether Postern is there.
+                // No proxy: passwords travel here, and a proxy's answer would not show whether Postern runs.
                 'proxy' => '',
                 'connect_timeout' => self::SERVER_SECONDS,
                 'timeout' => self::SERVER_SECONDS,

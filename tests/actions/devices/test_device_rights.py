@@ -1,4 +1,4 @@
-"""Who may hand a device's password out, who is told of it, and with whom it ends."""
+"""Who may hand out a device's password, who gets an e-mail about it, and with whom it ends."""
 
 from collections.abc import Callable
 
@@ -258,7 +258,7 @@ def test_whatever_hands_a_password_out_asks_for_what_it_opens(ports, clerk, anna
     assert everything() == before
 
 
-# --- the owner is told ---
+# --- the owner gets an e-mail ---
 
 
 @pytest.mark.parametrize("action", ACTIONS)
@@ -429,7 +429,7 @@ def test_nothing_is_made_for_who_may_not_sign_in(ports, owner, anna, carla, bori
         assert refusal.value.field == "user"
 
 
-# --- the same for persons: whoever has their password gets what others made for them ---
+# --- the same for persons: an intruder with their password gets what others made for them ---
 
 
 @pytest.mark.parametrize("given", [made_by_the_owner, accepted_signed_in], ids=lambda each: each.__name__)

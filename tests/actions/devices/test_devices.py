@@ -67,7 +67,7 @@ def opens(device: Device, password: str) -> bool:
 
 
 def letters(ports, mailer) -> list[str]:
-    """The text of every letter that is in the outbox."""
+    """The text of every e-mail in the outbox."""
     for item in list(OutboxItem.open_items().where(OutboxItem.kind == "mail")):
         outbox.deliver(ports, item, worker.HANDLERS)
     return [message.get_body(("plain",)).get_content() for _, message in mailer.sent]
@@ -313,7 +313,7 @@ def test_nothing_is_inherited_by_the_next_device(ports, actor, make, anna):
 
 
 def use(device: Device, seconds: int = 0, service: str = "imap", ip: str = "198.51.100.9") -> None:
-    """What Dovecot writes down when the device is used, so many seconds from now."""
+    """What Dovecot records when the device is used, this many seconds from now."""
     LastLogin.replace(
         login_id=device.account_id, device_id=device.id, service=service, ip=ip, last_access=now() + seconds
     ).execute()
@@ -423,7 +423,7 @@ def test_locking_the_account_takes_every_device_and_invitation_back(ports, actor
     assert DeviceInvitation.get_by_id(invited.invitation.id).withdrawn_at is not None
 
 
-# --- beside the own password ---
+# --- beside the account's password ---
 
 
 def test_a_device_password_never_signs_in_to_the_panel(ports, stranger, make, anna):

@@ -28,7 +28,7 @@ def inviter(anna):
 
 @pytest.fixture
 def guest():
-    """Whoever holds the link, in some browser."""
+    """A holder of the link, in some browser."""
     return Actor(address="198.51.100.7", user_agent="Mozilla/5.0 (iPhone)")
 
 
@@ -383,7 +383,7 @@ def test_it_is_void_after(ports, inviter, invite, guest, anna, boris, clock, hap
     invitation = found(invited)
     happens(ports, inviter, anna, boris, clock, invitation)
     assert found(invited) is None
-    # Even for whoever had the page open and had proved to be the recipient.
+    # Even for a person who had the page open and had proved to be the recipient.
     with pytest.raises(Refused):
         invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert anna.devices.count() == 0

@@ -1,4 +1,4 @@
-"""What a person is told to set a mail program up with."""
+"""The settings that the pages recommend for a mail program."""
 
 from pathlib import Path
 

@@ -343,7 +343,7 @@ ADDRESS_DOORS = {
 
 @pytest.fixture
 def at_the_doors(ports, people, anna, manager):
-    """Whoever types a name somewhere, and what it would be the name of."""
+    """A person who types a name somewhere, and what it would be the name of."""
     owner = acting(anna)
     made = devices.make(UnitOfWork(ports, owner), anna, TABLET, "0")
     return SimpleNamespace(

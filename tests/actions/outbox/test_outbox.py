@@ -25,7 +25,7 @@ FACTS = {"login": "anna@example.org", "at": 0, "address": "192.0.2.1"}
 
 @pytest.fixture
 def item(ports, database, clock):
-    """A letter that waits."""
+    """A waiting e-mail."""
     mail.put(ports, "a letter", "account_locked", "anna@example.org", "", FACTS, None)
     return OutboxItem.get()
 

@@ -1,4 +1,4 @@
-"""New passwords for several mailboxes at once: what is refused, what becomes of letter and message, what is kept."""
+"""New passwords for several mailboxes at once: refusals, the fate of e-mail and message, what is kept."""
 
 from dataclasses import replace
 
@@ -215,7 +215,7 @@ def test_searching(office, manager, people):
     assert found("nobody") == []
 
 
-# --- what becomes of letter and message ---
+# --- the fate of e-mail and message ---
 
 
 def test_what_the_gateway_reports(office):
@@ -323,7 +323,7 @@ def test_sending_again_is_slowed_down_and_stops(office, mara, clock):
     assert sent == password_changes.SENT_AGAIN.ceiling
 
 
-# --- what is found by whoever reads the database ---
+# --- what a reader of the database finds ---
 
 
 def test_no_secret_lies_about_in_the_clear(office, settings, mailer):

@@ -363,7 +363,7 @@ def test_whoever_changed_their_own_password_meanwhile_keeps_it(office, when):
 
 
 def test_nobody_changes_their_password_between_the_look_at_it_and_the_new_one(office, monkeypatch):
-    """Who is told that their password was changed has it; at the last moment they are refused instead."""
+    """A person who gets the notice of a changed password has it; at the last moment they are refused instead."""
     change = office.until(office.start(), PasswordChange.CHANGING)
     boris, looked, over = acting(account("boris")), threading.Event(), threading.Event()
     real = password_change_run._replace

@@ -1,4 +1,4 @@
-"""Guesses of the current password by whoever holds a session: counted, told of, and what they end."""
+"""Guesses of the current password inside a session: how they count, who gets an e-mail, and what they end."""
 
 import pytest
 
@@ -69,7 +69,7 @@ def actions() -> list[str]:
 
 
 def letters(ports, mailer) -> list[str]:
-    """To whom letters about guesses went."""
+    """The recipients of e-mails about guesses."""
     outbox.deliver_due(ports, worker.HANDLERS)
     return [recipient for recipient, message in mailer.sent if "guess" in str(message["Subject"]).lower()]
 

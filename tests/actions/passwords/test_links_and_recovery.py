@@ -241,7 +241,7 @@ def test_there_is_no_second_link_within_three_hours(ports, mailer, anna, strange
 
 @pytest.mark.parametrize("purpose", [links.WELCOME, links.HANDED_OUT])
 def test_a_stranger_who_asks_voids_no_link_that_others_sent(ports, settings, people, mailer, stranger, purpose):
-    """Whoever lost the e-mail helps themselves; whoever has it uses it. The first of both links is the last."""
+    """A person who lost the e-mail asks for another; one who has it uses it. The first link used voids the other."""
     new = people.add("new", password=None)
     sent = links.create(new, purpose)
     recovery.ask_for_link(UnitOfWork(ports, stranger), new.login)

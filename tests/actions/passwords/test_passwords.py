@@ -1,4 +1,4 @@
-"""Changing the own password."""
+"""Changing the account's password."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Users from a file: what is wrong in which line, all or nothing, and whoever dies in the middle."""
+"""Users from a file: errors by line, all or nothing, and a worker that dies in the middle."""
 
 import io
 

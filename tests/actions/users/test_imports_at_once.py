@@ -142,7 +142,7 @@ WRONG = (
 
 @pytest.fixture
 def on_the_page(ports, manager, people):
-    """What the page tells of a file: each wrong line with its sentence, or the sentence beside the file's field."""
+    """What the page says of a file: each wrong line with its sentence, or the sentence beside the file's field."""
 
     def on_the_page(content: bytes) -> dict[int, str] | str:
         file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")

@@ -153,7 +153,7 @@ def test_the_person_and_the_collaborators_are_told(ports, mailer, opened, mailbo
     assert len(letters_to(ports, mailer, opened.login)) == 1
     assert len(letters_to(ports, mailer, "anna@elsewhere.example.com")) == 1
     assert len(letters_to(ports, mailer, "mario@elsewhere.example.com")) == 1
-    # Whoever never got in hears nothing of it.
+    # People who never got in get no e-mail about it.
     assert letters_to(ports, mailer, "pia@elsewhere.example.com") == []
 
 

@@ -1,4 +1,4 @@
-"""Managers' actions on users: what is in force, who is told, and who may not."""
+"""Managers' actions on users: what is in force, who gets an e-mail, and who may not."""
 
 import itertools
 

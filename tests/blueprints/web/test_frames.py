@@ -1,4 +1,4 @@
-"""Who may show an answer in a frame: of whoever is signed in nobody but the webmail that began that very session."""
+"""Who may show an answer in a frame: for a signed-in person only the webmail that began that very session."""
 
 from collections.abc import Iterator
 
@@ -57,7 +57,7 @@ def framers(headers) -> str:
 
 
 def session_of(account: Account, webmail: Webmail | None = None) -> str:
-    """The token of a session that this webmail began, or the account's own password."""
+    """The token of a session that this webmail began, or the account's password."""
     begun_by = {"webmail": webmail, "webmail_session": "session-1"} if webmail else {}
     session, token = sessions.start(account, "192.0.2.1", "", **begun_by)
     if webmail:
@@ -115,7 +115,7 @@ def test_every_route_to_every_session(app, world, webmail, other_webmail):
     wrong = {}
     for endpoint, method, address, session, token, destination in asked(app, world, webmail, other_webmail):
         headers = ask(app, method, address, token, destination)
-        # Whoever signs out is a visitor from then on.
+        # A person who signs out is a visitor from then on.
         ended = endpoint == "sign_in.sign_out"
         if framers(headers) != expected(app, endpoint, destination, session, ended):
             wrong[endpoint, method, session, destination] = framers(headers)

@@ -58,7 +58,7 @@ def ask(client: Client, host: str, address: str = "/sign-in", method: str = "GET
 
 
 def is_refused(page) -> bool:
-    """Whether it is the one answer to those who ask by another name, which repeats nothing of theirs."""
+    """Whether it is the one answer to those who ask by another name, which repeats nothing of the request."""
     return page.status == 400 and page.response.text == "Nothing is served by this name.\n"
 
 

@@ -1,4 +1,4 @@
-"""Whoever gives the password again goes on with another cookie, and the one from before is nobody's."""
+"""After giving the password again a person has another cookie, and the one from before is nobody's."""
 
 import pytest
 
