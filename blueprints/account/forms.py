@@ -48,7 +48,8 @@ class PreferencesForm(PanelForm):
     def __init__(self, **values):
         super().__init__(**values)
         self.language.choices = [("", _l("As the browser asks")), *LANGUAGES.items()]
-        self.timezone.choices = [("", _l("As the mail service has it")), *((zone, zone) for zone in _zones())]
+        zones = ["UTC", *_zones()]
+        self.timezone.choices = [("", _l("As the mail service has it")), *((zone, zone) for zone in zones)]
 
 
 def sensible(form: PanelForm, field: DateField) -> None:
