@@ -56,7 +56,9 @@ NO_RIGHT = N_("The manager who started it may not do this any more.")
 MAIL_REFUSED = N_("The letter with the archive was refused for good.")
 FAILED = N_("Something went wrong on our side. The operator finds it in the log.")
 MESSAGE_REFUSED = N_("The text message with the archive's password was refused for good.")
-MAIL_UNANSWERED = N_("The mail server did not say what became of the e-mail with the archive: perhaps it was delivered.")
+MAIL_UNANSWERED = N_(
+    "The mail server did not say what became of the e-mail with the archive: perhaps it was delivered."
+)
 MESSAGE_UNANSWERED = N_(
     "The gateway did not say what became of the text message with the archive's password: perhaps it was delivered."
 )
