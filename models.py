@@ -447,16 +447,16 @@ class OutboxItem(Table):
             .order_by(cls.next_try_at)
         )
 
-    def lease(self, seconds: int) -> bool:
-        """Take the item for so many seconds; True for exactly one caller."""
+    def lease(self, seconds: int, *conditions: object) -> bool:
+        """Take the item for so many seconds, as long as the conditions hold; True for exactly one caller."""
         moment = now()
         free = has_come(OutboxItem.leased_until, moment, seconds)
         is_open = OutboxItem.delivered_at.is_null() & OutboxItem.given_up_at.is_null()
         leased = OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
-        return bool(leased.where(self.itself(), free, is_open).execute())
+        return bool(leased.where(self.itself(), free, is_open, *conditions).execute())
 
     @property
-    def is_ours(self):
+    def is_untouched(self):
         """The condition that nobody took the item since it was loaded: each lease counts an attempt."""
         return OutboxItem.attempts == self.attempts
 

@@ -95,9 +95,10 @@ def find(key: str) -> OutboxItem:
     return OutboxItem.get(OutboxItem.key == key)
 
 
-def deliver(ports: Ports, item: OutboxItem, handlers: Handlers) -> bool:
-    """Try this item now; True when it is done. A failure is noted in the row and tried again later by the worker."""
-    if not item.lease(LEASE):
+def deliver(ports: Ports, item: OutboxItem, handlers: Handlers, *conditions: object) -> bool:
+    """Try this item now, as long as the conditions hold; True when it is done. A failure is noted in the row and tried
+    again later by the worker."""
+    if not item.lease(LEASE, *conditions):
         return False
     item = OutboxItem.get_by_id(item.id)
     try:
@@ -124,7 +125,8 @@ def deliver_due(ports: Ports, handlers: Handlers, limit: int = 100) -> int:
     """Try everything that is due of the kinds that have a handler here; the number of items that were tried."""
     due = list(OutboxItem.due(now()).where(OutboxItem.kind.in_(tuple(handlers))).limit(limit))
     for item in due:
-        deliver(ports, item, handlers)
+        # What another worker tried since then is not due any more.
+        deliver(ports, item, handlers, item.is_untouched)
     return len(due)
 
 
@@ -152,7 +154,7 @@ def _keep(item: OutboxItem, over: threading.Event) -> None:
     while not over.wait(RENEWED_EVERY):
         # Without the database nobody else takes it either.
         with contextlib.suppress(PeeweeException), database.connection_context():
-            item.write(item.is_ours, leased_until=now() + LEASE)
+            item.write(item.is_untouched, leased_until=now() + LEASE)
 
 
 def _done(item: OutboxItem) -> None:
@@ -170,7 +172,7 @@ def _perhaps(item: OutboxItem, why: str) -> None:
 
 def _give_up(item: OutboxItem, why: str) -> None:
     log.warning("outbox item %s (%s) is given up: %s", item.id, item.kind, why)
-    item.write(item.is_ours, given_up_at=now(), payload="", last_error=why[:500])
+    item.write(item.is_untouched, given_up_at=now(), payload="", last_error=why[:500])
 
 
 def _try_later(item: OutboxItem, why: str) -> None:
@@ -180,4 +182,4 @@ def _try_later(item: OutboxItem, why: str) -> None:
     pause = min(2**item.attempts, LONGEST_PAUSE.get(item.kind, LONGEST_PAUSE_OTHERWISE))
     if item.unanswered:
         pause = OutboxItem.FAR_APART
-    item.write(item.is_ours, next_try_at=now() + pause, leased_until=0, last_error=why[:500])
+    item.write(item.is_untouched, next_try_at=now() + pause, leased_until=0, last_error=why[:500])

@@ -49,7 +49,7 @@ def test_letters_and_text_messages_stand_there_the_newest_first(demo_of):
 
 def test_what_is_shown_is_what_is_really_sent(demo_of, ports, people, mail_sink):
     demo, client = demo_of()
-    mail.put(ports, "key", "account_locked", "anna@example.org", "", {"login": "anna", "at": 0, "address": ""}, None)
+    mail.put(ports, "key", "account_locked", "anna@example.org", "", {"login": "anna", "at": 0, "address": "::1"}, None)
     item = OutboxItem.get()
     payload = unseal(ports.settings.secret_key, "outbox", item.payload)
     for mailer in (demo.mailer, SmtpMailer(mail_sink.url, ports.settings.mail_from)):

@@ -246,6 +246,20 @@ def test_two_workers_beside_a_server_that_takes_its_time_deliver_once(ports, set
     assert present(item).delivered_at
 
 
+def test_what_somebody_else_tried_meanwhile_is_left_to_its_pause(ports, mailer, item, clock):
+    """A worker looks at what is due, and takes long over the first of it."""
+    mail.put(ports, "another", "account_locked", "boris@example.org", "", FACTS, None)
+    mailer.is_silent = True
+
+    class Slow:
+        def send(self, message, recipient):
+            assert outbox.deliver_due(ports, worker.HANDLERS) == 1
+
+    assert outbox.deliver_due(replace(ports, mailer=Slow()), worker.HANDLERS) == 2
+    assert len(mailer.sent) == 1
+    assert sorted(each.attempts for each in OutboxItem.select()) == [1, 1]
+
+
 def test_who_comes_back_after_somebody_else_took_it_leaves_it_to_them(ports, mailer, item, clock):
     """A machine that stood still for longer than the lease."""
 
