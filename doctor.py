@@ -18,7 +18,7 @@ from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from blueprints.web.assets import missing_vendor_files
 from database import is_mysql, pending_migrations, sqlite_file, sqlite_mode
-from models import Account, Mailbox, OutboxItem, Webmail, now
+from models import Account, DeviceInvitation, Mailbox, OutboxItem, Webmail, now
 from settings import Settings, file_rights, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
@@ -241,8 +241,7 @@ def _outbox() -> Iterator[Finding]:
 
 def _addresses(ports: Ports) -> Iterator[Finding]:
     """Whether the SMTP server takes every address that is stored: earlier versions took what not every server does."""
-    stored = Account.select(Account.contact_email).where(Account.contact_email != "").tuples().iterator()
-    affected = [address for (address,) in stored if not address.rpartition("@")[0].isascii()]
+    affected = [address for address in _written_to() if not address.rpartition("@")[0].isascii()]
     if not affected:
         return
     try:
@@ -251,10 +250,20 @@ def _addresses(ports: Ports) -> Iterator[Finding]:
         yield Finding("SMTP", False, f"{trouble} Check POSTERN_SMTP_URL.")
         return
     mend = (
-        f"{len(affected)} contact address(es) are not plain ASCII before the @, such as {affected[0]}, and the SMTP"
-        " server takes none of them (it has no SMTPUTF8): give these people another contact e-mail."
+        f"{len(affected)} contact address(es) or invitation(s) are not plain ASCII before the @, such as {affected[0]},"
+        " and the SMTP server takes none of them (it has no SMTPUTF8): give these people another contact e-mail."
     )
     yield Finding("contact addresses", takes_them, "The SMTP server takes every one." if takes_them else mend)
+
+
+def _written_to() -> Iterator[str]:
+    """The addresses that people entered, to which e-mails go."""
+    contacts = Account.select(Account.contact_email).where(Account.contact_email != "")
+    invited = DeviceInvitation.select(DeviceInvitation.email).where(
+        DeviceInvitation.email != "", DeviceInvitation.expires_at > now()
+    )
+    for query in (contacts, invited):
+        yield from (address for (address,) in query.tuples().iterator())
 
 
 def _sms(ports: Ports) -> Iterator[Finding]:
