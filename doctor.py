@@ -11,14 +11,14 @@ import requests
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
-from actions.ground.ports import MailServerUnavailable, Ports, SmsUnavailable
+from actions.ground.ports import MailerUnavailable, MailServerUnavailable, Ports, SmsUnavailable
 from actions.passwords import mail_policy
 from actions.webmails import webmail_tokens, webmails
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from blueprints.web.assets import missing_vendor_files
 from database import is_mysql, pending_migrations, sqlite_file, sqlite_mode
-from models import Mailbox, OutboxItem, Webmail, now
+from models import Account, DeviceInvitation, Mailbox, OutboxItem, Webmail, now
 from settings import Settings, file_rights, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
@@ -47,6 +47,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
         yield from _mail_server(ports)
         yield from _policy(ports.settings)
         yield from _outbox()
+        yield from _addresses(ports)
         yield from _webmails(ports.settings)
     yield from _sms(ports)
     yield _archives(ports)
@@ -240,6 +241,33 @@ def _outbox() -> Iterator[Finding]:
     yield Finding(
         "outbox", False, f"{late.count()} item(s) have been waiting for more than ten minutes. The oldest: {reason}"
     )
+
+
+def _addresses(ports: Ports) -> Iterator[Finding]:
+    """Whether the SMTP server takes every address that is stored: earlier versions took what not every server does."""
+    affected = [address for address in _written_to() if not address.rpartition("@")[0].isascii()]
+    if not affected:
+        return
+    try:
+        takes_them = ports.mailer.takes_every_address()
+    except MailerUnavailable as trouble:
+        yield Finding("SMTP", False, f"{trouble} Check POSTERN_SMTP_URL.")
+        return
+    mend = (
+        f"{len(affected)} contact address(es) or invitation(s) are not plain ASCII before the @, such as {affected[0]},"
+        " and the SMTP server takes none of them (it has no SMTPUTF8): give these people another contact e-mail."
+    )
+    yield Finding("contact addresses", takes_them, "The SMTP server takes every one." if takes_them else mend)
+
+
+def _written_to() -> Iterator[str]:
+    """The addresses that people entered, to which e-mails go."""
+    contacts = Account.select(Account.contact_email).where(Account.contact_email != "")
+    invited = DeviceInvitation.select(DeviceInvitation.email).where(
+        DeviceInvitation.email != "", DeviceInvitation.expires_at > now()
+    )
+    for query in (contacts, invited):
+        yield from (address for (address,) in query.tuples().iterator())
 
 
 def _sms(ports: Ports) -> Iterator[Finding]:

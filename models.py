@@ -410,8 +410,9 @@ class OutboxItem(Table):
 
     identity = ("key",)
 
-    # Seconds for which an item is left alone at most, between two tries and while somebody tries.
-    LONGEST_WAIT = 600
+    # Seconds for which an item is left alone at most, between two tries and while somebody tries; and between two tries
+    # of one that was perhaps delivered.
+    LONGEST_WAIT, FAR_APART = 600, 3600
 
     kind = CharField(16)
     # Says what the item is for: the same key is never put in twice.
@@ -422,6 +423,8 @@ class OutboxItem(Table):
     next_try_at = BigIntegerField(default=now)
     leased_until = BigIntegerField(default=ANCIENT)
     attempts = IntegerField(default=0)
+    # How often it was handed over and no answer came: it was perhaps delivered.
+    unanswered = IntegerField(default=0)
     last_error = CharField(500, default="")
     delivered_at = BigIntegerField(null=True)
     given_up_at = BigIntegerField(null=True)
@@ -435,16 +438,27 @@ class OutboxItem(Table):
 
     @classmethod
     def due(cls, moment: int):
-        awaited = (has_come(column, moment, cls.LONGEST_WAIT) for column in (cls.next_try_at, cls.leased_until))
-        return cls.open_items().where(*awaited).order_by(cls.next_try_at)
+        is_next = (has_come(cls.next_try_at, moment, cls.LONGEST_WAIT) & (cls.unanswered == 0)) | has_come(
+            cls.next_try_at, moment, cls.FAR_APART
+        )
+        return (
+            cls.open_items()
+            .where(is_next, has_come(cls.leased_until, moment, cls.LONGEST_WAIT))
+            .order_by(cls.next_try_at)
+        )
 
-    def lease(self, seconds: int) -> bool:
-        """Take the item for so many seconds; True for exactly one caller."""
+    def lease(self, seconds: int, *conditions: object) -> bool:
+        """Take the item for so many seconds, as long as the conditions hold; True for exactly one caller."""
         moment = now()
         free = has_come(OutboxItem.leased_until, moment, seconds)
         is_open = OutboxItem.delivered_at.is_null() & OutboxItem.given_up_at.is_null()
         leased = OutboxItem.update(leased_until=moment + seconds, attempts=OutboxItem.attempts + 1)
-        return bool(leased.where(self.itself(), free, is_open).execute())
+        return bool(leased.where(self.itself(), free, is_open, *conditions).execute())
+
+    @property
+    def is_untouched(self):
+        """The condition that nobody took the item since it was loaded: each lease counts an attempt."""
+        return OutboxItem.attempts == self.attempts
 
 
 class Device(ProtocolBits, Table):

@@ -28,6 +28,9 @@ class DemoMailer(Kept):
     def send(self, message: bytes, recipient: str) -> None:
         self._maildir.add(message)
 
+    def takes_every_address(self) -> bool:
+        return True
+
 
 class DemoSms(Kept):
     """An SMS gateway that keeps every text message, as an e-mail without a subject."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from babel.dates import format_datetime, get_timezone
 from babel.support import Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context, select_autoescape
+from jinja2.runtime import Context
 
 from actions.ground.ports import Letter
 from settings import Settings
@@ -62,11 +63,10 @@ class TemplateLetters:
             self._environments[face, language] = environment
         return self._environments[face, language]
 
-    @staticmethod
     @pass_context
-    def _moment(context, seconds: int) -> str:
-        """The exact time in the recipient's zone and language, with the zone's name."""
-        zone = get_timezone(context.get("timezone") or "UTC")
+    def _moment(self, context: Context, seconds: int) -> str:
+        """The exact time in the recipient's language and zone, or the host's, with the zone's name."""
+        zone = get_timezone(context.get("timezone") or self._settings.default_timezone)
         moment = datetime.fromtimestamp(seconds, UTC)
         return format_datetime(moment, "long", tzinfo=zone, locale=context["letter_language"])
 

@@ -12,6 +12,7 @@ from actions.ground.ports import (
     Connection,
     MailerUnavailable,
     MailServerUnavailable,
+    PerhapsDelivered,
     Quota,
     SmsRefused,
     SmsUnavailable,
@@ -64,12 +65,22 @@ class MemoryMailer:
     def __init__(self):
         self.sent: list[tuple[str, EmailMessage]] = []
         self.is_down = False
+        # Takes what it is given and does not say so.
+        self.is_silent = False
+        self.international = True
 
     def send(self, message: bytes, recipient: str) -> None:
         if self.is_down:
             raise MailerUnavailable("The mailer is down.")
         # With the line ends of a machine, as a mailbox keeps it.
         self.sent.append((recipient, message_from_bytes(message.replace(b"\r\n", b"\n"), policy=default)))
+        if self.is_silent:
+            raise PerhapsDelivered("The mailer does not answer.")
+
+    def takes_every_address(self) -> bool:
+        if self.is_down:
+            raise MailerUnavailable("The mailer is down.")
+        return self.international
 
 
 class NoBreachedPasswords:
@@ -131,6 +142,8 @@ class MemorySms:
         self.sent: list[Sms] = []
         self.is_down = False
         self.refuses_all = False
+        # Takes what it is given and does not say so.
+        self.is_silent = False
 
     def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
         if self.is_down:
@@ -138,6 +151,8 @@ class MemorySms:
         if self.refuses_all:
             raise SmsRefused("The SMS gateway refuses this number.")
         self.sent.append(Sms(to, text, key, report_url))
+        if self.is_silent:
+            raise PerhapsDelivered("The SMS gateway does not answer.")
 
     def check(self) -> None:
         if self.is_down:

@@ -5,6 +5,7 @@ environment is followed, and no answer is repeated in a sentence, for a gateway 
 """
 
 import hashlib
+import io
 import re
 import socket
 import ssl
@@ -12,12 +13,15 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 
-from actions.ground.ports import SmsRefused, SmsUnavailable
+from actions.ground.ports import PerhapsDelivered, SmsRefused, SmsUnavailable
 from settings import Settings
 from settings.sms import SmsBody, headers_of, login_of
 
 CONNECT_SECONDS = 2
-ANSWER_SECONDS = 5
+# For whoever only asks whether the gateway is there; and for a message, which costs money if it is sent twice.
+CHECK_SECONDS, ANSWER_SECONDS = 5, 60
+# What proxies say when the gateway behind them did not answer.
+NO_ANSWER_BEHIND = (502, 504)
 LONGEST_ANSWER = 10_000
 
 NUMBER = re.compile(r"\+[0-9]{6,15}|[0-9]{3,6}")
@@ -62,9 +66,12 @@ class KannelSms:
                 "X-Kannel-Account": key if ACCOUNT.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest(),
                 **_report_headers(report_url),
             },
+            ANSWER_SECONDS,
         )
         if status == 202 and ACCEPTED.match(answer):
             return
+        if status == 202 or status in NO_ANSWER_BEHIND:
+            raise PerhapsDelivered(f"Kannel at {self._gateway.place} does not say whether it took the message.")
         if status == 403 and "Not routable" in answer:
             raise SmsRefused(f"Kannel at {self._gateway.place} has no way to this number.")
         if status == 400 and "Sender missing" in answer:
@@ -75,12 +82,12 @@ class KannelSms:
 
     def check(self) -> None:
         """Knows the login from a wrong one by what Kannel says about a message to nobody."""
-        status, answer = self._ask("", {})
+        status, answer = self._ask("", {}, CHECK_SECONDS)
         if status != 400 or "Missing receiver" not in answer:
             self._trouble(status)
 
-    def _ask(self, text: str, headers: dict[str, str]) -> tuple[int, str]:
-        return self._gateway.request("POST", text.encode("utf-8", "replace"), self._headers | headers)
+    def _ask(self, text: str, headers: dict[str, str], seconds: float) -> tuple[int, str]:
+        return self._gateway.request("POST", text.encode("utf-8", "replace"), self._headers | headers, seconds)
 
     def _trouble(self, status: int):
         if status == 403:
@@ -108,16 +115,19 @@ class HttpSms:
         number = _checked_number(to)
         facts = {"to": number, "digits": number.lstrip("+"), "text": text, "key": key, "from": self._sender}
         body = self._body.filled(facts | {"report_url": report_url})
-        status, answer = self._gateway.request(self._method, body, self._headers)
+        status, answer = self._gateway.request(self._method, body, self._headers, ANSWER_SECONDS)
         if status in (400, 422) or (self._refusal and self._refusal.search(answer)):
             raise SmsRefused(f"The SMS gateway at {self._gateway.place} refuses this number or message ({status}).")
         if status in (401, 403):
             raise SmsUnavailable(f"The SMS gateway at {self._gateway.place} refuses our login ({status}).")
+        if status in NO_ANSWER_BEHIND:
+            raise PerhapsDelivered(f"The SMS gateway at {self._gateway.place} did not answer what asked it ({status}).")
         if not 200 <= status < 300:
             raise SmsUnavailable(f"The SMS gateway at {self._gateway.place} answered with status {status}.")
         if not self._success.search(answer):
-            raise SmsUnavailable(
-                f"The SMS gateway at {self._gateway.place} did not answer as POSTERN_SMS_SUCCESS says."
+            raise PerhapsDelivered(
+                f"The SMS gateway at {self._gateway.place} took the message, and did not answer as POSTERN_SMS_SUCCESS"
+                " or POSTERN_SMS_REFUSAL says."
             )
 
     def check(self) -> None:
@@ -139,8 +149,10 @@ class Gateway:
         self._auth = tuple(each.encode() for each in login_of(parts)) if auth else None
         self.place = f"{host}:{self._port}"
 
-    def request(self, method: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        """Status and the beginning of the answer; raises `SmsUnavailable` where there is none in time."""
+    def request(self, method: str, body: bytes, headers: dict[str, str], seconds: float) -> tuple[int, str]:
+        """Status and the beginning of the answer; where there is none in so many seconds, raises `SmsUnavailable`, or
+        `PerhapsDelivered` once the request was handed over."""
+        handed = Handed(body)
         try:
             with requests.Session() as session:
                 session.trust_env = False
@@ -148,19 +160,19 @@ class Gateway:
                 with session.request(
                     method,
                     self._url,
-                    data=body,
+                    data=handed if body else b"",
                     headers=headers,
                     auth=self._auth,
-                    timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                    timeout=(CONNECT_SECONDS, seconds),
                     allow_redirects=False,
                     stream=True,
                 ) as response:
                     return response.status_code, _beginning(response)
+        # Without their causes: those could hold the request, with the login in it.
         except requests.Timeout:
-            raise SmsUnavailable(f"The SMS gateway at {self.place} did not answer in time.") from None
+            raise handed.silence(f"The SMS gateway at {self.place} did not answer in time.") from None
         except (requests.RequestException, OSError, ValueError):
-            # Without its cause: that could hold the request, with the login in it.
-            raise SmsUnavailable(f"The SMS gateway at {self.place} cannot be reached.") from None
+            raise handed.silence(f"The SMS gateway at {self.place} cannot be reached.") from None
 
     def reach(self) -> None:
         """Connect, and shake hands over TLS; raises `SmsUnavailable`."""
@@ -170,6 +182,20 @@ class Gateway:
                     ssl.create_default_context().wrap_socket(connection, server_hostname=self._host).close()
         except OSError:
             raise SmsUnavailable(f"The SMS gateway at {self.place} cannot be reached.") from None
+
+
+class Handed(io.BytesIO):
+    """A request's body, which knows whether any of it has left."""
+
+    has_left = False
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.has_left = True
+        return super().read(size)
+
+    def silence(self, sentence: str) -> SmsUnavailable | PerhapsDelivered:
+        """What it means that no answer came."""
+        return PerhapsDelivered(sentence) if self.has_left else SmsUnavailable(sentence)
 
 
 class TrustingTheSystem(requests.adapters.HTTPAdapter):

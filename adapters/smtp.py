@@ -1,15 +1,26 @@
 """Sending mail by SMTP."""
 
+import base64
+import contextlib
+import re
 import smtplib
 import ssl
+from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-from actions.ground.ports import MailerUnavailable, MessageRefused
+from actions.ground.ports import MailerUnavailable, MessageRefused, PerhapsDelivered
 
-TIMEOUT = 10
+# How long an answer is waited for, at least what RFC 5321 (4.5.3.2) says: to a command, and to a whole message, which
+# the server may look through and deliver before it answers.
+COMMAND_SECONDS, ACCEPTANCE_SECONDS = 300, 600
+# Nothing depends on the answer to QUIT.
+FAREWELL_SECONDS = 5
+# For whoever only asks whether the server is there.
+CHECK_SECONDS = 10
 # For an address that is not ASCII (RFC 6531).
 INTERNATIONAL = ("SMTPUTF8", "BODY=8BITMIME")
 STANDARD_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+END = b".\r\n"
 
 
 class SmtpMailer:
@@ -20,33 +31,116 @@ class SmtpMailer:
         self._sender = sender
 
     def send(self, message: bytes, recipient: str) -> None:
-        """Hand the message over; a refusal for good (5xx) differs from trouble that may pass."""
-        options = () if f"{self._sender}{recipient}".isascii() else INTERNATIONAL
-        try:
-            with self._connect() as connection:
-                connection.sendmail(self._sender, [recipient], message, options)
-        except smtplib.SMTPRecipientsRefused as refusal:
-            self._refused(*refusal.recipients[recipient])
-        except smtplib.SMTPResponseException as refusal:
-            if isinstance(refusal, smtplib.SMTPAuthenticationError):
-                raise MailerUnavailable(f"The SMTP server refused our login ({refusal.smtp_code}).") from None
-            self._refused(refusal.smtp_code, refusal.smtp_error)
-        except (OSError, smtplib.SMTPException, UnicodeEncodeError) as trouble:
-            raise MailerUnavailable(f"The SMTP server did not take the message: {trouble}") from None
+        """Hand the message over; a refusal for good (5xx) differs from trouble that may pass. Nothing that
+        follows the server's answer to the message changes its outcome."""
+        with self._connected(COMMAND_SECONDS) as connection:
+            options = self._options(connection, message, recipient)
+            _expect(250, *connection.mail(self._sender, options))
+            _expect(250, *connection.rcpt(recipient))
+            _expect(354, *connection.docmd("DATA"))
+            connection.send(_with_dots(message))
+            _expect(250, *_handed_over(connection))
 
-    def _connect(self) -> smtplib.SMTP:
+    def takes_every_address(self) -> bool:
+        """Whether the server takes addresses that are not ASCII; raises `MailerUnavailable`."""
+        with self._connected(CHECK_SECONDS) as connection:
+            return connection.has_extn("smtputf8")
+
+    def _options(self, connection: smtplib.SMTP, message: bytes, recipient: str) -> list[str]:
+        options = [f"size={len(message)}"] if connection.has_extn("size") else []
+        if f"{self._sender}{recipient}".isascii():
+            return options
+        if not connection.has_extn("smtputf8"):
+            raise MessageRefused("The SMTP server takes no address that is not plain ASCII (it has no SMTPUTF8).")
+        return [*options, *INTERNATIONAL]
+
+    @contextlib.contextmanager
+    def _connected(self, seconds: int) -> Iterator[smtplib.SMTP]:
+        """A connection that is signed in; `seconds` is how long each answer is waited for."""
+        try:
+            connection = self._connect(seconds)
+        except smtplib.SMTPAuthenticationError as refusal:
+            raise MailerUnavailable(f"The SMTP server refused our login ({refusal.smtp_code}).") from None
+        except OSError as trouble:
+            raise MailerUnavailable(f"The SMTP server did not let us in: {trouble}") from None
+        try:
+            yield connection
+        except OSError as trouble:
+            raise MailerUnavailable(f"The SMTP server did not take the message: {trouble}") from None
+        finally:
+            _leave(connection)
+
+    def _connect(self, seconds: int) -> smtplib.SMTP:
         scheme, host = self._parts.scheme, self._parts.hostname or "127.0.0.1"
         port = self._parts.port or STANDARD_PORTS[scheme]
         if scheme == "smtps":
-            connection = smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=ssl.create_default_context())
+            connection = smtplib.SMTP_SSL(host, port, timeout=seconds, context=ssl.create_default_context())
         else:
-            connection = smtplib.SMTP(host, port, timeout=TIMEOUT)
+            connection = smtplib.SMTP(host, port, timeout=seconds)
         if scheme == "smtp+starttls":
             connection.starttls(context=ssl.create_default_context())
+        connection.ehlo_or_helo_if_needed()
         if self._parts.username:
-            connection.login(unquote(self._parts.username), unquote(self._parts.password or ""))
+            _sign_in(connection, unquote(self._parts.username), unquote(self._parts.password or ""))
         return connection
 
-    def _refused(self, code: int, answer: bytes):
-        sentence = f"The SMTP server answered {code} {answer.decode(errors='replace')}"[:400]
-        raise (MessageRefused if code >= 500 else MailerUnavailable)(sentence)
+
+def _sign_in(connection: smtplib.SMTP, user: str, password: str) -> None:
+    """Sign in, in UTF-8 (RFC 4616): smtplib knows ASCII alone."""
+    if f"{user}{password}".isascii():
+        connection.login(user, password)
+        return
+    mechanisms = connection.esmtp_features.get("auth", "").upper().split()
+    if "PLAIN" in mechanisms:
+        reply = connection.docmd("AUTH PLAIN", _base64(f"\0{user}\0{password}"))
+    elif "LOGIN" in mechanisms:
+        reply = connection.docmd("AUTH LOGIN", _base64(user))
+        reply = connection.docmd(_base64(password)) if reply[0] == 334 else reply
+    else:
+        raise smtplib.SMTPNotSupportedError("it knows neither AUTH PLAIN nor LOGIN.")
+    if reply[0] != 235:
+        raise smtplib.SMTPAuthenticationError(*reply)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _with_dots(message: bytes) -> bytes:
+    """The message as it travels (RFC 5321, 4.5.2), up to the line with the final dot."""
+    message = re.sub(rb"(?m)^\.", b"..", message)
+    return message if message.endswith(b"\r\n") else message + b"\r\n"
+
+
+def _handed_over(connection: smtplib.SMTP) -> tuple[int, bytes]:
+    """Send the final dot; the server's answer. From here on no answer, or one that is none, leaves open what became of
+    the message."""
+    try:
+        connection.sock.settimeout(ACCEPTANCE_SECONDS)
+        connection.send(END)
+        code, answer = connection.getreply()
+    except OSError as trouble:
+        raise PerhapsDelivered(f"The SMTP server took the message and did not answer: {trouble}") from None
+    if not (code == 250 or 400 <= code < 600):
+        raise PerhapsDelivered(f"The SMTP server took the message, and its answer is none: {_quoted(code, answer)}")
+    return code, answer
+
+
+def _expect(expected: int, code: int, answer: bytes) -> None:
+    if code == expected or expected == 250 and code == 251:
+        return
+    is_for_good = 500 <= code < 600
+    raise (MessageRefused if is_for_good else MailerUnavailable)(f"The SMTP server answered {_quoted(code, answer)}")
+
+
+def _quoted(code: int, answer: bytes) -> str:
+    return f"{code} {answer.decode(errors='replace')}"[:400]
+
+
+def _leave(connection: smtplib.SMTP) -> None:
+    """Say good-bye; what comes back, or does not, concerns nobody."""
+    with contextlib.suppress(OSError):
+        if connection.sock:
+            connection.sock.settimeout(FAREWELL_SECONDS)
+            connection.quit()
+    connection.close()

@@ -5,6 +5,7 @@ Nothing is started through the system's service manager, and only what was start
 as an ordinary user; an ordinary user needs `sudo -n` for Dovecot and Postfix, whose processes change their system user.
 """
 
+import base64
 import contextlib
 import getpass
 import imaplib
@@ -24,7 +25,7 @@ from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import BinaryIO, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 import pymysql
@@ -531,6 +532,81 @@ class MailSink:
             )
             self._arrival.notify_all()
         return "250 2.0.0 kept"
+
+
+class ScriptedSmtp:
+    """An SMTP server that answers as `answers` says, by command ("greeting", "EHLO", "MAIL", … and "." for a message):
+    with a line, with nothing but the end of the connection (None), or with what a function gives, which may wait.
+
+    `handed` holds the messages whose final dot came, `logins` what was sent to sign in, without base64.
+    """
+
+    USUAL: ClassVar[dict[str, str]] = {
+        "greeting": "220 here",
+        "EHLO": "250-here\r\n250-SIZE 10000000\r\n250 AUTH PLAIN LOGIN",
+        "AUTH": "235 welcome",
+        "MAIL": "250 yes",
+        "RCPT": "250 yes",
+        "DATA": "354 go on",
+        ".": "250 kept",
+        "QUIT": "221 bye",
+    }
+
+    def __init__(self, **answers: object):
+        self.answers: dict[str, object] = self.USUAL | answers
+        self.commands: list[str] = []
+        self.handed: list[bytes] = []
+        self.logins: list[bytes] = []
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server((HOST, 0))
+        self.url = f"smtp://{HOST}:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._receive, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self._ended.set()
+        # Wakes the thread that waits for the next visitor.
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def silence(self) -> None:
+        """The answer that does not come as long as the server runs."""
+        self._ended.wait()
+
+    def _receive(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._attend, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _attend(self, visitor: socket.socket) -> None:
+        with contextlib.suppress(OSError), visitor, visitor.makefile("rwb") as stream:
+            name, goes_on = "greeting", self._answer(stream, "greeting")
+            while goes_on and name != "QUIT" and (line := stream.readline()):
+                name = line.split()[0].decode().upper()
+                self.commands.append(line.decode().strip())
+                goes_on = self._take_login(stream, line) if name == "AUTH" else self._answer(stream, name)
+                if goes_on and name == "DATA":
+                    self.handed.append(b"".join(iter(stream.readline, b".\r\n")))
+                    goes_on = self._answer(stream, ".")
+
+    def _answer(self, stream: BinaryIO, name: str) -> bool:
+        answer = self.answers.get(name, "502 what?")
+        answer = answer() if callable(answer) else answer
+        if answer:
+            stream.write(f"{answer}\r\n".encode())
+            stream.flush()
+        return bool(answer)
+
+    def _take_login(self, stream: BinaryIO, line: bytes) -> bool:
+        _, mechanism, *initial = line.split()
+        self.logins += [mechanism, *map(base64.b64decode, initial)]
+        for _ in range((2 if mechanism == b"LOGIN" else 1) - len(initial)):
+            stream.write(b"334 \r\n")
+            stream.flush()
+            self.logins.append(base64.b64decode(stream.readline()))
+        return self._answer(stream, "AUTH")
 
 
 class BlackHole:

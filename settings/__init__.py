@@ -4,6 +4,7 @@ The environment wins over the file. A missing, misspelt or unsafe value stops th
 with the way to fix it.
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -13,8 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
+
+import idna
 
 from settings import sms
 
@@ -26,6 +29,9 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2
 # Where the shipped nginx takes Dovecot's questions; a panel without nginx takes them on its own port.
 DOVECOT_POLICY_URL = "http://127.0.0.1:8100"
 NO_POLICY = "no"
+# One address, and what a login by SMTP is made of: text without control characters.
+MAIL_FROM = re.compile(r"(?:.* <)?[!-~]+@[!-~]+")
+SMTP_LOGIN = re.compile(r"[^\x00-\x1f\x7f\ufffd\ud800-\udfff]*")
 MAIL_PORTS = {
     "imap": 143,
     "imaps": 993,
@@ -68,6 +74,14 @@ def _words(value: str) -> tuple[str, ...]:
 
 def _url(value: str) -> str:
     return _whole_url(value.strip().rstrip("/"))
+
+
+def _address(value: str) -> str:
+    """An e-mail address, its domain in ASCII, as every mail server takes it; what cannot be stays as it is."""
+    before, at, domain = value.strip().rpartition("@")
+    with contextlib.suppress(idna.IDNAError):
+        domain = domain if domain.isascii() else idna.encode(domain, uts46=True).decode()
+    return f"{before}{at}{domain}"
 
 
 def _whole_url(value: str) -> str:
@@ -126,7 +140,7 @@ class Settings:
 
     # outgoing mail
     smtp_url: str = setting(_url, "smtp://127.0.0.1:25")
-    mail_from: str = setting(_text)
+    mail_from: str = setting(_address)
 
     # text messages and archives
     sms_url: str = setting(_whole_url)
@@ -260,6 +274,15 @@ class Settings:
             "POSTERN_SMTP_URL must begin with smtp://, smtps:// or smtp+starttls://.",
         )
         yield (
+            not self.keeps_mail and not all(map(SMTP_LOGIN.fullmatch, _login_of(self.smtp_url))),
+            "POSTERN_SMTP_URL holds a user or password that is no text; what is written with percent signs must be"
+            " UTF-8, such as p%C3%A4ssword.",
+        )
+        yield (
+            not MAIL_FROM.fullmatch(self.mail_from),
+            "POSTERN_MAIL_FROM must be an e-mail address, such as postern@example.org, with plain ASCII before the @.",
+        )
+        yield (
             not self.demo and not self.doveadm_url,
             "POSTERN_DOVEADM_URL is missing: give the address of Dovecot's doveadm listener, such as http://127.0.0.1:8080.",
         )
@@ -315,6 +338,12 @@ class Settings:
             f"POSTERN_PASSWORD_BLOCKLIST names {self.password_blocklist}, which is no file.",
         )
         yield from sms.rules(self, is_loopback_host)
+
+
+def _login_of(url: str) -> tuple[str, str]:
+    """User and password in an address, without their percent signs; U+FFFD where those make no text."""
+    parts = urlsplit(url)
+    return unquote(parts.username or ""), unquote(parts.password or "")
 
 
 def _is_timezone(name: str) -> bool:
@@ -397,7 +426,7 @@ def _completed(values: dict, findings: list[str]) -> dict:
     values["dovecot_policy_url"] = values.get("dovecot_policy_url") or (
         values["base_url"] if own_port else DOVECOT_POLICY_URL
     )
-    values["mail_from"] = values.get("mail_from") or f"postern@{base.hostname or 'localhost'}"
+    values["mail_from"] = values.get("mail_from") or _address(f"postern@{base.hostname or 'localhost'}")
     values["mail_host"] = values.get("mail_host") or base.hostname or "localhost"
     values["submission_host"] = values.get("submission_host") or values["mail_host"]
     return values

@@ -320,6 +320,21 @@ def test_an_item_that_waits_for_long(examine):
     assert examine(AskedMailServer("/example.org/anna")) == []
 
 
+def test_addresses_that_the_smtp_server_does_not_take(examine, mailer):
+    Account.update(contact_email="anna@bücher.example").execute()
+    mailer.international = False
+    assert examine(AskedMailServer("/example.org/anna")) == []
+    Account.update(contact_email="анна@example.com").execute()
+    (mend,) = examine(AskedMailServer("/example.org/anna"))
+    assert "анна@example.com" in mend
+    assert "SMTPUTF8" in mend
+    mailer.is_down = True
+    (mend,) = examine(AskedMailServer("/example.org/anna"))
+    assert "POSTERN_SMTP_URL" in mend
+    mailer.is_down, mailer.international = False, True
+    assert examine(AskedMailServer("/example.org/anna")) == []
+
+
 @pytest.mark.parametrize("name", ["secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt"])
 def test_secrets_that_others_may_read(examine, settings, name):
     file = settings.instance / name

@@ -63,6 +63,12 @@ def test_a_complete_installation_starts(environment):
         ("SMTP_URL", "demo:"),
         ("SMTP_URL", "http://127.0.0.1"),
         ("SMTP_URL", "smtp://host:port"),
+        # Latin-1, and a character that ends a login (RFC 4616).
+        ("SMTP_URL", "smtp://postern:p%E4ssword@127.0.0.1"),
+        ("SMTP_URL", "smtp://postern:p%00ssword@127.0.0.1"),
+        ("MAIL_FROM", "postern"),
+        ("MAIL_FROM", "пост@example.org"),
+        ("MAIL_FROM", "postern@ü..example"),
         ("DOVEADM_URL", ""),
         ("DOVEADM_URL", "127.0.0.1:8080"),
         ("DOVECOT_POLICY_URL", "http://192.0.2.1:8100"),
@@ -211,3 +217,21 @@ def test_what_only_looks_like_a_setting_does_not_stop_the_start(environment):
     strange = environment | {"POSTERN_NONSENSE": "x"}
     assert findings(strange) == []
     assert unknown_variables(strange) == ["POSTERN_NONSENSE"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sender"),
+    [
+        ({"MAIL_FROM": "postern@bücher.example"}, "postern@xn--bcher-kva.example"),
+        (
+            {"BASE_URL": "https://konto.bücher.example", "MAIL_HOST": "mail.example.org"},
+            "postern@konto.xn--bcher-kva.example",
+        ),
+        ({"BASE_URL": "http://[::1]:8000"}, "postern@::1"),
+        ({"SMTP_URL": "smtp://postern:pässword@127.0.0.1"}, "postern@127.0.0.1"),
+        ({"SMTP_URL": "smtp://postern:p%C3%A4ss%20word@127.0.0.1"}, "postern@127.0.0.1"),
+    ],
+)
+def test_the_sender_is_an_address_that_every_server_takes(environment, changes, sender):
+    named = {f"POSTERN_{name}": value for name, value in ({"MAIL_FROM": ""} | changes).items()}
+    assert Settings.load(environment | named).mail_from == sender

@@ -16,7 +16,7 @@ from actions.collaborations import user_names
 from actions.devices import devices
 from actions.ground import throttle
 from actions.ground.actor import Actor
-from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.addresses import canonical_contact, checked_name, is_same_mailbox
 from actions.ground.holding import hold, related
 from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
@@ -125,7 +125,7 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
         reference = canonical_contact(person.reference_email)
     except Refused as refusal:
         raise Refused(refusal.sentence, "reference_email", **refusal.facts) from None
-    if reference.casefold() == mailbox.address:
+    if is_same_mailbox(reference, mailbox.address):
         raise Refused(
             N_(
                 "The reference e-mail must be different from the mailbox address: otherwise, anybody who reads the"

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+import idna
 from email_validator import EmailNotValidError, validate_email
 
 from actions.ground.refusals import N_, Refused
@@ -14,6 +15,7 @@ TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 ENCODED = "=?"
 # What mail programs make a link of, in a sentence that is ours.
 WEB_ADDRESS = re.compile(r":[/\\]{2}|www\.")
+NOT_PLAIN = N_("Before the @ an address can have letters without accents, digits and signs only (no “ä”, no “я”).")
 LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
 
 
@@ -35,14 +37,32 @@ def canonical_domain(name: str) -> str:
 
 
 def canonical_contact(address: str) -> str:
-    """Somebody's e-mail address anywhere in the world; raises `Refused` for what is none."""
+    """Somebody's e-mail address anywhere in the world, its domain as people read it (`anna@bücher.example`, however it
+    was typed); raises `Refused` for what is none, and for one that not every mail server takes."""
     try:
         contact = validate_email(address, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
         contact = ""
     if not contact or ENCODED in contact:
         raise Refused(N_("“%(address)s” is not a valid e-mail address."), "contact_email", address=address)
+    if not contact.rpartition("@")[0].isascii():
+        raise Refused(NOT_PLAIN, "contact_email")
     return contact
+
+
+def with_ascii_domain(address: str) -> str:
+    """The same address with its domain in ASCII (`anna@xn--bcher-kva.example`), as every mail server takes it; what no
+    domain can be stays as it is."""
+    local_part, at, domain = address.rpartition("@")
+    try:
+        return address if domain.isascii() else f"{local_part}{at}{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        return address
+
+
+def is_same_mailbox(contact: str, address: str) -> bool:
+    """Whether somebody's address is that of a mailbox, which is in stored form."""
+    return with_ascii_domain(contact).casefold() == address
 
 
 def checked_name(name: str, field: str) -> str:

@@ -31,7 +31,8 @@ class AsGiven(EmailPolicy):
         return name, value
 
 
-POLICY = AsGiven(refold_source="none", cte_type="7bit", linesep="\r\n")
+# Lines that begin with "From " stay as they are: only files with several e-mails need a mark before them.
+POLICY = AsGiven(refold_source="none", cte_type="7bit", linesep="\r\n", mangle_from_=False)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class MessageRefused(Exception):
     """The message was refused for good (SMTP 5xx), or could not be written safely; sending it again cannot succeed."""
 
 
+class PerhapsDelivered(Exception):
+    """An e-mail or a text message was handed over whole, and what became of it was not answered: it may have been
+    delivered, and sending it again may deliver it twice. The text is a sentence for the operator."""
+
+
 class MailServer(Protocol):
     """What Postern asks of Dovecot. Every method raises `MailServerUnavailable`, at the latest after 2 seconds.
 
@@ -75,7 +80,12 @@ class Mailer(Protocol):
     """What Postern asks of SMTP."""
 
     def send(self, message: bytes, recipient: str) -> None:
-        """Hand one message over for one recipient, byte for byte; raises `MailerUnavailable` or `MessageRefused`."""
+        """Hand one message over for one recipient, byte for byte; raises `MailerUnavailable`, `MessageRefused` or
+        `PerhapsDelivered`. It may wait for an answer for as long as SMTP allows: ten minutes, and more."""
+
+    def takes_every_address(self) -> bool:
+        """Whether the server takes addresses whose part before the @ is not ASCII (SMTPUTF8); raises
+        `MailerUnavailable`."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,7 @@ class SmsSender(Protocol):
     """What Postern asks of an SMS gateway."""
 
     def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
-        """Hand one message over; raises `SmsUnavailable` or `SmsRefused`.
+        """Hand one message over; raises `SmsUnavailable`, `SmsRefused` or `PerhapsDelivered`.
 
         `to` is in the form of `phone_numbers.canonical`. `key` names the message for a gateway that sends none twice.
         The gateway reports the delivery by a GET of `report_url`, with `state` added to its query: 1 delivered,

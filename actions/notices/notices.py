@@ -126,7 +126,6 @@ def _password_issued(unit: UnitOfWork, account: Account, is_link: bool) -> dict:
         "by": unit.actor.login,
         "is_link": is_link,
         "at": now(),
-        "timezone": account.timezone,
     }
     key = f"password_issued:{account.id}:{new_token()}"
     return mail.row(unit.ports, key, "password_issued", account.contact_email, account.language, facts, account)
@@ -169,7 +168,6 @@ def _tell(
     facts |= {
         "login": account.login,
         "at": now(),
-        "timezone": account.timezone,
         "address": unit.actor.address,
         "browser": browser_name(unit.actor.user_agent),
     }

@@ -2,6 +2,7 @@
 
 from email.utils import formatdate
 
+from actions.ground.addresses import with_ascii_domain
 from actions.ground.message import Attachment, written
 from actions.ground.ports import Letter, Ports
 from actions.ground.tokens import digest
@@ -20,6 +21,7 @@ def row(
     ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
 ) -> dict:
     """What `put` writes, for `outbox.put_all`."""
+    facts = {"timezone": account.timezone if account else "", **facts}
     payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
     return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
 
@@ -34,13 +36,19 @@ def addresses_of(account: Account) -> list[str]:
 def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
     """Write the letter in its recipient's language and hand it to the mailer."""
     letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])
-    ports.mailer.send(composed(ports, item, letter, payload["to"]), payload["to"])
+    hand_over(ports, item, letter, payload["to"])
 
 
-def composed(
+def hand_over(
     ports: Ports, item: OutboxItem, letter: Letter, recipient: str, attachment: Attachment | None = None
-) -> bytes:
-    """The letter as the message that this item sends; raises `MessageRefused` where that cannot be written safely."""
+) -> None:
+    """Send the letter as the message of this item, to an address that every server can take; raises what the mailer
+    raises, and `MessageRefused` where it cannot be written safely."""
+    recipient = with_ascii_domain(recipient)
+    ports.mailer.send(_composed(ports, item, letter, recipient, attachment), recipient)
+
+
+def _composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str, attachment: Attachment | None) -> bytes:
     sender = ports.settings.mail_from
     headers = {
         "From": sender,

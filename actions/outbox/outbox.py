@@ -2,29 +2,35 @@
 
 An item is written in the transaction of its cause and delivered after the commit: at once by the web process where a
 person is watching, otherwise and again after every failure by the worker. Delivery is at least once; an item is done
-only when the outside world said so. Payloads are encrypted, and erased when they are done.
+only when the outside world said so. One that was handed over without an answer is perhaps delivered: it is tried again
+a few times, far apart. Payloads are encrypted, and erased when they are done.
 """
 
+import contextlib
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 
 from cryptography.fernet import InvalidToken
+from peewee import PeeweeException
 
 from actions.ground.encryption import seal, unseal
 from actions.ground.ports import (
     MailerUnavailable,
     MailServerUnavailable,
     MessageRefused,
+    PerhapsDelivered,
     Ports,
     SmsRefused,
     SmsUnavailable,
 )
-from database import insert_all
+from database import database, insert_all
 from models import Account, OutboxItem, now
 
 log = logging.getLogger(__name__)
 
-LEASE = 60
+# Seconds; renewed while a delivery lasts, so that another worker waits no longer for one that was killed.
+LEASE, RENEWED_EVERY = 60, 20
 # The process that writes an item for immediate delivery has it to itself for so long.
 HEAD_START = 5
 DAY = 24 * 3600
@@ -34,6 +40,8 @@ GIVEN_UP_AFTER = 7 * DAY
 CONNECTIONS = "connections"
 LONGEST_PAUSE = {CONNECTIONS: 5}
 LONGEST_PAUSE_OTHERWISE = OutboxItem.LONGEST_WAIT
+# How often something is handed over that nobody answers for: each time may be once too often.
+MOST_UNANSWERED = 3
 
 # What delivers an item of each kind, given its payload. `worker.py` has the whole table.
 Handlers = Mapping[str, Callable[[Ports, OutboxItem, dict], None]]
@@ -87,13 +95,18 @@ def find(key: str) -> OutboxItem:
     return OutboxItem.get(OutboxItem.key == key)
 
 
-def deliver(ports: Ports, item: OutboxItem, handlers: Handlers) -> bool:
-    """Try this item now; True when it is done. A failure is noted in the row and tried again later by the worker."""
-    if not item.lease(LEASE):
+def deliver(ports: Ports, item: OutboxItem, handlers: Handlers, *conditions: object) -> bool:
+    """Try this item now, as long as the conditions hold; True when it is done. A failure is noted in the row and tried
+    again later by the worker."""
+    if not item.lease(LEASE, *conditions):
         return False
     item = OutboxItem.get_by_id(item.id)
     try:
-        handlers[item.kind](ports, item, unseal(ports.settings.secret_key, "outbox", item.payload))
+        with _kept(item):
+            handlers[item.kind](ports, item, unseal(ports.settings.secret_key, "outbox", item.payload))
+    except PerhapsDelivered as silence:
+        _perhaps(item, str(silence))
+        return False
     except (MailServerUnavailable, MailerUnavailable, SmsUnavailable) as failure:
         _try_later(item, str(failure))
         return False
@@ -112,17 +125,54 @@ def deliver_due(ports: Ports, handlers: Handlers, limit: int = 100) -> int:
     """Try everything that is due of the kinds that have a handler here; the number of items that were tried."""
     due = list(OutboxItem.due(now()).where(OutboxItem.kind.in_(tuple(handlers))).limit(limit))
     for item in due:
-        deliver(ports, item, handlers)
+        # What another worker tried since then is not due any more.
+        deliver(ports, item, handlers, item.is_untouched)
     return len(due)
+
+
+def settle(key: str) -> None:
+    """Take note, within the caller's transaction, that what was put under this key was delivered, as somebody else
+    says."""
+    is_open = OutboxItem.delivered_at.is_null() & OutboxItem.given_up_at.is_null()
+    OutboxItem.update(delivered_at=now(), payload="", last_error="").where(OutboxItem.key == key, is_open).execute()
+
+
+@contextlib.contextmanager
+def _kept(item: OutboxItem) -> Iterator[None]:
+    """Keep the item leased, for however long its delivery lasts."""
+    over = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(item, over), name="lease", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+
+
+def _keep(item: OutboxItem, over: threading.Event) -> None:
+    while not over.wait(RENEWED_EVERY):
+        # Without the database nobody else takes it either.
+        with contextlib.suppress(PeeweeException), database.connection_context():
+            item.write(item.is_untouched, leased_until=now() + LEASE)
 
 
 def _done(item: OutboxItem) -> None:
     item.write(delivered_at=now(), payload="", last_error="")
 
 
+def _perhaps(item: OutboxItem, why: str) -> None:
+    log.warning("outbox item %s (%s) is perhaps delivered: %s", item.id, item.kind, why)
+    item.write(unanswered=item.unanswered + 1)
+    if item.unanswered >= MOST_UNANSWERED:
+        _give_up(item, why)
+    else:
+        _try_later(item, why)
+
+
 def _give_up(item: OutboxItem, why: str) -> None:
     log.warning("outbox item %s (%s) is given up: %s", item.id, item.kind, why)
-    item.write(given_up_at=now(), payload="", last_error=why[:500])
+    item.write(item.is_untouched, given_up_at=now(), payload="", last_error=why[:500])
 
 
 def _try_later(item: OutboxItem, why: str) -> None:
@@ -130,4 +180,6 @@ def _try_later(item: OutboxItem, why: str) -> None:
         _give_up(item, why)
         return
     pause = min(2**item.attempts, LONGEST_PAUSE.get(item.kind, LONGEST_PAUSE_OTHERWISE))
-    item.write(next_try_at=now() + pause, leased_until=0, last_error=why[:500])
+    if item.unanswered:
+        pause = OutboxItem.FAR_APART
+    item.write(item.is_untouched, next_try_at=now() + pause, leased_until=0, last_error=why[:500])

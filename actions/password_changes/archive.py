@@ -31,8 +31,11 @@ TEXT = "utf-8-sig"
 REPORT = re.compile(r"([0-9]{1,10})-([0-9]{1,10})-([A-Za-z0-9_-]{43})")
 # What a gateway reports, in Kannel's numbers.
 DELIVERED, FAILED = (1,), (2, 16)
+REPORTED = (1, 2, 4, 8, 16)
 
 QUEUED, RETRYING, SENT, ARRIVED, REFUSED = "queued", "retrying", "sent", "arrived", "refused"
+# Handed over without an answer; perhaps to be tried again.
+PERHAPS = "perhaps"
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class Delivery:
     at: int | None = None
     trouble: str = ""
     next_try_at: int | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it is tried, or tried again."""
+        return self.state in (QUEUED, RETRYING) or self.state == PERHAPS and self.next_try_at is not None
 
 
 @dataclass(frozen=True)
@@ -171,7 +179,7 @@ def send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
     letter = ports.letters.write("credentials", change.language, facts)
     content = unseal_bytes(ports.settings.secret_key, ARCHIVES, archive.content)
     file = Attachment(f"documents.{change.archive_format}", MEDIA_TYPES[change.archive_format], content)
-    ports.mailer.send(mail.composed(ports, item, letter, change.email, file), change.email)
+    mail.hand_over(ports, item, letter, change.email, file)
     _note(change, PasswordChange.mail_sent_at)
 
 
@@ -231,8 +239,12 @@ def message_delivery(change: PasswordChange) -> Delivery | None:
 
 def _waiting(key: str) -> Delivery:
     item = OutboxItem.get_or_none(OutboxItem.key == key)
-    if item is None or item.given_up_at:
-        return Delivery(REFUSED, item and item.given_up_at, item.last_error if item else "")
+    if item is None:
+        return Delivery(REFUSED)
+    if item.unanswered:
+        return Delivery(PERHAPS, item.given_up_at, item.last_error, None if item.given_up_at else item.next_try_at)
+    if item.given_up_at:
+        return Delivery(REFUSED, item.given_up_at, item.last_error)
     if item.last_error:
         return Delivery(RETRYING, trouble=item.last_error, next_try_at=item.next_try_at)
     return Delivery(QUEUED)
@@ -240,7 +252,7 @@ def _waiting(key: str) -> Delivery:
 
 def hurry(change: PasswordChange, delivery: Delivery | None, of_message: bool) -> bool:
     """Try at once what waits to be tried again, within the caller's transaction; False when nothing waits."""
-    if delivery is None or delivery.state not in (QUEUED, RETRYING):
+    if delivery is None or not delivery.is_waiting:
         return False
     key = _message_key(change) if of_message else _mail_key(change)
     OutboxItem.update(next_try_at=now()).where(OutboxItem.key == key).execute()
@@ -262,7 +274,8 @@ def reported(ports: Ports, token: str, state: int) -> bool:
     """Take note of what a gateway reports about a text message; False for a token that is none of ours.
 
     Reports come several times and in any order. What arrived has arrived, whichever message it was; a failure counts
-    for the latest message only, and not after it arrived.
+    for the latest message only, and not after it arrived. Any report says that the gateway took the message, where it
+    did not answer when it was handed over.
     """
     parts = REPORT.fullmatch(token)
     if parts is None or not hmac.compare_digest(parts[3], _signature(ports, int(parts[1]), int(parts[2]))):
@@ -276,6 +289,10 @@ def _take_note(change_id: int, number: int, state: int) -> None:
     change = PasswordChange.get_or_none(PasswordChange.id == change_id)
     if change is None or change.message_delivered_at:
         return
+    if state in REPORTED:
+        outbox.settle(f"credentials-sms:{change.id}:{number}")
+        if number == change.messages and not change.message_sent_at:
+            change.write(message_sent_at=now())
     if state in DELIVERED:
         change.write(message_delivered_at=now())
     elif state in FAILED and number == change.messages and not change.message_failed_at:

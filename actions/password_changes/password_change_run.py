@@ -57,6 +57,12 @@ NO_RIGHT = N_("The administrator who started it is no longer allowed to do this.
 MAIL_REFUSED = N_("The e-mail with the archive was refused permanently.")
 FAILED = N_("Something went wrong on our side. The operator finds it in the log.")
 MESSAGE_REFUSED = N_("The text message with the archive's password was refused permanently.")
+MAIL_UNANSWERED = N_(
+    "The mail server did not say what became of the e-mail with the archive: perhaps it was delivered."
+)
+MESSAGE_UNANSWERED = N_(
+    "The gateway did not say what became of the text message with the archive's password: perhaps it was delivered."
+)
 
 
 class Runner:
@@ -285,28 +291,35 @@ def send(ports: Ports, change: PasswordChange, archive: Sealed) -> None:
 
 
 def is_answered(change: PasswordChange) -> bool:
-    """Whether letter and text message were accepted, or one of them refused for good. Asked by reading alone: the
-    answer may take hours."""
-    return bool(_refused(change) or change.mail_sent_at and change.message_sent_at)
+    """Whether letter and text message were accepted, or one of them is given up. Asked by reading alone: the answer may
+    take hours."""
+    return bool(_given_up(change) or change.mail_sent_at and change.message_sent_at)
 
 
-def _refused(change: PasswordChange) -> str:
-    """What was refused for good, letter or text message; empty while neither was."""
-    if credentials.mail_delivery(change).state == credentials.REFUSED:
-        return MAIL_REFUSED
-    return MESSAGE_REFUSED if credentials.message_delivery(change).state == credentials.REFUSED else ""
+def _given_up(change: PasswordChange) -> str:
+    """Why letter or text message is not sent any more; empty while there is hope for both."""
+    mail, message = credentials.mail_delivery(change), credentials.message_delivery(change)
+    for delivery, refused, unanswered in (
+        (mail, MAIL_REFUSED, MAIL_UNANSWERED),
+        (message, MESSAGE_REFUSED, MESSAGE_UNANSWERED),
+    ):
+        if delivery.state == credentials.REFUSED:
+            return refused
+        if delivery.state == credentials.PERHAPS and not delivery.is_waiting:
+            return unanswered
+    return ""
 
 
 @transactional
 def go_on_when_sent(change: PasswordChange) -> int:
-    """Begin to change when letter and text message were accepted, and stop when one was refused for good; 0 while
-    neither is known."""
+    """Begin to change when letter and text message were accepted, and stop when one is given up; 0 while neither is
+    known."""
     if not _is_to_go_on(change):
         return 1
     change = PasswordChange.get_by_id(change.id)
-    refused = _refused(change)
-    if refused:
-        stop(change, refused)
+    given_up = _given_up(change)
+    if given_up:
+        stop(change, given_up)
         return 1
     if not is_answered(change):
         return 0

@@ -4,7 +4,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from actions.ground.addresses import canonical_address, canonical_contact, canonical_domain, checked_name
+from actions.ground.addresses import (
+    canonical_address,
+    canonical_contact,
+    canonical_domain,
+    checked_name,
+    is_same_mailbox,
+)
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -212,7 +218,7 @@ def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None)
     address = canonical_address(new.address)
     (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
-    if contact == address:
+    if is_same_mailbox(contact, address):
         raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
     if new.language not in ("", *LANGUAGES):
         sentence = N_("The language must be one of: %(languages)s.")

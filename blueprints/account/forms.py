@@ -47,7 +47,7 @@ class PreferencesForm(PanelForm):
     def __init__(self, **values):
         super().__init__(**values)
         self.language.choices = [("", _l("Same as the browser")), *LANGUAGES.items()]
-        self.timezone.choices = [("", _l("Same as the mail service")), *((zone, zone) for zone in _zones())]
+        self.timezone.choices = [("", _l("Same as the mail service")), *((zone, zone) for zone in ["UTC", *_zones()])]
 
 
 def sensible(form: PanelForm, field: DateField) -> None:

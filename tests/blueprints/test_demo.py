@@ -1,11 +1,16 @@
 """The demo's outgoing mail and text messages: shown where they are kept, on this machine, and nowhere else."""
 
+from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import formatdate
 
 import pytest
 
 import adapters
+from actions.ground.encryption import unseal
+from actions.outbox import mail
+from adapters.smtp import SmtpMailer
+from models import OutboxItem
 from settings import Settings
 from tests.client import Client, words
 from tests.conftest import app_of
@@ -40,6 +45,20 @@ def test_letters_and_text_messages_stand_there_the_newest_first(demo_of):
     headings = ("A letter of the future", "Text message (SMS)", "An old letter")
     assert [article.startswith(heading) for article, heading in zip(articles, headings, strict=True)] == [True] * 3
     assert "+393331234567 Пароль <b>ABCDE</b> İş line" in articles[1]
+
+
+def test_what_is_shown_is_what_is_really_sent(demo_of, ports, people, mail_sink):
+    demo, client = demo_of()
+    mail.put(ports, "key", "account_locked", "anna@example.org", "", {"login": "anna", "at": 0, "address": "::1"}, None)
+    item = OutboxItem.get()
+    payload = unseal(ports.settings.secret_key, "outbox", item.payload)
+    for mailer in (demo.mailer, SmtpMailer(mail_sink.url, ports.settings.mail_from)):
+        mail.send(replace(ports, mailer=mailer), item, payload)
+    (received,) = mail_sink.wait_for(1)
+    assert b"\r\nFrom the address:" in received.content
+    (article,) = client.open("/outbox").tree.iter("article")
+    sent = received.message.get_body(("plain",)).get_content()
+    assert " ".join(sent.split()) in words(article)
 
 
 def test_text_messages_are_shown_although_mail_is_really_sent(demo_of):

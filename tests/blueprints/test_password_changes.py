@@ -234,6 +234,19 @@ def test_what_failed_is_said_with_its_reason_and_can_be_sent_again(page, client,
     assert 429 in [client.open(running.path).press("Send the e-mail again").status for _ in range(12)]
 
 
+def test_what_was_perhaps_delivered_is_called_so(page, client, ports):
+    ports.sms.is_silent = True
+    running = started(page, "anna")
+    work(ports)
+    waiting = client.open(running.path)
+    assert "Perhaps delivered" in waiting.text
+    assert "Next try" in waiting.text
+    assert "The SMS gateway does not answer." in waiting.text
+    waiting.press("Send the text message again")
+    work(ports)
+    assert len(ports.sms.sent) == 2
+
+
 def test_progress_for_htmx_is_a_part_of_the_page(page, client, ports):
     running = started(page, "anna")
     part = client.request("GET", f"{running.path}/progress", HX_Request="true")

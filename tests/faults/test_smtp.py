@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 import worker
+from actions.ground.addresses import with_ascii_domain
 from actions.ground.ports import Ports
 from adapters.letters import TemplateLetters
 from adapters.memory import MemoryArchiver, MemoryMailServer, MemorySms, NoBreachedPasswords
@@ -100,4 +101,4 @@ def is_being_tried() -> bool:
 def assert_each_notice_came_once(sink: MailSink, account: Account) -> None:
     wait_until(lambda: not OutboxItem.open_items().exists(), "everything is delivered")
     recipients = sorted(recipient for received in sink.messages for recipient in received.recipients)
-    assert recipients == sorted([account.login, account.contact_email])
+    assert recipients == sorted([account.login, with_ascii_domain(account.contact_email)])

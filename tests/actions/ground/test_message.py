@@ -19,7 +19,7 @@ from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground import message
 from actions.ground.actor import OPERATOR
-from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.addresses import NOT_PLAIN, canonical_contact, checked_name, is_same_mailbox, with_ascii_domain
 from actions.ground.message import Attachment, written
 from actions.ground.ports import Letter, MessageRefused
 from actions.ground.refusals import Refused
@@ -280,6 +280,18 @@ def test_an_address_that_speaks_in_headers_is_refused(local_part):
     assert canonical_contact("a=b?c@example.com") == "a=b?c@example.com"
 
 
+@pytest.mark.parametrize("typed", ["anna@bücher.example", "anna@BÜCHER.example", "anna@xn--bcher-kva.example"])
+def test_a_domain_has_one_form_however_it_is_typed(typed):
+    contact = canonical_contact(typed)
+    assert (contact, with_ascii_domain(contact)) == ("anna@bücher.example", "anna@xn--bcher-kva.example")
+    assert is_same_mailbox(contact, "anna@xn--bcher-kva.example")
+
+
+def test_what_no_domain_can_be_stays_as_it_is():
+    for address in ("anna@example.org", "anna", "", "anna@ü..example", f"anna@{'ü' * 80}.example", "пётр@example.org"):
+        assert with_ascii_domain(address) == address
+
+
 DOORS = {
     "mailbox": lambda on, bad: mailboxes.add_mailbox(UnitOfWork(on.ports, OPERATOR), NewMailbox("x@example.org", bad)),
     "mailbox, last name": lambda on, bad: mailboxes.add_mailbox(
@@ -373,6 +385,20 @@ def test_no_door_lets_such_an_address_in(at_the_doors, door):
     with pytest.raises(Refused):
         ADDRESS_DOORS[door](at_the_doors, "=?utf-8?q?x=0D=0ABcc=3A=20y=40evil.example?=@example.com")
     assert counted() == before
+
+
+@pytest.mark.parametrize("door", ADDRESS_DOORS)
+def test_no_door_lets_an_address_in_that_not_every_server_takes(at_the_doors, door):
+    before = counted()
+    with pytest.raises(Refused) as refusal:
+        ADDRESS_DOORS[door](at_the_doors, "пётр@bücher.example")
+    assert (counted(), refusal.value.sentence) == (before, NOT_PLAIN)
+    assert refusal.value.field in ("contact_email", "reference_email", "email")
+
+
+def test_no_file_lets_such_an_address_in(at_the_doors):
+    lines = ["address,contact_email\r\n", "x@example.org,пётр@example.com\r\n", "y@example.org,p@bücher.example\r\n"]
+    assert [(line, problem.sentence) for line, problem in imports_at_once.plan(lines).problems] == [(2, NOT_PLAIN)]
 
 
 @pytest.mark.parametrize("name", [SPEAKS_IN_HEADERS[0], BILLBOARDS[0]])

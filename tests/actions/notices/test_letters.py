@@ -2,6 +2,7 @@
 
 import functools
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from actions.sessions import links
 from adapters.letters import TemplateLetters
 from lab.html_tree import TreeReader, words
 from lab.installation import environment_of
-from models import OutboxItem
+from models import Account, OutboxItem
 from settings import LANGUAGES, Settings
 
 MESSAGES = Path(__file__).parents[3] / "templates" / "messages"
@@ -125,6 +126,43 @@ def test_times_are_told_in_the_recipients_zone(writer):
     moment = int(datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp())
     facts = {"login": "anna@example.org", "at": moment, "address": "192.0.2.1", "timezone": "Europe/Rome"}
     assert re.search(r"\b(14|2):00", writer.write("account_locked", "en", facts).text)
+
+
+NOON = int(datetime(2026, 7, 1, 12, tzinfo=UTC).timestamp())
+
+
+@pytest.fixture
+def in_rome(ports):
+    """The ports of a host in Rome."""
+    settings = replace(ports.settings, default_timezone="Europe/Rome")
+    return replace(ports, settings=settings, letters=TemplateLetters(settings))
+
+
+def lock_at_noon(on, account, stranger, clock):
+    clock.moment = NOON
+    recovery.lock(UnitOfWork(on, stranger), links.find(links.create(account, links.DISOWN), (links.DISOWN,)))
+    outbox.deliver_due(on, worker.HANDLERS)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "hour"), [("", "2:00"), ("UTC", "12:00"), ("America/New_York", "8:00")], ids=["none", "UTC", "New York"]
+)
+def test_every_time_is_in_the_persons_zone_or_the_hosts(in_rome, mailer, anna, manager, stranger, clock, chosen, hour):
+    """The e-mails to the person and to the managers that an account is locked as well."""
+    Account.update(timezone=chosen).execute()
+    lock_at_noon(in_rome, Account.get_by_id(anna.id), stranger, clock)
+    texts = [message.get_body(("plain",)).get_content() for _, message in mailer.sent]
+    assert {manager.login, anna.login} <= {recipient for recipient, _ in mailer.sent}
+    assert [text for text in texts if not re.search(rf"\b{hour}:00", text)] == []
+
+
+def test_every_e_mail_with_a_time_is_told_the_zone(writer, tmp_path):
+    """Where nobody says a zone it is the host's, whatever the e-mail."""
+    host = Settings.load(environment_of(tmp_path, "sqlite:///unused.db") | {"POSTERN_DEFAULT_TIMEZONE": "Asia/Tokyo"})
+    facts = facts_of("x") | {"at": NOON, "timezone": ""}
+    texts = {name: TemplateLetters(host).write(name, "en", facts).text for name in NAMES}
+    assert [name for name, text in texts.items() if "UTC" in text] == []
+    assert sum("9:00:00" in text for text in texts.values()) >= 9
 
 
 def test_a_hostile_browser_writes_no_letter_of_its_own(ports, mailer, anna):

@@ -8,18 +8,21 @@ import pytest
 
 import models
 import worker
-from actions.ground.ports import Connection, MessageRefused
+from actions.ground.ports import Connection, MailerUnavailable, MessageRefused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import mail, outbox
 from actions.passwords import passwords
 from actions.sessions import connections, links
 from actions.upkeep import housekeeping
+from adapters.smtp import SmtpMailer
 from lab.actors import acting
+from lab.servers import MailSink, ScriptedSmtp, wait_until
 from models import OutboxItem
 from tests.actions.conftest import at_the_same_instant
 from tests.conftest import PASSWORD
 
 NEW = "Other-Garden-8"
+DEADLINE = 20
 FACTS = {"login": "anna@example.org", "at": 0, "address": "192.0.2.1"}
 
 
@@ -161,6 +164,141 @@ def test_with_another_secret_key_it_is_given_up_and_said_so(ports, settings, ite
     assert not outbox.deliver(replace(ports, settings=replace(settings, secret_key="k" * 64)), item, worker.HANDLERS)
     assert present(item).given_up_at
     assert "secret key" in present(item).last_error
+
+
+# --- perhaps delivered ---
+
+
+def test_what_nobody_answers_for_is_sent_a_few_times_far_apart_and_then_given_up(ports, mailer, item, clock):
+    mailer.is_silent = True
+    for count in range(1, outbox.MOST_UNANSWERED):
+        assert outbox.deliver_due(ports, worker.HANDLERS) == 1
+        assert (present(item).unanswered, present(item).next_try_at) == (count, clock.moment + OutboxItem.FAR_APART)
+        clock.pass_by(OutboxItem.FAR_APART - 1)
+        assert outbox.deliver_due(ports, worker.HANDLERS) == 0
+        clock.pass_by(1)
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
+    given_up = present(item)
+    assert (given_up.unanswered, given_up.payload) == (outbox.MOST_UNANSWERED, "")
+    assert given_up.given_up_at
+    assert not given_up.delivered_at
+    clock.pass_by(outbox.GIVEN_UP_AFTER)
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 0
+    assert len(mailer.sent) == outbox.MOST_UNANSWERED <= 5
+
+
+def test_what_was_perhaps_delivered_is_tried_far_apart_whatever_comes_next(ports, mailer, item, clock):
+    mailer.is_silent = True
+    outbox.deliver_due(ports, worker.HANDLERS)
+    mailer.is_silent, mailer.is_down = False, True
+    clock.pass_by(OutboxItem.FAR_APART)
+    outbox.deliver_due(ports, worker.HANDLERS)
+    assert present(item).next_try_at == clock.moment + OutboxItem.FAR_APART
+    mailer.is_down = False
+    clock.pass_by(OutboxItem.FAR_APART)
+    outbox.deliver_due(ports, worker.HANDLERS)
+    assert present(item).delivered_at
+
+
+def test_a_clock_that_was_wrong_does_not_keep_it_waiting_longer(ports, mailer, item, clock):
+    mailer.is_silent = True
+    clock.pass_by(10 * 3600)
+    outbox.deliver_due(ports, worker.HANDLERS)
+    clock.pass_by(-10 * 3600)
+    mailer.is_silent = False
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 1
+    assert present(item).delivered_at
+
+
+class Crossing:
+    """A step of a server's, which tells that it was reached and waits until it may go on."""
+
+    def __init__(self, answer):
+        self.answer, self.was_reached, self.may_go_on = answer, threading.Event(), threading.Event()
+
+    def __call__(self):
+        self.was_reached.set()
+        self.may_go_on.wait(DEADLINE)
+        return self.answer
+
+
+def test_two_workers_beside_a_server_that_takes_its_time_deliver_once(ports, settings, item, clock, monkeypatch):
+    """However long each step lasts: the lease is renewed meanwhile, and the other worker keeps away."""
+    monkeypatch.setattr(outbox, "RENEWED_EVERY", 0.01)
+    steps = {name: Crossing(ScriptedSmtp.USUAL[name]) for name in ("greeting", "EHLO", "MAIL", "RCPT", "DATA", ".")}
+    with ScriptedSmtp(**steps) as server:
+        slow = replace(ports, mailer=SmtpMailer(server.url, settings.mail_from))
+
+        def the_other_worker():
+            tried = 0
+            for step in steps.values():
+                assert step.was_reached.wait(DEADLINE)
+                for _ in range(3):
+                    clock.pass_by(outbox.LEASE - 1)
+                    wait_until(lambda: present(item).leased_until == clock.moment + outbox.LEASE, "it is renewed")
+                    tried += outbox.deliver_due(ports, worker.HANDLERS)
+                step.may_go_on.set()
+            return tried
+
+        outcomes = at_the_same_instant(lambda: outbox.deliver_due(slow, worker.HANDLERS), the_other_worker)
+    assert outcomes == [1, 0]
+    assert (len(server.handed), present(item).attempts) == (1, 1)
+    assert present(item).delivered_at
+
+
+def test_what_somebody_else_tried_meanwhile_is_left_to_its_pause(ports, mailer, item, clock):
+    """A worker looks at what is due, and takes long over the first of it."""
+    mail.put(ports, "another", "account_locked", "boris@example.org", "", FACTS, None)
+    mailer.is_silent = True
+
+    class Slow:
+        def send(self, message, recipient):
+            assert outbox.deliver_due(ports, worker.HANDLERS) == 1
+
+    assert outbox.deliver_due(replace(ports, mailer=Slow()), worker.HANDLERS) == 2
+    assert len(mailer.sent) == 1
+    assert sorted(each.attempts for each in OutboxItem.select()) == [1, 1]
+
+
+def test_who_comes_back_after_somebody_else_took_it_leaves_it_to_them(ports, mailer, item, clock):
+    """A machine that stood still for longer than the lease."""
+
+    class Asleep:
+        def send(self, message, recipient):
+            clock.pass_by(outbox.LEASE)
+            assert OutboxItem.get_by_id(item.id).lease(outbox.LEASE)
+            raise MailerUnavailable("421")
+
+    outbox.deliver(replace(ports, mailer=Asleep()), item, worker.HANDLERS)
+    assert present(item).leased_until == clock.moment + outbox.LEASE
+    assert outbox.deliver_due(ports, worker.HANDLERS) == 0
+
+
+# --- addresses that are not ASCII ---
+
+
+def test_a_domain_goes_out_in_ascii(ports, mailer, item):
+    mail.put(ports, "another", "account_locked", "anna@bücher.example", "", FACTS, None)
+    outbox.deliver_due(ports, worker.HANDLERS)
+    recipient, message = mailer.sent[-1]
+    assert recipient == message["To"] == "anna@xn--bcher-kva.example"
+
+
+def test_what_no_server_takes_is_given_up_at_once(ports, settings, mailer, item):
+    OutboxItem.delete().execute()
+    mail.put(ports, "another", "account_locked", "пётр@example.org", "", FACTS, None)
+    with ScriptedSmtp() as server:
+        outbox.deliver_due(replace(ports, mailer=SmtpMailer(server.url, settings.mail_from)), worker.HANDLERS)
+    assert OutboxItem.get().given_up_at
+    assert "SMTPUTF8" in OutboxItem.get().last_error
+
+
+def test_words_at_the_beginning_of_a_line_arrive_as_they_are(ports, settings, item):
+    with MailSink() as sink:
+        outbox.deliver_due(replace(ports, mailer=SmtpMailer(sink.url, settings.mail_from)), worker.HANDLERS)
+        (received,) = sink.wait_for(1)
+    assert b"\r\nFrom the address: 192.0.2.1" in received.content
+    assert b">From" not in received.content
 
 
 def everything_stored(settings):

@@ -18,6 +18,8 @@ from actions.password_changes.password_change_run import Runner
 from actions.password_changes.password_changes import Choice
 from actions.passwords import passwords, random_passwords, recovery
 from actions.sessions import links
+from adapters.smtp import SmtpMailer
+from lab.servers import ScriptedSmtp
 from models import (
     Account,
     AuditEvent,
@@ -31,6 +33,7 @@ from models import (
 )
 from tests.actions.conftest import LONGEST_WAIT, acting, at_the_same_instant
 from tests.actions.office import (
+    DELIVERED,
     EVERYONE,
     NAMES,
     STEPS,
@@ -231,6 +234,46 @@ def test_a_phone_that_is_refused_stops_it_too(office):
     change = office.until(office.start(), *PasswordChange.OVER)
     assert (change.state, change.reason) == (PasswordChange.STOPPED, password_change_run.MESSAGE_REFUSED)
     assert all(has_old(name) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("silent", "reason"),
+    [("mailer", password_change_run.MAIL_UNANSWERED), ("sms", password_change_run.MESSAGE_UNANSWERED)],
+)
+def test_what_nobody_answers_for_stops_it_in_the_end_and_nothing_is_changed(office, clock, silent, reason):
+    getattr(office.ports, silent).is_silent = True
+    change = office.until(office.start(), PasswordChange.SENDING)
+    for _ in range(outbox.MOST_UNANSWERED):
+        office.deliver()
+        office.step()
+        clock.pass_by(OutboxItem.FAR_APART)
+    assert (present(change).state, present(change).reason) == (PasswordChange.STOPPED, reason)
+    assert all(has_old(name) for name in NAMES)
+    assert len(getattr(office.ports, silent).sent) == outbox.MOST_UNANSWERED
+
+
+def test_an_address_that_no_server_takes_stops_it_at_once(office, settings):
+    """A draft of an earlier version: today's is refused beside the field."""
+    draft = office.draft()
+    draft.write(email="пётр@elsewhere.example.com")
+    office.begin(draft)
+    with ScriptedSmtp() as server:
+        office.ports = replace(office.ports, mailer=SmtpMailer(server.url, settings.mail_from))
+        change = office.until(draft, *PasswordChange.OVER)
+    assert (change.state, change.reason) == (PasswordChange.STOPPED, password_change_run.MAIL_REFUSED)
+
+
+@pytest.mark.parametrize("state", [DELIVERED, 4, 8])
+def test_a_gateway_that_reports_has_taken_the_message_whatever_it_answered(office, clock, state):
+    office.ports.sms.is_silent = True
+    change = office.until(office.start(), PasswordChange.SENDING)
+    office.deliver()
+    assert archive.message_delivery(present(change)).state == archive.PERHAPS
+    assert office.report(state)
+    assert office.until(change, PasswordChange.DONE)
+    clock.pass_by(OutboxItem.FAR_APART)
+    office.deliver()
+    assert len(office.ports.sms.sent) == 1
 
 
 def test_an_archive_that_cannot_be_made_stops_it_and_nothing_else(office, monkeypatch):

@@ -333,6 +333,11 @@ def test_preferences_are_kept(signed_in, anna):
     assert signed_in.open("/account/password", Accept_Language="es").tree.find("html").get("lang") == "it"
 
 
+def test_utc_itself_can_be_chosen(signed_in, anna):
+    signed_in.open("/account/preferences").fill({"Time zone": "UTC"}).press("Save")
+    assert Account.get_by_id(anna.id).timezone == "UTC"
+
+
 @pytest.mark.parametrize(
     ("language", "timezone"), [("zz", ""), ("", "Mars/Base"), ("../../etc", ""), ("", "../UTC"), ("en" * 50, "")]
 )
