@@ -120,7 +120,7 @@ class Pool(PooledMySQLDatabase, StrictMySQLDatabase):
 
 
 def _mysql(url: str) -> Pool:
-    """What stands behind `?` in the URL goes to PyMySQL as it is, such as `unix_socket`.
+    """The query of the URL goes to PyMySQL unchanged, such as `unix_socket`.
 
     An UPDATE tells how many rows it found, as SQLite does, also where it left them as they were.
     """

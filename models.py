@@ -1,6 +1,6 @@
 """Storage: the tables and their named queries.
 
-Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 only. The views that Dovecot reads stand in
+Times are whole seconds since the epoch in UTC. Tokens are stored as SHA-256 only. The views that Dovecot reads are in
 `mail_views.py`: they are a contract with the mail server, and these tables may change behind them.
 """
 
@@ -357,7 +357,7 @@ class OneTimeLink(Table):
 
 
 class AuditEvent(Table):
-    """Who did what to whom, when and from where. Names stand here as they were then; rows outlive accounts."""
+    """Who did what to whom, when and from where. Names are as they were then; rows outlive accounts."""
 
     identity = ("at", "action", "actor_login", "account_login")
 
@@ -584,7 +584,7 @@ class Attempts(Table):
 class AccountWord(Table):
     """A word by which a mailbox's owner is found, with all that follows it: `keller anna`, `keller@example.org`.
 
-    Written by `actions.services.search_words` alone. Place and state stand here too, so that one index finds what a
+    Written by `actions.services.search_words` alone. Place and state are here too, so that one index finds what a
     search is for.
     """
 
@@ -607,11 +607,12 @@ class UserImport(Table):
 
     identity = ("service", "file_name", "created_at")
 
-    # Its lines are still being written down; being looked at; looked at; to be made; made, and people are being told.
+    # Its lines are still being written down; being looked at; looked at; to be made; made, and invitations are being
+    # sent.
     READING, CHECKING, CHECKED, WANTED, FINISHING, DONE = (
         "reading", "checking", "checked", "wanted", "finishing", "done",
     )  # fmt: skip
-    # What the worker goes on with.
+    # What the worker continues.
     IN_HAND = (CHECKING, WANTED, FINISHING)
 
     service = ForeignKeyField(Service, backref="imports", on_delete="CASCADE")
@@ -778,7 +779,7 @@ class PasswordChangeItem(Table):
     # Why it was skipped: a sentence for people, in English.
     reason = CharField(255, default="")
     in_archive = BooleanField(default=False)
-    # The new password or the link's token, encrypted, until it stands in the archive.
+    # The new password or the link's token, encrypted, until it is in the archive.
     secret = TextField(default="")
     # What replaces what: hashes of passwords, or the hash of a link's token.
     new_hash = CharField(255, null=True)

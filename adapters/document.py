@@ -26,7 +26,7 @@ logging.getLogger("fpdf").setLevel(logging.CRITICAL)
 
 
 def drawn(title: str, sections: Sequence[Section], fonts: Path) -> bytes:
-    """The document. A section that fits on a page stands on one page.
+    """The document. A section that fits on a page is not broken across two.
 
     A value of a single word (an address, a password) is set in a typeface that tells 0 from O; a line without a label
     takes the whole width.

@@ -1,6 +1,6 @@
 """Text messages: by Kannel's sendsms, or by any gateway that takes an HTTP request which the settings describe.
 
-Nothing stands in an address: not the login, not the number, not the text. Neither a redirect nor a proxy of the
+An address contains neither the login nor the number nor the text. Neither a redirect nor a proxy of the
 environment is followed, and no answer is repeated in a sentence, for a gateway may repeat the text in it.
 """
 
@@ -57,7 +57,7 @@ class KannelSms:
             self._headers["X-Kannel-From"] = settings.sms_from
 
     def send(self, to: str, text: str, key: str, report_url: str = "") -> None:
-        """Hand one message over. Kannel does not know a message again: `key` only stands in its access log."""
+        """Hand one message over. Kannel does not recognise a repeated message: `key` only appears in its access log."""
         status, answer = self._ask(
             text,
             {

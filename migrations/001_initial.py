@@ -1,6 +1,6 @@
 """The first tables, and the views that Dovecot reads.
 
-The models stand here as they were at this step; later steps change them, never this one.
+These are the models as they were at this step; later steps change them, never this one.
 """
 
 import peewee as pw

@@ -7,7 +7,7 @@ from peewee_migrate import Migrator
 
 from actions.services import search_words
 
-# Read and written at a time, so that a million accounts do not stand in memory.
+# Read and written at a time, so that a million accounts are not in memory at once.
 BATCH = 500
 
 NEW_COLUMNS = {

@@ -22,7 +22,7 @@ REFERRED_TO = {
         " WHERE kind = 'credentials-sms'",
     ),
 }
-# Further numbers stand where no statement reads them: in encrypted payloads, in hashed keys, in pages that are open.
+# Further numbers are where no statement reads them: in encrypted payloads, in hashed keys, in pages that are open.
 BEYOND = 1000
 
 # Counts how often a row was held: a row that is left as it was is no lock between the nodes of a cluster.
@@ -101,8 +101,8 @@ def _digest(*parts: str) -> str:
 
 
 def _define_numbers(database: pw.Database, before: str, after: str) -> None:
-    """Put the one word for the other in the definition of every table, within the step's transaction; whoever reads
-    the tables meanwhile sees them as they are, and then as they are defined from now on."""
+    """Put the one word for the other in the definition of every table, within the step's transaction; other readers
+    see the tables as they are, and then as they are defined from now on."""
     # With the first such table SQLite makes the one where it keeps how far the numbers went.
     database.execute_sql("CREATE TABLE first_number (id INTEGER PRIMARY KEY AUTOINCREMENT)")
     database.execute_sql("DROP TABLE first_number")

@@ -53,7 +53,7 @@ def headers_of(text: str) -> dict[str, str]:
     headers = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         header = HEADER.fullmatch(line)
-        # The line is not repeated: a key may stand in it.
+        # The line is not repeated: it may contain a key.
         if not header:
             raise ValueError("takes one header a line, such as Authorization: Bearer …")
         if header[1].lower() in OWN_HEADERS:
@@ -132,7 +132,7 @@ def _form(template: str) -> list[tuple[str, str]]:
 
 
 def _strings(template) -> Iterator[str]:
-    """The texts in which placeholders may stand."""
+    """The texts that may contain placeholders."""
     match template:
         case str():
             yield template

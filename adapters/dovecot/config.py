@@ -115,7 +115,7 @@ class Database:
 def render(settings: Settings, version: str, directory: str | os.PathLike = DIRECTORY) -> dict[str, str]:
     """The files of a complete Dovecot configuration: text by file name.
 
-    `directory` is where they will stand when Dovecot reads them, because 2.3 wants the whole path of its SQL file.
+    `directory` is where Dovecot will read them, because 2.3 wants the whole path of its SQL file.
     Raises `ConfigurationError`.
     """
     if version not in DOVECOT_VERSIONS:

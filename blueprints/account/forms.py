@@ -89,7 +89,7 @@ class TrailForm(PanelForm):
 
     @property
     def chosen(self) -> dict[str, str]:
-        """The same as it stands in an address."""
+        """The same as an address contains it."""
         return {field.name: field._value() if field.name != "action" else field.data for field in self if field.data}
 
 

@@ -56,7 +56,7 @@ def take_proposal():
 @blueprint.post("/new/check")
 @guards.background
 def check_user_name():
-    """What stands under the user name while it is typed."""
+    """The text under the user name while it is typed."""
     return render_template("collaborations/_user_name.html", **_user_name(PersonForm()))
 
 
@@ -193,7 +193,7 @@ def _list() -> str:
 
 
 def _wrong_step(form: NewCollaboratorForm, status: int):
-    """Back to the step where the wrong field stands."""
+    """Back to the step with the wrong field."""
     return _grant_page(form, form.chosen, status) if form.permissions.errors else _person_page(form, status)
 
 
@@ -244,7 +244,7 @@ def _choices(chosen: int, kept: int = 0) -> dict:
 
 
 def _user_name(form: PersonForm) -> dict:
-    """What the page says about the user name that stands in the form."""
+    """What the page says about the user name in the form."""
     mailbox, typed = _mailbox(), (form.user_name.data or "").strip()
     proposals = user_names.proposals(mailbox, form.first_name.data or "", form.last_name.data or "")
     try:

@@ -29,7 +29,7 @@ def attachment(key: str):
 
 
 def _refuse_strangers() -> None:
-    """The demo may be served to the network, its mail may not: links to set passwords stand in it. It is read on this
+    """The demo may be served to the network, its mail may not: it contains links to set passwords. It is read on this
     machine, by a name that is this machine's."""
     settings = guards.ports().settings
     is_here = is_loopback_host(request.remote_addr or "") and is_loopback_host(hosts.asked())

@@ -19,7 +19,7 @@ INVITATION = "/<int:invitation_id>"
 @blueprint.get("/")
 @guards.signed_in
 def list_invitations():
-    """They stand in the list of devices."""
+    """The list of devices shows them."""
     return hx.redirect(_list())
 
 

@@ -20,7 +20,7 @@ FORMATS = {PasswordChange.ZIP: _l("ZIP archive"), PasswordChange.PDF: _l("PDF do
 
 class ChangeForm(PanelForm):
     """Which mailboxes, where their credentials go, and what ends. The mailboxes themselves are checked by the action:
-    only some of them stand on the page."""
+    the page shows only some of them."""
 
     everyone = BooleanField()
     mailboxes = SelectMultipleField(_l("E-mail"), validate_choice=False)

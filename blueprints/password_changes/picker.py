@@ -15,7 +15,7 @@ MOST_FOUND, MOST_CHOSEN_SHOWN = 50, 100
 
 @dataclass(frozen=True)
 class Picker:
-    """What the drop-down shows. `chosen` stand on top, ticked; of very many only some are shown, and the others' ids
+    """What the drop-down shows. `chosen` are on top, ticked; of very many only some are shown, and the others' ids
     travel hidden. `unknown` is how many of the ids that were sent may not be chosen."""
 
     everyone: bool
@@ -31,7 +31,7 @@ class Picker:
 
 
 def picker(domain: Domain, form: ChangeForm, ids: list[int]) -> Picker:
-    """The choice as it stands in the form, and what its search finds."""
+    """The choice in the form, and what its search finds."""
     account = current_user.account
     known = [each for each in ids if 0 < each <= password_changes.LARGEST_ID][: password_changes.MOST_MAILBOXES]
     choosable = password_changes.choosable(account, domain)

@@ -61,7 +61,7 @@ def choose(service_id: int):
 @blueprint.post(f"{FORM}/count")
 @guards.manager_background
 def count(service_id: int):
-    """What stands on the drop-down after a tick."""
+    """The text on the drop-down after a tick."""
     domain, form = _domain(_service(service_id)), ChangeForm()
     return render_template("password_changes/_count.html", picker=picker(domain, form, form.chosen_ids))
 

@@ -74,7 +74,7 @@ def _added(account: Account) -> str:
 @blueprint.post(f"{MAILBOXES}password-check")
 @guards.background
 def check_password(service_id: int):
-    """What stands under the new password while it is typed."""
+    """The text under the new password while it is typed."""
     typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
     return render_template("components/checklist.html", **words.checklist(Account(login=""), typed, policy))
 

@@ -19,7 +19,7 @@ blueprint = Blueprint("user_imports", __name__, url_prefix="/services")
 
 SERVICE = "/<int:service_id>"
 IMPORT = f"{SERVICE}/imports/<int:import_id>"
-# The file, and what stands around it.
+# The file, and the rest of the form.
 LARGEST_REQUEST = imports.LARGEST_FILE + 64 * 1024
 SHOWN_IMPORTS = 10
 

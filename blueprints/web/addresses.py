@@ -1,4 +1,4 @@
-"""What stands in the addresses of the panel."""
+"""The variable parts of the panel's addresses."""
 
 from flask import Flask
 from werkzeug.routing import IntegerConverter
@@ -7,7 +7,7 @@ LARGEST_NUMBER = 2**31 - 1
 
 
 class RowNumber(IntegerConverter):
-    """The number of a row, as far as a database can hold it: whatever else stands there is the address of nothing."""
+    """The number of a row, as far as a database can hold it: anything else is the address of nothing."""
 
     regex = "[0-9]{1,10}"
 

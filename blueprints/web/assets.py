@@ -41,7 +41,7 @@ def script() -> tuple[str, str]:
 
 @cache
 def early_script() -> tuple[str, str]:
-    """Text and content hash of what the page waits for, so that it stands before anything can be pressed."""
+    """Text and content hash of what the page waits for, so that it is ready before anything can be pressed."""
     return _with_hash(_read("js/early.js"))
 
 
@@ -52,7 +52,7 @@ def asset(name: str) -> tuple[str, str]:
 
 @cache
 def compressed(name: str) -> bytes:
-    """The same in gzip. Nothing secret and nothing of a person stands in it: its size betrays nothing."""
+    """The same in gzip. It contains nothing secret and nothing of a person: its size reveals nothing."""
     return gzip.compress(asset(name)[0].encode())
 
 

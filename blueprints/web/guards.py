@@ -140,7 +140,7 @@ def _address() -> str:
 
 
 def go_on_in(renewed: tuple[WebSession, str]) -> None:
-    """The browser's session goes on in this row, and with the token in place of its own."""
+    """The browser's session continues in this row, with this token in place of its own."""
     session.record, session.token = renewed
     current_user.record = session.record
 

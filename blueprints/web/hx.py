@@ -30,7 +30,7 @@ def render(page: str, status: int = 200, **context) -> Response:
 
 
 def reply_of(endpoint: str) -> str:
-    """Where the htmx reply of an endpoint stands."""
+    """The template of an endpoint's htmx reply."""
     return endpoint.replace(".", "/") + ".htmx.html"
 
 
@@ -38,7 +38,7 @@ def reply_of(endpoint: str) -> str:
 def submit(
     form: PanelForm, again: Callable[[PanelForm, int], Response], otherwise: str, too_many: int | None = None
 ) -> Iterator[None]:
-    """Inside stands the action that a form asks for. Where the form is not valid or the action is refused, the answer
+    """Its body is the action that a form asks for. Where the form is not valid or the action is refused, the answer
     is `again(form, 422)`, with the reason beside the field that it names, or beside the field `otherwise`.
 
     So is an attempt too many, with the status `too_many`; without one it gets a page of its own.
@@ -59,7 +59,7 @@ def submit(
 
 @contextmanager
 def attempt(back: str) -> Iterator[None]:
-    """Inside stands an action that needs no form. Where it is refused, the page at `back` says why."""
+    """Its body is an action that needs no form. Where it is refused, the page at `back` says why."""
     try:
         yield
     except Refused as refusal:
@@ -69,7 +69,7 @@ def attempt(back: str) -> Iterator[None]:
 
 @contextmanager
 def attempt_once() -> Iterator[None]:
-    """Inside stands the action of a one-time link. Where it is refused, the link can no longer be used."""
+    """Its body is the action of a one-time link. Where it is refused, the link can no longer be used."""
     try:
         yield
     except Refused:

@@ -75,6 +75,6 @@ def asset_url(name: str) -> str:
 
 
 def _is_current(endpoint: str) -> bool:
-    """Whether the page is the section's own, or stands below it."""
+    """Whether the page is the section's own, or below it."""
     address = url_for(endpoint)
     return request.path == address or (address.endswith("/") and request.path.startswith(address))
