@@ -40,6 +40,9 @@ SHAPE = f"[a-z2-9]{{{SELECTOR_LENGTH}}}({SEPARATOR}[a-z2-9]{{{GROUP_LENGTH}}}){{
 LOCKED = "This account is locked. Ask whoever looks after your mailboxes."
 SUSPENDED = "This account is suspended. Ask whoever looks after your mailboxes."
 
+# What `rights` let somebody do in every folder, in the letters of IMAP's access lists (RFC 4314).
+FOLDER_RIGHTS = {"owner": "lrwstipekxa", "write": "lrwstipekx", "read": "lr"}
+
 # What the two databases write differently.
 _PASSWORD = {
     SQLITE: "'{ARGON2ID}' || account.password_hash",

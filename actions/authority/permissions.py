@@ -1,21 +1,53 @@
 """What a collaborator may do in a mailbox, and what a choice brings with it. The meanings are those of Aruba PEC."""
 
+from dataclasses import dataclass
+
 from actions.ground.refusals import N_
 from models import Account, Collaboration, Device
 
 READ, WRITE, SEND = Collaboration.READ, Collaboration.WRITE, Collaboration.SEND
 IMAP, POP3, SETTINGS = Collaboration.IMAP, Collaboration.POP3, Collaboration.SETTINGS
 MAIL_PROGRAMS = Collaboration.MAIL_PROGRAMS
-EACH = (READ, WRITE, SEND, IMAP, POP3, SETTINGS)
-ALL = READ | WRITE | SEND | IMAP | POP3 | SETTINGS
-WORDS = {
-    READ: N_("Read"),
-    WRITE: N_("Write"),
-    SEND: N_("Send"),
-    IMAP: N_("Use in mail programs, by IMAP"),
-    POP3: N_("Use in mail programs, by POP3"),
-    SETTINGS: N_("Manage settings"),
-}
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A permission as pages and e-mails show it: its icon of the lucide set, its name, and what it lets somebody do."""
+
+    bit: int
+    icon: str
+    word: str
+    meaning: str
+
+
+EACH = (
+    Permission(READ, "eye", N_("Read"), N_("Every collaborator reads the messages in the webmail.")),
+    Permission(WRITE, "pencil", N_("Write"), N_("Create, move and delete messages and folders, and write drafts.")),
+    Permission(SEND, "send", N_("Send"), N_("Send messages as this mailbox. Includes Write.")),
+    Permission(
+        IMAP,
+        "monitor-smartphone",
+        N_("Use in mail programs, by IMAP"),
+        N_("For phones, tablets and computers; mail stays on the server. Includes Write and Send."),
+    ),
+    Permission(
+        POP3,
+        "download",
+        N_("Use in mail programs, by POP3"),
+        N_("For older programs, which download the mail. Includes Write and Send."),
+    ),
+    Permission(
+        SETTINGS,
+        "settings-2",
+        N_("Manage settings"),
+        N_(
+            "See and manage this mailbox's devices and collaborators in this panel, but never your password or"
+            " their own permissions."
+        ),
+    ),
+)
+ALL = sum(each.bit for each in EACH)
+WORDS = {each.bit: each.word for each in EACH}
 # What each needs to make sense: who uses a mail program also sends with it, and who sends keeps what was sent.
 IMPLIES = {IMAP: SEND | WRITE, POP3: SEND | WRITE, SEND: WRITE}
 
@@ -51,6 +83,11 @@ def device_protocols(permissions: int) -> int:
     `.SENDING`."""
     reading = (Device.IMAP if permissions & IMAP else 0) | (Device.POP3 if permissions & POP3 else 0)
     return reading | Device.SENDING if reading else 0
+
+
+def named(permissions: int) -> list[Permission]:
+    """The permissions of a sum."""
+    return [each for each in EACH if each.bit & permissions]
 
 
 def bringing(permission: int) -> list[int]:

@@ -45,6 +45,15 @@ class WantedDevice:
     expires_at: int | None = None
 
 
+# What a device is known by: an invitation to it has the same columns, and forms have fields of these names.
+DESCRIBED = ("name", "icon")
+
+
+def described(thing: WantedDevice | Device | DeviceInvitation) -> dict[str, str]:
+    """What the device is known by; whoever keeps the device can change it later."""
+    return {each: getattr(thing, each) for each in DESCRIBED}
+
+
 @dataclass(frozen=True)
 class MadeDevice:
     """A device and its password, which is nowhere else to be had."""
@@ -143,8 +152,7 @@ def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Accou
         raise Refused(N_("Choose at least one protocol."), "protocols")
     if wanted.expires_at is not None and not now() < wanted.expires_at < now() + LONGEST_LIFE:
         raise Refused(N_("The expiry must be a day in the future, within ten years."), "expires_at")
-    name = checked_name(wanted.name, "name")
-    return WantedDevice(name, wanted.icon, wanted.protocols, wanted.user, wanted.expires_at), user
+    return replace(wanted, name=checked_name(wanted.name, "name")), user
 
 
 def are_beyond(by: Account, account: Account, protocols: int) -> bool:
@@ -226,8 +234,7 @@ def make_checked(
     password = device_passwords.new_password()
     device = Device.create(
         account=account,
-        name=wanted.name,
-        icon=wanted.icon,
+        **described(wanted),
         user=user,
         created_by=created_by,
         created_by_login=created_by.login,

@@ -98,8 +98,7 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
         user=user,
         # Whoever gets a user's address after them does not inherit what they were invited to.
         email="" if user else email,
-        name=wanted.name,
-        icon=wanted.icon,
+        **devices.described(wanted),
         protocols=wanted.protocols,
         device_expires_at=wanted.expires_at,
     )
@@ -227,7 +226,9 @@ def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
     present = _present(invitation)
     if not present.accept():
         raise _void()
-    wanted = WantedDevice(present.name, present.icon, present.protocols, expires_at=present.device_expires_at)
+    wanted = WantedDevice(
+        **devices.described(present), protocols=present.protocols, expires_at=present.device_expires_at
+    )
     request_id = digest(f"invitation:{present.id}")
     made = devices.make_checked(unit, present.account, present.invited_by, wanted, present.user, request_id)
     present.write(device=made.device)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from actions.authority import authority, permissions
-from actions.authority.permissions import WORDS as PERMISSION_WORDS
 from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.tokens import new_token
@@ -138,7 +137,7 @@ def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: s
         "name": account.display_name,
         "mailbox": mailbox.address,
         "owner": mailbox.account.display_name,
-        "permissions": [PERMISSION_WORDS[each] for each in permissions.EACH if collaboration.may(each)],
+        "permissions": [each.word for each in permissions.named(collaboration.permissions)],
         "uses_mail_programs": collaboration.may(permissions.MAIL_PROGRAMS),
         **more,
     }

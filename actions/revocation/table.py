@@ -61,11 +61,10 @@ class Cause(Enum):
 
 
 _OPEN = Access.BROWSERS | Access.WEBMAILS | Access.CONNECTIONS
-_LINKS = Access.PASSWORD_LINKS | Access.NOT_ME_LINKS | Access.NOT_MY_DEVICE_LINKS
 _DEVICES = Access.OWN_DEVICES | Access.DEVICES_OF_OTHERS | Access.DEVICE_CONNECTIONS
 # A new password is in force: whoever used the old one is signed out, and no browser counts as the owner's any more.
 _NEW_PASSWORD = _OPEN | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS
-_EVERYTHING = _NEW_PASSWORD | _LINKS | _DEVICES | Access.PASSWORD
+_EVERYTHING = ~Access(0)
 
 ENDS = {
     Cause.OWN_CHANGE: Access.PASSWORD_LINKS,

@@ -214,12 +214,18 @@ def _facts(settings: Settings, version: str, directory: Path) -> dict[str, objec
         "mail_group": _group_of(settings.mail_user),
         "variables": VARIABLES[version],
         "no_selector": NO_SELECTOR,
+        "access_list": _access_list(),
         **_queries(settings, version, database),
         **_doveadm(settings),
         **_policy(settings, version),
         **_relay(settings),
         **_sasl(settings),
     }
+
+
+def _access_list() -> list[tuple[str, str]]:
+    """Who may do what in every folder, as Dovecot's access lists call them: the owner, or a group."""
+    return [(who if who == "owner" else f"group={who}", rights) for who, rights in mail_views.FOLDER_RIGHTS.items()]
 
 
 def _queries(settings: Settings, version: str, database: Database) -> dict[str, str]:

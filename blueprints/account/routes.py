@@ -228,7 +228,7 @@ def show_permissions():
         "account/permissions.html",
         mailbox=account.mailbox,
         collaboration=collaboration,
-        permission_values=permissions,
+        named_permissions=permissions.named,
         servers=mail_programs.recommended(settings, account.login, devices.protocols_for(account)),
     )
 

@@ -15,7 +15,7 @@ from settings import LANGUAGES
 
 LANGUAGE_CHOICES = [SelectChoice(code, name) for code, name in LANGUAGES.items()]
 # Reading comes with every collaboration.
-CHOSEN = tuple(each for each in permissions.EACH if each != permissions.READ)
+CHOSEN = tuple(each for each in permissions.EACH if each.bit != permissions.READ)
 
 
 class PersonForm(PanelForm):
@@ -39,7 +39,7 @@ class PermissionsForm(PanelForm):
     permissions = SelectMultipleField(
         _l("Permissions"),
         coerce=int,
-        choices=[SelectChoice(each, permissions.WORDS[each]) for each in CHOSEN],
+        choices=[SelectChoice(each.bit, each.word) for each in CHOSEN],
         option_widget=CheckboxInput(),
     )
 

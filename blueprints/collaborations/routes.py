@@ -229,17 +229,18 @@ def _choices(chosen: int, kept: int = 0) -> dict:
     themselves."""
     granted, own = permissions.completed(chosen), permissions.of(current_user.account) | kept
     return {
+        "reading": permissions.named(permissions.READ)[0],
         "choices": [
             {
-                "value": each,
-                "word": _(permissions.WORDS[each]),
-                "ticked": bool(granted & each),
-                "by": [_(permissions.WORDS[other]) for other in permissions.bringing(each) if granted & other],
-                "offered": bool(own & each),
+                "value": each.bit,
+                "word": _(each.word),
+                "meaning": _(each.meaning),
+                "ticked": bool(granted & each.bit),
+                "by": [_(permissions.WORDS[other]) for other in permissions.bringing(each.bit) if granted & other],
+                "offered": bool(own & each.bit),
             }
             for each in CHOSEN
         ],
-        "permission_values": permissions,
     }
 
 
@@ -257,6 +258,6 @@ def _user_name(form: PersonForm) -> dict:
 def _words_for_rows() -> dict:
     return {
         "may_act_on": lambda collaboration: authority.may_act_on_collaborator(current_user.account, collaboration),
-        "permission_values": permissions,
+        "named_permissions": permissions.named,
         "states": collaborations,
     }

@@ -15,7 +15,7 @@ from wtforms.validators import Optional, ValidationError
 from wtforms.widgets import CheckboxInput
 
 from actions.devices import devices, mail_programs, set_up
-from actions.devices.devices import ICONS, LONGEST_LIFE, MadeDevice, WantedDevice
+from actions.devices.devices import DESCRIBED, ICONS, LONGEST_LIFE, MadeDevice, WantedDevice
 from blueprints.web import guards
 from blueprints.web.downloads import apple_download
 from blueprints.web.forms import PanelForm, longest, required
@@ -43,11 +43,21 @@ def choices(words: Mapping) -> list[SelectChoice]:
 ICON_CHOICES = choices({icon: ICON_WORDS[icon] for icon in ICONS})
 
 
-class DeviceForm(PanelForm):
-    """Icon, name, protocols and expiry of a device that is to be made."""
+class DescriptionForm(PanelForm):
+    """What a device is known by."""
+
+    icon = RadioField(_l("Icon"), choices=ICON_CHOICES)
+    name = StringField(_l("Name"), [required(), longest()])
+
+    @property
+    def described(self) -> dict[str, str]:
+        return {each: self[each].data for each in DESCRIBED}
+
+
+class DeviceForm(DescriptionForm):
+    """The same with protocols and expiry: a device that is to be made."""
 
     icon = RadioField(_l("Icon"), choices=ICON_CHOICES, default=ICONS[0])
-    name = StringField(_l("Name"), [required(), longest()])
     protocols = SelectMultipleField(
         _l("What it can do"),
         coerce=int,
@@ -66,7 +76,8 @@ class DeviceForm(PanelForm):
     def wanted(self, user: str = "") -> WantedDevice:
         """The device that the form asks for; `user` is the login it is for."""
         protocols = reduce(or_, self.protocols.data or [], 0)
-        return WantedDevice(self.name.data, self.icon.data, protocols, user, _end_of(self.expires_at.data))
+        expires_at = _end_of(self.expires_at.data)
+        return WantedDevice(**self.described, protocols=protocols, user=user, expires_at=expires_at)
 
 
 def acted_for() -> Account:

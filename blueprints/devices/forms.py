@@ -6,7 +6,7 @@ from wtforms.validators import ValidationError
 
 from blueprints.web.forms import PanelForm, longest, required
 
-from .device_forms import ICON_CHOICES, DeviceForm, choices
+from .device_forms import DeviceForm, choices
 
 NOBODY, USER = "nobody", "user"
 
@@ -27,11 +27,6 @@ class NewDeviceForm(DeviceForm):
     def login(self) -> str:
         """The login of the user it is for, or empty."""
         return self.user.data or "" if self.whom.data == USER else ""
-
-
-class RenameForm(PanelForm):
-    icon = RadioField(_l("Icon"), choices=ICON_CHOICES)
-    name = StringField(_l("Name"), [required(), longest()])
 
 
 class RequirementForm(PanelForm):

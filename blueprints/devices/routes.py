@@ -14,7 +14,8 @@ from blueprints.web import guards, hx, words
 from models import Account, Device, Mailbox, now
 
 from . import device_forms
-from .forms import NewDeviceForm, RenameForm, RequirementForm
+from .device_forms import DescriptionForm
+from .forms import NewDeviceForm, RequirementForm
 
 blueprint = Blueprint("devices", __name__, url_prefix="/devices")
 
@@ -105,15 +106,15 @@ def download_profile(device_id: int):
 @guards.signed_in
 def name(device_id: int):
     device = _own(device_id)
-    return _name_page(device, RenameForm(name=device.name, icon=device.icon))
+    return _name_page(device, DescriptionForm(**devices.described(device)))
 
 
 @blueprint.post(f"{DEVICE}/name")
 @guards.signed_in
 def rename(device_id: int):
-    device, form = _own(device_id), RenameForm()
+    device, form = _own(device_id), DescriptionForm()
     with hx.submit(form, partial(_name_page, device), "name"):
-        devices.rename(guards.unit(), device, form.name.data, form.icon.data)
+        devices.rename(guards.unit(), device, **form.described)
     return hx.done(_list(), _("The device is now called “%(name)s”.", name=device.name))
 
 
@@ -212,7 +213,7 @@ def _new_page(form: NewDeviceForm, status: int = 200):
     return hx.render("devices/new.html", status, form=form, acted_for=account, of=request.args.get("of"))
 
 
-def _name_page(device: Device, form: RenameForm, status: int = 200):
+def _name_page(device: Device, form: DescriptionForm, status: int = 200):
     return hx.render("devices/name.html", status, device=device, form=form)
 
 

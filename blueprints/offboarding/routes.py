@@ -83,5 +83,5 @@ def _access(mailbox: Mailbox) -> dict:
         "access": offboarding.access(guards.ports(), mailbox),
         "browser_name": browser_name,
         "states": STATES,
-        "permission_values": permissions,
+        "named_permissions": permissions.named,
     }

@@ -162,7 +162,7 @@ def test_the_panel_goes_on_with_what_dovecots_workers_made_beside_the_database(i
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"dovecot_database_user": ""}, "all that the panel may"),
+        ({"dovecot_database_user": ""}, "everything that the panel may read"),
         ({"dovecot_database_user": "nobody-at-all"}, "no such system user"),
         ({"dovecot_database_user": WORKER}, ""),
     ],
