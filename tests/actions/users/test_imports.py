@@ -252,7 +252,7 @@ def test_waiting_files_are_limited(ports, begin, boss, monkeypatch):
 def test_no_more_than_was_ordered(ports, begin, boss, service):
     Service.update(most_mailboxes=1).execute()
     checked = begin(TWO)
-    assert "place for 1 more" in str(imports.told(checked.problem))
+    assert "room for only 1 more" in str(imports.told(checked.problem))
     with pytest.raises(Refused):
         imports.want(UnitOfWork(ports, boss), checked)
     Service.update(most_mailboxes=2).execute()

@@ -251,7 +251,7 @@ def test_what_was_ordered_holds_for_each_service(ports, people, theirs):
     plan = plan_of(BOTH)
     ((service, problem),) = plan.too_many
     assert (service, plan.problems, plan.is_in_order) == (theirs, [], False)
-    assert "place for 1 more" in str(problem)
+    assert "room for only 1 more" in str(problem)
     with pytest.raises(Refused):
         imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
     assert Account.select().count() == 0
