@@ -46,7 +46,7 @@ PLURAL_FORMS = {"it": 2, "es": 2, "ru": 3, "tr": 1}
 # What pages do not say: people say who, again, account password, e-mail, revoke, immediately.
 NOT_PLAIN = re.compile(
     r"\b(whoever|anew|your own password|any more|taken? back|at once[:,.]|stands? in|is told)\b"
-    r"|(?<!case )\bletters?\b(?! a to z)",
+    r"|\b(the|that) letters?\b(?! a to z)|^Letter$",
     re.IGNORECASE,
 )
 # One form of address in each language, and one word for one thing: what would be the other.
