@@ -1,7 +1,7 @@
-"""What a person can do: a room for each subject, one function per intent. No Flask here, and no SQL dialect.
+"""What a person can do: each room covers one subject, each function one intent. No Flask here, and no SQL dialect.
 
-A room says in its docstring what it is for and which of its modules others may import; modules that begin with `_` are
-its own. It imports only from rooms that stand below it in this list.
+A room's docstring states its purpose and which of its modules other rooms may import; modules that begin with `_` are
+private. A room imports only from rooms below it in this list.
 """
 
 ROOMS = (

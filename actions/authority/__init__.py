@@ -1,4 +1,4 @@
-"""Who may act on whom, and what a collaborator may do.
+"""Who may act on which account, and what a collaborator may do.
 
 Others may import `authority`, `permissions`.
 """

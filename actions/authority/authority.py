@@ -1,4 +1,4 @@
-"""Who may act on whom: the only place that compares rank."""
+"""Who may act on which account: the only place that compares ranks."""
 
 from actions.authority import permissions
 from actions.ground.actor import Actor
@@ -16,46 +16,46 @@ RANK = {
 
 
 def may_act_on(actor: Account, target: Account) -> bool:
-    """Whether `actor` outranks `target` and both belong together; nobody outranks themselves."""
+    """Whether `actor` outranks `target` and both belong together; no account outranks itself."""
     if actor.state != Account.ACTIVE or RANK[actor.role] <= RANK[target.role]:
         return False
     return actor.role == Account.OPERATOR or belong_together(actor, target)
 
 
 def roles_below(account: Account) -> list[str]:
-    """The roles that the account's own outranks."""
+    """The roles that rank below the account's own."""
     return [role for role, rank in RANK.items() if rank < RANK[account.role]]
 
 
 def belong_together(one: Account, other: Account) -> bool:
-    """Whether both are of the same organisation."""
+    """Whether both accounts are in the same organisation."""
     return one.organisation_id == other.organisation_id is not None
 
 
 def may_manage(actor: Account, service: Service) -> bool:
-    """Whether an account looks after a service: the operator any, other managers those of their organisation."""
+    """Whether an account manages a service: an operator manages all, other managers those of their organisation."""
     if actor.state != Account.ACTIVE or not actor.is_manager:
         return False
     return actor.role == Account.OPERATOR or actor.organisation_id == service.organisation_id
 
 
 def refuse_unless_may_act(actor: Actor, target: Account) -> None:
-    """Raises `Refused` when whoever acts may not act on this account. For the inside of a transaction: rank,
-    organisation, state and session count as they are then, not as they were when the page was drawn."""
+    """Raises `Refused` when the actor may not act on this account. Call it inside a transaction: it reads rank,
+    organisation, state and session as they are now, not as they were when the page was shown."""
     acting = _as_it_is_now(actor)
     if acting is not None and not may_act_on(acting, target):
         raise not_allowed()
 
 
 def refuse_unless_may_manage(actor: Actor, service: Service) -> None:
-    """The same about a service."""
+    """`refuse_unless_may_act` for a service."""
     acting = _as_it_is_now(actor)
     if acting is not None and not may_manage(acting, service):
         raise not_allowed()
 
 
 def _as_it_is_now(actor: Actor) -> Account | None:
-    """The acting account, read anew; None for the operator at the command line."""
+    """The acting account, read again; None for the operator at the command line."""
     if actor.account is None:
         return None
     if actor.session is not None and not sessions.exists(actor.session):
@@ -67,19 +67,19 @@ def _as_it_is_now(actor: Actor) -> Account | None:
 
 
 def not_allowed() -> Refused:
-    """The refusal of whoever may not act so."""
+    """The refusal of an action that the actor may not take."""
     return Refused(N_("You are not allowed to do this."))
 
 
 def may_keep_mailbox(account: Account) -> bool:
-    """Whether an account sees and uses the settings of the mailbox that it opens: its owner, or a collaborator who is
-    permitted to."""
+    """Whether an account sees and uses the settings of the mailbox that it opens: the owner, or a collaborator with
+    that permission."""
     return account.mailbox is not None and bool(permissions.of(account) & permissions.SETTINGS)
 
 
 def may_act_on_collaborator(actor: Account, collaboration: Collaboration) -> bool:
-    """Whether an account may reset, disable or change a collaborator of the mailbox that it opens; nobody may act on
-    themselves."""
+    """Whether an account may reset, disable or change a collaborator of the mailbox that it opens; none may act on
+    itself."""
     return (
         may_keep_mailbox(actor)
         and actor.mailbox.id == collaboration.mailbox_id
@@ -88,7 +88,7 @@ def may_act_on_collaborator(actor: Account, collaboration: Collaboration) -> boo
 
 
 def managers_for(account: Account) -> list[Account]:
-    """Who looks after this account and has to be told when something is wrong with it."""
+    """The accounts that manage this account and must be notified when something is wrong with it."""
     if account.is_collaborator:
         return [account.mailbox.account]
     return list(Account.managers_of(account.organisation).where(Account.id != account.id))

@@ -1,4 +1,4 @@
-"""What a collaborator may do in a mailbox, and what a choice brings with it. The meanings are those of Aruba PEC."""
+"""What a collaborator may do in a mailbox, and what each permission implies. The meanings follow Aruba PEC."""
 
 from dataclasses import dataclass
 
@@ -53,7 +53,7 @@ IMPLIES = {IMAP: SEND | WRITE, POP3: SEND | WRITE, SEND: WRITE}
 
 
 def completed(chosen: int) -> int:
-    """The chosen permissions with all that they imply; reading is always among them."""
+    """The chosen permissions with all that they imply; reading is always included."""
     for permission, implied in IMPLIES.items():
         if chosen & permission:
             chosen |= implied
@@ -61,14 +61,14 @@ def completed(chosen: int) -> int:
 
 
 def of(account: Account) -> int:
-    """What an account may do in the mailbox that it opens: everything where it is its own."""
+    """What an account may do in the mailbox that it opens: everything if it owns the mailbox."""
     if account.collaboration:
         return account.collaboration.permissions
     return ALL if account.owns_mailbox else 0
 
 
 def have_changed(account: Account) -> bool:
-    """Whether a collaborator's permissions are others than when the account was loaded."""
+    """Whether a collaborator's permissions have changed since the account was loaded."""
     known = account.collaboration
     return known is not None and not (
         Collaboration.select()
@@ -79,8 +79,7 @@ def have_changed(account: Account) -> bool:
 
 
 def device_protocols(permissions: int) -> int:
-    """What a device may do in the hands of whoever has these permissions: a sum of `Device.IMAP`, `.POP3` and
-    `.SENDING`."""
+    """What a device of an account with these permissions may do: a sum of `Device.IMAP`, `.POP3` and `.SENDING`."""
     reading = (Device.IMAP if permissions & IMAP else 0) | (Device.POP3 if permissions & POP3 else 0)
     return reading | Device.SENDING if reading else 0
 
@@ -91,5 +90,5 @@ def named(permissions: int) -> list[Permission]:
 
 
 def bringing(permission: int) -> list[int]:
-    """The permissions that bring this one along."""
+    """The permissions that imply this one."""
     return [each for each, implied in IMPLIES.items() if implied & permission]

@@ -1,4 +1,4 @@
-"""Collaborators: who else opens a mailbox, by which user name, and what each may do there.
+"""Collaborators: who else opens a mailbox, their user names and their permissions.
 
 Others may import `collaborations`, `user_names`.
 """

@@ -1,9 +1,9 @@
-"""Collaborations: somebody opens a mailbox that is not theirs, with a login, a password and permissions of their own.
+"""Collaborations: a person opens somebody else's mailbox with a login, a password and permissions of their own.
 
-The life of one: *pending* from the invitation on (*expired* when its link was not used in time), *active* once the
-password is set, *suspended* from a reset until the new password is set, *disabled* for good. The steps are those of
-Aruba PEC's Collaborations. Whoever acts is the mailbox's owner, or a collaborator who may manage its settings: then
-never on themselves, and never beyond what they may do themselves.
+A collaboration is *pending* after the invitation (*expired* if the link was not used in time), *active* once the
+password is set, *suspended* from a reset until the new password is set, and *disabled* for good. The steps follow Aruba
+PEC's Collaborations. The acting person is the mailbox's owner, or a collaborator who may manage its settings;
+collaborators never act on themselves and never grant more than they may do themselves.
 """
 
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ INVITED_A_DAY = throttle.Limit("collaborators invited to a mailbox", free=100, c
 
 @dataclass(frozen=True)
 class Person:
-    """Who is to become a collaborator: the first of the two steps. The language is that of their letters, or empty."""
+    """A future collaborator: the first of the two steps. `language` is the language of their e-mails, or empty."""
 
     first_name: str
     last_name: str
@@ -61,7 +61,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Row:
-    """A collaborator as the list shows them; `last_access` in seconds since the epoch, None for never."""
+    """A collaborator as the list shows it; `last_access` is in seconds since the epoch, None for never."""
 
     collaboration: Collaboration
     state: str
@@ -74,22 +74,22 @@ class Row:
 
 @dataclass(frozen=True)
 class Consequences:
-    """What ends with a collaborator's password."""
+    """What ends together with a collaborator's password."""
 
     browsers: int
     programs: list[Connection]
     programs_unknown: bool
     devices: list[Device]
-    # Devices of the mailbox's owner that they handed out: they may know those passwords.
+    # Devices of the mailbox's owner that the collaborator handed out and may know the passwords of.
     handed_out: list[Device]
-    # Devices of others that were made for them.
+    # Other accounts' devices that were made for the collaborator.
     given: list[Device]
-    # Whom they let into the mailbox themselves: those stay.
+    # Collaborators whom this one added: they stay.
     let_in: list[Account]
 
 
 def of(mailbox: Mailbox):
-    """The mailbox's collaborations with their accounts."""
+    """The mailbox's collaborations, with their accounts."""
     return (
         Collaboration.select(Collaboration, Account)
         .join(Account, on=Collaboration.account)
@@ -98,21 +98,21 @@ def of(mailbox: Mailbox):
 
 
 def rows(mailbox: Mailbox) -> list[Row]:
-    """The mailbox's collaborators by name, each with the last time they used it."""
+    """The mailbox's collaborators by name, each with the time of their last access."""
     found = list(of(mailbox).order_by(Account.last_name, Account.first_name, Account.login))
     accesses = _last_accesses([each.account_id for each in found])
     return [Row(each, state(each), accesses.get(each.account_id)) for each in found]
 
 
 def row(collaboration: Collaboration) -> Row:
-    """One collaborator of the list."""
+    """One collaborator as a row of the list."""
     accesses = _last_accesses([collaboration.account_id])
     return Row(collaboration, state(collaboration), accesses.get(collaboration.account_id))
 
 
 def state(collaboration: Collaboration) -> str:
-    """One of the five states. Whoever locked their own account by “This wasn't me” counts as suspended: a reset opens
-    it again."""
+    """One of the five states. Collaborators who locked their account with “This wasn't me” count as suspended: a reset
+    opens it again."""
     stored = collaboration.account.state
     if stored == Account.PENDING:
         return EXPIRED if now() >= collaboration.link_expires_at else PENDING
@@ -120,7 +120,7 @@ def state(collaboration: Collaboration) -> str:
 
 
 def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
-    """The same in stored form; raises `Refused` with the field that is wrong."""
+    """The person's data in stored form; raises `Refused` with the field that is wrong."""
     try:
         reference = canonical_contact(person.reference_email)
     except Refused as refusal:
@@ -145,7 +145,7 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
 
 
 def make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
-    """A new collaborator of a mailbox, who is sent an invitation. Raises `Refused` with the field that is wrong."""
+    """Add a collaborator to a mailbox and send the invitation. Raises `Refused` with the field that is wrong."""
     person, chosen = checked(unit, mailbox, person), permissions.completed(chosen)
     return _make(unit, mailbox, person, chosen)
 
@@ -196,8 +196,8 @@ def refuse_too_many(mailbox: Mailbox) -> None:
 
 @unit_of_work
 def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
-    """A new link to set the password, by e-mail; the earlier one is void. Raises `Refused` for who has a password or is
-    disabled, or may more than the acting person, or `throttle.TooManyAttempts`."""
+    """Send a new link to set the password by e-mail; the previous link is void. Raises `Refused` if the collaborator
+    has a password, is disabled or has more permissions than the acting person, or raises `throttle.TooManyAttempts`."""
     account = _held(unit, collaboration)
     _refuse_more(unit, collaboration)
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
@@ -212,8 +212,9 @@ def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
 
 @unit_of_work
 def reset(unit: UnitOfWork, collaboration: Collaboration) -> None:
-    """Void the password at once, end everything that uses it and send a link to set another. Raises `Refused` for who
-    has no password yet, is disabled, or may more than the acting person, who can only disable them."""
+    """Void the password at once, end everything that uses it, and send a link to set another. Raises `Refused` if the
+    collaborator has no password yet, is disabled, or has more permissions than the acting person, who can then only
+    disable them."""
     account = _held(unit, collaboration)
     _refuse_more(unit, collaboration)
     if account.state not in (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED):
@@ -227,8 +228,8 @@ def reset(unit: UnitOfWork, collaboration: Collaboration) -> None:
 
 @unit_of_work
 def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: int) -> None:
-    """Other permissions from now on, of which the collaborator is told; what is connected is cut, for the mail server
-    looks at them when somebody connects. Raises `Refused`."""
+    """Change the permissions and notify the collaborator. Open connections are cut, because the mail server checks
+    permissions only when a program connects. Raises `Refused`."""
     chosen = permissions.completed(chosen)
     account = _held(unit, collaboration)
     before = collaboration.permissions
@@ -247,12 +248,12 @@ def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: i
 
 
 def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], list[Device], list[DeviceInvitation]]:
-    """What ends with permissions that are taken away: devices that the collaborator uses, devices of the mailbox's
-    owner that they handed out, and invitations."""
+    """What ends when permissions are taken away: devices that the collaborator uses, devices of the mailbox's owner
+    that they handed out, and invitations."""
     beyond = ~permissions.device_protocols(chosen)
-    # Without "Manage settings" nobody hands out devices of the owner, whatever they may do.
+    # Without "Manage settings" a collaborator may not hand out any of the owner's devices.
     beyond_owners = beyond if chosen & permissions.SETTINGS else ~0
-    # The owner may have given them more than they may do themselves, and then meant it.
+    # The owner may have deliberately given them devices that exceed their own permissions.
     lost = permissions.device_protocols(before) & beyond
 
     def ends(invitation: DeviceInvitation) -> bool:
@@ -269,7 +270,7 @@ def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], l
 @unit_of_work
 def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """End the collaboration for good: password, sessions, connections, devices and links. The login stays taken until
-    it is removed. Raises `Refused`."""
+    the collaborator is removed. Raises `Refused`."""
     account = _held(unit, collaboration)
     if account.state == Account.DISABLED:
         return
@@ -282,8 +283,8 @@ def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
 
 @unit_of_work
 def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
-    """Take a collaborator out of the list; the user name is free again, and nobody who gets it inherits anything.
-    Raises `Refused` for who still has access: disable them first."""
+    """Remove a collaborator from the list. The user name is free again, and its next user inherits nothing. Raises
+    `Refused` if the collaborator still has access: disable them first."""
     account = _held(unit, collaboration)
     if state(collaboration) not in REMOVABLE:
         raise Refused(N_("%(name)s still has access: disable this collaborator first."), name=account.display_name)
@@ -292,16 +293,16 @@ def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
 
 
 def erase(unit: UnitOfWork, account: Account) -> None:
-    """Delete a collaborator's account and all that hangs on it, within the caller's transaction."""
+    """Delete a collaborator's account and everything that belongs to it, within the caller's transaction."""
     _end(unit, account, Account.DISABLED)
-    # Dovecot's table knows numbers only.
+    # Dovecot's table has no foreign keys, only numbers.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
     Account.delete().where(account.itself()).execute()
 
 
 def suspend_all(unit: UnitOfWork, owner: Account) -> None:
-    """Suspend every collaborator of a mailbox whose owner's account is being locked, within the caller's transaction:
-    whoever knew the owner's password may have let them in. A reset by the owner brings each back."""
+    """Suspend every collaborator of a mailbox when its owner's account is locked, within the caller's transaction: a
+    person who knew the owner's password may have let them in. The owner restores each of them by a reset."""
     if not owner.owns_mailbox:
         return
     for collaboration in of(owner.mailbox):
@@ -311,8 +312,8 @@ def suspend_all(unit: UnitOfWork, owner: Account) -> None:
 
 
 def disable_all(unit: UnitOfWork, owner: Account) -> None:
-    """Disable every collaborator of a mailbox that is taken from its owner, within the caller's transaction, and tell
-    those who had got in."""
+    """Disable every collaborator of a mailbox that is taken from its owner, within the caller's transaction, and notify
+    those who had set a password."""
     for collaboration in of(owner.mailbox).where(Account.state != Account.DISABLED):
         was_told = collaboration.account.state != Account.PENDING
         _end(unit, collaboration.account, Account.DISABLED)
@@ -339,15 +340,15 @@ def consequences(ports: Ports, collaboration: Collaboration) -> Consequences:
 
 
 def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
-    """What was done to the collaborator and by them, the newest first."""
+    """What the collaborator did and what was done to them, newest first."""
     account = collaboration.account
     concerned = (AuditEvent.account == account) | (AuditEvent.actor == account)
     return list(AuditEvent.select().where(concerned).order_by(AuditEvent.id.desc()).limit(limit))
 
 
 def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
-    """Hold the mailbox's owner, so that nothing about its collaborators happens at the same time; raises `Refused` when
-    the owner is locked or suspended, or the acting person may no longer do this."""
+    """Hold the mailbox's owner, so that nothing else changes its collaborators meanwhile. Raises `Refused` when the
+    owner is locked or suspended, or the acting person may no longer manage them."""
     devices.lock(unit, related(mailbox, "account"))
     acting = hold(unit.actor.account, authority.not_allowed())
     keeps = acting.may_enter and authority.may_keep_mailbox(acting)
@@ -356,8 +357,8 @@ def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
 
 
 def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
-    """The collaborator's account as it is now, and nobody else's until the transaction ends, and the permissions too;
-    raises `Refused` when the acting person may not act on it, or it is gone."""
+    """The collaborator's account as it is now, held until the transaction ends; also refreshes the permissions. Raises
+    `Refused` when the acting person may not act on it, or it no longer exists."""
     gone = Refused(N_("This collaborator has just been removed."))
     _lock(unit, related(collaboration, "mailbox"))
     if not authority.may_act_on_collaborator(unit.actor.account, collaboration):
@@ -376,12 +377,13 @@ def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
 
 
 def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:
-    """Raises `Refused` when the collaborator may more than the acting person: who renews access gives it."""
+    """Raises `Refused` when the collaborator has permissions that the acting person lacks: to renew access is to grant
+    it."""
     _refuse_beyond(unit, collaboration.permissions)
 
 
 def _end(unit: UnitOfWork, account: Account, new_state: str) -> None:
-    """Void everything that opens the mailbox for this account."""
+    """Revoke everything that opens the mailbox for this account."""
     account.put_into_state(new_state)
     revocation.revoke(unit, Cause.COLLABORATION_ENDED, account)
 
@@ -393,14 +395,14 @@ def _new_link(collaboration: Collaboration, purpose: str) -> str:
 
 
 def _record(unit: UnitOfWork, collaboration: Collaboration, event: Event, **details: object) -> None:
-    """Write it down, and tell the owner of the mailbox when somebody else did it."""
+    """Record the event, and notify the mailbox's owner when somebody else caused it."""
     account = collaboration.account
     audit.record(unit.actor, event, account, collaborator=account.login, **details)
     notices.done_by_another(unit, collaboration.mailbox.account, event, [account.login])
 
 
 def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
-    """When each of these accounts last signed in to the mail server or was seen in the panel, by the account's id."""
+    """When each account last signed in to the mail server or used the panel, by account id."""
     account_ids = list(account_ids)
     queries = (
         LastLogin.select(LastLogin.login_id, fn.MAX(LastLogin.last_access))
@@ -421,14 +423,14 @@ def _last_accesses(account_ids: Iterable[int]) -> dict[int, int]:
 
 
 class AccessWatch:
-    """Writes sign-ins of collaborators to the mail server into the audit trail, so that the owner sees them: for each
-    password, protocol and address once a day, for a webmail signs in at every click."""
+    """Records collaborators' sign-ins to the mail server in the audit trail, where the owner sees them: once a day for
+    each password, protocol and address, because a webmail signs in at every click."""
 
     def __init__(self):
         self._looked_at = now() - devices.LOOK_BACK
 
     def look(self, ports: Ports) -> None:
-        """Look at the uses that Dovecot wrote down meanwhile."""
+        """Check the logins that Dovecot has recorded since the last look."""
         moment = now()
         fresh = (
             LastLogin.select(LastLogin, Account)

@@ -16,14 +16,14 @@ LAST_NUMBER = 99
 
 
 def login(mailbox: Mailbox, user_name: str) -> str:
-    """What a collaborator of this user name signs in with."""
+    """The login of a collaborator with this user name."""
     return f"{user_name}/{mailbox.address}"
 
 
 def checked(mailbox: Mailbox, typed: str) -> str:
-    """The user name as it is stored; raises `Refused` for what cannot be one, or is taken.
+    """The user name in stored form; raises `Refused` when it is not valid or is taken.
 
-    Plain letters only: what looks like another name must not be one, and Dovecot's logins are ASCII.
+    Only plain letters are valid: no name may look like another one, and Dovecot's logins are ASCII.
     """
     user_name = typed.strip().lower()
     if not user_name:
@@ -50,7 +50,7 @@ def is_taken(mailbox: Mailbox, user_name: str) -> bool:
 
 
 def proposals(mailbox: Mailbox, first_name: str, last_name: str) -> list[str]:
-    """A few free user names made of somebody's name, in plain letters whatever script it is written in."""
+    """A few free user names made from a person's name, in plain letters whatever its script."""
     found = []
     for user_name in _candidates(_plain(first_name), _plain(last_name)):
         free = _free(mailbox, user_name[:LONGEST].strip(".-_"))
@@ -67,7 +67,7 @@ def _candidates(first: str, last: str) -> Iterator[str]:
 
 
 def _free(mailbox: Mailbox, user_name: str) -> str | None:
-    """The name itself, or with the first number that makes it free."""
+    """The name itself if it is free, or with the first number that makes it free; None when there is none."""
     numbered = (user_name, *(f"{user_name}{number}" for number in range(2, LAST_NUMBER + 1)))
     return next((each for each in numbered if _is_usable(mailbox, each)), None)
 

@@ -1,8 +1,8 @@
-"""The password of a device: eight public characters that find its row, and a verifier that Dovecot checks.
+"""The password of a device: its first eight characters are public and find the row; Dovecot checks it by a verifier.
 
-Its shape stands in `mail_views.py`: `k7pqx2m9-` and four groups of six, 119 secret bits after the selector. Dovecot's
-query recognises it by the same pattern and never puts anything of another password into SQL. A salted fast hash is
-enough for so many bits.
+`mail_views.py` defines its shape: `k7pqx2m9-` and four groups of six, 119 secret bits after the selector. Dovecot's
+query recognises the same pattern and never puts any part of another password into SQL. A salted fast hash is enough for
+this many bits.
 """
 
 import base64
@@ -23,7 +23,7 @@ SCHEME = "{SSHA256}"
 
 @dataclass(frozen=True)
 class DevicePassword:
-    """A fresh password: shown once; only its selector and verifier are stored."""
+    """A new password. It is shown once; only its selector and verifier are stored."""
 
     text: str
 
@@ -32,25 +32,26 @@ class DevicePassword:
         return self.text[:SELECTOR_LENGTH]
 
     def verifier(self) -> str:
-        """`{SSHA256}` and the base64 of SHA-256 over password and salt, followed by the salt, as Dovecot reads it."""
+        """`{SSHA256}` and the base64 of SHA-256 over password and salt, followed by the salt: the format that Dovecot
+        reads."""
         salt = os.urandom(SALT_LENGTH)
         digest = hashlib.sha256(self.text.encode() + salt).digest()
         return SCHEME + base64.b64encode(digest + salt).decode()
 
 
 def new_password() -> DevicePassword:
-    """A fresh random device password."""
+    """A new random device password."""
     groups = [_random(SELECTOR_LENGTH), *(_random(GROUP_LENGTH) for _ in range(GROUPS))]
     return DevicePassword(SEPARATOR.join(groups))
 
 
 def has_shape(password: str) -> bool:
-    """Whether Dovecot would take this for a device password: then it cannot be anybody's own."""
+    """Whether Dovecot would take this for a device password. If so, it cannot be an account's password."""
     return SHAPE.fullmatch(password) is not None
 
 
 def is_right(password: str, verifier: str) -> bool:
-    """Whether the verifier was made of this password."""
+    """Whether the verifier was made from this password."""
     content = base64.b64decode(verifier.removeprefix(SCHEME))
     digest, salt = content[:-SALT_LENGTH], content[-SALT_LENGTH:]
     given = hashlib.sha256(password.encode("utf-8", "surrogatepass") + salt).digest()

@@ -1,4 +1,4 @@
-"""Devices: a password of its own for each mail program, to be handed out and taken back one by one."""
+"""Devices: each mail program has its own password, which can be handed out and revoked individually."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,16 +27,16 @@ MOST_DEVICES = 50
 DAY = 24 * 3600
 UNUSED_AFTER = 90 * DAY
 LONGEST_LIFE = 10 * 365 * DAY
-# How far back the first look for new networks reaches, after the worker stood still.
+# The first look for new networks goes back this far, because the worker may have been stopped.
 LOOK_BACK = 7 * DAY
-# Dovecot writes the moment of a login down a little later than it was.
+# Dovecot records a login a little after it happened.
 LATE_WRITES = 10
 
 
 @dataclass(frozen=True)
 class WantedDevice:
-    """What is asked for when a device is made. `protocols` is a sum of `Device.IMAP`, `.POP3` and `.SENDING`;
-    `expires_at` is in seconds since the epoch, None for never; `user` is the login it is for, or empty."""
+    """The data for a new device. `protocols` is a sum of `Device.IMAP`, `.POP3` and `.SENDING`; `expires_at` is in
+    seconds since the epoch, None for never; `user` is the login that the device is for, or empty."""
 
     name: str
     icon: str
@@ -56,7 +56,7 @@ def described(thing: WantedDevice | Device | DeviceInvitation) -> dict[str, str]
 
 @dataclass(frozen=True)
 class MadeDevice:
-    """A device and its password, which is nowhere else to be had."""
+    """A device and its password, which is available nowhere else."""
 
     device: Device
     password: str
@@ -64,10 +64,10 @@ class MadeDevice:
 
 @dataclass(frozen=True)
 class Row:
-    """A device as its list shows it."""
+    """A device as the list shows it."""
 
     device: Device
-    # Whom it was made for: a user's name, or the address that was invited; empty for nobody in particular.
+    # The person it was made for: a user's name or the invited address; empty for nobody in particular.
     recipient: str
     last_login: LastLogin | None
     is_connected: bool
@@ -78,13 +78,13 @@ class Row:
 
     @property
     def is_long_unused(self) -> bool:
-        """Whether nobody used it for 90 days: perhaps nobody needs it."""
+        """Whether the device has been unused for 90 days: perhaps nobody needs it."""
         used_at = self.last_login.last_access if self.last_login else self.device.created_at
         return now() >= used_at + UNUSED_AFTER
 
 
 def rows(account: Account, connected: connections.Connected) -> list[Row]:
-    """The account's devices, the newest first, with their last use."""
+    """The account's devices with their last use, newest first."""
     devices = list(
         Device.select(Device, Account)
         .join(Account, JOIN.LEFT_OUTER, on=Device.user)
@@ -98,7 +98,7 @@ def rows(account: Account, connected: connections.Connected) -> list[Row]:
         Row(
             device,
             device.user.display_name if device.user else invited.get(device.id, ""),
-            # Dovecot may write late of a device that is gone: older logins than the device are not its own.
+            # Dovecot may write late about a deleted device: logins from before this device was made are not its own.
             latest[device.id] if device.id in latest and latest[device.id].last_access >= device.created_at else None,
             device.id in now_connected,
         )
@@ -107,13 +107,13 @@ def rows(account: Account, connected: connections.Connected) -> list[Row]:
 
 
 def _last_logins(account: Account) -> dict[int, LastLogin]:
-    """The latest use of each of the account's devices, by the device's id."""
+    """The last use of each of the account's devices, by device id."""
     uses = LastLogin.select().where(LastLogin.login_id == account.id, LastLogin.device_id > 0)
     return {login.device_id: login for login in uses.order_by(LastLogin.last_access)}
 
 
 def _invited(account: Account) -> dict[int, str]:
-    """The addresses that were invited to set up the account's devices, by the device's id."""
+    """The addresses that were invited to set up the account's devices, by device id."""
     accepted = DeviceInvitation.select(DeviceInvitation.device, DeviceInvitation.email).where(
         DeviceInvitation.account == account, DeviceInvitation.device.is_null(False)
     )
@@ -121,30 +121,30 @@ def _invited(account: Account) -> dict[int, str]:
 
 
 def first_login(device: Device) -> LastLogin | None:
-    """How the device signed in with the password that it has now; None as long as it did not."""
+    """How the device signed in with its current password; None if it has not signed in yet."""
     return LastLogin.of_device(device).where(LastLogin.last_access > device.password_at).first()
 
 
 def protocols_for(account: Account) -> int:
-    """What a device that this account hands out may do, as a sum; 0 when it may have none at all."""
+    """The protocols that a device may use when this account hands it out, as a sum; 0 if it may have no device."""
     return permissions.device_protocols(permissions.of(account))
 
 
 def looked_after(account: Account) -> list[Account]:
-    """The accounts whose devices this one sees and manages: its own, where it may have any, and for a collaborator who
-    keeps the mailbox's settings those of its owner."""
+    """The accounts whose devices this account sees and manages: its own if it may have devices and, for a collaborator
+    who manages the mailbox's settings, the owner's."""
     own = [account] if protocols_for(account) else []
     keeps = account.is_collaborator and authority.may_keep_mailbox(account)
     return [*own, account.mailbox.account] if keeps else own
 
 
 def may_look_after(by: Account, account: Account) -> bool:
-    """Whether an account may make, change and end the devices of another, or its own."""
+    """Whether an account may make, change and revoke another account's devices, or its own."""
     return authority.may_act_on(by, account) or (by.may_enter and account in looked_after(by))
 
 
 def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Account | None]:
-    """What is wanted with its name in stored form, and the account it is for; raises `Refused` with the field."""
+    """The wanted device with its name in stored form, and the account it is for; raises `Refused` with the field."""
     user = _user(account, wanted.user)
     if wanted.icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
@@ -156,20 +156,20 @@ def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Accou
 
 
 def are_beyond(by: Account, account: Account, protocols: int) -> bool:
-    """Whether a device of this account could do more than the account may, or than whoever hands it out may do now: a
-    manager of the account hands out whatever its owner could."""
+    """Whether a device of this account could do more than the account may do, or more than the person who hands it out
+    may do now. A manager of the account may hand out whatever its owner could."""
     hands = account if authority.may_act_on(by, account) else by
     return bool(protocols & ~(protocols_for(account) & protocols_for(hands)))
 
 
 def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
-    """Raises `Refused` when such a device `are_beyond` what may be handed out."""
+    """Raises `Refused` when a device with these protocols is more than may be handed out (`are_beyond`)."""
     if are_beyond(by, account, protocols):
         raise Refused(N_("You can allow only what you are allowed to do in mail programs yourself."), "protocols")
 
 
 def make(unit: UnitOfWork, account: Account, wanted: WantedDevice, request_id: str) -> MadeDevice | None:
-    """A new device for the account's mailbox; None when this very form made one already.
+    """Make a device for the account's mailbox; None when this same form has already made one.
 
     Raises `Refused` with the field that is wrong.
     """
@@ -193,9 +193,12 @@ def _make(
 
 
 def lock(unit: UnitOfWork, account: Account) -> None:
-    """Hold the account's row until the caller's transaction ends, so that two forms at the same moment do not both find
-    the last free place; raises `Refused` when a moment ago the account was locked or suspended, or the acting session
-    ended: who waited behind "log me out from everywhere" gets no device any more."""
+    """Hold the account's row until the caller's transaction ends: two simultaneous forms cannot both take the last
+    place.
+
+    Raises `Refused` if the account has just been locked or suspended, the acting session has ended, or the acting
+    account's permissions have changed. A request that waited behind "log me out from everywhere" gets no device.
+    """
     shut = Refused(N_("This account is locked or suspended."))
     if hold(account, shut).state != Account.ACTIVE:
         raise shut
@@ -206,9 +209,12 @@ def lock(unit: UnitOfWork, account: Account) -> None:
 
 
 def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account:
-    """`lock`, for whatever is done to an account's devices and invitations: raises `Refused` as well unless whoever
-    does it may look after them now; that is the acting account, or `by`, whose invitation the acting person accepted.
-    Its account as it is now, which is held too: what it makes does not outlive a lock of the same moment."""
+    """`lock`, and check that the account's devices may be managed now. Every change to devices and invitations needs
+    this.
+
+    The check applies to the acting account, or to `by` when the acting person accepted an invitation from `by`. Returns
+    that account as it is now. It is held too: a simultaneous lock also ends what it makes. Raises `Refused`.
+    """
     lock(unit, account)
     doer = by or unit.actor.account
     present = hold(doer, authority.not_allowed()) if doer else None
@@ -218,8 +224,8 @@ def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) 
 
 
 def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Account | None = None) -> Account:
-    """`lock_to_keep`, for whatever makes or renews a secret that opens the account's mailbox by these protocols: raises
-    `Refused` as well when that is beyond whoever hands it out."""
+    """`lock_to_keep` for an action that makes or renews a secret that opens the account's mailbox by these protocols.
+    Also raises `Refused` when the account that hands it out may not hand out that much."""
     present = lock_to_keep(unit, account, by)
     refuse_beyond(present, account, protocols)
     return present
@@ -228,7 +234,7 @@ def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Acc
 def make_checked(
     unit: UnitOfWork, account: Account, created_by: Account, wanted: WantedDevice, user: Account | None, request_id: str
 ) -> MadeDevice:
-    """The device itself, within the caller's transaction, which holds the `lock`; also the last step of an
+    """Make the device itself within the caller's transaction, which holds the `lock`. This is also the last step of an
     invitation."""
     refuse_too_many(account)
     password = device_passwords.new_password()
@@ -251,7 +257,7 @@ def make_checked(
 
 
 def refuse_too_many(account: Account) -> None:
-    """Raises `Refused` when the account has as many devices as it may have."""
+    """Raises `Refused` when the account has the maximum number of devices."""
     if account.devices.count() >= MOST_DEVICES:
         raise Refused(
             N_(
@@ -265,8 +271,8 @@ def refuse_too_many(account: Account) -> None:
 
 @unit_of_work
 def change_password(unit: UnitOfWork, device: Device, by: Account | None = None) -> MadeDevice:
-    """A new password for the same device; the old one and its open connections are cut at once. `by`: whose invitation
-    the acting person accepted. Raises `Refused`."""
+    """Give the device a new password; the old one and its open connections end at once. `by` is the account whose
+    invitation the acting person accepted. Raises `Refused`."""
     by = lock_to_hand_out(unit, related(device, "account"), device.protocols, by)
     password = device_passwords.new_password()
     fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
@@ -281,7 +287,7 @@ def change_password(unit: UnitOfWork, device: Device, by: Account | None = None)
 
 @unit_of_work
 def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
-    """Another name and icon; the password stays."""
+    """Change the name and icon; the password stays."""
     if icon not in ICONS:
         raise Refused(N_("Choose an icon."), "icon")
     lock_to_keep(unit, related(device, "account"))
@@ -314,8 +320,8 @@ def disconnect_all(unit: UnitOfWork, account: Account) -> None:
 
 
 def forget_all(unit: UnitOfWork, account: Account) -> list[Device]:
-    """Forget every device and withdraw every invitation, within the caller's transaction; the devices that there were:
-    their connections are the caller's to cut."""
+    """Delete every device and withdraw every invitation, within the caller's transaction. Returns the deleted devices;
+    the caller must cut their connections."""
     withdraw_these(unit, DeviceInvitation.pending(account))
     devices = list(account.devices)
     for device in devices:
@@ -331,20 +337,21 @@ def handed_out_by(account: Account) -> list[Device]:
 
 
 def made_for(account: Account) -> list[Device]:
-    """The devices of others that were made for this account: for its login and, when it is a collaborator's, through an
-    invitation to the reference e-mail by the mailbox's owner. That is the same person, who has the password."""
+    """Other accounts' devices that were made for this account: those for its login and, if it is a collaborator's,
+    those that the mailbox's owner offered by invitation to the reference e-mail. The collaborator reads that e-mail and
+    has the password."""
     by_email = [each.device_id for each in _invited_by_email(account) if each.device_id]
     for_it = (Device.user == account) | Device.id.in_(by_email)
     return list(Device.select().where(for_it, Device.account != account))
 
 
 def of_others_known_to(account: Account) -> list[Device]:
-    """The devices of others whose passwords this account handed out or was given."""
+    """Other accounts' devices whose passwords this account handed out or received."""
     return unique([*handed_out_by(account), *made_for(account)])
 
 
 def invitations_about(account: Account) -> list[DeviceInvitation]:
-    """The pending invitations by which this account lets others set a device up, or is let do so itself."""
+    """The pending invitations in which this account invites others to set up a device, or is invited itself."""
     by_email = [each.id for each in _invited_by_email(account)]
     concerned = (DeviceInvitation.invited_by == account) | (DeviceInvitation.user == account)
     return list(
@@ -356,7 +363,7 @@ def invitations_about(account: Account) -> list[DeviceInvitation]:
 
 
 def _invited_by_email(account: Account) -> list[DeviceInvitation]:
-    """The invitations of the mailbox's owner that went to a collaborator's reference e-mail."""
+    """The mailbox owner's invitations that went to a collaborator's reference e-mail."""
     if not account.is_collaborator or account.mailbox is None:
         return []
     matters = DeviceInvitation.undecided() | DeviceInvitation.device.is_null(False)
@@ -365,18 +372,18 @@ def _invited_by_email(account: Account) -> list[DeviceInvitation]:
 
 
 def forget_of_others(unit: UnitOfWork, account: Account) -> None:
-    """Revoke the passwords of devices of others that the account may know, within the caller's transaction: it handed
-    them out for a mailbox's owner, or others made them for it. Their connections are cut, and invitations by it and to
-    it are withdrawn."""
+    """Revoke the passwords of other accounts' devices that this account may know, within the caller's transaction: it
+    handed them out for a mailbox's owner, or others made them for it. Cut their connections, and withdraw the account's
+    invitations and those addressed to it."""
     withdraw_these(unit, invitations_about(account))
-    # Whoever came by a link of the account acts as that account.
+    # A person who arrives by a link of the account acts as that account.
     teller = unit.actor if unit.actor.account or unit.actor == OPERATOR else replace(unit.actor, account=account)
     forget_these(unit, of_others_known_to(account), teller)
 
 
 def forget_these(unit: UnitOfWork, taken: Sequence[Device], teller: Actor | None = None) -> None:
-    """Revoke these devices' passwords, within the caller's transaction, cut their connections, and tell the mailboxes'
-    owners that it was done by `teller`, or by the acting person."""
+    """Revoke these devices' passwords within the caller's transaction, cut their connections, and notify the mailboxes'
+    owners. The notice names `teller` as the person who did it, or else the acting person."""
     for device in taken:
         forget(device)
         audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
@@ -388,12 +395,12 @@ def forget_these(unit: UnitOfWork, taken: Sequence[Device], teller: Actor | None
 
 
 def unique(devices: Iterable[Device]) -> list[Device]:
-    """Each of the devices once."""
+    """The devices without duplicates."""
     return list({device.id: device for device in devices}.values())
 
 
 def withdraw_these(unit: UnitOfWork, pending: Iterable[DeviceInvitation]) -> None:
-    """Withdraw these invitations, within the caller's transaction, and write each down."""
+    """Withdraw these invitations and record each one, within the caller's transaction."""
     for invitation in list(pending):
         if invitation.withdraw():
             facts = {"device": invitation.name, "to": invitation.recipient}
@@ -401,20 +408,20 @@ def withdraw_these(unit: UnitOfWork, pending: Iterable[DeviceInvitation]) -> Non
 
 
 def tell_owner(unit: UnitOfWork, account: Account, event: Event, names: Sequence[str] = ()) -> None:
-    """Tell the owner of the mailbox that this account opens what somebody else did to the account's devices."""
+    """Notify the owner of this account's mailbox of what somebody else did to the account's devices."""
     notices.done_by_another(unit, account.mailbox.account, event, names)
 
 
 def tell_of_own(unit: UnitOfWork, account: Account, event: Event, names: Sequence[str]) -> None:
-    """The same about a collaborator's own devices only: about an owner's there is an e-mail of its own already, with a
-    link that ends the device."""
+    """`tell_owner` for a collaborator's own devices only. An owner already gets a separate e-mail about their own
+    devices, with a link that disconnects the device."""
     if account.is_collaborator:
         tell_owner(unit, account, event, names)
 
 
 @unit_of_work
 def disown(unit: UnitOfWork, link: OneTimeLink) -> None:
-    """“This wasn't me” about a device: end it; raises `Refused` when the link was used a moment before."""
+    """Handle “This wasn't me” for a device: revoke it. Raises `Refused` when the link was used a moment before."""
     links.use(link)
     device = disowned(link)
     if device is None or not forget(device):
@@ -424,7 +431,7 @@ def disown(unit: UnitOfWork, link: OneTimeLink) -> None:
 
 
 def disowned(link: OneTimeLink) -> Device | None:
-    """The device that a “This wasn't me” is about; None when it is gone."""
+    """The device that a “This wasn't me” link is about; None when it no longer exists."""
     return Device.get_or_none(
         Device.id == link.subject_id, Device.account == link.account, Device.request_id == link.subject
     )
@@ -432,8 +439,8 @@ def disowned(link: OneTimeLink) -> Device | None:
 
 @unit_of_work
 def require(unit: UnitOfWork, mailbox: Mailbox, required: bool) -> None:
-    """Switch "Mail programs need a device password" for a mailbox: then its own password opens the webmail only, and
-    what is connected with it is cut. Raises `Refused`."""
+    """Switch "Mail programs need a device password" for a mailbox. When it is on, the account's password opens only the
+    webmail, and connections that use this password are cut. Raises `Refused`."""
     lock_to_keep(unit, related(mailbox, "account"))
     if not mailbox.write(device_passwords_only=required):
         raise removed()
@@ -445,7 +452,7 @@ def require(unit: UnitOfWork, mailbox: Mailbox, required: bool) -> None:
 
 
 def forget(device: Device) -> bool:
-    """Delete the device and what Dovecot wrote of it, so that nothing can inherit it; False when it was gone."""
+    """Delete the device and Dovecot's records of it, so nothing can inherit them; False when it no longer existed."""
     if not Device.delete().where(device.itself()).execute():
         return False
     LastLogin.delete().where(LastLogin.device_id == device.id).execute()
@@ -453,18 +460,19 @@ def forget(device: Device) -> bool:
 
 
 def disconnected() -> Refused:
-    """The refusal of what is to be done with a device that is gone."""
+    """The refusal of an action on a device that no longer exists."""
     return Refused(N_("This device has just been disconnected."))
 
 
 class NetworkWatch:
-    """Writes to the owners of devices that were used, since it looked last, from a network that is new for them."""
+    """Sends an e-mail to the owner of each device that was used, since the last look, from a network that is new for
+    it."""
 
     def __init__(self):
         self._looked_at = now() - LOOK_BACK
 
     def look(self, ports: Ports) -> None:
-        """Look at the uses that Dovecot wrote down meanwhile."""
+        """Check the logins that Dovecot has recorded since the last look."""
         moment = now()
         since = self._looked_at - LATE_WRITES
         for login in list(LastLogin.select().where(LastLogin.last_access >= since, LastLogin.device_id > 0)):
@@ -480,7 +488,7 @@ def _tell_if_new(ports: Ports, login: LastLogin) -> None:
 
 
 def _know_network(device: Device, address: str) -> bool:
-    """Remember that the device belongs in this address's network; True when that was not known before."""
+    """Remember that the device uses this address's network; True when the network is new for the device."""
     network = throttle.network_of(address)
     known = DeviceNetwork.get_or_none(DeviceNetwork.device == device, DeviceNetwork.network == network)
     if known is None and network:
@@ -499,7 +507,7 @@ def _user(account: Account, login: str) -> Account | None:
 
 
 def may_be_for(user: Account | None, account: Account) -> bool:
-    """Whether a device of the account may be for this user: somebody in the same organisation who can still sign in."""
+    """Whether a device of the account may be for this user: an active account in the same organisation."""
     return user is not None and user.state == Account.ACTIVE and authority.belong_together(user, account)
 
 

@@ -1,7 +1,7 @@
-"""Invitations to set up a device: whoever is invited gets its password in their own hands, and nobody else sees it.
+"""Invitations to set up a device: the invited person gets its password directly, and nobody else sees it.
 
-The link alone opens nothing. Its recipient proves who they are: by being signed in as the chosen user, by a code of six
-digits that is sent to the address that was invited, or by the code that was shown once to the inviter.
+The link alone opens nothing. Recipients prove who they are in one of three ways: they are signed in as the chosen user,
+they give the six-digit code that was sent to the invited address, or they give the code that the inviter saw once.
 """
 
 import hmac
@@ -33,13 +33,13 @@ MINUTE, DAY = 60, 24 * 3600
 LIFETIME = 30 * DAY
 CODE_LIFETIME = 10 * MINUTE
 CODE_EVERY = MINUTE
-# How long somebody who proved who they are has to go on.
+# How long people have to continue after they proved who they are.
 PROOF_LIFETIME = 10 * MINUTE
 INVITER_CODE_LENGTH = 8
 MOST_PENDING = 20
 
 TRIES_OF_CODE = Limit("tries of one mailed code", free=5, ceiling=5, window=DAY)
-# Whoever needs more has no code: the invitation is withdrawn.
+# A person who needs more tries has no code: the invitation is withdrawn.
 TRIES_A_DAY = Limit("tries of an invitation's codes", free=20, ceiling=20, window=DAY)
 CODES_A_DAY = Limit("codes mailed for an invitation", free=20, ceiling=20, window=DAY)
 LETTERS_A_DAY = Limit("invitations mailed by an account", free=20, ceiling=20, window=DAY)
@@ -47,7 +47,7 @@ LETTERS_A_DAY = Limit("invitations mailed by an account", free=20, ceiling=20, w
 
 @dataclass(frozen=True)
 class Invited:
-    """An invitation with its link and the inviter's code, which are nowhere else to be had."""
+    """An invitation with its link and the inviter's code, which are available nowhere else."""
 
     invitation: DeviceInvitation
     link: str
@@ -56,19 +56,20 @@ class Invited:
 
 
 def pending(account: Account) -> list[DeviceInvitation]:
-    """The account's invitations that can still be accepted, the newest first."""
+    """The account's invitations that can still be accepted, newest first."""
     return [invitation for invitation in DeviceInvitation.pending(account) if _is_open(invitation)]
 
 
 def invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
-    """Invite somebody to set up a device for the account's mailbox: a user of its organisation, who may sign in
-    instead of asking for a code, or anybody with an e-mail address. `mailed`: the link is sent there as well.
+    """Invite somebody to set up a device for the account's mailbox: a user of its organisation, who may sign in instead
+    of asking for a code, or anyone with an e-mail address. `mailed`: also send the link to that address.
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`.
     """
     wanted, _ = devices.checked(account, wanted)
     try:
-        # A user's address is kept in small letters: the list must not tell by them whether there is such a user.
+        # Users' addresses are in lower case. So is every other one here: otherwise capitals in the list would reveal
+        # that an address belongs to no user.
         recipient = canonical_contact(email).lower()
     except Refused as refusal:
         raise Refused(refusal.sentence, "email", **refusal.facts) from None
@@ -96,7 +97,7 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
         account=account,
         invited_by=inviter,
         user=user,
-        # Whoever gets a user's address after them does not inherit what they were invited to.
+        # The next person with a user's address does not inherit that user's invitations.
         email="" if user else email,
         **devices.described(wanted),
         protocols=wanted.protocols,
@@ -109,10 +110,10 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
 
 @unit_of_work
 def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invited:
-    """A new link and a new code in place of the old ones, which are void from now on; `mailed` as for `invite`.
+    """Replace the link and the code; the old ones are void from now on. `mailed` is as in `invite`.
 
-    Whoever asks for them has them, and so is who invites from now on. Raises `Refused`, with a field when it is more
-    than they may hand out themselves, or `throttle.TooManyAttempts`.
+    The acting person receives the new link and code, and becomes the inviter. Raises `Refused`, with a field when the
+    device is more than they may hand out themselves, or `throttle.TooManyAttempts`.
     """
     inviter = devices.lock_to_hand_out(unit, related(invitation, "account", _void()), invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
@@ -126,7 +127,7 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
 
 @unit_of_work
 def withdraw(unit: UnitOfWork, invitation: DeviceInvitation) -> bool:
-    """Take the invitation back; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
+    """Withdraw the invitation; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
     devices.lock_to_keep(unit, related(invitation, "account", _void()))
     withdrawn = invitation.withdraw()
     if withdrawn:
@@ -135,33 +136,34 @@ def withdraw(unit: UnitOfWork, invitation: DeviceInvitation) -> bool:
 
 
 def find(token: str) -> DeviceInvitation | None:
-    """The invitation of this token, if it can still be accepted."""
+    """The invitation with this token, if it can still be accepted."""
     invitation = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == digest(token))
     return invitation if invitation is not None and _is_open(invitation) else None
 
 
 def accepted_by_token(token: str) -> DeviceInvitation | None:
-    """The invitation of this token once it was accepted, as long as its device is there."""
+    """The accepted invitation with this token, as long as its device exists."""
     invitation = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == digest(token))
     return invitation if invitation is not None and invitation.accepted_at and invitation.device else None
 
 
 def may_be_user(invitation: DeviceInvitation) -> bool:
-    """Whether the address that was invited is in a domain of the mailbox's organisation. Whoever has the link must not
-    learn whether there is such a user, so nothing else is asked."""
+    """Whether the invited address is in a domain of the mailbox's organisation. This checks nothing else: a person with
+    the link must not learn whether a user has this address."""
     domain = Domain.get_or_none(Domain.name == invitation.recipient.rpartition("@")[2])
     return domain is not None and domain.service.organisation_id == invitation.account.organisation_id
 
 
 def is_user(actor: Actor, invitation: DeviceInvitation) -> bool:
-    """Whether the acting person is signed in as the user who was invited."""
+    """Whether the acting person is signed in as the invited user."""
     return actor.account is not None and actor.account.id == invitation.user_id
 
 
 def send_code(unit: UnitOfWork, invitation: DeviceInvitation) -> None:
-    """Send a code to the address that was invited; it replaces the one before, and is valid for ten minutes.
+    """Send a code to the invited address. It replaces the previous code and is valid for ten minutes.
 
-    Raises `throttle.TooManyAttempts` within a minute of the last one, or `Refused` when nobody can accept it any more.
+    Raises `throttle.TooManyAttempts` within a minute of the previous code, or `Refused` when the invitation can no
+    longer be accepted.
     """
     code = f"{secrets.randbelow(1_000_000):06}"
     _send_code(unit, invitation, code)
@@ -190,7 +192,7 @@ def _send_code(unit: UnitOfWork, invitation: DeviceInvitation, code: str) -> Non
 
 
 def prove(unit: UnitOfWork, invitation: DeviceInvitation, typed: str) -> None:
-    """Check the code that somebody typed, the mailed one or the inviter's; raises `Refused` when it is neither."""
+    """Compare a typed code with the mailed one and the inviter's; raises `Refused` when it matches neither."""
     code = "".join(typed.lower().split()).replace("-", "")
     tries = TRIES_A_DAY.on(invitation.id)
     try:
@@ -207,10 +209,10 @@ def prove(unit: UnitOfWork, invitation: DeviceInvitation, typed: str) -> None:
 
 
 def accept(unit: UnitOfWork, invitation: DeviceInvitation, proved: bool) -> MadeDevice:
-    """Make the device and use the invitation up, once, however many accept at the same instant.
+    """Make the device and use the invitation up: once, even if several people accept at the same instant.
 
-    `proved`: the acting person gave one of the codes a moment ago; whoever is signed in as the invited user, and gave
-    their password lately, needs none. Raises `Refused`, and leaves the invitation as it is, when it cannot be accepted.
+    `proved`: the acting person gave one of the codes a moment ago. The invited user needs no code if they are signed in
+    and gave their password recently. Raises `Refused`, and leaves the invitation unchanged, when it cannot be accepted.
     """
     if not proved and not (is_user(unit.actor, invitation) and sessions.password_is_recent(unit.actor.session)):
         raise Refused(N_("First confirm that the invitation is for you."))
@@ -220,7 +222,7 @@ def accept(unit: UnitOfWork, invitation: DeviceInvitation, proved: bool) -> Made
 @unit_of_work
 def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
     devices.lock(unit, related(invitation, "account", _void()))
-    # Whoever is locked at the same moment loses what they were given.
+    # An account that is locked at the same moment loses what this gives it.
     for concerned in filter(None, (related(invitation, name, _void()) for name in ("invited_by", "user"))):
         hold(concerned, _void())
     present = _present(invitation)
@@ -242,7 +244,7 @@ def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
 
 
 def _present(invitation: DeviceInvitation) -> DeviceInvitation:
-    """The invitation as it is now; raises `Refused` when its link is another one, or it can no longer be accepted."""
+    """The invitation as it is now; raises `Refused` when its link was replaced or it can no longer be accepted."""
     present = DeviceInvitation.get_or_none(DeviceInvitation.token_hash == invitation.token_hash)
     if present is None or not _is_open(present):
         raise _void()
@@ -254,7 +256,7 @@ def _void() -> Refused:
 
 
 def _is_open(invitation: DeviceInvitation) -> bool:
-    """Whether it can still be accepted: neither used, withdrawn nor too old, and everybody is still who they were."""
+    """Whether it can still be accepted: it is not used, withdrawn or expired, and everyone involved still qualifies."""
     moment = now()
     return (
         invitation.accepted_at is None
@@ -269,20 +271,20 @@ def _is_open(invitation: DeviceInvitation) -> bool:
 
 
 def _may_invite(invitation: DeviceInvitation) -> bool:
-    """Whether the inviter may still hand out such a device of this account: the account itself, a collaborator who
-    keeps the mailbox's settings, or who looks after it."""
+    """Whether the inviter may still hand out this device of this account. The inviter is the account itself, a
+    collaborator who manages the mailbox's settings, or a manager of the account."""
     inviter, account = invitation.invited_by, invitation.account
     return devices.may_look_after(inviter, account) and not devices.are_beyond(inviter, account, invitation.protocols)
 
 
 def _user(account: Account, email: str) -> Account | None:
-    """The user of the account's organisation who has this address as login."""
+    """The user in the account's organisation whose login is this address."""
     user = Account.by_login(with_ascii_domain(email).lower())
     return user if devices.may_be_for(user, account) else None
 
 
 def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
-    """Give the invitation a new link, a new code and a new life, and keep it."""
+    """Give the invitation a new link, a new code and a new lifetime, and save it."""
     token, code = new_token(), "".join(secrets.choice(ALPHABET) for _ in range(INVITER_CODE_LENGTH))
     invitation.token_hash, invitation.expires_at = digest(token), now() + LIFETIME
     invitation.inviter_code_hash = _code_hash(ports.settings, invitation, code)
@@ -294,7 +296,7 @@ def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
 
 
 def _mail(ports: Ports, invited: Invited) -> Invited:
-    """Put the letter with the link into the outbox, within the caller's transaction."""
+    """Put the e-mail with the link into the outbox, within the caller's transaction."""
     invitation = invited.invitation
     throttle.attempt([LETTERS_A_DAY.on(invitation.account_id)])
     inviter = invitation.invited_by
@@ -312,7 +314,7 @@ def _mail(ports: Ports, invited: Invited) -> Invited:
 
 
 def _language(invitation: DeviceInvitation) -> str:
-    """The recipient's language where it is known, otherwise the inviter's."""
+    """The recipient's language if it is known, otherwise the inviter's."""
     return invitation.user.language if invitation.user else invitation.invited_by.language
 
 
@@ -323,7 +325,7 @@ def _give_up(unit: UnitOfWork, invitation: DeviceInvitation) -> None:
 
 
 def _record(unit: UnitOfWork, invitation: DeviceInvitation, event: Event) -> None:
-    """Write it down, and tell the owner of the mailbox when somebody else did it."""
+    """Record the event, and notify the mailbox's owner when somebody else caused it."""
     _write_down(unit, invitation, event)
     devices.tell_owner(unit, invitation.account, event, [invitation.name, invitation.recipient])
 
@@ -337,7 +339,7 @@ def _is_inviters_code(invitation: DeviceInvitation, given: str) -> bool:
 
 
 def _is_mailed_code(invitation: DeviceInvitation, given: str) -> bool:
-    """Whether it is the code that was mailed last, still valid and not tried too often."""
+    """Whether this is the last mailed code and still valid. Raises `Refused` after too many tries."""
     expected = invitation.mailed_code_hash
     if not expected or has_come(invitation.mailed_code_expires_at, now(), CODE_LIFETIME):
         return False
@@ -350,6 +352,7 @@ def _is_mailed_code(invitation: DeviceInvitation, given: str) -> bool:
 
 
 def _code_hash(settings: Settings, invitation: DeviceInvitation, code: str) -> str:
-    """What is kept of a code: so short a secret needs a key, or its hash could be tried out. Bound to the link."""
+    """What is stored of a code, bound to the link. The hash needs a key: without one, all codes of this length could be
+    tried."""
     key = derived_key(settings.secret_key, "invitation codes")
     return hmac.new(key, f"{invitation.token_hash}:{code}".encode("utf-8", "surrogatepass"), "sha256").hexdigest()

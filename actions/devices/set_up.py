@@ -1,4 +1,4 @@
-"""What sets a mail program up by itself: a QR code for Thunderbird for Android, a configuration profile for Apple."""
+"""Automatic set-up of a mail program: a QR code for Thunderbird for Android, a configuration profile for Apple."""
 
 import json
 import plistlib
@@ -12,7 +12,7 @@ from actions.devices.mail_programs import NONE, STARTTLS, TLS, Server
 from models import Account
 from settings import Settings
 
-# A longer name would make the code too dense to be scanned from a screen.
+# A longer name makes the code too dense to scan from a screen.
 LONGEST_SHOWN_NAME = 40
 NAMESPACE = uuid.UUID("892cd711-a8c2-49df-a480-a194306c810a")
 
@@ -25,28 +25,28 @@ NO_AUTHENTICATION, PASSWORD_CLEARTEXT = 0, 1
 
 
 def thunderbird_qr(settings: Settings, account: Account, password: str, protocols: int) -> str:
-    """A `data:` URI of the image of a QR code that Thunderbird for Android imports, the password included.
+    """The image of a QR code that Thunderbird for Android imports, as a `data:` URI; it includes the password.
 
-    Empty when nothing of `protocols` reads mail: the format has no account without an incoming server.
+    Empty when none of `protocols` reads mail: the format has no account without an incoming server.
 
     The format is "Thunderbird 'Export for Mobile' QR code format (version 1)" of 2025-02-06, published as
-    feature/migration/qrcode/qr-code-format.md in github.com/thunderbird/thunderbird-android: JSON arrays
-    [1, [sequence number, sequence end], incoming server, outgoing server groups].
+    feature/migration/qrcode/qr-code-format.md in github.com/thunderbird/thunderbird-android: JSON arrays [1, [sequence
+    number, sequence end], incoming server, outgoing server groups].
     """
     servers = mail_programs.recommended(settings, account.login, protocols)
     if mail_programs.incoming(servers) is None:
         return ""
     payload = thunderbird_payload(settings, account, password, servers)
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    # Black on white with its quiet zone in the image itself, so that it can be scanned from a dark page as well.
+    # Black on white, with the quiet zone in the image itself: people can scan it from a dark page as well.
     code = segno.make_qr(text, error="l", mode="byte", encoding="utf-8")
     return code.png_data_uri(scale=6, border=4, dark="#000000", light="#ffffff")
 
 
 def thunderbird_payload(settings: Settings, account: Account, password: str, servers: list[Server]) -> list:
-    """What the QR code says, in the published order of elements.
+    """The content of the QR code, in the published order of elements.
 
-    The account's name is left empty, which stands for the address of the first identity. The format demands an outgoing
+    The account's name stays empty, which stands for the address of the first identity. The format requires an outgoing
     server; a device that may not send gets one without user name and password.
     """
     reading, sending = mail_programs.incoming(servers), mail_programs.outgoing(servers)
@@ -63,10 +63,10 @@ def thunderbird_payload(settings: Settings, account: Account, password: str, ser
 def apple_profile(
     settings: Settings, account: Account, device_name: str, password: str | None, protocols: int
 ) -> bytes:
-    """A configuration profile (.mobileconfig) for iPhone, iPad and Mac with the password, or without when it is None.
+    """A configuration profile (.mobileconfig) for iPhone, iPad and Mac; it omits the password when that is None.
 
-    Empty when nothing of `protocols` reads mail. The same mailbox and device name make a profile of the same identity:
-    installing it again, say with a changed password, replaces the first one.
+    Empty when none of `protocols` reads mail. The same mailbox and device name give a profile the same identity:
+    installing it again, for example with a changed password, replaces the first one.
 
     The keys are those of Apple's reference for `com.apple.mail.managed`: mdm/profiles/com.apple.mail.managed.yaml in
     github.com/apple/device-management, and developer.apple.com/documentation/devicemanagement/mail.
@@ -75,12 +75,13 @@ def apple_profile(
 
 
 def apple_profile_of_address(settings: Settings, address: str) -> bytes:
-    """The same for an address of which nothing else is known, or shall be told: the device asks for the password."""
+    """The same for an address alone, when nothing else is known or may be revealed: the device asks for the
+    password."""
     return _profile(settings, address, address, "", address, None, mail_programs.ALL_PROTOCOLS)
 
 
 def one_line(text: str) -> str:
-    """The text as JSON, XML and one line can hold it: without control characters, halves of pairs and line ends."""
+    """The text in a form that JSON, XML and one line can hold: without control characters, surrogates and line ends."""
     allowed = (
         " " if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or character in "\ufffe\uffff" else character
         for character in text
@@ -93,7 +94,7 @@ def _access(server: Server) -> list:
 
 
 def _outgoing_that_refuses(settings: Settings) -> Server:
-    """The outgoing server for formats that demand one; without a password it takes no mail."""
+    """The outgoing server for formats that require one; it accepts no mail without a password."""
     return mail_programs.outgoing(mail_programs.recommended(settings, "", mail_programs.ALL_PROTOCOLS))
 
 

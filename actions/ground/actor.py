@@ -1,4 +1,4 @@
-"""Who is acting, and from where."""
+"""Who acts, and from where."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ USER_AGENT_LENGTH = 255
 
 @dataclass(frozen=True)
 class Actor:
-    """The account that acts (None: nobody is signed in), its browser session, and where the request came from."""
+    """The acting account (None: nobody is signed in), its browser session, and the source of the request."""
 
     account: Account | None = None
     session: WebSession | None = None

@@ -11,16 +11,16 @@ from actions.ground.refusals import N_, Refused
 LOCAL_PART = re.compile(r"[a-z0-9](?:[a-z0-9._+-]*[a-z0-9_+-])?")
 DOMAIN_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# How encoded text begins in an e-mail's header: mail programs, and ours on its way, would read something else.
+# The start of encoded text in an e-mail's header: mail programs, and our own code, would decode it to something else.
 ENCODED = "=?"
-# What mail programs make a link of, in a sentence that is ours.
+# What mail programs turn into a link, inside a sentence of ours.
 WEB_ADDRESS = re.compile(r":[/\\]{2}|www\.")
 NOT_PLAIN = N_("Before the @ an address can have letters without accents, digits and signs only (no “ä”, no “я”).")
 LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
 
 
 def canonical_address(address: str) -> str:
-    """A mailbox address as it is stored; raises `Refused` for what is none (ASCII only: Dovecot's logins are)."""
+    """A mailbox address in stored form; raises `Refused` when it is not valid (ASCII only, as Dovecot's logins are)."""
     local_part, at, domain = address.strip().lower().rpartition("@")
     if not at or len(local_part) > LONGEST_LOCAL_PART or not LOCAL_PART.fullmatch(local_part) or ".." in local_part:
         raise Refused(N_("“%(address)s” is not a valid e-mail address."), "address", address=address)
@@ -28,7 +28,7 @@ def canonical_address(address: str) -> str:
 
 
 def canonical_domain(name: str) -> str:
-    """A domain's name in small letters; raises `Refused` for what is none."""
+    """A domain name in lower case; raises `Refused` when it is not valid."""
     name = name.strip().lower().removesuffix(".")
     labels = name.split(".")
     if len(name) > LONGEST_DOMAIN or len(labels) < 2 or not all(DOMAIN_LABEL.fullmatch(label) for label in labels):
@@ -66,7 +66,8 @@ def is_same_mailbox(contact: str, address: str) -> bool:
 
 
 def checked_name(name: str, field: str) -> str:
-    """A name for people: composed, on one line, not too long, and nothing but a name where it stands in our e-mails."""
+    """A name for people: in composed form (NFC), on one line, not too long, and without anything that would act as more
+    than a name in our e-mails. Raises `Refused` with the field."""
     name = unicodedata.normalize("NFC", name).strip()
     if not name or len(name) > LONGEST_NAME:
         raise Refused(N_("A name must have 1 to %(longest)s characters."), field, longest=LONGEST_NAME)
@@ -79,6 +80,6 @@ def checked_name(name: str, field: str) -> str:
 
 
 def holds_web_address(text: str) -> bool:
-    """Whether mail programs would make a link of it, in whatever width and case it is written."""
+    """Whether mail programs would turn part of the text into a link, in any width or case."""
     visible = "".join(each for each in text if unicodedata.category(each) != "Cf")
     return bool(WEB_ADDRESS.search(unicodedata.normalize("NFKC", visible).casefold()))

@@ -1,4 +1,4 @@
-"""Encryption at rest, with a key derived from the secret key in the settings."""
+"""Encryption at rest, with keys derived from the secret key in the settings."""
 
 import base64
 import functools
@@ -10,13 +10,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 def derived_key(secret_key: str, purpose: str) -> bytes:
-    """256 bits for one purpose, in URL-safe base64; keys of different purposes tell nothing about one another."""
+    """256 bits for one purpose, in URL-safe base64; a key for one purpose reveals nothing about another."""
     derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"postern {purpose}".encode())
     return base64.urlsafe_b64encode(derivation.derive(secret_key.encode()))
 
 
 def seal(secret_key: str, purpose: str, content: dict) -> str:
-    """Encrypt and authenticate a small mapping; only the same key and purpose open it again."""
+    """Encrypt and authenticate a small mapping; only the same key and purpose can open it."""
     return _cipher(secret_key, purpose).encrypt(json.dumps(content).encode()).decode()
 
 
@@ -26,7 +26,7 @@ def unseal(secret_key: str, purpose: str, sealed: str) -> dict:
 
 
 def seal_bytes(secret_key: str, purpose: str, content: bytes) -> str:
-    """The same for bytes, which may be many."""
+    """`seal` for bytes, of any length."""
     return _cipher(secret_key, purpose).encrypt(content).decode()
 
 

@@ -1,11 +1,11 @@
 """Holding a row: the one way to act on what a page showed a moment ago.
 
-Between the page and the press anybody may have removed it. An action holds it inside its transaction: read again as it
-is then, and nobody else's until the transaction ends. What is gone is refused with a sentence, whose words are those of
-its kind unless the caller has others. Whoever holds several rows begins with the owner of the mailbox, so that no two
-wait for each other.
+Anybody may remove the row between the page and the request. An action holds the row inside its transaction: the row is
+read again, and nobody else can change it until the transaction ends. If it no longer exists, the action is refused with
+a sentence for that kind of row, unless the caller gives another. An action that holds several rows begins with the
+mailbox's owner, because a common order prevents deadlocks.
 
-It stands on the ground because rows know no sentences, and every room above acts on rows.
+This belongs to the ground because rows know no sentences, and every room above acts on rows.
 """
 
 from typing import TypeVar
@@ -20,19 +20,19 @@ Row = TypeVar("Row", bound=Table)
 
 
 def hold(row: Row, gone: Refused | None = None) -> Row:
-    """This very row as it is now, held; raises `gone` when it was removed."""
+    """This row as it is now, held; raises `gone` when it has been removed."""
     return _held(type(row), row.itself(), gone or _removed(row))
 
 
 def hold_account(number: int | None, login: str, gone: Refused | None = None) -> Account:
-    """The account of this number that has this login, as it is now, held; raises `gone` when there is none."""
+    """The account with this number and login as it is now, held; raises `gone` when there is none."""
     this_one = (Account.id == number) & (Account.login == login)
     return _held(Account, this_one, gone or removed())
 
 
 def related(row: Table, name: str, gone: Refused | None = None) -> Table:
-    """What a row refers to by this column, which is read only when it is first asked for; raises `gone` when it was
-    removed since."""
+    """The row that this column refers to, which is read only on first access; raises `gone` when it has been
+    removed."""
     try:
         return getattr(row, name)
     except DoesNotExist:
@@ -40,7 +40,7 @@ def related(row: Table, name: str, gone: Refused | None = None) -> Table:
 
 
 def removed() -> Refused:
-    """The refusal of a user who is gone."""
+    """The refusal for a user who no longer exists."""
     return Refused(N_("This user has just been removed."))
 
 

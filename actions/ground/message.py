@@ -1,8 +1,8 @@
-"""An e-mail as the bytes that leave: written around what people wrote, then read again before it goes.
+"""An e-mail as the bytes that are sent: built around what people wrote, then read back before it leaves.
 
-Python's e-mail package decodes what it is given for a header, and some of its versions write out the line ends that
-come to light. So headers are encoded here and nothing decodes them on the way; and what was produced is read like
-somebody else's e-mail: it must say what was asked for and nothing besides, whatever the version.
+Python's e-mail package decodes header values, and some versions write out the line ends that this reveals. This module
+therefore encodes headers itself, and nothing decodes them on the way. It then reads the result as if it were a
+stranger's e-mail: in every version of Python it must contain what was asked for and nothing else.
 """
 
 import re
@@ -20,12 +20,12 @@ from actions.ground.ports import Letter, MessageRefused
 LONGEST_PLAIN_SUBJECT = 60
 OF_THE_BODY = ("mime-version", "content-type")
 OF_A_PART = (*OF_THE_BODY, "content-transfer-encoding", "content-disposition")
-# One address, which no mail program reads as several or as another.
+# One address, which no mail program reads as several or as a different one.
 ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\\\"]+@[^\s@,;:<>()\[\]\\\"]+")
 
 
 class AsGiven(EmailPolicy):
-    """Keeps a header as it is given."""
+    """Keeps each header as given."""
 
     def header_store_parse(self, name: str, value: str) -> tuple[str, str]:
         return name, value
@@ -37,7 +37,7 @@ POLICY = AsGiven(refold_source="none", cte_type="7bit", linesep="\r\n", mangle_f
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that goes along; its name and type are ours."""
+    """A file to attach; its name and type are ours."""
 
     name: str
     media_type: str
@@ -45,9 +45,8 @@ class Attachment:
 
 
 def written(recipient: str, headers: Mapping[str, str], letter: Letter, attachment: Attachment | None = None) -> bytes:
-    """The letter as the bytes of an e-mail to one recipient; `headers` are those besides its subject and recipient, and
-    are ours. Raises `MessageRefused` when the bytes are not what was asked for: people's words may have reached out of
-    their place."""
+    """The bytes of an e-mail to one recipient. `headers` are those besides subject and recipient, and are ours. Raises
+    `MessageRefused` when the bytes are not what was asked for: text from people may have escaped its place."""
     headers = {**headers, "To": recipient}
     try:
         content = _written(headers, letter, attachment)
@@ -55,14 +54,14 @@ def written(recipient: str, headers: Mapping[str, str], letter: Letter, attachme
         is_as_asked = is_as_asked and _has_body(content, letter, attachment)
     except (MessageError, ValueError, LookupError):
         is_as_asked = False
-    # Without the words in question: this sentence goes into the log.
+    # The sentence omits the text in question, because it goes into the log.
     if not is_as_asked:
         raise MessageRefused("The e-mail as it was written is not the one that was asked for. It was not sent.")
     return content
 
 
 def _written(headers: Mapping[str, str], letter: Letter, attachment: Attachment | None) -> bytes:
-    # An address that is not ASCII stands in the header as it is (RFC 6532).
+    # The header holds a non-ASCII address unencoded (RFC 6532).
     message = EmailMessage(POLICY.clone(utf8=not headers["To"].isascii()))
     message["Subject"] = _encoded(letter.subject)
     for name, value in headers.items():
@@ -76,14 +75,14 @@ def _written(headers: Mapping[str, str], letter: Letter, attachment: Attachment 
 
 
 def _encoded(subject: str) -> str:
-    """A subject that is read as it was written: also one that looks encoded."""
+    """A subject that mail programs read as written, even if it looks encoded."""
     if len(subject) <= LONGEST_PLAIN_SUBJECT and subject.isascii() and subject.isprintable() and "=?" not in subject:
         return subject
     return Header(subject, "utf-8", header_name="Subject").encode()
 
 
 def _has_headers(content: bytes, expected: Mapping[str, str]) -> bool:
-    """Whether the header holds these, those that the body needs, each once, and nothing else."""
+    """Whether the header holds these fields and those that the body needs, each once, and nothing else."""
     lines = content.partition(b"\r\n\r\n")[0].decode().split("\r\n")
     if not all(line.strip() and not _has_control_characters(line) for line in lines):
         return False
@@ -95,7 +94,7 @@ def _has_headers(content: bytes, expected: Mapping[str, str]) -> bool:
 
 
 def _is_read_as(value: str, expected: str) -> bool:
-    """Whether a header's value says this to a mail program, which decodes it."""
+    """Whether a mail program, which decodes the header's value, reads this from it."""
     read = str(make_header(decode_header(value)))
     return read == expected and not _has_control_characters(read)
 

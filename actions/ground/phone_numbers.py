@@ -1,6 +1,6 @@
-"""Phone numbers in the form in which they are stored, E.164, and in the one in which people read them.
+"""Phone numbers: E.164 for storage, and the international form for people.
 
-Which numbers exist, and which of them cost more than a message does, is libphonenumber's knowledge.
+libphonenumber knows which numbers exist and which of them cost more than a message.
 """
 
 import re
@@ -15,9 +15,9 @@ from actions.ground.refusals import N_, Refused
 FIELD = "phone"
 LONGEST = 40
 SHORT = re.compile(r"[0-9]{3,6}")
-# What people write between the digits.
+# The characters that people write between the digits.
 SIGNS = frozenset("+＋().-/ ")
-# Spaces and dashes of any kind are the same; formatting marks are nothing.
+# All kinds of space and of dash count as one; formatting marks are dropped.
 SAME = {"Zs": " ", "Pd": "-", "Cf": ""}
 COSTLY = {
     PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Enter another number.")),
@@ -26,11 +26,11 @@ COSTLY = {
 
 
 def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()) -> str:
-    """A number as it is stored, such as "+393331234567"; raises `Refused` for what is none, or none to write to.
+    """A number in stored form, such as "+393331234567"; raises `Refused` when it is invalid or may not be used.
 
-    A number without a country code is taken as one of `default_region` (ISO 3166, such as "IT"), or refused without it.
-    `allowed` names the kinds that are taken although they may cost more: the settings' `phone_allow`. A short number,
-    where that is allowed, is stored as its digits. Emergency numbers never are.
+    A number without a country code belongs to `default_region` (ISO 3166, such as "IT"), and is refused if that is
+    empty. `allowed` names the kinds that are accepted although they may cost more: the settings' `phone_allow`. Where
+    short numbers are allowed, they are stored as their digits. Emergency numbers are always refused.
     """
     written = _written(text)
     number = _parsed(written, default_region)
@@ -45,14 +45,14 @@ def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()
 
 
 def international(number: str) -> str:
-    """A stored number as people read it: "+39 333 123 4567"."""
+    """A stored number in the form that people read: "+39 333 123 4567"."""
     if not number.startswith("+"):
         return number
     return _shown(phonenumbers.parse(number))
 
 
 def _written(text: str) -> str:
-    """What was typed, with one kind of space and of dash, and without the invisible marks of an address book."""
+    """The typed text with one kind of space and of dash, and without an address book's invisible marks."""
     written = "".join(SAME.get(unicodedata.category(each), each) for each in text.strip()).strip()
     if not written:
         raise Refused(N_("Enter a phone number."), FIELD)

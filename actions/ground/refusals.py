@@ -1,4 +1,4 @@
-"""Sentences for people. The actions name them in English; the floor above translates them when it shows them."""
+"""Sentences for people. Actions write them in English; the floor above translates them for display."""
 
 
 def N_(sentence: str) -> str:
@@ -7,7 +7,7 @@ def N_(sentence: str) -> str:
 
 
 class Refused(Exception):
-    """An action that was not carried out, and the sentence that says why; `field` names the form field it is about.
+    """An action that was not carried out, and the sentence that explains why; `field` names the form field concerned.
 
     The sentence is a gettext message with named placeholders, which `facts` fill in.
     """

@@ -1,4 +1,4 @@
-"""Amounts of storage: as they are typed, and as they are said."""
+"""Amounts of storage, as people type them and as the pages show them."""
 
 import re
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from actions.ground.refusals import N_, Refused
 
 MEGABYTE, GIGABYTE = 1024**2, 1024**3
 UNITS = {"MB": MEGABYTE, "GB": GIGABYTE}
-# A million gigabytes. Dovecot reckons with more, but nobody has that.
+# A million gigabytes. Dovecot can handle more, but nobody has that.
 LARGEST = 1024**2 * GIGABYTE
 AMOUNT = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True)
 class Size:
-    """So many bytes, as a message: in whole gigabytes where they are that, otherwise in megabytes, rounded down."""
+    """A number of bytes, as a message: in gigabytes if it is a whole number of them, otherwise in megabytes, rounded
+    down."""
 
     bytes: int
 
@@ -39,7 +40,7 @@ class Size:
 
 
 def parsed(amount: str, unit: str) -> int:
-    """What was typed as a quota, in bytes; nothing typed is 0, which means no limit. Raises `Refused`."""
+    """A typed quota in bytes; an empty one is 0, which means no limit. Raises `Refused`."""
     amount = amount.strip()
     if not amount:
         return 0

@@ -1,4 +1,4 @@
-"""Tables as CSV, in the form that spreadsheets read (RFC 4180, UTF-8 with its mark), and that runs nothing there."""
+"""Tables as CSV that spreadsheets read (RFC 4180, UTF-8 with a byte order mark) and that runs nothing in them."""
 
 import csv
 import io
@@ -6,26 +6,27 @@ import re
 from collections.abc import Iterable, Iterator
 
 MARK = "\ufeff"
-# A cell that begins with one of these is a formula to a spreadsheet; an apostrophe makes it text (OWASP).
+# Spreadsheets take a cell that begins with one of these for a formula; an apostrophe makes it text (OWASP).
 SIGNS = "=+@＝＋－＠﹦﹢﹣﹫-"
-# Where a cell begins is for the reader to say: many a spreadsheet separates at semicolons, tabs or whatever it is told,
-# and leaves out blanks and quotes. Behind a letter, a digit or another sign none does.
+# The reader decides where a cell begins: many spreadsheets separate at semicolons, tabs or any chosen character, and
+# drop blanks and quotes. None begins a cell after a letter, a digit or another sign.
 MAY_BEGIN_FORMULA = re.compile(rf"(?<![\w{SIGNS}])(?=[{SIGNS}])")
 GUARDED = re.compile(rf"'(?=[{SIGNS}])")
 
 
 def safe(cell: object) -> str:
-    """The cell as text of which no spreadsheet takes any part for a formula, wherever it begins its cells."""
+    """The cell as text: no spreadsheet takes any part of it for a formula, wherever the spreadsheet begins its
+    cells."""
     return MAY_BEGIN_FORMULA.sub("'", "" if cell is None else str(cell))
 
 
 def as_it_was(cell: str) -> str:
-    """The text that `safe` was given."""
+    """The original text from which `safe` made this cell."""
     return GUARDED.sub("", cell)
 
 
 def lines(header: Iterable[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """The file, line by line, as the rows come."""
+    """The file, line by line, as the rows arrive."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write(MARK)

@@ -1,8 +1,8 @@
-"""Guessing gets slow and then stops.
+"""Guessing becomes slow and then stops.
 
-An attempt is counted before it is judged, so that guesses that arrive at the same moment do not slip through together;
-`forgive` takes it back when it turns out to be right. Attempts that are refused here are not counted: a stranger who
-keeps hammering does not make anybody wait longer.
+An attempt is counted before it is judged: simultaneous guesses cannot slip through together. `forgive` removes the
+count when the attempt was right. Attempts that are refused here are not counted: a stranger who keeps trying does not
+make anybody wait longer.
 """
 
 from dataclasses import dataclass, replace
@@ -12,17 +12,17 @@ from actions.ground.tokens import digest
 from database import is_mysql, transactional
 from models import Attempts, now
 
-# How IPv4 looks from a network that speaks IPv6 only (RFC 6052).
+# IPv4 addresses as an IPv6-only network writes them (RFC 6052).
 NAT64 = ip_network("64:ff9b::/96")
-# What one party of IPv6 has for itself: a subnet surely, and with some providers as much as a site. Of the latter so
-# many times as much is let through.
+# What one user of IPv6 has: certainly a subnet, and with some providers an entire site. A site gets `WIDER` times the
+# limit.
 SUBNET, SITE, WIDER = 64, 48, 4
 
 
 @dataclass(frozen=True)
 class Limit:
-    """So many attempts are free; then each waits twice as long as the one before, up to `longest_wait` seconds; after
-    `ceiling` attempts none more until `window` seconds have passed since the first."""
+    """The first `free` attempts are free; then each waits twice as long as the one before, up to `longest_wait`
+    seconds. After `ceiling` attempts there are no more until `window` seconds have passed since the first."""
 
     name: str
     free: int
@@ -31,12 +31,12 @@ class Limit:
     longest_wait: int = 60
 
     def on(self, *subject: object) -> "Counter":
-        """The counter of this limit for one subject."""
+        """This limit's counter for one subject."""
         return Counter(self, digest("\0".join([self.name, *map(str, subject)])))
 
     def from_address(self, address: str, *subject: object) -> list["Counter"]:
-        """The counters of this limit for one subject and whoever comes from this address: one for the network and, of
-        IPv6, another for the wider one around it, which admits more."""
+        """This limit's counters for one subject and this address: one for the network and, with IPv6, another for the
+        wider network around it, which admits more."""
         single = _address(address)
         if not isinstance(single, IPv6Address):
             return [self.on(network_of(address), *subject)]
@@ -52,8 +52,8 @@ class Counter:
     key: str
 
     def wait(self, attempts: Attempts, moment: int) -> int:
-        """How many seconds the next attempt has to wait; 0 when it may be made now. A moment that is still to come was
-        written by a clock that is ahead of ours, or was wrong, and counts as now."""
+        """How many seconds the next attempt must wait; 0 when it may be made now. A moment in the future was written by
+        a clock that is ahead of ours or was wrong, and counts as now."""
         first_at, last_at = min(attempts.first_at, moment), min(attempts.last_at, moment)
         if attempts.count < self.limit.free or moment >= first_at + self.limit.window:
             return 0
@@ -64,7 +64,7 @@ class Counter:
 
 
 class TooManyAttempts(Exception):
-    """Not now: the next attempt may be made in `wait` seconds."""
+    """Too early: the next attempt may be made in `wait` seconds."""
 
     def __init__(self, wait: int):
         super().__init__(f"too many attempts, wait {wait} s")
@@ -72,7 +72,8 @@ class TooManyAttempts(Exception):
 
 
 def attempt(counters: list[Counter]) -> None:
-    """Count one attempt on every counter; raises `TooManyAttempts`, and counts none, when one of them says wait."""
+    """Count one attempt on every counter; if any counter requires a wait, raises `TooManyAttempts` and counts
+    nothing."""
     try:
         _attempt(counters)
     except TooManyAttempts:
@@ -92,14 +93,14 @@ def _attempt(counters: list[Counter]) -> None:
 
 
 def refuse_waiting(counters: list[Counter]) -> None:
-    """Raises `TooManyAttempts` when one of the counters says wait; counts nothing."""
+    """Raises `TooManyAttempts` when any counter requires a wait; counts nothing."""
     waits = waiting(counters)
     if waits:
         raise TooManyAttempts(max(waits.values()))
 
 
 def waiting(counters: list[Counter]) -> dict[Counter, int]:
-    """Those of the counters that say wait, and for how many seconds; counts nothing."""
+    """The counters that require a wait, and for how many seconds; counts nothing."""
     moment = now()
     rows = {row.key: row for row in Attempts.select().where(Attempts.key.in_([each.key for each in counters]))}
     waits = {each: wait for each in counters if each.key in rows and (wait := each.wait(rows[each.key], moment))}
@@ -110,7 +111,7 @@ def waiting(counters: list[Counter]) -> dict[Counter, int]:
 
 @transactional
 def count(counters: list[Counter]) -> None:
-    """Count one attempt that was judged already, whatever the counters say."""
+    """Count one attempt that was already judged, whatever the counters allow."""
     moment = now()
     rows = _locked([each.key for each in counters], moment)
     for each in counters:
@@ -118,18 +119,18 @@ def count(counters: list[Counter]) -> None:
 
 
 def forgive_any(counters: list[Counter]) -> None:
-    """Forget the failures on these counters, and write nothing where there are none."""
+    """Forget the failures on these counters, without writing if there are none."""
     if Attempts.select().where(Attempts.key.in_([each.key for each in counters])).exists():
         forgive(counters)
 
 
 def forgive(counters: list[Counter]) -> None:
-    """Forget the failures on these counters: the right answer was given."""
+    """Forget the failures on these counters: the answer was right."""
     Attempts.delete().where(Attempts.key.in_([each.key for each in counters])).execute()
 
 
 def take_back(counters: list[Counter]) -> None:
-    """Uncount one attempt that turned out to be right, and leave the failures of others where they stand."""
+    """Subtract one attempt that was right, and leave the failures of others in place."""
     Attempts.update(count=Attempts.count - 1).where(
         Attempts.key.in_([each.key for each in counters]), Attempts.count > 0
     ).execute()
@@ -137,14 +138,15 @@ def take_back(counters: list[Counter]) -> None:
 
 @transactional
 def settle(counters: list[Counter]) -> None:
-    """Who was right takes the attempt back; on the first counter, which is its own, the failures before as well."""
+    """After a right answer, subtract the attempt; on the first counter, which is the person's own, forget the earlier
+    failures too."""
     own, *shared = counters
     forgive([own])
     take_back(shared)
 
 
 def are_used_up(counters: list[Counter]) -> bool:
-    """Whether one of the counters lets nothing through any more until its window is over."""
+    """Whether any counter allows no more attempts until its window has passed."""
     moment = now()
     rows = {row.key: row for row in Attempts.select().where(Attempts.key.in_([each.key for each in counters]))}
     counted = [(each.limit, rows[each.key]) for each in counters if each.key in rows]
@@ -152,8 +154,8 @@ def are_used_up(counters: list[Counter]) -> bool:
 
 
 def return_to_the_present(counters: list[Counter] | None = None) -> None:
-    """Write moments that lie ahead down as now, on these counters or on all: whoever waits shall not wait for them to
-    come."""
+    """Replace moments that lie in the future with the present, on these counters or on all: otherwise people would have
+    to wait for them."""
     moment = now()
     these = Attempts.key.in_([each.key for each in counters]) if counters else Attempts.id.is_null(False)
     if Attempts.select().where(these, (Attempts.first_at > moment) | (Attempts.last_at > moment)).exists():
@@ -162,9 +164,9 @@ def return_to_the_present(counters: list[Counter] | None = None) -> None:
 
 
 def _locked(keys: list[str], moment: int) -> dict[str, Attempts]:
-    """The rows of these keys, made where there are none, and nobody else's until the transaction ends."""
+    """The rows for these keys, created if missing, and held until the transaction ends."""
     fresh = Attempts.insert_many({"key": key, "first_at": moment, "last_at": moment} for key in sorted(keys))
-    # On MySQL only a row that was written is held; on SQLite this transaction is the only one that writes.
+    # MySQL holds only a row that was written; on SQLite this transaction is the only one that writes.
     (fresh.on_conflict(preserve=[Attempts.key]) if is_mysql() else fresh.on_conflict_ignore()).execute()
     return {row.key: row for row in Attempts.select().where(Attempts.key.in_(keys))}
 
@@ -178,8 +180,8 @@ def _count(counter: Counter, row: Attempts, moment: int) -> None:
 
 
 def network_of(address: str) -> str:
-    """The network that an address belongs to, as far as somebody stays in it from one day to the next: IPv4 /24,
-    IPv6 /56; whatever is no address stands for itself."""
+    """The network in which a person at this address is likely to stay from one day to the next: /24 for IPv4, /56 for
+    IPv6. Text that is not an address stands for itself."""
     single = _address(address)
     if single is None:
         return address
@@ -187,13 +189,13 @@ def network_of(address: str) -> str:
 
 
 def _network(single: IPv4Address | IPv6Address, length: int) -> str:
-    # By its number: the name of an interface (fe80::1%eth0) is no part of any network.
+    # Use the number: an interface name (fe80::1%eth0) is not part of any network.
     return str(ip_network((int(single), length), strict=False))
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address that a text writes, of IPv4 wherever it is one of IPv4: inside of IPv6 (::ffff:192.0.2.1, and how
-    NAT64 and 6to4 write it) the whole IPv4 world would be one network."""
+    """The address in a text, as IPv4 wherever it stands for one. As IPv6 (::ffff:192.0.2.1, NAT64, 6to4), all of IPv4
+    would be one network. None when the text is not an address."""
     try:
         written = ip_address(text)
     except ValueError:

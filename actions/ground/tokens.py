@@ -1,4 +1,4 @@
-"""Random tokens that are handed out once and kept only as SHA-256."""
+"""Random tokens that are handed out once and stored only as SHA-256."""
 
 import hashlib
 import secrets
@@ -12,5 +12,5 @@ def new_token() -> str:
 
 
 def digest(token: str) -> str:
-    """What is stored of a token: its SHA-256 in hexadecimal. A fast hash is enough for 256 random bits."""
+    """The stored form of a token: its SHA-256 in hexadecimal. A fast hash is enough for 256 random bits."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,8 +1,8 @@
-"""The unit of work: who acts, with which ports, in one transaction, and what follows its commit (the term is Martin
+"""The unit of work: the actor, the ports, one transaction, and the effects that follow its commit (the term is Martin
 Fowler's: "Patterns of Enterprise Application Architecture").
 
-An action that changes something takes its unit first and is decorated with `unit_of_work`. Nothing outside is reached
-while the transaction is open; what is to be done at once, such as cutting connections, is handed to `after_commit`.
+An action that changes something takes its unit first and is decorated with `unit_of_work`. It reaches nothing outside
+while the transaction is open; `after_commit` takes what must be done at once, such as cutting connections.
 """
 
 import functools
@@ -15,12 +15,12 @@ from actions.ground.actor import OPERATOR, Actor
 from actions.ground.ports import Ports
 from database import transactional
 
-# Seconds after which nothing more is begun while somebody waits for the answer.
+# After this many seconds no further effect starts, because somebody is waiting for the answer.
 LONGEST_WAIT = 2
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-# Does something outside that is in the outbox as well; False when the outbox has to go on with it.
+# Performs an effect that is in the outbox as well; False when the outbox must continue it.
 Effect = Callable[[], bool]
 
 
@@ -33,29 +33,29 @@ class _Aftermath:
 
 @dataclass(frozen=True)
 class UnitOfWork:
-    """Who acts, and with which ports. One unit may do several actions, one after another or one within another."""
+    """Who acts, and with which ports. One unit may run several actions, in sequence or nested."""
 
     ports: Ports
     actor: Actor = OPERATOR
     _aftermath: _Aftermath = field(default_factory=_Aftermath, repr=False, compare=False)
 
     def by(self, actor: Actor) -> "UnitOfWork":
-        """The same unit, of which this part is somebody else's doing."""
+        """The same unit, for a part that another actor does."""
         return replace(self, actor=actor)
 
     def after_commit(self, effect: Effect) -> None:
-        """Have this done once the outermost transaction is committed, and not at all when it is rolled back."""
+        """Run this effect once the outermost transaction is committed, and not at all if it is rolled back."""
         self._aftermath.effects.append(effect)
 
     @property
     def is_pending(self) -> bool:
-        """Whether something that was to be done at once is left to the outbox, because the mail server did not answer
-        in time."""
+        """Whether the outbox must finish something that should have been done at once, because the mail server did not
+        answer in time."""
         return self._aftermath.is_pending
 
     def _conclude(self) -> None:
-        """Do what follows the commit. Somebody is waiting: what a silent or slow neighbour leaves no time for is the
-        outbox's."""
+        """Run the effects that follow the commit. Somebody is waiting, so effects for which a silent or slow server
+        leaves no time remain for the outbox."""
         effects, self._aftermath.effects = self._aftermath.effects, []
         until = monotonic() + LONGEST_WAIT
         if not all(monotonic() < until and effect() for effect in effects):
@@ -65,8 +65,8 @@ class UnitOfWork:
 def unit_of_work(
     action: Callable[Concatenate[UnitOfWork, Parameters], Result],
 ) -> Callable[Concatenate[UnitOfWork, Parameters], Result]:
-    """Run an action in one transaction, begin it again when it lost against another one, and do after the outermost
-    commit what it left to be done. An action within another one is part of that one's transaction."""
+    """Run an action in one transaction, and run it again if it lost against another. After the outermost commit, run
+    its effects. An action within another is part of the outer transaction."""
 
     @functools.wraps(action)
     def run(unit: UnitOfWork, *arguments: Parameters.args, **named: Parameters.kwargs) -> Result:

@@ -1,4 +1,4 @@
-"""Letters about what happened to an account, with a way to say "This wasn't me"."""
+"""E-mails about what happened to an account, with a link for "This wasn't me"."""
 
 from collections.abc import Sequence
 
@@ -15,29 +15,29 @@ from models import Account, Collaboration, Device, now
 
 
 def password_changed(unit: UnitOfWork, account: Account, everywhere: bool) -> None:
-    """Tell mailbox and contact address that the password was changed."""
+    """Notify the mailbox and the contact address that the password was changed."""
     token = links.create(account, links.DISOWN)
     facts = {"everywhere": everywhere, **_way_in(unit.ports, links.DISOWN, token)}
     _tell(unit, account, "password_changed", facts)
 
 
 def password_guessed(unit: UnitOfWork, account: Account) -> None:
-    """Tell an account that somebody who was signed in as it gave wrong passwords until the session was ended."""
+    """Notify an account that somebody signed in to it gave wrong passwords until the session was ended."""
     _tell(unit, account, "password_guessed", {})
 
 
 def device_made(unit: UnitOfWork, device: Device, invited: str = "") -> None:
-    """Tell the device's owner that its password was made; `invited` is the address of whoever got it by invitation."""
+    """Notify the device's owner that its password was made; `invited` is the address that received it by invitation."""
     _tell_of_device(unit, device, "device_made", invited=invited)
 
 
 def device_password_changed(unit: UnitOfWork, device: Device) -> None:
-    """Tell the device's owner that its password was changed."""
+    """Notify the device's owner that its password was changed."""
     _tell_of_device(unit, device, "device_password_changed")
 
 
 def device_in_new_network(ports: Ports, device: Device, address: str, protocol: str) -> None:
-    """Tell the device's owner that it was used from a network that it was never used from."""
+    """Notify the device's owner that it was used from a network that is new for it."""
     _tell_of_device(
         UnitOfWork(ports, Actor(address=address, user_agent=protocol.upper())), device, "device_in_new_network"
     )
@@ -50,8 +50,10 @@ def done_by_another(
     names: Sequence[str] = (),
     addresses: Sequence[str] | None = None,
 ) -> None:
-    """Tell an account that somebody else who is signed in did this to it; `names` says to which devices or whom, and
-    `addresses` where to write, if not to where its letters always go. Nobody is told of what they did themselves."""
+    """Notify an account that another signed-in account did this to it; do nothing when the account did it itself.
+
+    `names` states which devices or people are concerned; `addresses` replaces the account's usual addresses.
+    """
     if unit.actor.account is None or unit.actor.account.id == account.id:
         return
     facts = {"by": unit.actor.login, "what": event.sentence, "names": list(names)}
@@ -59,8 +61,8 @@ def done_by_another(
 
 
 def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) -> None:
-    """Send the owner of a mailbox, at the contact address, a link to set the password; for the first one, with what
-    there is to know about the mailbox."""
+    """Send a link to set the password to the contact address of a mailbox's owner; the first one also describes the
+    mailbox."""
     facts = {
         "login": account.login,
         "name": account.display_name,
@@ -73,33 +75,33 @@ def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) 
 
 
 def collaboration_invited(ports: Ports, collaboration: Collaboration, token: str) -> None:
-    """Tell a collaborator that they were let in, and how to set a password."""
+    """Notify collaborators that they have access, and how to set a password."""
     _write_to_collaborator(ports, collaboration, "collaboration_invitation", **_way_in(ports, links.WELCOME, token))
 
 
 def collaboration_reset(ports: Ports, collaboration: Collaboration, token: str, devices: Sequence[str] = ()) -> None:
-    """Tell a collaborator that the password is void, how to set another, and which devices stopped."""
+    """Notify a collaborator that the password is void, how to set another, and which devices stopped."""
     facts = _way_in(ports, links.RECOVER, token)
     _write_to_collaborator(ports, collaboration, "collaboration_reset", devices=list(devices), **facts)
 
 
 def collaboration_confirmed(ports: Ports, account: Account) -> None:
-    """Tell a collaborator whose password is set how to get in."""
+    """Tell a collaborator whose password is set how to sign in."""
     _write_to_collaborator(ports, account.collaboration, "collaboration_confirmed")
 
 
 def collaboration_permissions(ports: Ports, collaboration: Collaboration, devices: Sequence[str] = ()) -> None:
-    """Tell a collaborator what they may do from now on, and which devices stopped."""
+    """Notify a collaborator of their new permissions, and of the devices that stopped."""
     _write_to_collaborator(ports, collaboration, "collaboration_permissions", devices=list(devices))
 
 
 def collaboration_ended(ports: Ports, collaboration: Collaboration) -> None:
-    """Tell a collaborator that they have no access any more."""
+    """Notify collaborators that their access has ended."""
     _write_to_collaborator(ports, collaboration, "collaboration_ended")
 
 
 def account_locked(unit: UnitOfWork, account: Account) -> None:
-    """Tell the account's own addresses and its managers that somebody said "This wasn't me"."""
+    """Notify the account's own addresses and its managers that somebody pressed "This wasn't me"."""
     facts = {"login": account.login, "at": now(), "address": unit.actor.address}
     managers = authority.managers_for(account)
     addresses = mail.addresses_of(account)
@@ -113,8 +115,8 @@ def account_locked(unit: UnitOfWork, account: Account) -> None:
 
 
 def passwords_issued(unit: UnitOfWork, accounts: Sequence[Account], is_link: bool) -> None:
-    """Tell accounts, at their contact addresses, that whoever looks after them has a new password for each, or a link
-    to set one: the mailbox itself may be closed to its owner until then."""
+    """Notify accounts, at their contact addresses, that their manager has a new password for each of them or a link to
+    set one: until they receive it, they may be unable to open their own mailbox."""
     told = [each for each in accounts if each.contact_email and each.contact_email != each.login]
     outbox.put_all([_password_issued(unit, each, is_link) for each in told])
 
@@ -146,7 +148,7 @@ def _write_to_collaborator(ports: Ports, collaboration: Collaboration, letter: s
 
 
 def _way_in(ports: Ports, purpose: str, token: str) -> dict:
-    """The facts of a link: its address, and for how many days it is good."""
+    """The facts about a link: its address, and how many days it is valid."""
     days = links.LIFETIMES[purpose] // links.DAY
     return {"link": links.address(ports.settings, purpose, token), "days": days}
 

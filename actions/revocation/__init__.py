@@ -1,4 +1,4 @@
-"""What ends with what: one table of causes and kinds of access, and the function that carries it out.
+"""Revocation: one table of causes and the kinds of access that each ends, and the function that carries it out.
 
 Others may import `revocation`, `table`.
 """

@@ -1,4 +1,4 @@
-"""Carries out what the `table` says."""
+"""Carries out the revocations in the `table`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from models import Account, WebSession
 
 @dataclass(frozen=True)
 class Spared:
-    """What goes on: the browser session in which the person acts, with the webmail's session that it stands in, and the
-    token of a known browser."""
+    """What continues: the acting person's browser session, with the webmail session around it, and the known browser
+    with this token."""
 
     session: WebSession | None = None
     browser: str | None = None
@@ -25,8 +25,8 @@ End = Callable[[UnitOfWork, Sequence[Account], Spared], None]
 
 
 def revoke(unit: UnitOfWork, cause: Cause, *accounts: Account, spared: Spared = Spared(), at_once: bool = True) -> None:
-    """End what these accounts lose by this cause, within the caller's transaction; the connections after its commit, or
-    when it is not to be `at_once`, by the worker."""
+    """End the access that these accounts lose for this cause, within the caller's transaction. Connections end after
+    its commit, or in the worker if not `at_once`."""
     ending = ENDS[cause]
     if at_once:
         for account in accounts:
@@ -81,7 +81,7 @@ _WAYS: dict[Access, End] = {
 
 @unit_of_work
 def end_others(unit: UnitOfWork) -> None:
-    """End every other browser, the webmails and every connected mail program of the acting account."""
+    """End the acting account's other browsers, its webmail sessions and all its connected mail programs."""
     account, own = unit.actor.account, unit.actor.session
     audit.record(unit.actor, Event.SESSIONS_ENDED_OTHERS, browsers=sessions.count(account, but=own))
     revoke(unit, Cause.OTHERS_ENDED, account, spared=Spared(session=own))

@@ -1,14 +1,14 @@
-"""What ends with what, as one table: a row for each cause, a column for each kind of access.
+"""What each cause ends, as one table: a row for each cause, a column for each kind of access.
 
-A new kind of access is a new column: `revocation` does not start without a way to end it, and every row says whether it
-ends. `python -m actions.revocation.table` prints the table for docs/security.md.
+A new kind of access is a new column. `revocation` must have a way to end it, and every row states whether it ends.
+`python -m actions.revocation.table` prints the table for docs/security.md.
 """
 
 from enum import Enum, Flag, auto
 
 
 class Access(Flag):
-    """The kinds of access to an account: what opens it, what is open, and what could open it again."""
+    """The kinds of access to an account: what opens it, what is open now, and what could open it again."""
 
     BROWSERS = auto()
     KNOWN_BROWSERS = auto()
@@ -39,7 +39,7 @@ NAMES = {
 
 
 class Cause(Enum):
-    """Why access ends. The value says it for docs/security.md."""
+    """Why access ends. docs/security.md shows the value."""
 
     OWN_CHANGE = "The person changes the password"
     OWN_CHANGE_EVERYWHERE = "… and logs out from everywhere"
@@ -62,7 +62,8 @@ class Cause(Enum):
 
 _OPEN = Access.BROWSERS | Access.WEBMAILS | Access.CONNECTIONS
 _DEVICES = Access.OWN_DEVICES | Access.DEVICES_OF_OTHERS | Access.DEVICE_CONNECTIONS
-# A new password is in force: whoever used the old one is signed out, and no browser counts as the owner's any more.
+# A new password is in force: everyone who used the old one is signed out, and no browser counts as the owner's any
+# more.
 _NEW_PASSWORD = _OPEN | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS
 _EVERYTHING = ~Access(0)
 
@@ -77,13 +78,13 @@ ENDS = {
     Cause.BULK_CHANGE_AND_DEVICES: _NEW_PASSWORD | _DEVICES,
     # The links went to the former address.
     Cause.CONTACT_CHANGED: Access.PASSWORD_LINKS,
-    # A pause: what lets nobody in by itself is there again when the user is resumed, so that the manager who suspends
-    # by mistake takes nothing away. Known browsers only spare their owner the wait that strangers' guesses cause.
+    # A pause. Whatever opens nothing by itself is kept for when the user is resumed: a manager who suspends by mistake
+    # takes nothing away. Known browsers only spare their owner the wait that strangers' guesses cause.
     Cause.SUSPENSION: _OPEN | Access.DEVICE_CONNECTIONS | Access.PASSWORD_LINKS,
-    # A collaborator's invitation waits for the mailbox, and opens nothing meanwhile.
+    # A collaborator's invitation waits for the mailbox and opens nothing meanwhile.
     Cause.SUSPENSION_OF_OWNER: _OPEN | Access.DEVICE_CONNECTIONS,
-    # The password stays as it is, because only another one opens a locked account again. The devices are gone, and with
-    # them what "Not my device" could be pressed for.
+    # The password stays, because only a different one opens a locked account again. The devices are gone, so their "Not
+    # my device" links have no purpose.
     Cause.LOCK: _EVERYTHING & ~Access.PASSWORD,
     Cause.COLLABORATION_ENDED: _EVERYTHING,
     Cause.OFFBOARDING: _EVERYTHING,

@@ -1,4 +1,4 @@
-"""The mail programs that are connected now, and their end."""
+"""The mail programs that are connected now, and how to cut them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from models import Account, OutboxItem
 
-# A login that was being verified while the password changed is connected a moment after the first cut.
+# A login that was being verified while the password changed connects a moment after the first cut.
 STRAGGLERS_AFTER = 1
 STRAGGLERS = ":stragglers"
-# What is ended: what uses the account's password, or that and all its devices.
+# What to end: connections by the account's password, or these and those by all its devices.
 OWN, ALL = 0, None
 
 
 @dataclass(frozen=True)
 class Connected:
-    """The mail programs connected now, or that the mail server could not tell."""
+    """The mail programs that are connected now, or the fact that the mail server could not say."""
 
     programs: list[Connection]
     unknown: bool = False
 
     @property
     def by_own_password(self) -> list[Connection]:
-        """Those that use the account's own password, and not a device's."""
+        """Those that use the account's password and not a device's."""
         return [program for program in self.programs if not program.device_id]
 
 
 def of(ports: Ports, account: Account) -> Connected:
-    """What is connected by this account's password and those of its devices."""
+    """The connections that use this account's password or its devices' passwords."""
     if account.mailbox is None:
         return Connected([])
     try:
@@ -42,9 +42,9 @@ def of(ports: Ports, account: Account) -> Connected:
 def end(
     unit: UnitOfWork, account: Account, device_id: int | None = OWN, address: str = "", credential_id: int = 0
 ) -> None:
-    """End an account's connections: those of its own password and the webmails' (0), of one device, or `ALL`; of one
-    session of a webmail; and with an address only those from there. The end is put into the outbox with its cause, and
-    done at once after the commit."""
+    """End an account's connections: those by its password and its webmails (0), those of one device, or `ALL`. A
+    credential limits this to one webmail session, an address to connections from there. The order goes into the outbox
+    in the caller's transaction and is carried out right after the commit."""
     if account.mailbox is None:
         return
     payload = _payload(account, device_id, address, credential_id)
@@ -55,7 +55,7 @@ def end(
 
 
 def end_later(ports: Ports, accounts: Sequence[Account], device_id: int | None = OWN) -> None:
-    """The same of many accounts, which is left to the worker."""
+    """`end` for many accounts, left to the worker."""
     rows = []
     for account in accounts:
         payload = _payload(account, device_id)
@@ -76,7 +76,7 @@ def _payload(account: Account, device_id: int | None = OWN, address: str = "", c
 
 
 def are_pending(accounts: Iterable[Account], since: int) -> bool:
-    """Whether the mail server has yet to cut connections of these accounts, for a cause at or after that moment."""
+    """Whether the mail server has yet to cut connections of these accounts, for a cause at or after `since`."""
     waiting = OutboxItem.open_items().where(
         OutboxItem.kind == outbox.CONNECTIONS,
         OutboxItem.account.in_([account.id for account in accounts]),
@@ -86,7 +86,7 @@ def are_pending(accounts: Iterable[Account], since: int) -> bool:
 
 
 def cut(ports: Ports, _item: OutboxItem, payload: dict) -> None:
-    """End the connections that an item of the outbox names."""
+    """End the connections that an outbox item names."""
     ports.mail_server.end_connections(
         payload["login"], payload["device_id"], payload["address"], payload.get("credential_id", 0)
     )

@@ -1,6 +1,8 @@
-"""One-time links: made for one purpose and one state of one account, used up once, however many come at the same time.
+"""One-time links: each has one purpose, belongs to one state of one account, and works once even if several requests
+race.
 
-Reading a link (GET, HEAD) neither uses nor reveals anything: mail scanners do that. The page behind it has a button.
+Reading a link (GET, HEAD) neither uses nor reveals anything, because mail scanners do that. The page behind it has a
+button.
 """
 
 from collections.abc import Sequence
@@ -14,11 +16,11 @@ from settings import Settings
 HOUR, DAY = 3600, 24 * 3600
 
 RESET, WELCOME, RECOVER, DISOWN, DISOWN_DEVICE = "reset", "welcome", "recover", "disown", "disown-device"
-# A manager gets it in an encrypted archive, to hand it out.
+# A manager receives it in an encrypted archive, to hand it out.
 HANDED_OUT = "handed-out"
 SETS_PASSWORD = (RESET, WELCOME, RECOVER, HANDED_OUT)
-# They were sent on purpose to somebody whose account is locked, suspended or new. One that was suspended later is in
-# another state than the link was made for.
+# These are sent on purpose to a person whose account is locked, suspended or new. If the account is suspended later,
+# its state is no longer the one the link was made for.
 OPENS_ACCOUNT = (WELCOME, RECOVER)
 LIFETIMES = {
     RESET: 3 * HOUR,
@@ -41,8 +43,8 @@ PATHS = {
 def create(
     account: Account, purpose: str, device: Device | None = None, replaces: tuple[str, ...] = SETS_PASSWORD
 ) -> str:
-    """A new link's token, within the caller's transaction; with the device that it is about. A link that sets a
-    password voids its predecessors of the purposes that it `replaces`; the others are void once the password is set."""
+    """Create a link, about a device if one is given, within the caller's transaction; returns its token. A link that
+    sets a password voids earlier links of the purposes that it `replaces`; setting the password voids the rest."""
     token = new_token()
     create_for(account, purpose, digest(token), device, replaces)
     return token
@@ -55,14 +57,14 @@ def create_for(
     device: Device | None = None,
     replaces: tuple[str, ...] = SETS_PASSWORD,
 ) -> None:
-    """The same for a token that was made before, of which the SHA-256 is known here."""
+    """`create` for an existing token, given only by its SHA-256."""
     if purpose in SETS_PASSWORD:
         revoke([account], replaces)
     OneTimeLink.create(**_row(account, purpose, token_hash, device))
 
 
 def create_first(accounts: Sequence[Account], purpose: str) -> list[str]:
-    """The tokens of new links for accounts that had none yet, in their order, within the caller's transaction."""
+    """The tokens of new links for accounts that had none yet, in the same order, within the caller's transaction."""
     tokens = [new_token() for _account in accounts]
     rows = [_row(account, purpose, digest(token)) for account, token in zip(accounts, tokens, strict=True)]
     insert_all(OneTimeLink, rows)
@@ -82,8 +84,8 @@ def _row(account: Account, purpose: str, token_hash: str, device: Device | None 
 
 
 def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
-    """The link of this token, if it can still be used for one of these purposes. Nobody guesses 256 bits, so nobody is
-    slowed down: whoever brings junk would only keep others in the same network from their links."""
+    """The link with this token, if it can still be used for one of these purposes. There is no throttle: nobody guesses
+    256 bits, and with one, junk would only keep others in the same network from their links."""
     link = (
         OneTimeLink.select(OneTimeLink, Account)
         .join(Account)
@@ -96,8 +98,9 @@ def find(token: str, purposes: tuple[str, ...]) -> OneTimeLink | None:
 
 
 def use(link: OneTimeLink) -> Account:
-    """Use a link up that was found before, within the caller's transaction; its account as it is now. Raises `Refused`
-    when it was used meanwhile, or the account is gone or no longer as the link was made for it."""
+    """Use up a link that `find` returned, within the caller's transaction; returns its account as it is now. Raises
+    `Refused` when the link was used meanwhile, or the account is gone or no longer in the state the link was made
+    for."""
     account = Account.get_or_none(Account.id == link.account_id)
     if account is None or link.bound_to != _state(account, link.purpose) or not link.use():
         raise void()
@@ -134,8 +137,8 @@ def address(settings: Settings, purpose: str, token: str) -> str:
 
 
 def _state(account: Account, purpose: str) -> str:
-    """What the link was made for. A new password voids the links that set one; "This wasn't me" has to outlive it,
-    and ends with the lock that it brings about."""
+    """The state that the link was made for. A new password voids the links that set one. "This wasn't me" must outlive
+    a new password, and ends with the lock that it causes."""
     made_for = f"{account.login}:{account.created_at}:{purpose}:{account.state}"
     if purpose in (DISOWN, DISOWN_DEVICE):
         return digest(made_for)

@@ -1,4 +1,4 @@
-"""Signed-in browsers: each a row that decides; the cookie holds only its token."""
+"""Signed-in browsers: each is a row, which decides; the cookie holds only its token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from database import insert_all
 from models import CLOCKS_DIFFER, Account, KnownBrowser, Webmail, WebmailCredential, WebSession, now
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-# A password that was given so lately need not be given again for a dangerous action.
+# A password given within this time need not be given again for a dangerous action.
 RECENT_PASSWORD = 5 * MINUTE
-# Being seen is written down at most this often: reading a page need not write.
+# A session's last use is written at most this often: reading a page need not write.
 SEEN_EVERY = 30
 BROWSER_REMEMBERED = 180 * DAY
 
 
 @dataclass(frozen=True)
 class InWebmail:
-    """Somebody's session in a webmail, as the list of sessions shows it: what it opens the mailbox with, if that is not
-    the password itself, and the frames of ours that it began."""
+    """An account's session in a webmail, as the list of sessions shows it: the credential that it uses, unless it keeps
+    the password itself, and the panel's browser sessions that it began."""
 
     webmail: Webmail
     credential: WebmailCredential | None
@@ -34,12 +34,12 @@ class InWebmail:
 
     @property
     def host(self) -> str:
-        """How people know the webmail."""
+        """The name by which people know the webmail."""
         return self.webmail.origin.partition("://")[2]
 
     @property
     def seen(self) -> WebSession | WebmailCredential:
-        """What tells the browser and where it is."""
+        """The row that identifies the browser and its location."""
         return self.browsers[0] if self.browsers else self.credential
 
     @property
@@ -49,7 +49,7 @@ class InWebmail:
 
 @dataclass(frozen=True)
 class Lifetime:
-    """How long a session lasts, in seconds: since it was last used, and in all."""
+    """How long a session lasts, in seconds: after its last use, and in total."""
 
     idle: int
     absolute: int
@@ -60,13 +60,13 @@ MANAGER = Lifetime(idle=10 * MINUTE, absolute=1 * HOUR)
 
 
 def lifetime_of(account: Account) -> Lifetime:
-    """How long this account's sessions last: managers' are shorter, for more depends on them."""
+    """How long this account's sessions last: managers' sessions are shorter, because more depends on them."""
     return MANAGER if account.is_manager else PERSON
 
 
 def is_alive(session: WebSession, account: Account) -> bool:
-    """Whether this account's session still counts: not too old, not left idle, and the account may sign in. What a
-    clock wrote that was ahead would count for too long, and does not count at all."""
+    """Whether this account's session still counts: it is not too old or idle too long, and the account may sign in. A
+    session dated by a clock that was ahead would last too long, so it does not count at all."""
     lifetime, moment = lifetime_of(account), now()
     return (
         account.may_enter
@@ -79,8 +79,8 @@ def is_alive(session: WebSession, account: Account) -> bool:
 def start(
     account: Account, address: str, user_agent: str, password_given: bool = True, **begun_by: object
 ) -> tuple[WebSession, str]:
-    """A new session and the token for its cookie, within the caller's transaction. `begun_by`: the `webmail` that
-    handed its person over, and its `webmail_session`."""
+    """Start a session within the caller's transaction; returns it and the token for its cookie. `begun_by` is the
+    `webmail` that handed its person over, and its `webmail_session`."""
     token = new_token()
     session = WebSession.create(
         account=account,
@@ -94,18 +94,18 @@ def start(
 
 
 def find(token: str) -> WebSession | None:
-    """The living session of this token."""
+    """The living session with this token."""
     session = WebSession.select(WebSession, Account).join(Account).where(WebSession.token_hash == digest(token)).first()
     return session if session and is_alive(session, session.account) else None
 
 
 def exists(session: WebSession) -> bool:
-    """Whether nobody has ended the session."""
+    """Whether the session has not been ended."""
     return WebSession.select().where(session.itself()).exists()
 
 
 def seen(session: WebSession, address: str) -> None:
-    """Note that the session is in use, from this address."""
+    """Record that the session is in use, from this address."""
     moment = now()
     if moment >= session.seen_at + SEEN_EVERY or address != session.address:
         session.write(seen_at=moment, address=address)
@@ -118,10 +118,9 @@ def password_is_recent(session: WebSession) -> bool:
 
 @unit_of_work
 def renew(unit: UnitOfWork) -> tuple[WebSession, str]:
-    """The acting session, in which the password was given just now, goes on in this new row, with the token for its
-    cookie: whoever got hold of the old one is signed out. What the session holds stays
-    as it is, and so do the webmail that began it and the moment at which it ends at the latest. Raises `Refused` when
-    it was ended meanwhile, or the password is another by now."""
+    """Replace the acting session, in which the password has just been given, with a new row; returns it and the token
+    for its cookie. Anyone who obtained the old token is signed out. The session's data, the webmail that began it and
+    its latest end stay the same. Raises `Refused` when the session has been ended or the password changed meanwhile."""
     ended = Refused(N_("You are signed out, and nothing was changed. Sign in and try again."), "current_password")
     account, former = hold(unit.actor.account, ended), WebSession.get_or_none(unit.actor.session.itself())
     if former is None or not is_alive(former, account):
@@ -145,7 +144,7 @@ def renew(unit: UnitOfWork) -> tuple[WebSession, str]:
 
 
 def living(account: Account) -> list[WebSession]:
-    """The account's signed-in browsers, the one used last first."""
+    """The account's signed-in browsers, last used first."""
     return [
         session
         for session in WebSession.select()
@@ -156,7 +155,7 @@ def living(account: Account) -> list[WebSession]:
 
 
 def in_webmails(account: Account) -> list[InWebmail]:
-    """The account's sessions in webmails, the one used last first."""
+    """The account's sessions in webmails, last used first."""
     credentials = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
     credentials = credentials.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
     known = {(each.webmail_id, each.webmail_session): each for each in credentials}
@@ -179,14 +178,14 @@ def in_webmails(account: Account) -> list[InWebmail]:
 
 @unit_of_work
 def sign_out(unit: UnitOfWork) -> None:
-    """End the session that is acting."""
+    """End the acting session."""
     audit.record(unit.actor, Event.SESSION_SIGNED_OUT)
     WebSession.delete().where(unit.actor.session.itself()).execute()
 
 
 @unit_of_work
 def end(unit: UnitOfWork, session: WebSession) -> None:
-    """End one of the actor's own sessions, and those that the same session of a webmail began."""
+    """End one of the actor's own sessions, and those that the same webmail session began."""
     audit.record(unit.actor, Event.SESSION_ENDED, browser=session.user_agent, from_address=session.address)
     end_of_webmail(session)
     WebSession.delete().where(session.itself()).execute()
@@ -194,20 +193,20 @@ def end(unit: UnitOfWork, session: WebSession) -> None:
 
 @unit_of_work
 def end_program(unit: UnitOfWork, device_id: int, address: str) -> None:
-    """Cut the acting account's mail programs that are connected from this address with one password, a device's or the
-    account's (0)."""
+    """Cut the acting account's mail programs that are connected from this address with one password: that of a device,
+    or that of the account (0)."""
     audit.record(unit.actor, Event.CONNECTIONS_ENDED, from_address=address)
     connections.end(unit, unit.actor.account, device_id, address)
 
 
 def count(account: Account, but: WebSession | None = None) -> int:
-    """How many browsers are signed in, but for one."""
+    """How many browsers are signed in, except `but`."""
     others = WebSession.select().where(WebSession.account == account)
     return (others.where(WebSession.token_hash != but.token_hash) if but else others).count()
 
 
 def end_browsers(accounts: Sequence[Account], keep: WebSession | None = None) -> None:
-    """End the accounts' browser sessions but `keep`, within the caller's transaction."""
+    """End the accounts' browser sessions except `keep`, within the caller's transaction."""
     theirs = WebSession.account.in_(_numbers(accounts))
     if keep is not None:
         theirs &= WebSession.token_hash != keep.token_hash
@@ -215,8 +214,8 @@ def end_browsers(accounts: Sequence[Account], keep: WebSession | None = None) ->
 
 
 def end_webmails(accounts: Sequence[Account], keep: WebSession | None = None) -> None:
-    """End what webmails open the accounts' mailboxes with, but for the webmail's session that `keep` stands in, within
-    the caller's transaction."""
+    """End the credentials with which webmails open the accounts' mailboxes, within the caller's transaction. The
+    webmail session that began `keep` continues."""
     theirs = WebmailCredential.account.in_(_numbers(accounts)) & WebmailCredential.ended_at.is_null()
     if keep is not None:
         theirs &= ~_are_of(WebmailCredential, keep)
@@ -224,8 +223,8 @@ def end_webmails(accounts: Sequence[Account], keep: WebSession | None = None) ->
 
 
 def end_with_webmail(unit: UnitOfWork, session: WebSession) -> None:
-    """End a session and, where a webmail began it, that webmail's session with all that it opens here and at the mail
-    server, within the caller's transaction."""
+    """End a session within the caller's transaction. If a webmail began it, end that webmail session too, with
+    everything that it opened here and at the mail server."""
     credentials = WebmailCredential.select().where(
         WebmailCredential.account == session.account_id,
         _are_of(WebmailCredential, session),
@@ -243,33 +242,35 @@ def end_with_webmail(unit: UnitOfWork, session: WebSession) -> None:
 
 
 def end_of_webmail(other: WebSession | WebmailCredential) -> None:
-    """End the browser sessions that the same session of a webmail began, within the caller's transaction."""
+    """End the browser sessions that the same webmail session began, within the caller's transaction."""
     WebSession.delete().where(WebSession.account == other.account_id, _are_of(WebSession, other)).execute()
 
 
 def _are_of(table: type[WebSession] | type[WebmailCredential], other: WebSession | WebmailCredential):
-    """The condition that rows are of the same webmail's same session; of none, where the other has no webmail."""
+    """The condition that rows belong to the same webmail session as `other`; it matches no row if `other` has no
+    webmail."""
     return (table.webmail == (other.webmail_id or 0)) & (table.webmail_session == other.webmail_session)
 
 
 def remember_browser(account: Account, token: str | None) -> str:
-    """Remember that the account signed in with this browser; the token for the browser's cookie."""
+    """Remember that the account signed in with this browser; returns the token for the browser's cookie."""
     token = token or new_token()
     token_hash = _browser_digest(account, token)
-    # Its row may be there: known, forgotten by age, or just made by the same browser in another tab.
+    # The row may already exist: known, forgotten by age, or just made by the same browser in another tab.
     insert_all(KnownBrowser, [{"account": account, "token_hash": token_hash}], ignore=True)
     KnownBrowser.update(seen_at=now()).where(KnownBrowser.token_hash == token_hash).execute()
     return token
 
 
 def is_known_browser(account: Account | None, token: str | None) -> bool:
-    """Whether this account signed in with this browser before. Costs the same for an account that does not exist."""
+    """Whether this account signed in with this browser before. The cost is the same for an account that does not
+    exist."""
     found = KnownBrowser.get_or_none(KnownBrowser.token_hash == _browser_digest(account, token or ""))
     return found is not None and now() < found.seen_at + BROWSER_REMEMBERED
 
 
 def forget_browsers(accounts: Sequence[Account], but: str | None = None) -> None:
-    """No browser counts as known any more, except the one that holds this token."""
+    """Forget the accounts' known browsers, except the one that holds the token `but`."""
     known = KnownBrowser.account.in_(_numbers(accounts))
     if but:
         known &= KnownBrowser.token_hash.not_in([_browser_digest(account, but) for account in accounts])
@@ -281,5 +282,6 @@ def _numbers(accounts: Sequence[Account]) -> list[int]:
 
 
 def _browser_digest(account: Account | None, token: str) -> str:
-    """One cookie serves every account of a shared browser; the rows of its accounts are not linked to one another."""
+    """One cookie serves every account of a shared browser; the digests keep the accounts' rows unlinkable to one
+    another."""
     return digest(f"{account.id if account else 0}:{token}")

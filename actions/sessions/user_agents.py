@@ -1,8 +1,8 @@
-"""A browser's name for people, from the header that it sends."""
+"""A name for a browser that people understand, from the header that it sends."""
 
 from actions.ground.addresses import holds_web_address
 
-# In this order: most browsers also name those that they descend from.
+# The order matters: most browsers also name those that they descend from.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
@@ -26,8 +26,8 @@ LONGEST_UNKNOWN = 40
 
 
 def browser_name(user_agent: str) -> str:
-    """“Firefox, Linux”; the header's beginning when it is none that we know, without the web addresses in it, for it
-    stands in our e-mails. The same words in every language."""
+    """“Firefox, Linux”; for an unknown header, its beginning without web addresses, because our e-mails contain it. The
+    words are the same in every language."""
     browser = next((name for mark, name in BROWSERS if f"{mark}/" in user_agent), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     if browser:

@@ -1,4 +1,4 @@
-"""The audit trail: written with its cause, and read in pages.
+"""The audit trail: each event is written in the transaction of its cause, and people read them in pages.
 
 Others may import `audit`, `events`, `trail`.
 """

@@ -1,4 +1,4 @@
-"""The audit trail: every security event, written in the transaction of what it tells."""
+"""The audit trail: every security event, written in the same transaction as the change that it describes."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from models import Account, AuditEvent, Collaboration, Mailbox, now
 
 
 def record(actor: Actor, event: Event, account: Account | None = None, **details: object) -> AuditEvent:
-    """Write down that `actor` did this to `account`, or to themselves.
+    """Record that `actor` did this to `account`, or to themselves.
 
     Details are small facts for people to read: never a secret, a hash or a token.
     """
@@ -21,7 +21,7 @@ def record(actor: Actor, event: Event, account: Account | None = None, **details
         account=concerned,
         account_login=concerned.login if concerned else "",
         organisation=_organisation_id(concerned),
-        # Asked for nobody as well: a sign-in that fails costs the same for known and unknown logins.
+        # This is queried even without an account: a failed sign-in costs the same for known and unknown logins.
         mailbox=Collaboration.mailbox_id_for(concerned.id if concerned else 0),
         address=actor.address,
         user_agent=actor.user_agent[:USER_AGENT_LENGTH],
@@ -30,7 +30,7 @@ def record(actor: Actor, event: Event, account: Account | None = None, **details
 
 
 def record_of_mailboxes(actor: Actor, event: Event, mailboxes: Sequence[Mailbox], **details: object) -> None:
-    """The same, to the owner of each of these mailboxes, at once."""
+    """`record` for the owner of each of these mailboxes, all at once."""
     rows = [
         {
             "at": now(),

@@ -1,4 +1,4 @@
-"""What can happen: every kind of audit event, with the words in which people are told of it."""
+"""Every kind of audit event, with the words that describe it to people."""
 
 from enum import Enum, unique
 
@@ -7,9 +7,9 @@ from actions.ground.refusals import N_
 
 @unique
 class Event(Enum):
-    """A kind of audit event: the code that is stored for it, `source:subject:what`, and its sentence. A member is named
-    after its code, in which the source `web` goes without saying. Rows outlive versions: a code stays what it is, also
-    when nothing records it any more."""
+    """A kind of audit event: its stored code, `source:subject:what`, and its sentence. Each member is named after its
+    code, without the source `web`. Rows outlive versions: a code never changes, even when nothing records it any
+    more."""
 
     def __init__(self, code: str, sentence: str):
         self.code, self.sentence = code, sentence
@@ -112,5 +112,5 @@ _SENTENCES = {event.code: event.sentence for event in Event}
 
 
 def sentence_of(code: str) -> str | None:
-    """The words for a stored code; None for one that this version does not know."""
+    """The words for a stored code; None for a code that this version does not know."""
     return _SENTENCES.get(code)

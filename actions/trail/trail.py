@@ -1,7 +1,7 @@
-"""Looking through the audit trail: what an account may see of it, narrowed down, page by page or as a whole.
+"""Reading the audit trail: what an account may see of it, filtered, page by page or in full.
 
-Pages go on below the number of an event, so that the ten-thousandth costs what the first does. Days are turned into
-numbers too: events are numbered as they happen, but for clocks that disagree, which are given an hour.
+Each page continues below an event's number, so the ten-thousandth page costs as much as the first. Days are converted
+to numbers too: events are numbered as they happen, with an hour's allowance for clocks that differ.
 """
 
 import json
@@ -18,8 +18,8 @@ BEYOND_ALL = 2**62
 
 @dataclass(frozen=True)
 class Filter:
-    """What is looked for; empty and None are no condition. `action` is an event's code. Logins and the mailbox's
-    address are whole ones, in small letters; `since` and `until` are seconds since the epoch and both belong to it."""
+    """What to look for; empty and None set no condition. `action` is an event's code. Logins and the mailbox's address
+    are complete and in lower case; `since` and `until` are in seconds since the epoch, both inclusive."""
 
     action: str = ""
     by: str = ""
@@ -33,7 +33,7 @@ EVERYTHING = Filter()
 
 
 def events(account: Account, wanted: Filter = EVERYTHING, before: int | None = None):
-    """What the account may see of it, the newest first, and below the event of the number `before`."""
+    """The events that the account may see, newest first, and below the event with the number `before`."""
     found = AuditEvent.of(account, before, narrowed=bool(wanted.mailbox))
     for condition in _conditions(wanted):
         found = found.where(condition)
@@ -43,8 +43,8 @@ def events(account: Account, wanted: Filter = EVERYTHING, before: int | None = N
 def page(
     account: Account, wanted: Filter = EVERYTHING, before: int | None = None, length: int = 30
 ) -> list[AuditEvent]:
-    """So many of these events. Their numbers are found first, by an index alone: asked for whole rows, MariaDB begins
-    at the newest event of an organisation however far back the page is."""
+    """Up to `length` of these events. An index alone finds their numbers first: if asked for whole rows, MariaDB starts
+    at the organisation's newest event, no matter how far back the page is."""
     found = events(account, wanted, before).select(AuditEvent.id).limit(length)
     numbers = [number for (number,) in found.tuples()]
     return list(AuditEvent.select().where(AuditEvent.id.in_(numbers)).order_by(AuditEvent.id.desc()))
@@ -69,20 +69,20 @@ def _conditions(wanted: Filter) -> Iterator:
 
 
 def _last_before(moment: int) -> int:
-    """The number of the last event before this moment; 0 where there is none."""
+    """The number of the last event before this moment; 0 if there is none."""
     earlier = AuditEvent.select(AuditEvent.id).where(AuditEvent.at < moment)
     return earlier.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(1).scalar() or 0
 
 
 def _first_after(moment: int) -> int:
-    """The number of the first event after this moment; beyond all where there is none."""
+    """The number of the first event after this moment; a number beyond all events if there is none."""
     later = AuditEvent.select(AuditEvent.id).where(AuditEvent.at > moment)
     return later.order_by(AuditEvent.at, AuditEvent.id).limit(1).scalar() or BEYOND_ALL
 
 
 def whole(account: Account, wanted: Filter = EVERYTHING) -> Iterator[AuditEvent]:
-    """The same from the first page to the last. It is read piece by piece, so that a long trail neither stands in
-    memory nor keeps the database busy for whoever saves it slowly."""
+    """All of these events, read piece by piece: a long trail then does not fill the memory, and a slow download does
+    not keep the database busy."""
     before = None
     while piece := page(account, wanted, before, READ_AT_A_TIME):
         yield from piece
@@ -90,12 +90,12 @@ def whole(account: Account, wanted: Filter = EVERYTHING) -> Iterator[AuditEvent]
 
 
 def exact(moment: int) -> str:
-    """A moment for a spreadsheet: the date and the time in UTC, as ISO 8601 has them."""
+    """A moment for a spreadsheet: date and time in UTC, in ISO 8601 format."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def in_words(details: dict) -> str:
-    """An event's small facts on one line; what is a list or a mapping, as JSON."""
+    """An event's details on one line; lists and mappings as JSON."""
     return "; ".join(f"{name}: {_plain(fact)}" for name, fact in sorted((details or {}).items()))
 
 
