@@ -44,7 +44,7 @@ from models import (
 )
 
 AT_ONCE = 1000
-# More steps than this many lines need, even long ones. The worker finishes anything longer.
+# More steps than `AT_ONCE` lines need, even long ones. The worker finishes anything longer.
 STEPS_AT_ONCE = 200
 MOST_LINES = 100_000
 LARGEST_FILE = 16 * 1024 * 1024
