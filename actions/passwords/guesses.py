@@ -62,8 +62,8 @@ def from_known_network(login: str, address: str) -> list[Counter]:
 
 
 def is_known_network(settings: Settings, account: Account | None, address: str) -> bool:
-    """Whether the account's mail programs, with its own password or a device password, or a webmail that passes on the
-    person's address signed in from this address's network within a month."""
+    """Whether one of the account's mail programs, with the account's password or a device password, or a webmail that
+    passes on the person's address signed in from this address's network within a month."""
     if account is None or not address or _is_webmail(settings, address):
         return False
     network = throttle.network_of(address)
