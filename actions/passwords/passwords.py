@@ -114,8 +114,8 @@ def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
 
 @unit_of_work
 def _refusal_ends_session(unit: UnitOfWork, counters: list[throttle.Counter]) -> bool:
-    """Record a wrong password. The last guess that is allowed also ends the session, together with the webmail's
-    session that began it, and notifies the account's owner."""
+    """Record a wrong password. The last guess that is allowed also ends the session and, where a webmail began it, the
+    webmail's session too, and notifies the account's owner."""
     audit.record(unit.actor, Event.PASSWORD_REFUSED)
     if not throttle.are_used_up(counters) or not sessions.exists(unit.actor.session):
         return False
