@@ -1,42 +1,42 @@
-"""The contract with the mail server: the SQL views that Dovecot reads, as they are now, and what stands in them.
+"""The contract with the mail server: the present SQL views that Dovecot reads, and the constants in them.
 
-Dovecot reads these views and no table; Postfix asks Dovecot. The migrations make them, each from a frozen copy of its
-own, and a test holds that what they made is what stands here. To change a view, change it here and add a migration that
-drops the old one and creates the new one from a copy of this text. Columns are added, never renamed or removed: a mail
-server goes on with the configuration that it has.
+Dovecot reads these views and no table; Postfix asks Dovecot. Migrations create the views, each from its own frozen
+copy, and a test keeps the result equal to this module. To change a view, change it here and add a migration that drops
+the old one and creates the new one from a copy of this text. Columns are added, never renamed or removed: a mail server
+must keep working with its present configuration.
 
-Nothing is imported here, so that every floor may read it.
+This module imports nothing, so every floor may read it.
 """
 
 SQLITE, MYSQL = "sqlite", "mysql"
 
 
 class ProtocolBits:
-    """What a login or a device password may be used for, as a sum in `protocols` and `webmail_protocols`."""
+    """The uses that a login or a device password is for, as a sum in `protocols` and `webmail_protocols`."""
 
     IMAP, POP3, SENDING, SIEVE, OTHER = 1, 2, 4, 8, 16
-    # What a device can be made for.
+    # The uses for which a device can be created.
     OF_DEVICES = IMAP | POP3 | SENDING
     ALL = OF_DEVICES | SIEVE | OTHER
 
 
 class PermissionBits:
-    """What a collaborator may do in the mailbox, as a sum in `collaboration.permissions`. IMAP and POP3 are the use of
-    mail programs, which brings sending with it."""
+    """What a collaborator may do in the mailbox, as a sum in `collaboration.permissions`. IMAP and POP3 allow mail
+    programs, which includes sending."""
 
     READ, WRITE, SEND, IMAP, POP3, SETTINGS = 1, 2, 4, 8, 16, 32
     MAIL_PROGRAMS = IMAP | POP3
 
 
-# A device password is a public selector that finds its row, and groups of secret characters: `k7pqx2m9-` and four
-# groups of six. Dovecot's query takes the selector of what has exactly this shape.
+# A device password is a public selector, by which its row is found, and groups of secret characters: `k7pqx2m9-` and
+# four groups of six. Dovecot's query extracts a selector only from a password of exactly this shape.
 SELECTOR_LENGTH, GROUPS, GROUP_LENGTH, SEPARATOR = 8, 4, 6, "-"
-# What new ones are made of: no character that is taken for another. The shape is wider than that.
+# The characters of new passwords, without any that look alike. The shape accepts more.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 SHAPE = f"[a-z2-9]{{{SELECTOR_LENGTH}}}({SEPARATOR}[a-z2-9]{{{GROUP_LENGTH}}}){{{GROUPS}}}"
 
 
-# Why a login is refused: what the mail program shows.
+# Why a login is refused, as the mail program shows it.
 LOCKED = "This account is locked. Ask whoever looks after your mailboxes."
 SUSPENDED = "This account is suspended. Ask whoever looks after your mailboxes."
 
@@ -66,10 +66,10 @@ _COLLABORATORS_WEBMAIL = f"{ProtocolBits.IMAP} + {_if_may(PermissionBits.SEND, P
 
 
 def _mail_login(kind: str) -> str:
-    """Who may log in, with which hash, into which mailbox; NULL in `refusal` means yes.
+    """The logins, each with its hash and its mailbox; NULL in `refusal` means that it may log in.
 
-    `session_name` is what the mail server calls a session of this login (the mailbox's address, or address/c4 for a
-    collaborator); `rights` in the mailbox are 'owner', 'write' or 'read'; `protocols` open it from anywhere,
+    `session_name` is the mail server's name for a session of this login (the mailbox's address, or address/c4 for a
+    collaborator). `rights` in the mailbox are 'owner', 'write' or 'read'. `protocols` open it from anywhere,
     `webmail_protocols` from the webmail's hosts. `device_passwords_only` is 1 where the account's password opens the
     webmail only.
     """
@@ -99,25 +99,25 @@ JOIN service ON service.id = domain.service_id
 """  # noqa: S608 - made of what stands above, and of nothing else
 
 
-# Passwords of single mail programs; `expires_at` in seconds since the epoch, NULL for never.
+# Device passwords; `expires_at` in seconds since the epoch, NULL for never.
 _MAIL_DEVICE = """
 CREATE VIEW mail_device AS
 SELECT id AS device_id, account_id AS login_id, selector, verifier AS password, protocols, expires_at FROM device
 """
 
-# What a webmail's session opens its mailbox with, from the webmail's hosts; `expires_at` in seconds since the epoch.
+# Webmail credentials, which work from the webmail's hosts; `expires_at` in seconds since the epoch.
 _MAIL_WEBMAIL = """
 CREATE VIEW mail_webmail AS
 SELECT id AS credential_id, account_id AS login_id, selector, verifier AS password, expires_at
 FROM webmail_credential WHERE ended_at IS NULL
 """
 
-# Where mail is delivered, whatever the state of the account: nothing is lost while somebody is locked out.
+# Where mail is delivered, whatever the state of the account: no mail is lost while somebody is locked out.
 _MAIL_USER = "CREATE VIEW mail_user AS SELECT address, home, quota_bytes FROM mailbox"
 
 NAMES = ("mail_login", "mail_device", "mail_webmail", "mail_user")
 
 
 def statements(kind: str) -> dict[str, str]:
-    """What creates each view, by its name, on `SQLITE` or `MYSQL` (MariaDB too)."""
+    """The statement that creates each view, by the view's name, on `SQLITE` or `MYSQL` (MariaDB too)."""
     return dict(zip(NAMES, (_mail_login(kind), _MAIL_DEVICE, _MAIL_WEBMAIL, _MAIL_USER), strict=True))

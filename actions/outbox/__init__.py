@@ -1,4 +1,4 @@
-"""What is still to be done outside: e-mails, text messages, connections to end.
+"""What remains to be done outside: e-mails, text messages, connections to end.
 
 Others may import `mail`, `outbox`.
 """

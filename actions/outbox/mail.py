@@ -1,4 +1,4 @@
-"""Letters to people: put into the outbox with their cause, written and sent when they are delivered."""
+"""E-mails to people: put into the outbox with their cause, written and sent on delivery."""
 
 from email.utils import formatdate
 
@@ -13,28 +13,28 @@ from models import Account, OutboxItem
 def put(
     ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
 ) -> None:
-    """Put a letter to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
+    """Put an e-mail to one recipient into the outbox. `facts` may hold secrets: they are encrypted until it is sent."""
     outbox.put_all([row(ports, key, letter, recipient, language, facts, account)])
 
 
 def row(
     ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
 ) -> dict:
-    """What `put` writes, for `outbox.put_all`."""
+    """The row that `put` writes, for `outbox.put_all`."""
     facts = {"timezone": account.timezone if account else "", **facts}
     payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
     return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
 
 
 def addresses_of(account: Account) -> list[str]:
-    """Where an account's notices go: its mailbox (a manager's login is an address too) and its contact address. What a
-    collaborator signs in with is no address."""
+    """The addresses for an account's notices: its mailbox (a manager's login is an address too) and its contact
+    address. A collaborator's login is not an address."""
     own = [] if account.is_collaborator else [account.login]
     return list(dict.fromkeys(filter(None, [*own, account.contact_email])))
 
 
 def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
-    """Write the letter in its recipient's language and hand it to the mailer."""
+    """Write the e-mail in its recipient's language and hand it to the mailer."""
     letter = ports.letters.write(payload["letter"], payload["language"], payload["facts"])
     hand_over(ports, item, letter, payload["to"])
 
@@ -53,7 +53,7 @@ def _composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str, at
     headers = {
         "From": sender,
         "Date": formatdate(item.created_at),
-        # The same item has the same identity, so that a mail program shows a letter that was sent twice once.
+        # An item always has the same Message-ID: a mail program shows an e-mail that was sent twice only once.
         "Message-ID": _message_id(item, sender.rpartition("@")[2]),
         "Auto-Submitted": "auto-generated",
     }

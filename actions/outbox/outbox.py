@@ -1,4 +1,4 @@
-"""What is still to be done in the outside world: mails to send, connections to cut.
+"""What remains to be done in the outside world: e-mails and text messages to send, connections to cut.
 
 An item is written in the transaction of its cause and delivered after the commit: at once by the web process where a
 person is watching, otherwise and again after every failure by the worker. Delivery is at least once; an item is done
@@ -34,7 +34,7 @@ LEASE, RENEWED_EVERY = 60, 20
 # The process that writes an item for immediate delivery has it to itself for so long.
 HEAD_START = 5
 DAY = 24 * 3600
-# Letters of last week help nobody; connections are cut however late it is.
+# E-mails of last week help nobody; connections are cut however late it is.
 GIVEN_UP_AFTER = 7 * DAY
 # The kind that is never given up.
 CONNECTIONS = "connections"
@@ -56,10 +56,10 @@ def put(
     delay: int = 0,
     head_start: bool = False,
 ) -> None:
-    """Write an item, within the caller's transaction; an item whose key is in the outbox already is left as it is.
+    """Write an item, within the caller's transaction. An item whose key is already in the outbox stays as it is.
 
-    With `head_start` the caller is about to `deliver` it itself (`find` it by its key); the worker leaves it alone for
-    `HEAD_START` seconds.
+    With `head_start`, the caller will `deliver` the item itself (and `find` it by its key); the worker leaves it alone
+    for `HEAD_START` seconds.
     """
     put_all([row(ports, kind, key, payload, account, delay, head_start)])
 
@@ -73,7 +73,7 @@ def row(
     delay: int = 0,
     head_start: bool = False,
 ) -> dict:
-    """What `put` writes, for `put_all`."""
+    """The row that `put` writes, for `put_all`."""
     moment = now()
     return {
         "kind": kind,
@@ -122,7 +122,7 @@ def deliver(ports: Ports, item: OutboxItem, handlers: Handlers, *conditions: obj
 
 
 def deliver_due(ports: Ports, handlers: Handlers, limit: int = 100) -> int:
-    """Try everything that is due of the kinds that have a handler here; the number of items that were tried."""
+    """Try everything that is due of the kinds that have a handler here; returns how many items it tried."""
     due = list(OutboxItem.due(now()).where(OutboxItem.kind.in_(tuple(handlers))).limit(limit))
     for item in due:
         # What another worker tried since then is not due any more.

@@ -1,7 +1,7 @@
-"""The encrypted archive that tells of new passwords, its key, and how both reach whoever hands them out.
+"""The encrypted archive of new passwords, its key, and how both reach the person who hands the passwords out.
 
-The archive goes by e-mail and its key by text message, so that neither way alone gives anything away. Here they lie
-encrypted until both arrived, or for seven days.
+The archive goes by e-mail and its key by text message, so that neither channel alone reveals anything. The database
+keeps both encrypted until both have arrived, or for seven days.
 """
 
 import base64
@@ -26,10 +26,10 @@ DAY = 24 * 3600
 KEPT = 7 * DAY
 SECRETS, KEYS, ARCHIVES = "new passwords", "archive keys", "archives"
 MEDIA_TYPES = {PasswordChange.ZIP: "application/zip", PasswordChange.PDF: "application/pdf"}
-# With a byte order mark and CRLF, so that a Windows of any age shows every script and every line.
+# With a byte order mark and CRLF, so that every version of Windows shows all scripts and line breaks.
 TEXT = "utf-8-sig"
 REPORT = re.compile(r"([0-9]{1,10})-([0-9]{1,10})-([A-Za-z0-9_-]{43})")
-# What a gateway reports, in Kannel's numbers.
+# A gateway's reports, in Kannel's numbers.
 DELIVERED, FAILED = (1,), (2, 16)
 REPORTED = (1, 2, 4, 8, 16)
 
@@ -40,7 +40,7 @@ PERHAPS = "perhaps"
 
 @dataclass(frozen=True)
 class Credential:
-    """What the archive says about one mailbox: a new password, or the token of a link to set one."""
+    """An entry of the archive for one mailbox: a new password, or the token of a link to set one."""
 
     address: str
     secret: str
@@ -48,7 +48,7 @@ class Credential:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How far a letter or a text message got. `trouble` is the last failure, in the operator's English; `at` and
+    """The progress of an e-mail or a text message. `trouble` is the last failure, in English for the operator; `at` and
     `next_try_at` are in seconds since the epoch."""
 
     state: str
@@ -64,14 +64,14 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Sealed:
-    """An archive and its key, encrypted."""
+    """An archive and its key, both encrypted."""
 
     content: str
     key: str
 
 
 def sealed_secret(ports: Ports, secret: str) -> str:
-    """A new password or a link's token as it waits for the archive."""
+    """A new password or a link's token, encrypted until it goes into the archive."""
     return seal(ports.settings.secret_key, SECRETS, {"secret": secret})
 
 
@@ -80,8 +80,8 @@ def unsealed_secret(ports: Ports, sealed: str) -> str:
 
 
 def pack(ports: Ports, change: PasswordChange, credentials: Iterable[Credential]) -> Sealed:
-    """The archive of these credentials, which are taken one by one, with a fresh key. Asks nothing of the database, and
-    takes its time."""
+    """The archive of these credentials, with a fresh key. Consumes the credentials one by one, needs no database, and
+    takes long."""
     key = random_passwords.archive_key()
     if change.archive_format == PasswordChange.PDF:
         title = ports.letters.part("credentials", "title", change.language, {})
@@ -93,8 +93,8 @@ def pack(ports: Ports, change: PasswordChange, credentials: Iterable[Credential]
 
 
 def _told(ports: Ports, change: PasswordChange, credential: Credential) -> list[tuple[str, str]]:
-    """What stands in the archive about one mailbox: lines of a label and a value, or of a sentence without a label;
-    the first is the heading."""
+    """The archive's text about one mailbox: lines of a label and a value, or of a sentence without a label. The first
+    line is the heading."""
     facts = {
         "address": credential.address,
         "secret": _shown(ports, change, credential),
@@ -120,8 +120,8 @@ def _section(lines: list[tuple[str, str]]) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _files(ports: Ports, change: PasswordChange, credentials: Iterable[Credential]) -> Iterator[ArchiveEntry]:
-    """A readable text for each mailbox, and all of them in one table, none of whose cells begins with what spreadsheets
-    take for a formula. Names of files are not encrypted: they are numbers."""
+    """A readable text for each mailbox, and one table of all mailboxes, in which no cell begins with a character that
+    spreadsheets take for a formula. Archives do not encrypt file names, so the names are numbers."""
     table = io.StringIO()
     rows = csv.writer(table)
     rows.writerow(["address", "link" if change.kind == PasswordChange.LINKS else "password"])
@@ -136,14 +136,14 @@ def _text(lines: list[tuple[str, str]]) -> bytes:
 
 
 def keep(ports: Ports, change: PasswordChange, sealed: Sealed) -> None:
-    """Keep the archive, and put it and its key on their ways, within the caller's transaction."""
+    """Store the archive, and put the e-mail and the text message into the outbox, within the caller's transaction."""
     CredentialsArchive.create(change=change, content=sealed.content, key=sealed.key)
     put_mail(ports, change)
     put_message(ports, change)
 
 
 def put_mail(ports: Ports, change: PasswordChange) -> None:
-    """Put the letter with the archive into the outbox, within the caller's transaction."""
+    """Put the e-mail with the archive into the outbox, within the caller's transaction."""
     change.write(mails=change.mails + 1, mail_sent_at=None)
     outbox.put(ports, "credentials", _mail_key(change), {"change": change.id}, change.manager)
 
@@ -164,7 +164,7 @@ def _message_key(change: PasswordChange) -> str:
 
 
 def send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
-    """Send the archive of the change that an item of the outbox names."""
+    """Send the archive of the change that an outbox item names."""
     change, archive = _kept(payload["change"]) or _gone(MessageRefused)
     count = change.items.where(PasswordChangeItem.in_archive).count()
     facts = {
@@ -203,31 +203,31 @@ def _gone(refusal: type[Exception]):
 
 
 def _masked(phone: str) -> str:
-    """The last digits: enough to know whose phone it is."""
+    """The last digits: enough to recognise the phone."""
     return f"••• {phone[-4:]}"
 
 
 @transactional
 def _note(change: PasswordChange, column) -> None:
-    """Write down that it was accepted, and erase what is no longer needed."""
+    """Record that it was accepted, and erase what is no longer needed."""
     change.write(**{column.name: now()})
     erase_when_delivered(change)
 
 
 def is_kept(change: PasswordChange) -> bool:
-    """Whether archive and key can still be sent."""
+    """Whether the archive and its key can still be sent."""
     return CredentialsArchive.select().where(CredentialsArchive.change == change).exists()
 
 
 def mail_delivery(change: PasswordChange) -> Delivery | None:
-    """How far the letter got; None before there is one."""
+    """The progress of the e-mail; None before there is one."""
     if change.mail_sent_at:
         return Delivery(SENT, change.mail_sent_at)
     return _waiting(_mail_key(change)) if change.mails else None
 
 
 def message_delivery(change: PasswordChange) -> Delivery | None:
-    """How far the text message got; None before there is one."""
+    """The progress of the text message; None before there is one."""
     if change.message_delivered_at:
         return Delivery(ARRIVED, change.message_delivered_at)
     if change.message_failed_at:
@@ -251,7 +251,7 @@ def _waiting(key: str) -> Delivery:
 
 
 def hurry(change: PasswordChange, delivery: Delivery | None, of_message: bool) -> bool:
-    """Try at once what waits to be tried again, within the caller's transaction; False when nothing waits."""
+    """Make a delivery that waits due at once, within the caller's transaction; False when nothing waits."""
     if delivery is None or not delivery.is_waiting:
         return False
     key = _message_key(change) if of_message else _mail_key(change)
@@ -260,7 +260,7 @@ def hurry(change: PasswordChange, delivery: Delivery | None, of_message: bool) -
 
 
 def report_address(ports: Ports, change: PasswordChange, number: int) -> str:
-    """Where the gateway reports what became of the text message of this number."""
+    """The address to which the gateway reports the delivery of the text message with this number."""
     return f"{ports.settings.base_url}/sms/reports/{change.id}-{number}-{_signature(ports, change.id, number)}"
 
 
@@ -271,7 +271,7 @@ def _signature(ports: Ports, change_id: int, number: int) -> str:
 
 
 def reported(ports: Ports, token: str, state: int) -> bool:
-    """Take note of what a gateway reports about a text message; False for a token that is none of ours.
+    """Record a gateway's report about a text message; False for a token that was not made here.
 
     Reports come several times and in any order. What arrived has arrived, whichever message it was; a failure counts
     for the latest message only, and not after it arrived. Any report says that the gateway took the message, where it
@@ -301,14 +301,15 @@ def _take_note(change_id: int, number: int, state: int) -> None:
 
 
 def erase_when_delivered(change: PasswordChange) -> None:
-    """Erase archive and key once both arrived and every mailbox had its turn, within the caller's transaction."""
+    """Erase the archive and its key once both have arrived and every mailbox is done, within the caller's
+    transaction."""
     change = PasswordChange.get_by_id(change.id)
     if change.state in PasswordChange.OVER and change.mail_sent_at and change.message_delivered_at:
         erase(change)
 
 
 def erase(change: PasswordChange) -> None:
-    """Erase archive, key and every secret of the change, within the caller's transaction."""
+    """Erase the archive, its key and every secret of the change, within the caller's transaction."""
     if not change.write(erased_at=now()):
         return
     CredentialsArchive.delete().where(CredentialsArchive.change == change).execute()

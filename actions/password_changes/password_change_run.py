@@ -1,11 +1,11 @@
-"""The worker's part of a change of several passwords: a step at a time, so that it goes on wherever it was killed.
+"""The worker's part of a change of several passwords, in steps: if the worker is killed, the change goes on from there.
 
-The order is such that nobody is left with a password that nobody was sent:
+The order guarantees that no mailbox gets a password that was not sent:
 
-1. *preparing*: new passwords are drawn and hashed, which is what takes long; meanwhile the archive is made of them.
-2. *sending*: archive and key are kept, and letter and text message put into the outbox, in one transaction. Then it
-   waits until both were accepted; if one is refused for good, it stops, and nothing was changed.
-3. *changing*: each password comes into force, if the mailbox still has the one that it is to replace.
+1. *preparing*: draws and hashes the new passwords, which takes most of the time, and makes the archive of them.
+2. *sending*: stores the archive and its key, and puts the e-mail and the text message into the outbox, in one
+   transaction. Then waits until both are accepted. If one is refused for good, the change stops with nothing changed.
+3. *changing*: puts each password into force, if the mailbox still has the password that it replaces.
 """
 
 import contextlib
@@ -40,13 +40,14 @@ from models import Account, Mailbox, PasswordChange, PasswordChangeItem, now
 
 log = logging.getLogger(__name__)
 
-# An item, and the column of it that is to be written.
+# An item, and the column of it to write.
 Hashed = tuple[PasswordChangeItem, dict[str, str]]
 
-# A worker that was killed has its changes to itself for so long; a step must take less than half, on the slowest host.
+# Seconds for which a worker, even a killed one, keeps its changes. A step must take less than half of that on the
+# slowest host.
 LEASE = 15
 DRAWN_AT_ONCE, WRITTEN_AT_ONCE, CHANGED_AT_ONCE = 250, 32, 40
-# The panel answers first: whoever waits for a page waits for seconds, whoever waits for this has a progress bar.
+# The panel has priority: people wait seconds for a page, but watch a progress bar for this.
 NICENESS = 19
 
 GONE = N_("This mailbox was removed meanwhile.")
@@ -66,14 +67,14 @@ MESSAGE_UNANSWERED = N_(
 
 
 class Runner:
-    """Does what is to be done for open changes, the oldest first."""
+    """Does the next work on open changes, oldest first."""
 
     def __init__(self):
         self._name = secrets.token_hex(8)
         self._preparation: Preparation | None = None
 
     def work(self, ports: Ports) -> int:
-        """One step; how much was done: 0 when there is nothing to do at the moment."""
+        """Do one step and return how much was done; 0 when there is nothing to do at the moment."""
         open_changes = PasswordChange.select().where(PasswordChange.state.in_(PasswordChange.OPEN))
         for change in list(open_changes.order_by(PasswordChange.id)):
             if change.state == PasswordChange.SENDING and not is_answered(change):
@@ -83,11 +84,11 @@ class Runner:
         return 0
 
     def _try_step(self, ports: Ports, change: PasswordChange) -> int:
-        """A step, or the end: what fails unexpectedly would fail again, and hold up the changes behind it."""
+        """Do a step, or end the change: an unexpected failure would happen again, and block the changes behind it."""
         try:
             return self._step(ports, change)
         except PeeweeException:
-            # What was computed may not have been written down.
+            # The computed hashes may not have been written.
             self._preparation = None
             raise
         except Exception:
@@ -103,7 +104,7 @@ class Runner:
         return put_into_force(ports, change)
 
     def _prepare(self, ports: Ports, change: PasswordChange) -> int:
-        """Draw passwords and write down their hashes; when nothing is left, send what the archive became meanwhile."""
+        """Draw passwords and write their hashes. When nothing is left to do, send the archive made meanwhile."""
         if self._preparation is None or self._preparation.change_id != change.id:
             self._preparation = Preparation(ports, change)
         preparation = self._preparation
@@ -121,17 +122,18 @@ class Runner:
 
 
 class Preparation:
-    """What a worker computes for one change beside its steps."""
+    """What a worker computes for one change in parallel with its steps."""
 
     def __init__(self, ports: Ports, change: PasswordChange):
         self.change_id = change.id
         self.hashes = hashed_ahead(ports, change)
-        # Begun when all passwords are drawn.
+        # Begun once all passwords are drawn.
         self.archive: Future[Sealed] | None = None
 
 
 def hashed_ahead(ports: Ports, change: PasswordChange) -> Iterator[list[Hashed]]:
-    """Hashes of what was drawn, some at a time, while as many more are being computed; none while there is none."""
+    """Hashes of what was drawn, in batches, while as many more are computed; an empty batch when there is nothing to
+    hash."""
     ahead, last = deque(), 0
     with hashing() as pool:
         try:
@@ -146,19 +148,20 @@ def hashed_ahead(ports: Ports, change: PasswordChange) -> Iterator[list[Hashed]]
 
 @contextlib.contextmanager
 def hashing() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as there are processors for this one; argon2 runs outside of the interpreter's lock."""
+    """A pool with one thread for each processor available to this process; argon2 runs outside the interpreter's
+    lock."""
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), "hashing", initializer=step_back) as pool:
         yield pool
 
 
 def step_back() -> None:
-    """Let everything else go first, in this thread."""
+    """Give this thread the lowest priority."""
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _prepared(change: PasswordChange):
-    """The change's items that go on, in the order of their addresses."""
+    """The change's prepared items, in the order of their addresses."""
     return (
         PasswordChangeItem.select()
         .where(PasswordChangeItem.change == change, PasswordChangeItem.state == PasswordChangeItem.PREPARED)
@@ -167,14 +170,14 @@ def _prepared(change: PasswordChange):
 
 
 def _unhashed(change: PasswordChange, last: int, most: int) -> list[PasswordChangeItem]:
-    """The next items behind the last one that are to be hashed."""
+    """The next items after `last` that have no hash yet."""
     beyond = PasswordChangeItem.new_hash.is_null() & (PasswordChangeItem.id > last)
     return list(_prepared(change).where(beyond).limit(most))
 
 
 @transactional
 def draw(ports: Ports, change: PasswordChange) -> int:
-    """Draw new passwords, or the tokens of links, for mailboxes that have none yet; how many were looked at."""
+    """Draw new passwords, or tokens of links, for mailboxes that have none yet; returns how many it looked at."""
     if not _is_to_go_on(change):
         return 1
     waiting = (
@@ -198,7 +201,7 @@ def draw(ports: Ports, change: PasswordChange) -> int:
 
 
 def _accounts(items: list[PasswordChangeItem]) -> dict[int, Account]:
-    """The accounts that open these items' mailboxes, by the mailbox's number."""
+    """The accounts that open these items' mailboxes, by mailbox id."""
     mailboxes = (
         Mailbox.select(Mailbox, Account)
         .join(Account, on=Mailbox.account)
@@ -206,7 +209,7 @@ def _accounts(items: list[PasswordChangeItem]) -> dict[int, Account]:
     )
     found = {}
     for mailbox in mailboxes:
-        # Saved for whoever asks for the account's mailbox: one query fewer for each.
+        # Caches the account's mailbox, which saves a query for each account.
         mailbox.account.__dict__["mailbox"] = mailbox
         found[mailbox.id] = mailbox.account
     return found
@@ -219,8 +222,8 @@ def _drawn(ports: Ports, change: PasswordChange, account: Account, policy: str) 
 
 
 def _is_to_go_on(change: PasswordChange) -> bool:
-    """Whether the change is still where it was, within a transaction that holds its row; one whose manager may not do
-    this any more is stopped."""
+    """Whether the change is still in the same state, within a transaction that holds its row. Stops the change if its
+    manager may no longer make it."""
     if not PasswordChange.hold(change.itself(), PasswordChange.state == change.state):
         return False
     if password_changes.may_go_on(change):
@@ -230,7 +233,7 @@ def _is_to_go_on(change: PasswordChange) -> bool:
 
 
 def stop(change: PasswordChange, reason: str) -> None:
-    """End it early, within the caller's transaction, and write it down."""
+    """End the change early, within the caller's transaction, and record it."""
     log.warning("password change %s is stopped: %s", change.id, reason)
     if password_changes.end(change, PasswordChange.STOPPED, reason):
         facts = password_changes.counts(change)
@@ -239,17 +242,17 @@ def stop(change: PasswordChange, reason: str) -> None:
 
 @transactional
 def give_up(change: PasswordChange) -> None:
-    """Stop it where it stands."""
+    """Stop the change in its present state."""
     stop(change, FAILED)
 
 
 def _actor(change: PasswordChange) -> Actor:
-    """The manager, from where they asked for it."""
+    """The manager, with the network address and browser of the request."""
     return Actor(change.manager, None, change.address, change.user_agent)
 
 
 def begin_archive(ports: Ports, change: PasswordChange) -> Future[Sealed]:
-    """Begin to make the archive of all that was drawn, in a thread of its own that asks nothing of the database."""
+    """Begin to make the archive of all that was drawn, in a thread of its own that does not use the database."""
     sealed = list(_prepared(change).select(PasswordChangeItem.address, PasswordChangeItem.secret).tuples())
     told = (Credential(address, credentials.unsealed_secret(ports, secret)) for address, secret in sealed)
     thread = ThreadPoolExecutor(1, "archive", initializer=step_back)
@@ -259,14 +262,14 @@ def begin_archive(ports: Ports, change: PasswordChange) -> Future[Sealed]:
 
 
 def _hashed(ports: Ports, change: PasswordChange, item: PasswordChangeItem) -> Hashed:
-    """What will be stored: argon2 for a password, SHA-256 for the random token of a link."""
+    """The hash to store: argon2 for a password, SHA-256 for the random token of a link."""
     secret, is_link = credentials.unsealed_secret(ports, item.secret), change.kind == PasswordChange.LINKS
     return item, {"new_hash": digest(secret) if is_link else passwords.hash_password(ports.settings, secret)}
 
 
 @transactional
 def _keep_hashes(change: PasswordChange, hashed: list[Hashed]) -> bool:
-    """Write hashes down; False when the change is not to go on."""
+    """Write hashes; False when the change must not go on."""
     if not _is_to_go_on(change):
         return False
     update_each(hashed)
@@ -275,7 +278,8 @@ def _keep_hashes(change: PasswordChange, hashed: list[Hashed]) -> bool:
 
 @transactional
 def send(ports: Ports, change: PasswordChange, archive: Sealed) -> None:
-    """Keep the archive, and put letter and text message on their way. From here on the passwords stand in it alone."""
+    """Store the archive, and put the e-mail and the text message into the outbox. From here on, only the archive has
+    the passwords."""
     if not _is_to_go_on(change):
         return
     prepared = (PasswordChangeItem.change == change) & (PasswordChangeItem.state == PasswordChangeItem.PREPARED)
@@ -283,7 +287,7 @@ def send(ports: Ports, change: PasswordChange, archive: Sealed) -> None:
         finish(change)
         return
     if PasswordChangeItem.select().where(prepared, PasswordChangeItem.new_hash.is_null()).exists():
-        # Another worker, which took this one for dead, has just drawn them: the next step hashes them.
+        # Another worker, which took this one for dead, has just drawn more passwords: the next step hashes them.
         return
     change.proceed(PasswordChange.PREPARING, PasswordChange.SENDING, archived_at=now())
     PasswordChangeItem.update(in_archive=True, secret="").where(prepared).execute()
@@ -328,7 +332,7 @@ def go_on_when_sent(change: PasswordChange) -> int:
 
 @transactional
 def put_into_force(ports: Ports, change: PasswordChange) -> int:
-    """Change the next few mailboxes, each wholly or not at all; how many had their turn, 1 for the end."""
+    """Change the next few mailboxes, each wholly or not at all; returns how many it handled, 1 for the end."""
     if not _is_to_go_on(change):
         return 1
     items = list(_prepared(change).limit(CHANGED_AT_ONCE))
@@ -350,14 +354,14 @@ def put_into_force(ports: Ports, change: PasswordChange) -> int:
 
 
 def _hold(items: list[PasswordChangeItem]) -> None:
-    """Keep the accounts of these mailboxes as they are for everybody else until the transaction ends."""
+    """Hold the accounts of these mailboxes until the transaction ends."""
     owners = Mailbox.select(Mailbox.account).where(Mailbox.id.in_([item.mailbox_id for item in items])).tuples()
-    # By their numbers: for a query within an update MariaDB would look at every account, and hold them all.
+    # By id: for a subquery in an update, MariaDB would read and hold every account.
     Account.hold(Account.id.in_([number for (number,) in owners]))
 
 
 def _why_not(change: PasswordChange, item: PasswordChangeItem, account: Account | None) -> str:
-    """Why this mailbox is to stay as it is; empty when nothing speaks against it."""
+    """Why this mailbox must stay unchanged; empty when it may be changed."""
     if account is None or account.mailbox.address != item.address or account.mailbox.domain_id != change.domain_id:
         return GONE
     if account.state != Account.ACTIVE:
@@ -372,7 +376,7 @@ def _skip(item: PasswordChangeItem, reason: str) -> None:
 
 
 def _replace(change: PasswordChange, items: list[PasswordChangeItem], accounts: dict[int, Account]) -> None:
-    """Put the new passwords into force, or the links, of accounts that are held."""
+    """Put the new passwords or links of accounts that are held into force."""
     if change.kind == PasswordChange.LINKS:
         for item in items:
             links.create_for(accounts[item.mailbox_id], links.HANDED_OUT, item.new_hash)
@@ -382,8 +386,8 @@ def _replace(change: PasswordChange, items: list[PasswordChangeItem], accounts: 
 
 
 def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeItem], accounts: list[Account]) -> None:
-    """What comes with it, for all of them together: few statements, however many they are."""
-    # The worker cuts the connections: nobody watches.
+    """Record, revoke and notify for all of them together, with few statements however many there are."""
+    # The worker cuts the connections: nobody is watching.
     unit, is_link = UnitOfWork(ports, _actor(change)), change.kind == PasswordChange.LINKS
     mailboxes = [account.mailbox for account in accounts]
     if is_link:
@@ -401,7 +405,7 @@ def _follow_up(ports: Ports, change: PasswordChange, items: list[PasswordChangeI
 
 
 def finish(change: PasswordChange) -> None:
-    """Every mailbox had its turn; within the caller's transaction."""
+    """End the change after its last mailbox, within the caller's transaction."""
     if password_changes.end(change, PasswordChange.DONE):
         facts = password_changes.counts(change)
         audit.record(_actor(change), Event.PASSWORD_CHANGE_FINISHED, None, domain=change.domain.name, **facts)

@@ -1,9 +1,9 @@
 """New passwords for several mailboxes of a domain at once, or links by which their owners set them.
 
-The steps are those of the customer cabinet of Почта Лайт. A manager says which mailboxes and where the credentials go
-(a *draft*, which the preview shows), and confirms it with their own password. From then on it is the worker's
-(`password_change_run`): it prepares everything, sends the archive and its key, and only when both were accepted puts
-each password into force.
+The steps follow the customer cabinet of Почта Лайт. A manager chooses the mailboxes and where the credentials go (a
+*draft*, which the preview shows), and confirms with their own password. The worker does the rest
+(`password_change_run`): it prepares everything, sends the archive and its key, and puts the passwords into force only
+after both were accepted.
 """
 
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ from database import transactional
 from models import Account, AccountWord, Domain, Mailbox, PasswordChange, PasswordChangeItem, Service, WebSession, now
 from settings import LANGUAGES
 
-# As many as fit into a letter that mail servers take: Postfix by default takes ten million bytes.
+# As many as fit into an e-mail that mail servers accept: Postfix by default takes ten million bytes.
 MOST_MAILBOXES = 5000
 LARGEST_ID = 2**31 - 1
 MOST_DRAFTS = 5
 HOUR, DAY = 3600, 24 * 3600
 STARTED_A_DAY = throttle.Limit("password changes of a service", free=50, ceiling=50, window=DAY)
 SENT_AGAIN = throttle.Limit("credentials sent again", free=3, ceiling=10, window=DAY)
-# A draft that was left is started anew from the form: by then other mailboxes may be there.
+# An old draft must be started again from the form: there may be other mailboxes by then.
 DRAFT_KEPT = HOUR
-# What is computed takes most of the time: putting a password into force is quick.
+# Computing takes most of the time; putting a password into force is quick.
 PREPARING_SHARE = 0.9
 
 CANCELLED = N_("It was cancelled before this mailbox's turn.")
@@ -46,7 +46,7 @@ CANCELLED = N_("It was cancelled before this mailbox's turn.")
 
 @dataclass(frozen=True)
 class Choice:
-    """Which mailboxes of the domain: all that may be chosen, or those of these ids."""
+    """Which mailboxes of the domain: all that may be chosen, or those with these ids."""
 
     everyone: bool = False
     mailbox_ids: Sequence[int] = ()
@@ -54,8 +54,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class WantedChange:
-    """What is asked for. `language` is that of letter, archive and text message. With links the password stays until
-    its owner sets another, which ends everything by itself: the last three say nothing then."""
+    """The request for a change. `language` is that of the e-mail, the archive and the text message. The last three
+    fields have no effect with links: the password stays until its owner sets another, which ends everything by
+    itself."""
 
     phone: str
     full_name: str
@@ -70,8 +71,8 @@ class WantedChange:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a change got: mailboxes in all, prepared, with a new password, and left as they were. `left` is about how
-    many seconds the rest will take, None where that cannot be told."""
+    """The progress of a change: the number of mailboxes in all, prepared, with a new password, and left unchanged.
+    `left` estimates the seconds for the rest, None where no estimate is possible."""
 
     total: int
     prepared: int
@@ -81,7 +82,7 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """From 0 to 1."""
+        """The part that is done, from 0 to 1."""
         if not self.total:
             return 1.0
         settled = self.changed + self.skipped
@@ -104,7 +105,7 @@ def choosable(account: Account, domain: Domain):
 
 
 def search(account: Account, domain: Domain, typed: str):
-    """Those of them whose address or owner's name has a word that begins with what was typed."""
+    """The choosable mailboxes whose address or owner's name has a word that begins with the text typed."""
     sought = search_words.searched(typed)
     if not sought:
         return choosable(account, domain)
@@ -118,7 +119,7 @@ def search(account: Account, domain: Domain, typed: str):
 
 
 def of(account: Account, service: Service):
-    """The changes of a service that the account sees, the newest first: those that were started, and its own drafts."""
+    """The changes of a service that the account sees, newest first: those that were started, and its own drafts."""
     own = (PasswordChange.state != PasswordChange.DRAFT) | (PasswordChange.manager == account)
     return (
         PasswordChange.select(PasswordChange, Domain)
@@ -129,13 +130,13 @@ def of(account: Account, service: Service):
 
 
 def find(account: Account, service_id: int, change_id: int) -> PasswordChange | None:
-    """The change of this number, if the account looks after its service."""
+    """The change with this id, if the account manages its service."""
     service = services.find(account, service_id)
     return service and of(account, service).where(PasswordChange.id == change_id).first()
 
 
 def checked(ports: Ports, wanted: WantedChange) -> WantedChange:
-    """The same in stored form; raises `Refused` with the field that is wrong."""
+    """The request in stored form; raises `Refused` with the field that is wrong."""
     settings = ports.settings
     if not settings.has_sms:
         raise Refused(N_("Text messages cannot be sent yet: the operator has to set up a gateway first."), "phone")
@@ -172,7 +173,8 @@ def _checked_email(typed: str) -> str:
 
 @unit_of_work
 def draft(unit: UnitOfWork, domain: Domain, choice: Choice, wanted: WantedChange) -> PasswordChange:
-    """What the preview shows; nothing is changed yet. Raises `Refused` with the field that is wrong."""
+    """Create the draft for the preview, without changing any password. Raises `Refused` with the field that is
+    wrong."""
     wanted = checked(unit.ports, wanted)
     chosen = _chosen(unit.actor.account, domain, choice)
     change = PasswordChange.create(
@@ -198,14 +200,14 @@ def draft(unit: UnitOfWork, domain: Domain, choice: Choice, wanted: WantedChange
 
 
 def _forget_old_drafts(account: Account) -> None:
-    """Whoever looks at one preview after the other leaves thousands of rows behind."""
+    """Delete all but the latest drafts: repeated previews would leave thousands of rows."""
     is_draft = PasswordChange.state == PasswordChange.DRAFT
     drafts = PasswordChange.select().where(is_draft, PasswordChange.manager == account)
     old = list(drafts.order_by(PasswordChange.id.desc()))[MOST_DRAFTS:]
     PasswordChange.delete().where(is_draft, PasswordChange.these(old)).execute()
 
 
-# What an item takes over from its mailbox, and what it begins with: a copy knows no defaults.
+# The columns that an item copies from its mailbox, and its initial values: INSERT … SELECT applies no defaults.
 COPIED = (
     PasswordChangeItem.mailbox,
     PasswordChangeItem.address,
@@ -218,7 +220,8 @@ COPIED = (
 
 
 def _chosen(account: Account, domain: Domain, choice: Choice):
-    """The query of the chosen mailboxes; raises `Refused` when there are none, too many, or some that may not be."""
+    """The query of the chosen mailboxes; raises `Refused` when there are none, too many, or some that may not be
+    chosen."""
     found = choosable(account, domain)
     if not choice.everyone:
         ids = set(choice.mailbox_ids)
@@ -240,7 +243,7 @@ def _refuse_too_many(count: int) -> None:
 
 
 def _refuse_others(domain: Domain, ids: set[int], found) -> None:
-    """Name the first mailbox of the domain that may not be chosen; say nothing about those of others."""
+    """Name the first mailbox of the domain that may not be chosen; say nothing about mailboxes of other domains."""
     others = {each for each in ids if 0 < each <= LARGEST_ID} - {mailbox.id for mailbox in found}
     barred = Mailbox.select().where(Mailbox.domain == domain, Mailbox.id.in_(others)).first()
     if barred is None:
@@ -254,10 +257,9 @@ def _refuse_others(domain: Domain, ids: set[int], found) -> None:
 def start(
     unit: UnitOfWork, change: PasswordChange, password: object, browser: str | None = None
 ) -> tuple[WebSession, str]:
-    """Hand a draft over to the worker; started already, it is left as it is. The session that goes on, because the
-    password was given, and the token for its cookie. Raises `Refused` when the password is not
-    the acting person's, a mailbox is in another change that is under way, or the draft is too old, or
-    `throttle.TooManyAttempts`."""
+    """Hand a draft over to the worker; a change that is already started stays as it is. Returns the renewed session,
+    because the password was given, and the token for its cookie. Raises `Refused` when the password is not the acting
+    person's, a mailbox is in another change in progress, or the draft is too old, or `throttle.TooManyAttempts`."""
     passwords.confirm(unit, password, browser)
     return _start_and_go_on(unit, change)
 
@@ -299,7 +301,7 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
 
 
 def may_go_on(change: PasswordChange) -> bool:
-    """Whether its manager, whose row is nobody else's until the transaction ends, still looks after the service."""
+    """Whether its manager, whose row this holds until the transaction ends, still manages the service."""
     try:
         manager = hold_account(change.manager_id, change.manager_login)
     except Refused:
@@ -308,7 +310,7 @@ def may_go_on(change: PasswordChange) -> bool:
 
 
 def _take(change: PasswordChange) -> None:
-    """Make each mailbox this change's alone, and remember which password it is to replace."""
+    """Reserve each mailbox for this change, and store the hash of the password to replace."""
     present = (
         Account.select(Account.password_hash)
         .join(Mailbox, on=Mailbox.account)
@@ -327,8 +329,8 @@ def _take(change: PasswordChange) -> None:
 
 @unit_of_work
 def cancel(unit: UnitOfWork, change: PasswordChange) -> None:
-    """Stop before the next mailbox. What has a new password keeps it: it stands in the archive. Raises `Refused` when
-    it is over, or the acting person no longer looks after the service."""
+    """Stop before the next mailbox. Mailboxes with a new password keep it, because the archive has it. Raises `Refused`
+    when the change is over, or the acting person no longer manages the service."""
     authority.refuse_unless_may_manage(unit.actor, change.service)
     if not end(change, PasswordChange.CANCELLED, CANCELLED):
         raise Refused(N_("This has already ended."))
@@ -336,8 +338,8 @@ def cancel(unit: UnitOfWork, change: PasswordChange) -> None:
 
 
 def end(change: PasswordChange, state: str, reason: str = "") -> bool:
-    """Close an open change, within the caller's transaction: mailboxes that had not their turn stay as they are, and
-    are free for another one. False when it was closed before."""
+    """Close an open change, within the caller's transaction. The remaining mailboxes stay unchanged, and another change
+    may include them. False when the change was closed before."""
     if not any(change.proceed(before, state, finished_at=now()) for before in PasswordChange.OPEN):
         return False
     if state != PasswordChange.DONE:
@@ -355,8 +357,8 @@ def end(change: PasswordChange, state: str, reason: str = "") -> bool:
 
 @unit_of_work
 def send_mail_again(unit: UnitOfWork, change: PasswordChange) -> None:
-    """The same archive once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or the
-    acting person no longer looks after the service, or `throttle.TooManyAttempts`."""
+    """Send the same archive again, or at once if it waits for another attempt. Raises `Refused` when it is erased, or
+    the acting person no longer manages the service, or `throttle.TooManyAttempts`."""
     authority.refuse_unless_may_manage(unit.actor, change.service)
     _refuse_erased(change)
     throttle.attempt([SENT_AGAIN.on("mail", change.id)])
@@ -367,8 +369,8 @@ def send_mail_again(unit: UnitOfWork, change: PasswordChange) -> None:
 
 @unit_of_work
 def send_message_again(unit: UnitOfWork, change: PasswordChange) -> None:
-    """The same key once more, or at once what waits to be tried again. Raises `Refused` when it is erased, or the
-    acting person no longer looks after the service, or `throttle.TooManyAttempts`."""
+    """Send the same key again, or at once if it waits for another attempt. Raises `Refused` when it is erased, or the
+    acting person no longer manages the service, or `throttle.TooManyAttempts`."""
     authority.refuse_unless_may_manage(unit.actor, change.service)
     _refuse_erased(change)
     throttle.attempt([SENT_AGAIN.on("message", change.id)])
@@ -385,7 +387,7 @@ def _refuse_erased(change: PasswordChange) -> None:
 
 
 def counts(change: PasswordChange) -> dict[str, int]:
-    """How many mailboxes have a new password or link, and how many were left as they were."""
+    """How many mailboxes have a new password or link, and how many were left unchanged."""
     found = _by_state(change)
     return {
         "changed": found.get(PasswordChangeItem.CHANGED, 0),
@@ -394,7 +396,7 @@ def counts(change: PasswordChange) -> dict[str, int]:
 
 
 def progress(change: PasswordChange) -> Progress:
-    """How far it got by now."""
+    """The change's progress now."""
     found = _by_state(change)
     prepared = PasswordChangeItem.new_hash.is_null(False) & (PasswordChangeItem.state == PasswordChangeItem.PREPARED)
     reached = Progress(
@@ -408,7 +410,7 @@ def progress(change: PasswordChange) -> Progress:
 
 
 def _seconds_left(change: PasswordChange, reached: Progress) -> int | None:
-    """As long as the rest takes at the pace so far; while letter and message wait for others, nobody knows."""
+    """An estimate from the pace so far; None while the e-mail and the text message wait for others."""
     passed = now() - (change.started_at or now())
     if change.state not in (PasswordChange.PREPARING, PasswordChange.CHANGING) or not reached.share or passed < 3:
         return None
@@ -425,13 +427,13 @@ def _by_state(change: PasswordChange) -> dict[str, int]:
 
 
 def changes_its_recipient(change: PasswordChange) -> bool:
-    """Whether the credentials go to one of the mailboxes whose password is changed: who cannot open it cannot read
-    them."""
+    """Whether the credentials go to one of the mailboxes whose password is changed: a recipient who cannot open it
+    cannot read them."""
     return change.items.where(PasswordChangeItem.address == change.email.lower()).exists()
 
 
 def clear_away() -> None:
-    """Erase what was kept for seven days, stop what is still open by then, and delete drafts that were left."""
+    """Erase the secrets kept for seven days, stop changes that are still open by then, and delete abandoned drafts."""
     moment = now()
     for change in PasswordChange.select().where(
         PasswordChange.started_at < moment - archive.KEPT, PasswordChange.erased_at.is_null()

@@ -1,7 +1,7 @@
-"""Who guesses at an account's password: what panel, webmails and mail programs count in one place.
+"""Counters of guesses at an account's password, shared by the panel, webmails and mail programs.
 
-Strangers to an account share its counts. A browser or a network from which it signed in lately has counts of its own,
-so that strangers' guesses never stand in its owner's way.
+All strangers to an account share its counters. A browser or a network from which the account signed in lately has its
+own counters, so that strangers' guesses never block the owner.
 """
 
 import functools
@@ -20,50 +20,50 @@ FROM_NETWORK_TO_ACCOUNT = Limit("sign-in from network to account", free=5, ceili
 STRANGERS_TO_ACCOUNT = Limit("sign-in by strangers to account", free=20, ceiling=100, window=DAY)
 FROM_NETWORK = Limit("sign-in from network", free=100, ceiling=300, window=900)
 KNOWN_BROWSER = Limit("sign-in from known browser", free=5, ceiling=50, window=DAY)
-# A mail program that was not told a new password goes on with the old one, every few minutes.
+# A mail program that does not have the new password repeats the old one every few minutes.
 KNOWN_NETWORK = Limit("sign-in of mail programs from known network", free=50, ceiling=100, window=4 * 3600)
 
 
 def at_sign_in(login: str, account: Account | None, address: str, browser: str | None) -> list[Counter]:
-    """What counts an attempt to sign in to the panel."""
+    """The counters for an attempt to sign in to the panel."""
     if sessions.is_known_browser(account, browser):
         return [KNOWN_BROWSER.on(account.id, browser)]
     return of_strangers(login, address)
 
 
 def of_strangers(login: str, address: str) -> list[Counter]:
-    """What counts an attempt by whoever is not known to the account."""
+    """The counters for an attempt by a stranger to the account."""
     return [*own_of(login, address), STRANGERS_TO_ACCOUNT.on(login), *FROM_NETWORK.from_address(address)]
 
 
 def own_of(login: str, address: str) -> list[Counter]:
-    """What counts the attempts at this login from this address's network alone."""
+    """The counters for attempts at this login from this address's network alone."""
     return FROM_NETWORK_TO_ACCOUNT.from_address(address, login)
 
 
 def by_mail(settings: Settings, login: str, account: Account | None, address: str) -> list[Counter]:
-    """What counts an attempt by a mail program."""
+    """The counters for an attempt by a mail program."""
     if is_known_network(settings, account, address):
         return from_known_network(login, address)
     return of_strangers_by_mail(settings, login, address)
 
 
 def of_strangers_by_mail(settings: Settings, login: str, address: str) -> list[Counter]:
-    """The same, of whoever is not known to the account. A webmail that does not tell the person's address is no
-    network, but everybody's."""
+    """The counters for a mail program that is a stranger to the account. A webmail that does not pass on the person's
+    address stands for everybody, not for one network."""
     if not address or _is_webmail(settings, address):
         return [STRANGERS_TO_ACCOUNT.on(login)]
     return of_strangers(login, address)
 
 
 def from_known_network(login: str, address: str) -> list[Counter]:
-    """The same, from a network that is known to the account."""
+    """The counters for a mail program on a network that is known to the account."""
     return [*own_of(login, address), KNOWN_NETWORK.on(throttle.network_of(address), login)]
 
 
 def is_known_network(settings: Settings, account: Account | None, address: str) -> bool:
-    """Whether this account's mail programs, with the own password or a device's, or a webmail that tells the person's
-    address came in from this address's network within a month."""
+    """Whether one of the account's mail programs, with the account's password or a device password, or a webmail that
+    passes on the person's address signed in from this address's network within a month."""
     if account is None or not address or _is_webmail(settings, address):
         return False
     network = throttle.network_of(address)
@@ -87,7 +87,7 @@ def _is_webmail(settings: Settings, address: str) -> bool:
 
 @functools.lru_cache(maxsize=8)
 def _webmail_networks(hosts: tuple[str, ...]):
-    """The networks among the webmail's hosts; names are no matter for Dovecot either."""
+    """The networks among the webmail's hosts; Dovecot ignores names too."""
     networks = []
     for host in hosts:
         try:

@@ -1,9 +1,9 @@
-"""Whether a mail program may try a password: Dovecot asks before it verifies one, once more when it was right, and
-tells how it went.
+"""Whether a mail program may try a password: Dovecot asks before it verifies a password and again after a right one,
+and reports the result.
 
-Failures count where those of the panel count, so that no protocol is the weaker way in. Nothing is written for whoever
-comes in as always. A right password amid guesses is refused too: of many that are tried at the same moment none slips
-through. Dovecot goes on by itself when nobody answers; that it asked at all is noted, for the doctor.
+Failures use the panel's counters, so that no protocol is the weaker way in. A usual sign-in writes nothing. A right
+password amid guesses is refused too: of many passwords tried at the same moment, none slips through. Dovecot lets
+sign-ins proceed when nobody answers. For the doctor, this records that Dovecot asks at all.
 """
 
 import time
@@ -18,9 +18,9 @@ from database import insert_all
 from models import Account, Attempts, LastLogin, now
 from settings import Settings
 
-# What has the shape of a device password is compared with those of devices only, and cannot be guessed.
+# Dovecot compares a password of this shape only with device passwords, which cannot be guessed.
 DEVICE_SHAPED = "device"
-# Seconds; that it was asked is written down this often at most, by each process.
+# Seconds: each process records at most this often that Dovecot asked.
 NOTED_EVERY = 60
 ASKED = digest("mail policy asked")
 PATH = "/dovecot/policy"
@@ -28,7 +28,7 @@ PATH = "/dovecot/policy"
 
 @dataclass(frozen=True)
 class Attempt:
-    """What Dovecot tells of an attempt to sign in; of what was typed no more than its shape."""
+    """Dovecot's report of an attempt to sign in; of the password, it has only the shape."""
 
     login: str
     address: str
@@ -36,22 +36,22 @@ class Attempt:
 
 
 def address(settings: Settings) -> str:
-    """Where Dovecot asks."""
+    """The address at which Dovecot asks."""
     return f"{settings.dovecot_policy_url}{PATH}"
 
 
 def authorization(settings: Settings) -> str:
-    """What it says there to be answered."""
+    """The header with which Dovecot authenticates itself there."""
     return f"Bearer {derived_key(settings.secret_key, 'dovecot policy').decode()}"
 
 
 def nonce(settings: Settings) -> str:
-    """What Dovecot mixes into hashes of passwords, which it does not send."""
+    """The nonce that Dovecot mixes into hashes of passwords. It does not send those hashes."""
     return derived_key(settings.secret_key, "dovecot policy nonce").decode()
 
 
 def admits(settings: Settings, attempt: Attempt) -> bool:
-    """Whether the password may be verified now or, when it was right, may count."""
+    """Whether Dovecot may verify the password now or, after it proved right, may accept it."""
     if attempt.shape == DEVICE_SHAPED:
         return True
     login = canonical_login(attempt.login)
@@ -70,13 +70,13 @@ def note_failure(settings: Settings, attempt: Attempt) -> None:
 
 
 def note_success(attempt: Attempt) -> None:
-    """Forget the failures of whoever was right in the end; writes nothing where there are none."""
+    """Forget the failures before a right password; writes nothing where there are none."""
     if attempt.shape != DEVICE_SHAPED:
         throttle.forgive_any(guesses.from_known_network(canonical_login(attempt.login), attempt.address))
 
 
 class Questions:
-    """Notes that Dovecot asks: once a minute, because nothing else is written for who comes in as always."""
+    """Records that Dovecot asks, once a minute, because usual sign-ins write nothing else."""
 
     def __init__(self):
         self._noted_at: float | None = None
@@ -90,7 +90,7 @@ class Questions:
 
 
 def let_in_unasked() -> int | None:
-    """When Dovecot last let somebody in without having asked for a while; None when it asks."""
+    """When Dovecot last let somebody in after not asking for a while; None when it asks."""
     latest = LastLogin.select(LastLogin.last_access).order_by(LastLogin.last_access.desc()).first()
     asked = Attempts.get_or_none(Attempts.key == ASKED)
     if latest is None or (asked and latest.last_access <= asked.last_at + 2 * NOTED_EVERY):

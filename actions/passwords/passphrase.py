@@ -1,4 +1,5 @@
-"""Passphrases: words that a person can read aloud and type, with what the classic policy asks for."""
+"""Passphrases: words that are easy to read aloud and type, with the kinds of character that the classic policy
+requires."""
 
 import functools
 import math
@@ -24,14 +25,14 @@ def suggest() -> str:
 
 
 def suggest_for(account: Account) -> str:
-    """A fresh passphrase in which nothing stands that others know about this person: that would be refused."""
+    """A fresh passphrase without anything that others know about this person: the policy would refuse it."""
     candidates = (suggest() for _ in range(TRIES))
     return next((each for each in candidates if not policy.personal_part(account, each)), suggest())
 
 
 @functools.cache
 def word_list() -> tuple[str, ...]:
-    """The words, from the frequency list of film subtitles that zxcvbn carries."""
+    """The words, from the frequency list of film subtitles that zxcvbn contains."""
     spoken = FREQUENCY_LISTS["us_tv_and_film"]
     readable = (word for word in spoken if re.fullmatch(r"[a-z]{3,8}", word))
     return tuple(dict.fromkeys(readable))[:WORD_LIST_SIZE]

@@ -1,7 +1,7 @@
-"""The strength meter: how hard a password is to guess, reckoned so that nobody keeps a process busy with it.
+"""The strength meter: how hard a password is to guess, measured within limits, so that nobody can keep a process busy.
 
-It advises and decides nothing. zxcvbn looks for words, rows of keys and dates in the password; its work grows with the
-cube of the length, so it sees the beginning only. What was measured is remembered for a while, under a keyed hash.
+It advises and decides nothing. zxcvbn looks for words, rows of keys and dates in the password. Its work grows with the
+cube of the length, so it gets only the beginning. Results are cached for a while, under a keyed hash.
 """
 
 import hmac
@@ -18,11 +18,12 @@ from actions.ground.refusals import N_
 from actions.passwords import policy
 from models import Account
 
-# So much tells the strong from the weak, and costs as much as a small page. Whoever begins with 32 letters that are
-# easy to guess is told so, whatever follows.
+# This many characters tell strong from weak, and cost as much as a small page. A password whose first 32 characters are
+# easy to guess counts as weak, whatever follows.
 MEASURED = 32
-# zxcvbn also tries every combination of the letters that these may stand for: from the third kind on they are measured
-# as what stands below them, which are no letters to it. Digits are left: dates and rows are made of them.
+# zxcvbn also tries every combination of the letters that these characters may stand for. From the third kind on, this
+# replaces them by the characters below them, which zxcvbn does not take for letters. Digits stay, because dates and
+# rows consist of them.
 DISGUISES = dict(zip("@({[<!|$+%", "§¶¿¡¦¤±«»‰", strict=True))
 MOST_DISGUISES = 2
 A_MINUTE, MOST_A_MINUTE = 60, 120
@@ -30,13 +31,13 @@ MOST_REMEMBERED = 1000
 
 _KEY = secrets.token_bytes(32)
 _remembered: dict[bytes, "Strength"] = {}
-# zxcvbn keeps the words that belong to a person in one place for all threads.
+# zxcvbn keeps a person's words in one place for all threads.
 _measuring = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How hard a password is to guess: `score` 0 to 4 after zxcvbn, a word for it, and advice (may be empty)."""
+    """How hard a password is to guess: zxcvbn's `score` from 0 to 4, a word for it, and advice, which may be empty."""
 
     score: int
     word: str
@@ -44,7 +45,7 @@ class Strength:
 
 
 class Budget:
-    """So many questions a minute for each person, in this process."""
+    """A limit of questions a minute for each person, in this process."""
 
     def __init__(self, most: int = MOST_A_MINUTE, clock: Callable[[], float] = time.monotonic):
         self._most, self._clock = most, clock
@@ -83,7 +84,7 @@ def _measured(beginning: str, words: list[str]) -> Strength:
 
 
 def _measurable(password: str) -> str:
-    """As much of the password as can be measured quickly, whatever stands in it."""
+    """The part of the password that can be measured quickly, whatever it contains."""
     beginning = password[:MEASURED]
     kinds = dict.fromkeys(character for character in beginning if character in DISGUISES)
     return beginning.translate({ord(kind): DISGUISES[kind] for kind in list(kinds)[MOST_DISGUISES:]})
@@ -92,7 +93,7 @@ def _measurable(password: str) -> str:
 WORDS = (N_("Very weak"), N_("Weak"), N_("Fair"), N_("Strong"), N_("Very strong"))
 
 
-# What zxcvbn may answer, for the translators. Its sentence about symbols is left out: `classic` asks for them.
+# zxcvbn's possible answers, for the translators. Its sentence about symbols is left out: `classic` requires them.
 ADVICE = (
     N_("Use a few words, avoid common phrases."),
     N_("Add another word or two. Uncommon words are better."),

@@ -1,4 +1,4 @@
-"""A person's own password: hashing, verifying, changing."""
+"""The account's password: hashing, verifying, changing."""
 
 import functools
 import secrets
@@ -25,10 +25,10 @@ from models import Account, Device, WebSession
 from settings import Settings
 
 DAY = 24 * 3600
-# Guessing the current password inside a session: slower from the sixth, nothing more after twenty in its whole life.
+# Guesses at the current password inside a session: slower from the sixth, none after twenty in the session's life.
 CONFIRMATIONS = throttle.Limit("confirm password", free=5, ceiling=20, window=sessions.PERSON.absolute)
-# A webmail hands its person over as often as it likes, into a fresh session each time: what is guessed in all of them
-# counts for the account, and for the network. Not so in a browser that is known to the account.
+# A webmail may hand a person over any number of times, each time into a new session. Guesses in all of them together
+# count for the account and for the network, except in a browser that is known to the account.
 CONFIRMATIONS_TO_ACCOUNT = throttle.Limit("confirm password of account", free=10, ceiling=30, window=DAY)
 CONFIRMATIONS_FROM_NETWORK = throttle.Limit("confirm password from network", free=100, ceiling=300, window=900)
 NOTICES = throttle.Limit("notices of guesses to account", free=1, ceiling=1, window=DAY)
@@ -36,7 +36,7 @@ NOTICES = throttle.Limit("notices of guesses to account", free=1, ceiling=1, win
 
 @dataclass(frozen=True)
 class Consequences:
-    """What ends when the person logs out from everywhere."""
+    """What ends when the person logs out everywhere."""
 
     browsers: int
     webmails: list[sessions.InWebmail]
@@ -46,17 +46,17 @@ class Consequences:
 
 
 def hasher(settings: Settings) -> PasswordHasher:
-    """The hasher of the settings' cost."""
+    """A hasher with the cost from the settings."""
     return _hasher(settings.argon2_time, settings.argon2_memory, settings.argon2_parallelism)
 
 
 def hash_password(settings: Settings, password: str) -> str:
-    """The argon2id hash of a prepared password, as Dovecot reads it behind `{ARGON2ID}`."""
+    """The argon2id hash of a prepared password, as Dovecot reads it after `{ARGON2ID}`."""
     return hasher(settings).hash(password)
 
 
 def verify(settings: Settings, stored: str | None, password: object) -> bool:
-    """Whether this is the password of the stored hash. Takes as long where there is none."""
+    """Whether this is the password of the stored hash. Takes the same time without a stored hash."""
     try:
         given = policy.prepared(password)
     except Refused:
@@ -69,7 +69,7 @@ def verify(settings: Settings, stored: str | None, password: object) -> bool:
 
 
 def renew_hash(settings: Settings, account: Account, password: str) -> None:
-    """Hash the password anew when the stored hash was made at another cost than the settings ask for."""
+    """Hash the password again when the stored hash has another cost than the settings require."""
     stored = account.password_hash
     if not hasher(settings).check_needs_rehash(stored):
         return
@@ -79,19 +79,20 @@ def renew_hash(settings: Settings, account: Account, password: str) -> None:
 
 def confirm(unit: UnitOfWork, password: object, browser: str | None = None) -> None:
     """Check the acting person's current password; raises `Refused`, or `throttle.TooManyAttempts`. `browser` is the
-    token of the browser, which may be known. Who guesses for too long loses the session; who goes on because of it
-    goes on in a session that is `sessions.renew`ed."""
+    token of a browser that may be known. Too many guesses end the session. A caller that lets the person go on must
+    `sessions.renew` the session."""
     throttle.settle(_guess(unit, password, browser))
 
 
 def confirm_again(unit: UnitOfWork, password: object, browser: str | None = None) -> tuple[WebSession, str]:
-    """The same before something dangerous: the session in which it may be done now, and the token for its cookie."""
+    """Check the password before a dangerous action. Returns the renewed session for it, and the token for its
+    cookie."""
     confirm(unit, password, browser)
     return sessions.renew(unit)
 
 
 def _guess(unit: UnitOfWork, password: object, browser: str | None) -> list[throttle.Counter]:
-    """The same, but the counters that counted the guess are left for the caller to settle."""
+    """Check the password, and leave the counters of the guess for the caller to settle."""
     counters = _counters(unit.actor, browser)
     throttle.attempt(counters)
     if verify(unit.ports.settings, unit.actor.account.password_hash, password):
@@ -111,8 +112,8 @@ def _counters(actor: Actor, browser: str | None) -> list[throttle.Counter]:
 
 @unit_of_work
 def _refusal_ends_session(unit: UnitOfWork, counters: list[throttle.Counter]) -> bool:
-    """Write a wrong password down. With the last that is let through the session ends, with what it had opened in a
-    webmail, and its owner is told."""
+    """Record a wrong password. The last guess that is allowed also ends the session and, where a webmail began it, the
+    webmail's session too, and notifies the account's owner."""
     audit.record(unit.actor, Event.PASSWORD_REFUSED)
     if not throttle.are_used_up(counters) or not sessions.exists(unit.actor.session):
         return False
@@ -127,7 +128,7 @@ def _refusal_ends_session(unit: UnitOfWork, counters: list[throttle.Counter]) ->
 
 
 def consequences(ports: Ports, account: Account) -> Consequences:
-    """What logging out from everywhere would end now."""
+    """What logging out everywhere would end now."""
     connected = connections.of(ports, account)
     browsers, in_webmails = len(sessions.living(account)), sessions.in_webmails(account)
     known = [*account.devices, *devices.of_others_known_to(account)]
@@ -142,9 +143,9 @@ def change(
     devices_too: bool = False,
     browser: str | None = None,
 ) -> tuple[WebSession, str] | None:
-    """Change the acting person's password; with `everywhere` end every session and every connection that used the old
-    one, and with `devices_too` revoke the device passwords as well, also those that others made for the account. The
-    row in which the session goes on, and the token for its cookie; None when every session has ended.
+    """Change the acting person's password. `everywhere` ends every session and every connection that used the old one;
+    `devices_too` also revokes the device passwords, including those that others made for the account. Returns the
+    renewed session and the token for its cookie; None when every session has ended.
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
     the token of the known browser that may stay known.
@@ -159,7 +160,7 @@ def change(
 
 
 def refuse_breached(ports: Ports, password: str) -> None:
-    """Raises `Refused` when the password is known from a breach; asks only where the host switched that on."""
+    """Raises `Refused` when the password is known from a breach; checks only where the host has enabled that."""
     if ports.breaches.contain(password):
         raise Refused(N_("This password is in a collection of stolen passwords. Choose another."), "new_password")
 
@@ -197,5 +198,5 @@ def _hasher(time_cost: int, memory_cost: int, parallelism: int) -> PasswordHashe
 
 @functools.lru_cache(maxsize=8)
 def _nobodys_hash(usual: PasswordHasher) -> str:
-    """A hash of the usual cost that no password opens."""
+    """A hash of the usual cost that no password matches."""
     return usual.hash(secrets.token_urlsafe(32))

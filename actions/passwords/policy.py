@@ -1,8 +1,8 @@
-"""What a new password must be: three policies and one list of refusals.
+"""The requirements for a new password: three policies and one list of refusals.
 
-The same rules draw the live checklist and decide on submit. `classic` asks for composition, which ASVS 6.2.5 and
-NIST SP 800-63B-4 advise against: it is the default because the services that Postern joins use it; `either` and
-`modern` are there for hosts that are free to choose.
+The same rules draw the live checklist and decide on submit. `classic` requires kinds of character, which ASVS 6.2.5 and
+NIST SP 800-63B-4 advise against: it is the default because the services that Postern joins use it. Hosts that are free
+to choose have `either` and `modern`.
 """
 
 import functools
@@ -23,7 +23,7 @@ LONGEST = 128
 SHORTEST_PERSONAL = 4
 
 POLICIES = ("classic", "either", "modern")
-# The same for password managers, in the language of the `passwordrules` attribute (Apple's, also read by others).
+# The same for password managers, in the language of the `passwordrules` attribute (Apple's, which others read too).
 PASSWORD_RULES = {
     "classic": "minlength: 8; maxlength: 128; required: upper; required: lower; required: digit; required: [-_.!@#];",
     "either": "minlength: 15; maxlength: 128;",
@@ -45,9 +45,9 @@ class Rule:
 
 
 def prepared(password: str) -> str:
-    """The password in the form in which mail programs send it: RFC 8265, OpaqueString (NFC, spaces made one kind).
+    """The password in the form in which mail programs send it: RFC 8265, OpaqueString (NFC, one kind of space).
 
-    Raises `Refused` for what no mail program can be relied on to send: control characters, invisible ones, nothing.
+    Raises `Refused` for what mail programs cannot be relied on to send: control characters, invisible ones, nothing.
     """
     if not isinstance(password, str) or not password:
         raise Refused(N_("Enter a password."), "new_password")
@@ -65,8 +65,8 @@ def prepared(password: str) -> str:
 
 
 def accepted(account: Account, password: str, blocklist: str = "", policy: str = "") -> str:
-    """The password, prepared, when it meets the policy (the account's own if none is named); raises `Refused` with
-    what is wrong first."""
+    """The prepared password, if it meets the policy (the account's own if none is named); raises `Refused` with the
+    first problem."""
     password = prepared(password)
     if len(password) > LONGEST:
         raise _too_long()
@@ -121,7 +121,7 @@ def personal_part(account: Account, password: str) -> str:
 
 
 def is_common(password: str, blocklist: str = "") -> bool:
-    """Whether the password, or what remains of it without decoration at its ends, is among the commonest."""
+    """Whether the password, with or without decoration at its ends, is among the commonest."""
     folded = password.casefold()
     core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
     candidates = {folded, core} if 2 * len(core) >= len(folded) else {folded}
@@ -141,7 +141,7 @@ def _too_long() -> Refused:
 
 
 def known_words(account: Account) -> list[str]:
-    """What others know about this person, in small letters: address, its parts, domain names, names."""
+    """What others know about this person, in lower case: the address, its parts, domain names, names."""
     local_part, _, domain = account.login.casefold().rpartition("@")
     words = [account.login, local_part, *re.split(r"[._+/-]", local_part), domain, *_names_in(domain)]
     words += [account.first_name, account.last_name, account.contact_email, account.contact_email.partition("@")[0]]
@@ -149,7 +149,7 @@ def known_words(account: Account) -> list[str]:
 
 
 def _names_in(domain: str) -> list[str]:
-    """Of `mail.example.co.uk`: `mail.example.co`, and `example`, the longest part of that."""
+    """For `mail.example.co.uk`: `mail.example.co`, and its longest part, `example`."""
     name = domain.rpartition(".")[0]
     return [name, max(name.split("."), key=len)]
 
@@ -161,7 +161,7 @@ def _common_passwords() -> frozenset[str]:
 
 @functools.lru_cache(maxsize=2)
 def _host_list(file: str) -> frozenset[str]:
-    """The host's own blocklist: a text file with one password a line."""
+    """The host's own blocklist: a text file with one password per line."""
     if not file:
         return frozenset()
     lines = Path(file).read_text(encoding="utf-8", errors="replace").splitlines()

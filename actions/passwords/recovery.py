@@ -1,4 +1,4 @@
-"""Getting back in, and keeping somebody else out: forgotten passwords, first passwords, "This wasn't me"."""
+"""Recovering an account, and keeping others out: forgotten passwords, first passwords, "This wasn't me"."""
 
 from actions.collaborations import collaborations
 from actions.ground import throttle
@@ -21,9 +21,9 @@ from database import transactional
 from models import Account, OneTimeLink, OutboxItem, now
 
 REQUESTS_FROM_NETWORK = Limit("forgotten password from network", free=10, ceiling=30, window=3600)
-# Strangers in the same network do not keep somebody from asking in a browser in which the account signed in before.
+# Strangers on the same network do not block a request from a browser in which the account signed in before.
 REQUESTS_FROM_KNOWN_BROWSER = Limit("forgotten password from known browser", free=5, ceiling=10, window=3600)
-# What has happened when a password was set by a link of this purpose.
+# The event when a link of this purpose sets a password.
 SET_BY = {
     links.WELCOME: Event.LINK_PASSWORD_WELCOME,
     links.RESET: Event.LINK_PASSWORD_RESET,
@@ -33,8 +33,8 @@ SET_BY = {
 
 
 def ask_for_link(unit: UnitOfWork, login: str, browser: str | None = None) -> None:
-    """Ask for a link to set a new password. What happens here is the same for every login, known or not: the worker
-    finds out whether there is anybody to write to. Raises `throttle.TooManyAttempts`."""
+    """Ask for a link to set a new password. This does the same for every login, known or not; the worker later finds
+    the recipient, if there is one. Raises `throttle.TooManyAttempts`."""
     login = canonical_login(login)
     account = Account.by_login(login)
     is_known = sessions.is_known_browser(account, browser)
@@ -47,7 +47,7 @@ def ask_for_link(unit: UnitOfWork, login: str, browser: str | None = None) -> No
 
 
 def write_to_owner(ports: Ports, _item: OutboxItem, payload: dict) -> None:
-    """Send a link to whoever has the login that an item of the outbox names, if there is anybody to write to."""
+    """Send a link to the account whose login an outbox item names, if it can receive one."""
     account = Account.by_login(payload["login"])
     if account is not None and account.may_enter and account.contact_email:
         _put_reset_link(ports, account, payload["address"])
@@ -55,7 +55,8 @@ def write_to_owner(ports: Ports, _item: OutboxItem, payload: dict) -> None:
 
 @transactional
 def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
-    """Anybody may have asked: a link that somebody sent on purpose stays good beside this one, until one is used."""
+    """Put a link into the outbox. Anybody may have asked, so a link that somebody sent on purpose stays valid beside
+    this one until one of them is used."""
     if links.open_link(account, links.RESET):
         return
     token = links.create(account, links.RESET, replaces=())
@@ -71,11 +72,11 @@ def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
 
 
 def set_password(unit: UnitOfWork, link: OneTimeLink, new: object, browser: str | None = None) -> str:
-    """Set a password through a link, which is used up by it; ends every session and connection. The token by which the
-    browser is known from now on, so that strangers' guesses do not keep its owner from signing in.
+    """Set a password through a link, which this uses up; ends every session and connection. Returns the token by which
+    the browser is known from now on: strangers' guesses do not block the owner there.
 
-    Raises `Refused`, and leaves the link as it is, when the password is not accepted; a link that was used a moment
-    before raises it too.
+    Raises `Refused`, and leaves the link valid, when the password is not accepted. Also raises it for a link that was
+    used a moment before.
     """
     accepted = policy.accepted(link.account, new, unit.ports.settings.password_blocklist)
     passwords.refuse_breached(unit.ports, accepted)
@@ -102,7 +103,7 @@ def _commit_password(unit: UnitOfWork, link: OneTimeLink, new_hash: str, browser
 
 @unit_of_work
 def lock(unit: UnitOfWork, link: OneTimeLink) -> None:
-    """Lock the account after “This wasn't me”, end everything, and tell the managers."""
+    """Lock the account after “This wasn't me”, end everything, and notify the managers."""
     account = links.use(link)
     notices.account_locked(unit, account)
     _lock(unit, account, Event.LINK_ACCOUNT_LOCKED)
@@ -110,7 +111,7 @@ def lock(unit: UnitOfWork, link: OneTimeLink) -> None:
 
 @unit_of_work
 def lock_by_operator(unit: UnitOfWork, account: Account) -> None:
-    """Lock an account at the operator's word, as “This wasn't me” does."""
+    """Lock an account at the operator's request, as “This wasn't me” does."""
     _lock(unit, account, Event.OPERATOR_ACCOUNT_LOCKED)
 
 
@@ -118,7 +119,6 @@ def _lock(unit: UnitOfWork, account: Account, event: Event) -> None:
     if not account.put_into_state(Account.LOCKED):
         raise removed()
     audit.record(unit.actor, event, account)
-    # Whoever knew the password may have handed devices out to themselves, and let collaborators in: none outlives the
-    # lock.
+    # Somebody who knew the password may have created devices and collaborators: none outlives the lock.
     revocation.revoke(unit, Cause.LOCK, account)
     collaborations.suspend_all(unit, account)

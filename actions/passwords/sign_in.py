@@ -21,7 +21,7 @@ LONGEST_LOGIN = 254
 
 @dataclass(frozen=True)
 class SignedIn:
-    """A fresh session, the token for its cookie, and the token by which this browser is known from now on."""
+    """A new session, the token for its cookie, and the token by which this browser is known from now on."""
 
     session: WebSession
     token: str
@@ -29,7 +29,7 @@ class SignedIn:
 
 
 def canonical_login(typed: object) -> str:
-    """A login as it is stored: without spaces around it, composed, in small letters."""
+    """A login in stored form: without spaces around it, in NFC, in lower case."""
     if not isinstance(typed, str):
         return ""
     return unicodedata.normalize("NFC", typed.strip()).lower()[:LONGEST_LOGIN]
@@ -38,7 +38,7 @@ def canonical_login(typed: object) -> str:
 def sign_in(unit: UnitOfWork, login: object, password: object, browser: str | None) -> SignedIn:
     """Sign in; raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`.
 
-    The work done, and so the time taken, is the same for known and unknown logins.
+    Does the same work, and so takes the same time, for known and unknown logins.
     """
     login = canonical_login(login)
     account = Account.by_login(login)
@@ -54,8 +54,8 @@ def prove(
     counters: list[Counter],
     admits: Callable[[Account], bool] = lambda _account: True,
 ) -> None:
-    """Count an attempt and see whether it is right: whether this is the account's password, and it may come in, here
-    (`admits`) as anywhere. Raises what `sign_in` raises. Who was right `throttle.settle`s."""
+    """Count an attempt and check it: the password must be right, and the account allowed to enter, in general and here
+    (`admits`). Raises what `sign_in` raises. After a success, the caller must `throttle.settle` the counters."""
     throttle.attempt(counters)
     right = passwords.verify(unit.ports.settings, account.password_hash if account else None, password)
     if not right or not account.may_enter or not admits(account):
@@ -74,9 +74,8 @@ def _commit(unit: UnitOfWork, account: Account, browser: str | None, counters: l
 
 
 def refuse_if_changed(account: Account) -> None:
-    """While the password was being verified it may have been changed, or the account locked or removed, and every
-    session ended. Read while the account is held, so that whoever changes it meanwhile, on whichever node, is waited
-    for or waits."""
+    """Refuse if the password was changed, or the account locked or removed, while the password was being verified.
+    Holds the account, so that a change on any node waits for this one, or this one for it."""
     present = hold(account, wrong())
     known = (account.password_changed_at, account.state)
     if (present.password_changed_at, present.state) != known:
@@ -84,12 +83,12 @@ def refuse_if_changed(account: Account) -> None:
 
 
 def wrong() -> Refused:
-    """The one refusal of every sign-in that fails."""
+    """The one refusal for every sign-in that fails."""
     return Refused(N_("The address or the password is wrong, or the account is locked or suspended."), "password")
 
 
 @unit_of_work
 def _note_failure(unit: UnitOfWork, account: Account | None) -> None:
-    """Every failure writes one transaction, so that known and unknown logins take the same time; what was typed as
-    an unknown login is not kept, for it may be a password."""
+    """Record a failure. Every failure writes one transaction, which makes known and unknown logins take the same time.
+    An unknown login is not stored, because it may be a password typed into the wrong field."""
     audit.record(unit.actor, Event.SESSION_REFUSED, account)

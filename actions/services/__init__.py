@@ -1,4 +1,4 @@
-"""What is ordered: services, domains and mailboxes, how full they are, and how their users are found.
+"""An organisation's order: services, domains and mailboxes, their use of storage, and the search for their users.
 
 Others may import `fullness`, `mailboxes`, `search_words`, `services`, `user_list`.
 """

@@ -1,4 +1,5 @@
-"""How much the mailboxes of each service hold together: asked of Dovecot little by little, and kept for the pages."""
+"""How much storage each service's mailboxes use together: a few queries to Dovecot at a time, with the sums stored for
+the pages."""
 
 from collections import Counter
 from time import monotonic
@@ -6,14 +7,14 @@ from time import monotonic
 from actions.ground.ports import MailServerUnavailable, Ports
 from models import Domain, Mailbox, Service, now
 
-# Dovecot counts so many in a quarter of a second; it has more to do than this.
+# Dovecot counts this many in a quarter of a second, and has other work to do.
 ASKED_AT_ONCE = 50
 REST = 600
 
 
 class StorageCount:
-    """Goes through all mailboxes, some at each look, and writes the sums down when it is through. When Dovecot does not
-    answer it stays where it is: the sums of the last time stand, with their age."""
+    """Goes through all mailboxes, a batch at each look, and stores the sums at the end. When Dovecot does not answer,
+    the count waits at the same mailbox; the last sums remain, with their age."""
 
     def __init__(self):
         self._begin()

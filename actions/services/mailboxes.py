@@ -1,4 +1,4 @@
-"""Organisations, services, domains and mailboxes: what the operator sets up."""
+"""Organisations, services, domains and mailboxes, as the operator sets them up."""
 
 import secrets
 from collections.abc import Callable
@@ -27,7 +27,8 @@ SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators
 
 @dataclass(frozen=True)
 class NewMailbox:
-    """What is asked for when a mailbox is made. Quota in bytes, 0 for none; without a password a link is made."""
+    """The request for a mailbox. Quota in bytes, 0 for no limit. Without a password, its owner gets a link to set
+    one."""
 
     address: str
     first_name: str = ""
@@ -42,7 +43,8 @@ class NewMailbox:
 
 @dataclass(frozen=True)
 class MadeMailbox:
-    """An account that was made, and the one-time link by which its owner sets the password (None: it has one)."""
+    """A new account, and the one-time link by which its owner sets the password; None for an account with a
+    password."""
 
     account: Account
     link: str | None
@@ -50,7 +52,7 @@ class MadeMailbox:
 
 @unit_of_work
 def add_service(unit: UnitOfWork, organisation: str, name: str, password_policy: str = "classic") -> Service:
-    """A mail service for an organisation, which is made too when there is none of this name."""
+    """Add a mail service for an organisation, and the organisation itself when there is none with this name."""
     organisation, name = checked_name(organisation, "organisation"), checked_name(name, "name")
     _refuse_unknown_policy(password_policy)
     owner, _ = Organisation.get_or_create(name=organisation)
@@ -63,7 +65,7 @@ def add_service(unit: UnitOfWork, organisation: str, name: str, password_policy:
 
 @unit_of_work
 def add_domain(unit: UnitOfWork, name: str, service: str, organisation: str | None = None) -> Domain:
-    """A domain for a service; the organisation need be named only where several have a service of that name."""
+    """Add a domain to a service. The organisation must be named only where several have a service of that name."""
     name = canonical_domain(name)
     if Domain.get_or_none(Domain.name == name):
         raise Refused(N_("The domain %(domain)s already exists."), domain=name)
@@ -83,11 +85,11 @@ def change_service(
     most_mailboxes: int | None = None,
     quota_bytes: int | None = None,
 ) -> Service:
-    """Another password policy for a service, "Mail programs need a device password" switched, another number of
-    collaborators that a mailbox may have, of mailboxes or of bytes in all (0 for no limit); None leaves as it is.
+    """Change a service: its password policy, the switch "Mail programs need a device password", and its limits of
+    collaborators per mailbox, of mailboxes and of bytes in all (0 for no limit). None leaves a value unchanged.
 
-    Mail programs that are connected by an own password stay until they connect anew. What is given away already stays
-    given where a limit is lower.
+    Mail programs that are connected with the account's password stay connected until they reconnect. A lower limit
+    takes nothing away that was given before.
     """
     service = find_service(name, organisation)
     if password_policy is not None:
@@ -115,7 +117,7 @@ def find_service(name: str, organisation: str | None = None) -> Service:
 
 
 def add_mailbox(unit: UnitOfWork, new: NewMailbox) -> MadeMailbox:
-    """A mailbox and the account that opens it."""
+    """Add a mailbox and the account that opens it."""
     new = checked(new)
     account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
     hashed = _hashed(unit.ports, account, new.password, domain_of(new.address).service.password_policy)
@@ -130,8 +132,8 @@ def _make_mailbox(unit: UnitOfWork, new: NewMailbox, password_hash: str | None) 
 
 
 def create(new: NewMailbox, password_hash: str | None) -> Account:
-    """A mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the address
-    is taken, or the service has no place for it."""
+    """Create a mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the
+    address is taken, or the service has no room for it."""
     domain = domain_of(new.address)
     services.count_in(domain.service, new.quota_bytes)
     refuse_taken(new.address)
@@ -168,8 +170,8 @@ def add_manager(
     password: str | None = None,
     **names: str,
 ) -> MadeMailbox:
-    """Somebody who looks after an organisation, its owner or an administrator, or an operator, who belongs to none. The
-    login is an e-mail address."""
+    """Add a manager: the owner or an administrator of an organisation, or an operator, who belongs to none. The login
+    is an e-mail address."""
     login = canonical_address(login)
     employer = _employer(role, organisation)
     if Account.by_login(login):
@@ -182,7 +184,7 @@ def add_manager(
 
 
 def _employer(role: str, organisation: str | None) -> Organisation | None:
-    """The organisation that a manager of this role looks after; raises `Refused`."""
+    """The organisation of a manager with this role; raises `Refused`."""
     if role == Account.OPERATOR and not organisation:
         return None
     if role not in (Account.OWNER, Account.ADMINISTRATOR):
@@ -194,7 +196,8 @@ def _employer(role: str, organisation: str | None) -> Organisation | None:
 
 
 def make_link(unit: UnitOfWork, login: str) -> str:
-    """A one-time link by which the owner of an account sets a new password; a locked account opens again with it."""
+    """Make a one-time link by which the owner of an account sets a new password, which also reopens a locked
+    account."""
     return _make_link(unit, account_named(login))
 
 
@@ -213,8 +216,8 @@ def account_named(login: str) -> Account:
 
 
 def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
-    """The same with address, contact address and names checked and in their stored form; raises `Refused`.
-    `find_domain` refuses addresses of domains that are not meant; otherwise all that are served here may be."""
+    """The same request with address, contact address and names checked and in stored form; raises `Refused`.
+    `find_domain` may refuse domains; without it, every domain that is served here is allowed."""
     address = canonical_address(new.address)
     (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
@@ -237,7 +240,7 @@ def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None)
 
 
 def domain_of(address: str) -> Domain:
-    """The domain that an address in stored form belongs to; raises `Refused` when it is not served here."""
+    """The domain of an address in stored form; raises `Refused` when it is not served here."""
     name = address.rpartition("@")[2]
     domain = Domain.get_or_none(Domain.name == name)
     if domain is None:
@@ -251,13 +254,13 @@ def _refuse_unknown_policy(name: str) -> None:
 
 
 def refuse_taken(address: str) -> None:
-    """Raises `Refused` when somebody signs in with this address already."""
+    """Raises `Refused` when this address is already in use."""
     if Mailbox.by_address(address) or Account.by_login(address):
         raise taken(address)
 
 
 def taken(address: str) -> Refused:
-    """The refusal of an address that somebody has."""
+    """The refusal of an address that is in use."""
     return Refused(N_("The mailbox %(address)s already exists."), "address", address=address)
 
 
@@ -273,7 +276,7 @@ def _link(ports: Ports, account: Account, purpose: str) -> str:
 
 
 def fresh_home(address: str) -> str:
-    """A directory that no mailbox had before: the address for people, random letters for uniqueness."""
+    """A directory that no mailbox had before: the address for people to read, random digits to make it unique."""
     local_part, _, domain = address.rpartition("@")
     return f"{domain}/{local_part}-{secrets.token_hex(4)}"
 

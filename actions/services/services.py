@@ -1,4 +1,4 @@
-"""Mail services as those see them who look after them: what was ordered, and what of it is given away."""
+"""Mail services for their managers: the order, and how much of it mailboxes use."""
 
 from dataclasses import dataclass
 
@@ -11,8 +11,8 @@ MOST_PAGES = 10**6
 
 
 def looked_after(account: Account):
-    """The services that an account manages, with their organisations, by name: all of them for the operator, those of
-    the own organisation for its owner and administrators, none for anybody else."""
+    """The services that an account manages, with their organisations, by name: all for the operator, those of their own
+    organisation for owners and administrators, none for anybody else."""
     found = (
         Service.select(Service, Organisation).join(Organisation).order_by(Organisation.name, Service.name, Service.id)
     )
@@ -24,13 +24,14 @@ def looked_after(account: Account):
 
 
 def find(account: Account, service_id: int) -> Service | None:
-    """The service of this number, if the account manages it."""
+    """The service with this id, if the account manages it."""
     return looked_after(account).where(Service.id == service_id).first()
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the services that an account manages, and the numbers of the pages around; None where there is none."""
+    """Some of the services that an account manages, and the numbers of the pages before and after; None where there is
+    none."""
 
     services: list[Service]
     before: int | None
@@ -38,7 +39,7 @@ class Page:
 
 
 def page(account: Account, number: int) -> Page:
-    """The page of this number, from 1 on; the first one for a number that no page can have."""
+    """The page of this number, counted from 1; the first page for a number that no page can have."""
     number = number if 1 <= number <= MOST_PAGES else 1
     found = list(looked_after(account).offset((number - 1) * PAGE).limit(PAGE + 1))
     return Page(found[:PAGE], number - 1 or None, number + 1 if len(found) > PAGE else None)
@@ -46,7 +47,7 @@ def page(account: Account, number: int) -> Page:
 
 @dataclass(frozen=True)
 class Facts:
-    """What there is to know of a service; storage in bytes, `used_at` in seconds since the epoch, None for not yet."""
+    """A service's facts. Storage in bytes; `used_at` in seconds since the epoch, None when not measured yet."""
 
     domains: int
     mailboxes: int
@@ -58,7 +59,7 @@ class Facts:
 
 
 def facts(service: Service) -> Facts:
-    """General facts. Counters and what Dovecot said last: nothing here takes longer where there are more users."""
+    """A service's facts, from counters and Dovecot's last answer: more users do not make this slower."""
     return Facts(
         domains(service).count(),
         service.mailboxes_made,
@@ -76,8 +77,8 @@ def domains(service: Service):
 
 
 def count_in(service: Service, quota_bytes: int) -> None:
-    """Count one mailbox more, within the caller's transaction, which holds the service's row from here on. Raises
-    `Refused` when that is more than was ordered."""
+    """Count one more mailbox, within the caller's transaction, which holds the service's row from here on. Raises
+    `Refused` when that exceeds the order."""
     service = _count(service, 1, quota_bytes)
     if service.most_mailboxes and service.mailboxes_made > service.most_mailboxes:
         raise Refused(
@@ -89,13 +90,13 @@ def count_in(service: Service, quota_bytes: int) -> None:
 
 
 def count_out(service: Service, quota_bytes: int) -> None:
-    """Count one mailbox less, which had this quota, within the caller's transaction."""
+    """Count one mailbox with this quota less, within the caller's transaction."""
     _count(service, -1, -quota_bytes)
 
 
 def change_quota(mailbox: Mailbox, quota_bytes: int) -> None:
-    """Another quota for a mailbox, within the caller's transaction, which holds the owner's row; raises `Refused` when
-    the service has not so much left."""
+    """Change a mailbox's quota, within the caller's transaction, which holds the owner's row; raises `Refused` when the
+    service has not that much left."""
     service = _count(mailbox.domain.service, 0, quota_bytes - mailbox.quota_bytes)
     if quota_bytes > mailbox.quota_bytes or not quota_bytes:
         _refuse_too_much(service, quota_bytes)
@@ -103,7 +104,7 @@ def change_quota(mailbox: Mailbox, quota_bytes: int) -> None:
 
 
 def _count(service: Service, mailboxes: int, quota_bytes: int) -> Service:
-    """The service with its counters as they are now. Nobody else changes them until the transaction ends."""
+    """The service with its present counters. Nobody else changes them until the transaction ends."""
     Service.update(
         mailboxes_made=Service.mailboxes_made + mailboxes,
         quota_given_bytes=Service.quota_given_bytes + quota_bytes,

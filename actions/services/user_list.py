@@ -1,8 +1,8 @@
-"""The list of a service's users: a page at a time in an order, or of those whom a search finds.
+"""The list of a service's users: one page at a time, sorted, or those that a search finds.
 
-A page costs the same however many users there are. Every order is an index that is read from where the page before
-ended: one short range for each state, and the ranges are merged. What a list is ordered by is different for every user,
-so that it alone says where to go on.
+A page costs the same however many users there are. Every order is an index, read from where the previous page ended:
+one short range for each state, and the ranges are merged. The sort key is different for every user, which makes it
+enough to mark the place.
 """
 
 import heapq
@@ -16,12 +16,12 @@ from actions.services import search_words
 from models import Account, AccountWord, Domain, Mailbox, Service
 
 PAGE = 24
-# What every database can hold as an id has fewer digits.
+# Ids with fewer digits fit every database.
 LONGEST_NUMBER = 19
 ADDRESS, NAME = "address", "name"
 ORDERS = {ADDRESS: Account.login, NAME: Account.sort_name}
 STATES = (Account.ACTIVE, Account.SUSPENDED, Account.LOCKED)
-# Above every word: words are plain ASCII.
+# Greater than any character of a word: words are plain ASCII.
 AFTER_ALL_THAT_BEGIN_SO = "\x7f"
 
 Entry = tuple[str, int]
@@ -29,8 +29,8 @@ Entry = tuple[str, int]
 
 @dataclass(frozen=True)
 class WantedUsers:
-    """Which users, and in which order. `text` is what somebody typed, `domain` and `state` empty for all; `after` and
-    `before` are the marks of a page, at most one of them given. What is searched for comes in an order of its own."""
+    """Which users, and in which order. `text` is the search; `domain` and `state` are empty for all; `after` and
+    `before` are marks of a page, at most one of them given. A search has its own order."""
 
     text: str = ""
     domain: str = ""
@@ -47,7 +47,7 @@ class WantedUsers:
 
 @dataclass(frozen=True)
 class Page:
-    """Mailboxes with their accounts, and the marks for the pages around; empty where there is none."""
+    """Mailboxes with their accounts, and the marks for the pages before and after; empty where there is none."""
 
     mailboxes: list[Mailbox]
     before: str = ""
@@ -65,13 +65,13 @@ def page(service: Service, wanted: WantedUsers) -> Page:
     entries = _entries(place, wanted, wanted.before, backwards=True)
     if len(entries) > PAGE:
         return _page(wanted, entries[PAGE - 1 :: -1], before=True, after=True)
-    # The first page, as full as it can be.
+    # The first page, filled as far as possible.
     entries = _entries(place, wanted, "")
     return _page(wanted, entries[:PAGE], before=False, after=len(entries) > PAGE)
 
 
 def find(service: Service, mailbox_id: int) -> Mailbox | None:
-    """The mailbox of this number with its owner's account, if it is the service's."""
+    """The mailbox with this id and its owner's account, if it belongs to the service."""
     found = Mailbox.select(Mailbox, Account, Domain, Service).join(Account).switch(Mailbox).join(Domain).join(Service)
     return found.where(Mailbox.id == mailbox_id, Domain.service == service).first()
 
@@ -84,7 +84,7 @@ def _place(service: Service, domain: str) -> Service | Domain | None:
 
 
 def _entries(place: Service | Domain, wanted: WantedUsers, start: str, backwards: bool = False) -> list[Entry]:
-    """What comes next from `start` on, one entry more than a page holds where there are so many."""
+    """The next entries from `start`, one more than a page holds if there are that many."""
     states = [wanted.state] if wanted.state else STATES
     if wanted.is_search:
         prefix = search_words.searched(wanted.text)
@@ -106,7 +106,7 @@ def _listed(place: Service | Domain, state: str, column, start: str, falling: bo
 
 
 def _found(place: Service | Domain, state: str, prefix: str, start: str, falling: bool) -> Iterator[Entry]:
-    """The next users in this state whom the search finds, by the word that it finds them by."""
+    """The next users in this state whom the search finds, each by the word that matched."""
     word, account_id = AccountWord.word, AccountWord.account
     here = AccountWord.service_id if isinstance(place, Service) else AccountWord.domain_id
     query = AccountWord.select(word, account_id).where(
@@ -120,14 +120,14 @@ def _found(place: Service | Domain, state: str, prefix: str, start: str, falling
     others = query.where(above, below).order_by(*orders).limit(PAGE + 1)
     if not last_word:
         return others.tuples().iterator()
-    # Apart, so that each is one range of the index: many may be found by the same word.
+    # A separate query, which makes each a single range of the index: one word may match many users.
     beyond = account_id < last_id if falling else account_id > last_id
     same = query.where(word == last_word, beyond).order_by(orders[1]).limit(PAGE + 1)
     return itertools.chain(same.tuples().iterator(), others.tuples().iterator())
 
 
 def _found_before(prefix: str):
-    """Whether the search finds this user by an earlier word too, and so lists them there."""
+    """Whether the search already found this user by an earlier word, and lists the user there."""
     other = AccountWord.alias()
     earlier = other.select(other.word).where(
         other.account == AccountWord.account, other.word >= prefix, other.word < AccountWord.word
@@ -145,12 +145,13 @@ def _page(wanted: WantedUsers, entries: list[Entry], before: bool, after: bool) 
 
 
 def _mark(wanted: WantedUsers, entry: Entry) -> str:
-    """What stands in the address of the next page. A word may find many, so that their number stands before it."""
+    """The mark in the address of the next page. Many users may share a word, so a search's mark begins with the user's
+    id."""
     key, account_id = entry
     return f"{account_id}.{key}" if wanted.is_search else key
 
 
 def _read_mark(mark: str) -> tuple[str, int] | None:
-    """Word and number of a search's mark; None for what is none."""
+    """The word and id of a search's mark; None for an invalid mark."""
     number, point, word = mark.partition(".")
     return (word, int(number)) if point and len(number) < LONGEST_NUMBER and number.isdecimal() else None

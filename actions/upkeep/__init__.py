@@ -1,4 +1,4 @@
-"""Upkeep: clear away what can no longer matter, and make the demo's people.
+"""Upkeep: delete what can no longer matter, and create the demo's people.
 
 Others may import `demo`, `housekeeping`.
 """

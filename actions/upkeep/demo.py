@@ -16,7 +16,7 @@ from actions.services.mailboxes import NewMailbox
 from models import Account, Organisation
 
 ORGANISATION = "Example Ltd"
-# One service as it comes, and one of which so much was ordered and no more.
+# One service with the defaults, and one with limits.
 LIGHT, PRO = "Mail Light", "Mail Pro"
 DOMAINS = {"example.org": LIGHT, "example.net": PRO, "example.com": PRO}
 MOST_MAILBOXES, TOTAL = 100, 200 * GIGABYTE
@@ -27,7 +27,7 @@ MANAGERS = (
     (MANAGER, Account.OWNER, "Mara", "Lind"),
     ("administrator@example.org", Account.ADMINISTRATOR, "Aldo", "Serra"),
 )
-# Enough that the list of users has pages; nobody signs in as one of them before a manager sets a password.
+# Enough users to fill several pages. Nobody signs in as one of them before a manager sets a password.
 CROWDED, CROWD = ("example.net", "example.net", "example.net", "example.com"), 60
 FIRST_NAMES = ("Ada", "Bruno", "Clara", "Dmitri", "Elif", "Franco", "Greta", "Hugo", "Inês", "Jan", "Katia", "Lorenzo")
 LAST_NAMES = ("Marino", "Novak", "Özdemir", "Petrova", "Quirós", "Romano", "Sokolov")
@@ -35,7 +35,7 @@ ACCOUNTS_FILE = "demo-accounts.txt"
 
 
 def prepare(ports: Ports) -> dict[str, str]:
-    """Make the demo's accounts where there are none yet; login and password of those that were made."""
+    """Create the demo's accounts where they do not exist; returns login and password of the new ones."""
     if Organisation.get_or_none(Organisation.name == ORGANISATION):
         return {}
     for service in (LIGHT, PRO):
@@ -48,7 +48,7 @@ def prepare(ports: Ports) -> dict[str, str]:
         mailboxes.add_manager(
             UnitOfWork(ports, OPERATOR), login, employer, role, first_name=first_name, last_name=last_name
         )
-    # So that credentials have a phone to go to; the demo's gateway keeps what it gets.
+    # Gives credentials a phone to go to; the demo's gateway keeps the messages that it gets.
     Account.update(phone=PHONE).where(Account.login == MANAGER).execute()
     for domain in ("example.org", "example.net"):
         for name, first_name, last_name in PEOPLE:
@@ -60,7 +60,7 @@ def prepare(ports: Ports) -> dict[str, str]:
 
 
 def _add_crowd(ports: Ports) -> None:
-    """Most of them active, some not yet, a few suspended."""
+    """Add users: most of them active, some not yet, a few suspended."""
     nobodys = passwords.hash_password(ports.settings, secrets.token_urlsafe(32))
     for number in range(CROWD):
         first_name = FIRST_NAMES[number % len(FIRST_NAMES)]
@@ -75,19 +75,19 @@ def _add_crowd(ports: Ports) -> None:
 
 
 def kept_accounts(ports: Ports) -> str:
-    """The file that lists the demo's accounts, as text."""
+    """The text of the file that lists the demo's accounts."""
     file = ports.settings.instance / ACCOUNTS_FILE
     return file.read_text() if file.exists() else ""
 
 
 def _person(address: str, first_name: str, last_name: str) -> NewMailbox:
-    # Somewhere outside the demo's own domains, so that a forgotten password has a way back.
+    # Outside the demo's own domains, which gives a forgotten password a way back.
     contact = f"{address.replace('@', '.')}@contact.example.com"
     return NewMailbox(address, first_name, last_name, contact, GIGABYTE)
 
 
 def _set_password(ports: Ports, account: Account) -> str:
-    """The password that the settings name for all, be it as weak as it may, or a random one."""
+    """Set the password that the settings name for all, however weak, or a random one; returns it."""
     password = ports.settings.demo_password or f"{secrets.token_hex(5)}-{secrets.token_hex(3).upper()}-Aa1"
     account.replace_password(None, passwords.hash_password(ports.settings, policy.prepared(password)))
     return password

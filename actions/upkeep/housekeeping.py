@@ -1,4 +1,4 @@
-"""What the worker clears away: rows that can no longer matter."""
+"""What the worker deletes: rows that can no longer matter."""
 
 from actions.ground import throttle
 from actions.password_changes import password_changes
@@ -27,17 +27,17 @@ ATTEMPTS_KEPT = 2 * DAY
 STRAY_GUESSES_KEPT = 30 * DAY
 LAST_LOGINS_KEPT = 400 * DAY
 IMPORTS_KEPT = 30 * DAY
-# Whoever uploads a file decides soon, or uploads it again.
+# People decide soon about a file that they uploaded, or upload it again.
 UNDECIDED_IMPORTS_KEPT = 2 * DAY
-# As long as a clock may be wrong: when it is right again, none of them is good once more.
+# As long as a clock may be wrong: once it is corrected, no used token becomes valid again.
 USED_TOKENS_KEPT = 1 * DAY
 CREDENTIALS_KEPT = 30 * DAY
-# What strangers can cause without naming an account that there is.
+# Events that strangers can cause without naming an existing account.
 STRAY_REFUSALS = (Event.SESSION_REFUSED, Event.HANDOFF_SESSION_REFUSED, Event.WEBMAIL_REQUEST_REFUSED)
 
 
 def clear_away() -> None:
-    """Delete ended sessions and the rows of links, tokens, invitations, deliveries, attempts and logins of long ago."""
+    """Delete ended sessions, and old rows of links, tokens, invitations, deliveries, attempts and logins."""
     moment = now()
     longest = sessions.PERSON
     WebSession.delete().where(
@@ -48,14 +48,14 @@ def clear_away() -> None:
     ).execute()
     KnownBrowser.delete().where(KnownBrowser.seen_at < moment - sessions.BROWSER_REMEMBERED).execute()
     OneTimeLink.delete().where(OneTimeLink.expires_at < moment - LINKS_KEPT).execute()
-    # Those that became a device say, as long as it is there, whom it was made for.
+    # An invitation that became a device still says for whom the device was made, as long as the device exists.
     DeviceInvitation.delete().where(
         DeviceInvitation.expires_at < moment - LINKS_KEPT, DeviceInvitation.device.is_null()
     ).execute()
     OutboxItem.delete().where(
         (OutboxItem.delivered_at < moment - OUTBOX_KEPT) | (OutboxItem.given_up_at < moment - OUTBOX_KEPT)
     ).execute()
-    # Guesses at logins that do not exist say nothing after a while; what concerns an account is kept.
+    # Guesses at unknown logins lose their meaning after a while; events that concern an account stay.
     AuditEvent.delete().where(
         AuditEvent.action.in_([event.code for event in STRAY_REFUSALS]),
         AuditEvent.account_login == "",

@@ -1,4 +1,4 @@
-"""A manager's day: users added, changed, suspended and removed; files of users; offboarding.
+"""What managers do: add, change, suspend and remove users, import and export files of users, and offboard.
 
 Others may import `exports`, `imports`, `imports_at_once`, `offboarding`, `preferences`, `user_files`, `users`.
 """

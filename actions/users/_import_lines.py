@@ -1,5 +1,5 @@
-"""The lines of a file of users as they are kept: in the columns of the tables that the users are made in. So three
-statements make all users of a file, however many they are."""
+"""Stored lines of a file of users. They have the columns of the tables in which the users are created, which is why
+three statements create all users of a file, however many there are."""
 
 from peewee import Value, fn
 
@@ -29,7 +29,7 @@ PLANNED = (*ASKED, "domain_id", "home", "sort_name", "revision")
 
 
 def planned(present: UserImport, line: Line) -> dict:
-    """A line in the columns of the user that is to be made; of one that something is wrong with, what names it."""
+    """A line in the columns of the user to create. A line with a problem keeps only its address."""
     return {"user_import": present.id, "line": line.number, "problem": line.problem and kept(line.problem)} | (
         _columns(line.new, line.domain) if line.problem is None else _only_named(line.new.address)
     )
@@ -51,7 +51,7 @@ def _only_named(address: str) -> dict:
 
 
 def totals(present: UserImport) -> tuple[int, int]:
-    """How many mailboxes the file brings, and with how many bytes."""
+    """The number of mailboxes in the file, and their quotas' total in bytes."""
     total = UserImportLine.select(fn.COUNT(UserImportLine.id), fn.SUM(UserImportLine.quota_bytes)).where(
         UserImportLine.user_import == present, UserImportLine.problem.is_null()
     )
@@ -60,7 +60,7 @@ def totals(present: UserImport) -> tuple[int, int]:
 
 
 def refuse_too_many(service: Service, added: int, size: int) -> None:
-    """Raises `Refused` when the service has no place for so many mailboxes more, or so many bytes."""
+    """Raises `Refused` when the service has no room for this many more mailboxes or bytes."""
     left = service.most_mailboxes - service.mailboxes_made
     if service.most_mailboxes and added > left:
         raise Refused(
@@ -78,7 +78,7 @@ def refuse_too_many(service: Service, added: int, size: int) -> None:
 
 
 def taken_meanwhile(present: UserImport) -> list[UserImportLine]:
-    """The lines whose address somebody got since they were checked."""
+    """The lines whose addresses were taken after the lines were checked."""
     account = Account.select(1).where(Account.login == UserImportLine.address)
     mailbox = Mailbox.select(1).where(Mailbox.address == UserImportLine.address)
     gone = fn.EXISTS(account) | fn.EXISTS(mailbox)
@@ -86,8 +86,8 @@ def taken_meanwhile(present: UserImport) -> list[UserImportLine]:
 
 
 def make_all(actor: Actor, event: Event, present: UserImport, service: Service, moment: int) -> int:
-    """Make the users of all lines, within the caller's transaction, which holds the service's row, and write down for
-    each that `actor` did this; how many they are."""
+    """Create the users of all lines, within the caller's transaction, which holds the service's row. Records `actor` as
+    the author of each, and returns how many there are."""
     line = UserImportLine
     of_import = line.user_import == present.id
     account = {
@@ -129,7 +129,7 @@ def make_all(actor: Actor, event: Event, present: UserImport, service: Service, 
 
 
 def _insert(table, chosen: dict, select) -> None:
-    """Insert what a query finds; columns that are not chosen get what the model gives them."""
+    """Insert the rows of a query. Columns that are not chosen get the model's defaults."""
     fields = [field for field in table._meta.sorted_fields if not field.primary_key]
     given = table._meta.get_default_dict()
     columns = [chosen[field] if field in chosen else field.db_value(given.get(field.name)) for field in fields]
@@ -138,13 +138,13 @@ def _insert(table, chosen: dict, select) -> None:
 
 
 def enter(accounts: list[Account]) -> None:
-    """Enter new users where searches find them."""
+    """Enter new users in the search index."""
     AccountWord.delete().where(AccountWord.account.in_([account.id for account in accounts])).execute()
     insert_all(AccountWord, [row for account in accounts for row in search_words.rows_of(account)])
 
 
 def kept(problem: Refused) -> dict:
-    """A refusal as it is stored: its facts in figures and words."""
+    """A refusal as it is stored, its facts as numbers and text."""
     facts = {name: str(fact) if isinstance(fact, Size) else fact for name, fact in problem.facts.items()}
     return {"sentence": problem.sentence, "facts": facts}
 

@@ -1,4 +1,4 @@
-"""A service's users as a table: what a manager sees of them, and never a password or its hash."""
+"""A service's users as a table: what a manager sees of them, never a password or its hash."""
 
 from collections.abc import Iterator
 
@@ -7,13 +7,14 @@ from actions.services.user_list import STATES
 from actions.trail import trail
 from models import Account, Mailbox, Service
 
-# The first of them are those that an import reads.
+# An import reads the first of these columns.
 HEADER = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state", "created_at")
 READ_AT_A_TIME = 1000
 
 
 def rows(service: Service) -> Iterator[tuple[object, ...]]:
-    """The users in the order of `HEADER`, read piece by piece along an index, however many they are."""
+    """The users, with columns in the order of `HEADER`. Reads in batches along an index, however many users there
+    are."""
     for state in STATES:
         last = ""
         while piece := _piece(service, state, last):

@@ -1,13 +1,13 @@
-"""Users from a file: read, checked line by line, then made all at once or not at all.
+"""Users from a file: read, checked line by line, then all created at once or not at all.
 
-The file is kept in parts, apart from the users. Checking takes part after part: it writes down for each line what is
-wrong, or what is to be made of it, in the columns of the tables that it is for. So making all the users is three
-statements in one transaction, short enough that nobody else waits for long, and before it nothing of them can be seen.
-Afterwards the users are entered where searches find them, and told, a few at a time. Each step is one transaction that
-takes away what it has done: whoever dies in the middle has somebody go on there, and nothing is done twice.
+The file is stored in parts, apart from the users. Checking takes one part after another. For each line, it stores
+either the problem or the user to create, in the columns of the user's tables. Three statements in one transaction then
+create all users. That transaction is short enough to keep nobody waiting for long, and no user is visible before it
+commits. Afterwards, a few users at a time are entered in the search index and notified. Each step is one transaction
+that removes the work it has done: if a process dies in the middle, another continues there, and nothing is done twice.
 
-A file of up to `AT_ONCE` lines is worked on in the request that brings it. The worker does the others, and whatever was
-left in the middle.
+The request that uploads a file of up to `AT_ONCE` lines also processes it. The worker processes larger files, and any
+that were interrupted.
 """
 
 import json
@@ -44,11 +44,11 @@ from models import (
 )
 
 AT_ONCE = 1000
-# More than so many lines take, even long ones; whatever goes on and on is left to the worker.
+# More steps than `AT_ONCE` lines need, even long ones. The worker finishes anything longer.
 STEPS_AT_ONCE = 200
 MOST_LINES = 100_000
 LARGEST_FILE = 16 * 1024 * 1024
-# Files that wait in one service for somebody to decide.
+# Files in one service that await a decision.
 MOST_WAITING = 20
 CHECKED_AT_A_TIME, FINISHED_AT_A_TIME = 500, 50
 # In bytes.
@@ -59,17 +59,17 @@ LINES_A_PAGE = 50
 
 
 def of(service: Service):
-    """The service's imports, the newest first."""
+    """The service's imports, newest first."""
     return UserImport.select().where(UserImport.service == service).order_by(UserImport.id.desc())
 
 
 def find(service: Service, import_id: int) -> UserImport | None:
-    """The service's import of this number."""
+    """The service's import with this id."""
     return of(service).where(UserImport.id == import_id).first()
 
 
 def lines(wanted: UserImport, with_problems: bool, after: int = 0) -> list[UserImportLine]:
-    """The next lines after that one, one more than a page holds; all, or those that something is wrong with."""
+    """The next lines after `after`, one more than a page holds: all lines, or only those with a problem."""
     found = UserImportLine.select().where(UserImportLine.user_import == wanted, UserImportLine.line > after)
     if with_problems:
         found = found.where(UserImportLine.problem.is_null(False))
@@ -77,9 +77,9 @@ def lines(wanted: UserImport, with_problems: bool, after: int = 0) -> list[UserI
 
 
 def begin(unit: UnitOfWork, service: Service, file: Iterable[str], file_name: str, invites: bool) -> UserImport:
-    """Read a file of users for a service and check its lines; of more than `AT_ONCE`, the worker checks them.
+    """Read a file of users for a service and check its lines. The worker checks files of more than `AT_ONCE` lines.
 
-    Raises `Refused` with the field `file` when it cannot be read at all. What is wrong in a line stands in the line.
+    Raises `Refused` with the field `file` when the file cannot be read at all. A line stores its own problem.
     """
     try:
         found = user_files.read(file)
@@ -95,7 +95,7 @@ def begin(unit: UnitOfWork, service: Service, file: Iterable[str], file_name: st
 
 
 def _unreadable(problem: Refused) -> Refused:
-    """The refusal of the whole file, which stands beside its field."""
+    """The refusal of the whole file, shown beside its field."""
     if isinstance(problem, NotCsv):
         sentence = N_("Line %(line)s is not CSV: a quote is missing or misplaced.")
         return Refused(sentence, "file", line=problem.line)
@@ -122,7 +122,7 @@ def _begin(unit: UnitOfWork, service: Service, file_name: str, invites: bool) ->
 
 
 def _write_down(begun: UserImport, found: Iterable[Line]) -> None:
-    """Keep the lines, in many short transactions; raises `Refused` when there is none, or there are too many."""
+    """Store the lines, in many short transactions; raises `Refused` when there are none or too many."""
     for part in _parts(found):
         begun.line_count += len(part)
         if begun.line_count > MOST_LINES:
@@ -134,7 +134,7 @@ def _write_down(begun: UserImport, found: Iterable[Line]) -> None:
 
 
 def _parts(found: Iterable[Line]) -> Iterator[list]:
-    """The lines as they are kept, in parts that a text column of MySQL holds."""
+    """The lines as they are stored, in parts that fit a text column of MySQL."""
     part, size = [], 0
     for row in map(_as_kept, found):
         length = len(json.dumps(row))
@@ -148,21 +148,21 @@ def _parts(found: Iterable[Line]) -> Iterator[list]:
 
 
 def _as_kept(line: Line) -> list:
-    """A line in figures and words: its number, and whom it asks for or what is wrong with its form."""
+    """A line as numbers and text: its number, and either the requested user or the problem with its form."""
     if line.problem is not None:
         return [line.number, {"address": line.new.address}, kept(line.problem)]
     return [line.number, {name: getattr(line.new, name) for name in ASKED}, None]
 
 
 def _as_read(row: list) -> Line:
-    """The line that was kept so."""
+    """The line that `_as_kept` stored."""
     number, asked, problem = row
     return Line(number, NewMailbox(**asked), problem and told(problem))
 
 
 def want(unit: UnitOfWork, checked: UserImport) -> UserImport:
-    """Make the users of a file that was checked and is in order, all or none; of more than `AT_ONCE`, the worker makes
-    them. Raises `Refused` when something is wrong, or somebody else was quicker."""
+    """Create the users of a file that was checked and has no problems, all or none. The worker creates those of more
+    than `AT_ONCE` lines. Raises `Refused` when there is a problem, or somebody else was quicker."""
     _want(unit, checked)
     return _now_or_later(unit.ports, checked)
 
@@ -191,7 +191,7 @@ def _unusable() -> Refused:
 
 @unit_of_work
 def discard(unit: UnitOfWork, unwanted: UserImport) -> None:
-    """Forget a file and its lines; nobody is made. Raises `Refused` once its users are being made."""
+    """Delete a file and its lines without creating any user. Raises `Refused` once its users are being created."""
     authority.refuse_unless_may_manage(unit.actor, unwanted.service)
     forgotten = UserImport.delete().where(
         unwanted.itself(),
@@ -214,8 +214,8 @@ def _now_or_later(ports: Ports, begun: UserImport) -> UserImport:
 
 
 def work(ports: Ports) -> int:
-    """Do one step of the import that waits longest; 0 when there is none. SQLite has one writer at a time and no queue:
-    after a step, others have as long as it took."""
+    """Do one step of the oldest import that waits; 0 when there is none. SQLite has one writer at a time and no queue,
+    so this pauses after a step for as long as the step took, and lets others write."""
     free = has_come(UserImport.leased_until, now(), LEASE)
     waiting = UserImport.select().where(UserImport.state.in_(UserImport.IN_HAND), free)
     found = waiting.order_by(UserImport.id).first()
@@ -229,8 +229,8 @@ def work(ports: Ports) -> int:
 
 
 def _go_on(ports: Ports, begun: UserImport) -> bool:
-    """Do the next step of an import; False when there is none for now. Whoever does the same one at the same time
-    undoes nothing: one of them finds that it was done."""
+    """Do the next step of an import; False when there is none for now. When two processes do the same step at the same
+    time, neither undoes the other's work: one of them finds the step done."""
     present = UserImport.get_or_none(begun.itself())
     step = present and STEPS.get(present.state)
     if not step:
@@ -238,20 +238,20 @@ def _go_on(ports: Ports, begun: UserImport) -> bool:
     try:
         step(ports, present)
     except (IntegrityError, DoneByAnother):
-        # Somebody took an address, or did the same step, a moment ago: looked at anew, that is seen.
+        # Somebody took an address, or did the same step, a moment ago: the next attempt sees that.
         return True
     return True
 
 
 class DoneByAnother(Exception):
-    """Somebody else did this step at the same time."""
+    """Another process did this step at the same time."""
 
 
 # --- checking ---
 
 
 def _check_some(_ports: Ports, present: UserImport) -> None:
-    """Look at the next part of the file. Only what is found out is written within a transaction."""
+    """Check the next part of the file. Only the writing of its results takes place in a transaction."""
     part = present.parts.order_by(UserImportPart.id).first()
     if part is None:
         _note_checked(present)
@@ -271,7 +271,7 @@ def _replace(present: UserImport, part: UserImportPart, lines: list[dict]) -> No
 
 
 def _looked_at(present: UserImport, part: list[list]) -> list[dict]:
-    """For each line of a part what is to be made of it, or what is wrong."""
+    """For each line of a part, the user to create or the problem."""
     found = user_files.checked(
         map(_as_read, part), _domains_of(present.service), lambda addresses: _seen_before(present, addresses)
     )
@@ -279,7 +279,7 @@ def _looked_at(present: UserImport, part: list[list]) -> list[dict]:
 
 
 def _domains_of(service: Service) -> Callable[[str], Domain]:
-    """What finds the domain of an address among the service's, and refuses any other."""
+    """A function that finds an address's domain among the service's, and refuses any other."""
     joined = Domain.select(Domain, Service).join(Service)
     domains = {domain.name: domain for domain in joined.where(Domain.service == service)}
 
@@ -293,7 +293,7 @@ def _domains_of(service: Service) -> Callable[[str], Domain]:
 
 
 def _seen_before(present: UserImport, addresses: list[str]) -> set[str]:
-    """Those of the addresses that stand in the file before this part."""
+    """Those of the addresses that appear in the file before this part."""
     earlier = UserImportLine.select(UserImportLine.address).where(
         UserImportLine.user_import == present, UserImportLine.address.in_(addresses)
     )
@@ -301,7 +301,7 @@ def _seen_before(present: UserImport, addresses: list[str]) -> set[str]:
 
 
 def _note_checked(present: UserImport) -> None:
-    """All lines were looked at: say whether there is place for them in the service."""
+    """Finish checking: record whether the service has room for all lines."""
     problem = None
     try:
         _import_lines.refuse_too_many(present.service, *_import_lines.totals(present))
@@ -315,7 +315,7 @@ def _note_checked(present: UserImport) -> None:
 
 @transactional
 def _make_all(_ports: Ports, present: UserImport) -> None:
-    """Make all users at once. What is no longer as it was when it was checked is written down instead."""
+    """Create all users at once. If the service or a line no longer passes the check, record the problem instead."""
     service = _held_service(present)
     actor = _actor(present)
     try:
@@ -337,7 +337,8 @@ def _make_all(_ports: Ports, present: UserImport) -> None:
 
 
 def _held_service(present: UserImport) -> Service:
-    """The import's service as it is now; both are held, so that nobody else is counted into it meanwhile."""
+    """The import's service as it is now. Holds both rows, so that nobody else changes the service's counts
+    meanwhile."""
     if not UserImport.hold(present.itself(), UserImport.state == UserImport.WANTED):
         raise DoneByAnother
     present.write(done_count=0)
@@ -345,7 +346,7 @@ def _held_service(present: UserImport) -> Service:
 
 
 def _actor(present: UserImport) -> Actor:
-    """Who wanted it made, as they are now; whoever is gone may not do it any more."""
+    """The person who asked for the import, as they are now; an account that is gone may no longer do it."""
     account = present.made_by_id and Account.get_or_none(Account.id == present.made_by_id)
     return Actor(account or Account(login=present.made_by_login, state=""), None, present.address, present.user_agent)
 
@@ -359,7 +360,7 @@ def _put_back(present: UserImport, **columns: object) -> None:
 
 @transactional
 def _finish_some(ports: Ports, present: UserImport) -> None:
-    """Enter some of the new users where searches find them, send them their invitations, and forget their lines."""
+    """Enter some of the new users in the search index, send their invitations, and delete their lines."""
     batch = list(present.lines.order_by(UserImportLine.line).limit(FINISHED_AT_A_TIME))
     if not batch:
         present.write(state=UserImport.DONE)
@@ -378,7 +379,7 @@ def _finish_some(ports: Ports, present: UserImport) -> None:
 
 
 def _invite(ports: Ports, present: UserImport, accounts: list[Account]) -> int:
-    """Send those who can be written to, and have no password yet, a link to set it; how many they are."""
+    """Send a link to set a password to those who have a contact address and no password yet; returns how many."""
     actor, purpose = _actor(present), links.WELCOME
     invited = [
         account

@@ -1,7 +1,7 @@
-"""Users from a file at the operator's command: in whatever services, all at once or nobody; nothing of the file stays.
+"""Users from a file at the operator's command: for any services, all at once or none, with nothing of the file kept.
 
-What is read waits in memory (`plan`). Then one transaction makes the users through the tables of an import, by the same
-statements, and a link for each (`carry_out`).
+`plan` reads the file into memory. `carry_out` then creates the users in one transaction, through the tables of an
+import and with the same statements, and a link for each.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -19,13 +19,13 @@ from actions.users.user_files import Line, Unreadable
 from database import insert_all
 from models import Account, Domain, Service, UserImport, UserImportLine, now
 
-# Lines that are checked, and users that are entered, by one statement.
+# Lines checked, and users entered, by one statement.
 AT_A_TIME = 500
 
 
 @dataclass
 class Plan:
-    """What a file brings: whom to add, in whatever services, and what is wrong with a line or with a whole service."""
+    """What a file contains: the users to add, in any services, and the problems of lines or of whole services."""
 
     lines: list[Line] = field(default_factory=list)
     problems: list[tuple[int, Refused]] = field(default_factory=list)
@@ -36,8 +36,8 @@ class Plan:
         return not self.problems and not self.too_many
 
     def by_service(self) -> list[tuple[Service, list[Line]]]:
-        """The services and their lines, always in the same order, so that two plans that are carried out at the same
-        moment never wait for each other."""
+        """The services and their lines, always in the same order: two plans that are carried out at the same moment
+        then never deadlock."""
         found: dict[int, tuple[Service, list[Line]]] = {}
         for line in self.lines:
             service = line.domain.service
@@ -46,8 +46,8 @@ class Plan:
 
 
 def plan(file: Iterable[str]) -> Plan:
-    """Read a file of users, whatever services their domains belong to, and check its lines; nobody is made. Raises
-    `Refused` when it is no text."""
+    """Read a file of users of any services and check its lines, without creating anybody. Raises `Refused` when the
+    file is not text."""
     found, unreadable = _read(file)
     made, domain_of, seen = Plan(), _every_domain(), set()
     for part in _parts(found):
@@ -63,7 +63,7 @@ def plan(file: Iterable[str]) -> Plan:
 
 
 def _read(file: Iterable[str]) -> tuple[list[Line], Unreadable | None]:
-    """The lines, as far as they can be read, and the one that ends that."""
+    """The lines as far as they can be read, and the error that ends the reading."""
     found = []
     try:
         for line in user_files.read(file):
@@ -78,7 +78,7 @@ def _parts(of: list) -> Iterator[list]:
 
 
 def _every_domain() -> Callable[[str], Domain]:
-    """What finds the domain of an address among all that are served here; each is asked for once."""
+    """A function that finds an address's domain among all that are served here, and queries each only once."""
     found: dict[str, Domain] = {}
 
     def domain_of(address: str) -> Domain:
@@ -91,7 +91,7 @@ def _every_domain() -> Callable[[str], Domain]:
 
 
 def _too_many(made: Plan) -> Iterator[tuple[Service, Refused]]:
-    """The services that have no place for what the file brings."""
+    """The services that have no room for the file's users."""
     for service, lines in made.by_service():
         try:
             _import_lines.refuse_too_many(service, len(lines), sum(line.new.quota_bytes for line in lines))
@@ -101,8 +101,8 @@ def _too_many(made: Plan) -> Iterator[tuple[Service, Refused]]:
 
 @unit_of_work
 def carry_out(unit: UnitOfWork, made: Plan) -> list[MadeMailbox]:
-    """Make all users of a plan or none, in the order of the file, each with a link to set the password. Raises
-    `Refused` when something is wrong, or is no longer as it was."""
+    """Create all users of a plan or none, in the order of the file, each with a link to set the password. Raises
+    `Refused` when there is a problem, or something has changed since."""
     if not made.is_in_order:
         raise Refused(N_("The file has errors; nothing was imported."))
     moment = now()
@@ -113,7 +113,7 @@ def carry_out(unit: UnitOfWork, made: Plan) -> list[MadeMailbox]:
 
 
 def _make(unit: UnitOfWork, service: Service, lines: list[Line], moment: int) -> Iterator[MadeMailbox]:
-    """Make a service's users as an import makes them, of which nothing stays."""
+    """Create a service's users with the statements of an import, of which nothing is kept."""
     held = hold(service)
     passing = UserImport.create(service=held, made_by_login=unit.actor.login)
     insert_all(UserImportLine, [_import_lines.planned(passing, line) for line in lines])

@@ -1,8 +1,8 @@
-"""Offboarding: everyone and everything that can open a mailbox, and the end of them all.
+"""Offboarding: everyone and everything that can open a mailbox, and how to end all of it.
 
-Somebody leaves. Whoever looks after the mailboxes sees on one page what opens this one, and takes it all back at once:
-browsers, webmails, mail programs, devices, invitations, collaborators, links, the password, and the contact address, to
-which “Forgot password” would write. The account is suspended; mail still arrives and nothing of it is lost.
+When somebody leaves, a manager sees on one page what opens their mailbox, and revokes all of it at once: browsers,
+webmails, mail programs, devices, invitations, collaborators, links, the password, and the contact address, to which
+“Forgot password” would write. The account is suspended. Mail still arrives, and none is lost.
 """
 
 import itertools
@@ -23,14 +23,14 @@ from actions.trail.events import Event
 from actions.users import users
 from models import Account, AuditEvent, Device, DeviceInvitation, Mailbox, OneTimeLink, WebSession
 
-# A report names so many of each kind, as long as they take no more than so many bytes, and counts the rest: no name,
-# which the person concerned may have chosen, is too long for it.
+# A report names up to MOST_NAMED of each kind, within MOST_BYTES, and counts the rest. The person concerned may have
+# chosen the names, so their length must not matter.
 MOST_NAMED, MOST_BYTES = 100, 16_000
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A collaborator who can open the mailbox, or is invited to, and by how much."""
+    """A collaborator who can open the mailbox or is invited to, and everything with which they can."""
 
     row: collaborations.Row
     browsers: list[WebSession]
@@ -50,9 +50,9 @@ class Access:
     devices: list[devices.Row]
     guests: list[Guest]
     invitations: list[DeviceInvitation]
-    # One-time links that set a password and can still be used.
+    # One-time links that set a password and are still valid.
     links: list[OneTimeLink]
-    # Devices of other mailboxes that were made for its owner: whoever leaves has their passwords.
+    # Devices of other mailboxes that were made for its owner, who knows their passwords.
     given: list[Device]
 
     @property
@@ -74,8 +74,8 @@ class Access:
 
 @dataclass(frozen=True)
 class Report:
-    """What was ended, by whom and when. `is_pending`: the mail server has not answered yet; who is connected stays so
-    until it does."""
+    """What was ended, by whom and when. `is_pending`: the mail server has not answered yet, and open connections stay
+    open until it does."""
 
     event: AuditEvent
     password: bool
@@ -93,7 +93,7 @@ class Report:
 
 
 def access(ports: Ports, mailbox: Mailbox) -> Access:
-    """Who and what can open the mailbox now; raises `Refused` when it was removed."""
+    """Who and what can open the mailbox now; raises `Refused` when the mailbox was removed."""
     account = related(mailbox, "account")
     connected = connections.of(ports, account)
     return Access(
@@ -113,7 +113,7 @@ def _guests(ports: Ports, mailbox: Mailbox, is_silent: bool) -> list[Guest]:
     guests = []
     for row in collaborations.rows(mailbox):
         if row.state != collaborations.DISABLED:
-            # A mail server that is silent once is not waited for again and again.
+            # After one failure to answer, the mail server is not asked again.
             connected = Connected([], unknown=True) if is_silent else connections.of(ports, row.account)
             is_silent = connected.unknown
             guests.append(_guest(row, connected))
@@ -130,8 +130,9 @@ def _open_links(account: Account) -> list[OneTimeLink]:
 
 
 def end(unit: UnitOfWork, mailbox: Mailbox) -> AuditEvent:
-    """End everyone and everything that can open the mailbox, void its password, forget its contact address and suspend
-    its account; the event that the `report` is about. Raises `Refused` when the acting person may not act on it."""
+    """End everyone and everything that can open the mailbox, void its password, delete its contact address and suspend
+    its account. Returns the event for the `report`. Raises `Refused` when the acting person may not act on the
+    account."""
     return _end(unit, mailbox, access(unit.ports, mailbox))
 
 
@@ -148,7 +149,8 @@ def _end(unit: UnitOfWork, mailbox: Mailbox, seen: Access) -> AuditEvent:
 
 
 def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object]:
-    """What the report says: as it is within the transaction, but for what only the mail server knew before it."""
+    """The report's facts as they are within the transaction, except for those that only the mail server knew before
+    it."""
     guests = [row for row in collaborations.rows(mailbox) if row.state != collaborations.DISABLED]
     everybody = [account, *(row.account for row in guests)]
     named = {
@@ -174,7 +176,7 @@ def _facts(mailbox: Mailbox, account: Account, seen: Access) -> dict[str, object
 
 
 def _first(names: list[str]) -> list[str]:
-    """As many of the names as a report has place for."""
+    """The first names, as many as a report has room for."""
     sizes = itertools.accumulate(len(name.encode()) for name in names[:MOST_NAMED])
     return [name for name, size in zip(names, sizes, strict=False) if size <= MOST_BYTES]
 
@@ -185,7 +187,7 @@ def _programs(seen: Access) -> list[str]:
 
 
 def reports(mailbox: Mailbox):
-    """The events of earlier offboardings of this mailbox, the newest first."""
+    """The events of earlier offboardings of this mailbox, newest first."""
     return (
         AuditEvent.select()
         .where(AuditEvent.mailbox == mailbox, AuditEvent.action == Event.ACCESS_ENDED.code)
@@ -194,7 +196,7 @@ def reports(mailbox: Mailbox):
 
 
 def report(mailbox: Mailbox, event_id: int) -> Report | None:
-    """What an offboarding of this mailbox ended; None when there is none of this number."""
+    """What an offboarding of this mailbox ended; None when this mailbox has no such event."""
     event = reports(mailbox).where(AuditEvent.id == event_id).first()
     if event is None:
         return None

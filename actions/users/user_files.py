@@ -1,4 +1,4 @@
-"""Files of users: CSV as people's programs write it, read line by line, and what is wrong in which line."""
+"""Files of users: CSV as common programs write it, read line by line, with the problem of each line."""
 
 import csv
 import itertools
@@ -15,15 +15,15 @@ from models import Account, Domain, Mailbox, Service
 
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
 SEPARATORS = ",;\t"
-# What one line may hold, in characters.
+# The most that one line may contain, in characters.
 LONGEST_LINE = 2000
 LONGEST_ADDRESS = 254
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a file, by its number: whom it asks for, or what is wrong with it. Once it was checked, `new` is in
-    stored form and the domain is known."""
+    """A line of a file, by its number: the requested user, or the problem. Once the line is checked, `new` is in stored
+    form and the domain is known."""
 
     number: int
     new: NewMailbox
@@ -32,7 +32,7 @@ class Line:
 
 
 class Unreadable(Refused):
-    """A line without which the rest of the file means nothing."""
+    """A line that makes the rest of the file unreadable."""
 
     def __init__(self, line: int, sentence: str, **facts: object):
         super().__init__(sentence, **facts)
@@ -40,17 +40,17 @@ class Unreadable(Refused):
 
 
 class NotCsv(Unreadable):
-    """A line that is no CSV."""
+    """A line that is not CSV."""
 
     def __init__(self, line: int):
         super().__init__(line, N_("This line is not CSV: a quote is missing or misplaced."))
 
 
 def read(file: Iterable[str]) -> Iterator[Line]:
-    """The lines below the first one, which names the columns, and by what they are separated.
+    """The lines below the first. The first line names the columns and shows their separator.
 
-    Raises `Unreadable` at once when it does not. Reading on may raise it too; and `Refused`, at once or later, where
-    the file is no text.
+    Raises `Unreadable` at once when the first line does not name them. Reading on may raise it too. Raises `Refused`,
+    at once or later, where the file is not text.
     """
     try:
         reader = _opened(file)
@@ -84,7 +84,7 @@ def _lines(reader: csv.DictReader) -> Iterator[Line]:
         for row in reader:
             yield _line(reader.line_num, row)
     except csv.Error:
-        # The reader of columns counts a line once it is read; the one below it, as it begins.
+        # DictReader counts a line after reading it; the reader below it counts the line as it begins.
         raise NotCsv(reader.reader.line_num) from None
     except UnicodeDecodeError:
         raise _no_text() from None
@@ -98,7 +98,7 @@ def _line(number: int, row: dict) -> Line:
 
 
 def _asked(row: dict) -> NewMailbox:
-    """Whom a row asks for, unchecked; raises `Refused` when it is none."""
+    """The user that a row requests, unchecked; raises `Refused` when the row is not valid."""
     if None in row or None in row.values():
         raise Refused(N_("This line does not have the same number of columns as the first."))
     row = {name: value.strip() for name, value in row.items()}
@@ -115,10 +115,10 @@ def _asked(row: dict) -> NewMailbox:
 def checked(
     lines: Iterable[Line], domain_of: Callable[[str], Domain], seen_before: Callable[[list[str]], set[str]]
 ) -> list[Line]:
-    """The same lines in stored form, or with what is wrong.
+    """The same lines in stored form, or with their problems.
 
-    `domain_of` finds the domain of an address and raises `Refused` for one that is not meant; `seen_before` says which
-    of these addresses stood further up in the file.
+    `domain_of` finds the domain of an address and raises `Refused` for a domain that is not allowed. `seen_before`
+    returns those of the addresses that appeared earlier in the file.
     """
     found = [_checked(line, domain_of) for line in lines]
     addresses = [line.new.address for line in found if line.problem is None]
@@ -145,14 +145,14 @@ def _refuse_without_quota(new: NewMailbox, service: Service) -> None:
 
 
 def _taken(addresses: list[str]) -> set[str]:
-    """Those of the addresses that somebody has already."""
+    """Those of the addresses that are already taken."""
     accounts = Account.select(Account.login).where(Account.login.in_(addresses))
     boxes = Mailbox.select(Mailbox.address).where(Mailbox.address.in_(addresses))
     return {address for (address,) in itertools.chain(accounts.tuples(), boxes.tuples())}
 
 
 def _unless_known(line: Line, seen: set[str], taken: set[str]) -> Line:
-    """The line, unless its address is somebody's already, or that of a line before, to which it is added here."""
+    """The line, or a refusal if its address is taken or on an earlier line; adds its address to `seen`."""
     address = line.new.address
     if line.problem is not None:
         return line

@@ -1,8 +1,8 @@
-"""The users of a service, as their managers look after them: add, edit, suspend, resume, remove.
+"""The users of a service, as their managers administer them: add, edit, suspend, resume, remove.
 
-Whoever acts is the operator, or a manager of the service's organisation; the users are persons with a mailbox. Each
-action holds the user's row first, then looks at the acting person's rank again. What is committed is in force in
-Dovecot at once; connections that it must end are cut right after. The user is told by letter.
+The acting person is the operator or a manager of the service's organisation. The users are people with a mailbox. Each
+action first holds the user's row, then checks the acting person's rank again. Dovecot applies a change as soon as it is
+committed; connections that the change must end are cut right after. The user is notified by e-mail.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, S
 
 DAY = 24 * 3600
 LETTERS_TO_ONE = throttle.Limit("letters to a user", free=10, ceiling=10, window=DAY)
-# The columns of a profile, and those of them that a list finds a user by.
+# The columns of a profile, and those by which a list finds a user.
 PROFILE = ("first_name", "last_name", "contact_email", "phone")
 NAMES = {"first_name", "last_name"}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What a manager keeps of a user. Quota in bytes, 0 for no limit; a state of None leaves it as it is."""
+    """What a manager edits of a user. Quota in bytes, 0 for no limit. A state of None leaves the state unchanged."""
 
     first_name: str = ""
     last_name: str = ""
@@ -49,7 +49,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Password:
-    """A password that a manager sets, and whether its owner has to choose another at the next sign-in."""
+    """A password that a manager sets, and whether the user must choose another at the next sign-in."""
 
     text: object
     must_change: bool = True
@@ -57,7 +57,7 @@ class Password:
 
 @dataclass(frozen=True)
 class Losses:
-    """What a removal takes away."""
+    """What a removal deletes."""
 
     devices: list[Device]
     collaborators: list[Account]
@@ -67,8 +67,8 @@ class Losses:
 
 
 def add(unit: UnitOfWork, service: Service, address: str, profile: Profile, password: Password | None) -> Account:
-    """A new user of the service. Without a password an invitation goes to the contact e-mail, by which the user sets
-    one that nobody else knows. Raises `Refused` with the field that is wrong."""
+    """A new user of the service. Without a password, an invitation goes to the contact e-mail, and the user sets a
+    password that nobody else knows. Raises `Refused` with the field that is wrong."""
     new = _checked_new(unit.ports, service, address, profile)
     if password is None and not new.contact_email:
         raise Refused(N_("The invitation needs an address outside this mailbox."), "contact_email")
@@ -93,11 +93,11 @@ def _add(unit: UnitOfWork, service: Service, new: NewMailbox, new_hash: str | No
 
 
 def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, password: Password | None = None) -> None:
-    """Change what is different in the profile, and the password where one is given: that ends the user's browsers and
-    the connections that use the old one.
+    """Change what differs in the profile, and the password where one is given. A new password ends the user's sessions
+    and the connections that use the old one.
 
-    `revision` is that of the account when the form was drawn; raises `Refused` when somebody saved it since, or with
-    the field that is wrong. Then nothing has changed.
+    `revision` is the account's revision when the form was shown. Raises `Refused`, with nothing changed, when somebody
+    has saved the account since, or with the field that is wrong.
     """
     profile = _checked(unit.ports, related(mailbox, "account"), profile)
     new_hash = None
@@ -130,8 +130,8 @@ def _edit(
 
 
 def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change: bool) -> None:
-    """Another password for a user whose row is `held`, within the caller's transaction: browsers are signed out and
-    forgotten, links are void, the connections that used the old one are cut, and the user is told."""
+    """Set another password for a user whose row is `held`, within the caller's transaction. Signs browsers out and
+    forgets them, voids links, cuts the connections that used the old password, and notifies the user."""
     if not account.replace_password(account.password_hash, new_hash):
         raise _changed_meanwhile()
     account.write(must_change_password=must_change, revision=account.revision + 1)
@@ -142,8 +142,8 @@ def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change:
 
 @unit_of_work
 def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
-    """A link by which the user sets the password: the first one, a new one, or the one that opens a locked account
-    again. Earlier links are void. Raises `Refused`, or `throttle.TooManyAttempts`."""
+    """Send a link by which the user sets the password: the first one, a new one, or the one that reopens a locked
+    account. Earlier links become void. Raises `Refused`, or `throttle.TooManyAttempts`."""
     account = held(unit, mailbox)
     if account.state == Account.SUSPENDED:
         raise Refused(N_("%(name)s is suspended."), name=account.display_name)
@@ -155,30 +155,30 @@ def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
 
 
 def with_state(profile: Profile, state: str) -> Profile:
-    """The same profile, and the state that the user is to be in."""
+    """The same profile with this state."""
     return replace(profile, state=state)
 
 
 def link_hours(account: Account) -> int:
-    """For how many hours such a link is good."""
+    """For how many hours such a link is valid."""
     return links.LIFETIMES[link_purpose(account)] // links.HOUR
 
 
 def link_purpose(account: Account) -> str:
-    """What a link is for that sets this account's password."""
+    """The purpose of a link that sets this account's password."""
     if account.state == Account.LOCKED:
         return links.RECOVER
     return links.RESET if account.password_hash else links.WELCOME
 
 
 def suspend(unit: UnitOfWork, mailbox: Mailbox) -> None:
-    """Let nobody into the mailbox until it is resumed: browsers, connections and links end, its collaborators' too.
-    Mail goes on arriving. Raises `Refused`."""
+    """Close the mailbox to everyone until it is resumed: ends sessions, connections and links, its collaborators' too.
+    Mail still arrives. Raises `Refused`."""
     _put_into(unit, mailbox, Account.SUSPENDED)
 
 
 def resume(unit: UnitOfWork, mailbox: Mailbox) -> None:
-    """Let a suspended user in again, with the password of before. Raises `Refused`."""
+    """Let a suspended user in again, with the same password. Raises `Refused`."""
     _put_into(unit, mailbox, Account.ACTIVE)
 
 
@@ -204,7 +204,7 @@ def _change_state(unit: UnitOfWork, account: Account, state: str) -> None:
 
 
 def losses(ports: Ports, mailbox: Mailbox) -> Losses:
-    """What a removal would take away now."""
+    """What a removal would delete now."""
     account = mailbox.account
     return Losses(
         list(account.devices),
@@ -216,7 +216,7 @@ def losses(ports: Ports, mailbox: Mailbox) -> Losses:
 
 
 def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
-    """What the mailbox holds, as Dovecot counts it; None when it does not answer."""
+    """The mailbox's use of storage, as Dovecot counts it; None when Dovecot does not answer."""
     try:
         return ports.mail_server.quotas([mailbox.address]).get(mailbox.address, Quota(0, 0))
     except MailServerUnavailable:
@@ -226,8 +226,7 @@ def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
 @unit_of_work
 def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
     """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. `typed` is the address, as
-    a confirmation. The messages stay where they lie, in a directory that no mailbox is ever given again. Raises
-    `Refused`."""
+    a confirmation. The messages stay in their directory, which no other mailbox ever gets. Raises `Refused`."""
     if typed.strip().lower() != mailbox.address:
         raise Refused(N_("Type %(address)s to confirm."), "confirmation", address=mailbox.address)
     account = held(unit, mailbox)
@@ -239,7 +238,7 @@ def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
         _remove_collaborator(unit, collaboration)
     audit.record(unit.actor, Event.USER_REMOVED, account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
-    # Dovecot's table knows numbers only.
+    # Dovecot's table has ids only, and no foreign key.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
     Mailbox.delete().where(mailbox.itself()).execute()
     Account.delete().where(account.itself()).execute()
@@ -254,8 +253,8 @@ def _remove_collaborator(unit: UnitOfWork, collaboration: Collaboration) -> None
 
 
 def held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
-    """The user's account as it is now, and nobody else's until the transaction ends; raises `Refused` when the acting
-    person may not act on it any more, or it is gone."""
+    """The user's account as it is now, held until the transaction ends. Raises `Refused` when the account is gone, or
+    the acting person may no longer act on it."""
     account = hold_account(mailbox.account_id, mailbox.address)
     if account.mailbox is None or account.mailbox.home != mailbox.home:
         raise removed()
@@ -264,7 +263,7 @@ def held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
 
 
 def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile: Profile) -> None:
-    """Write what is different, and tell of it wherever letters went so far, and go from now on."""
+    """Write what differs, and notify every address that got e-mails before or gets them from now on."""
     changed = {name for name in PROFILE if getattr(account, name) != getattr(profile, name)}
     other_quota = account.mailbox.quota_bytes != profile.quota_bytes
     if not changed and not other_quota:
@@ -293,10 +292,10 @@ def _tell_changed(unit: UnitOfWork, account: Account, before: Sequence[str]) -> 
 
 
 def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
-    """A new user in stored form, whose domain is one of the service's; raises `Refused` with the field."""
+    """A new user in stored form, in one of the service's domains; raises `Refused` with the field that is wrong."""
     address = mailboxes.canonical_address(address)
     name = address.rpartition("@")[2]
-    # Whether another service has it is not told.
+    # The refusal does not say whether another service has the domain.
     if not service.domains.where(Domain.name == name).exists():
         raise Refused(N_("The domain %(domain)s does not belong to this service."), "address", domain=name)
     mailboxes.refuse_taken(address)

@@ -1,6 +1,6 @@
-"""Hand-offs: whoever is signed in to a webmail is signed in here too, by a token that the webmail signed.
+"""Hand-offs: a person who is signed in to a webmail is signed in here too, by a token that the webmail signed.
 
-It says who somebody is. It is no password: what is dangerous asks for that.
+The token states who the person is. It does not replace the password, which dangerous actions require.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from actions.webmails import webmail_tokens
 from actions.webmails.webmail_tokens import NotAccepted, Token
 from models import Account, WebmailCredential, WebSession
 
-# What browsers say of a page that they put into a frame, or into a tab.
+# What browsers send for a page in a frame, or in a tab.
 FRAME, TAB = "iframe", "document"
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """Where the browser says that a hand-off comes from, and goes to: the headers `Origin` and `Sec-Fetch-Dest`."""
+    """The browser's statement of a hand-off's origin and destination: the headers `Origin` and `Sec-Fetch-Dest`."""
 
     origin: str | None
     destination: str | None
@@ -29,7 +29,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class HandOff:
-    """A hand-off that is good, and not used yet."""
+    """A valid hand-off that is not used yet."""
 
     token: Token
     account: Account
@@ -37,8 +37,8 @@ class HandOff:
 
 
 def examine(unit: UnitOfWork, text: object, arrival: Arrival | None = None) -> HandOff:
-    """The hand-off that a browser brings, from the webmail's page or (no arrival) from our own question; raises
-    `NotAccepted`, which is noted, or `throttle.TooManyAttempts`."""
+    """The hand-off that a browser brings, from the webmail's page or, without an arrival, from our own question. Raises
+    `NotAccepted`, which is recorded, or `throttle.TooManyAttempts`."""
     with webmail_tokens.refusals_noted(unit, Event.HANDOFF_SESSION_REFUSED):
         token = webmail_tokens.read(unit.ports, text, webmail_tokens.HANDOFF)
         account = Account.by_login(canonical_login(token.text("sub", 254)))
@@ -51,9 +51,9 @@ def examine(unit: UnitOfWork, text: object, arrival: Arrival | None = None) -> H
 
 
 def enter(unit: UnitOfWork, handoff: HandOff) -> tuple[WebSession, str] | None:
-    """Use the hand-off up: a fresh session and its cookie's token, or None where this very webmail handed the same
-    account over before and the session that is acting goes on. Any other session ends: only what a webmail began is
-    shown in its frame. Raises `NotAccepted` when the hand-off was used before, which is noted."""
+    """Use up the hand-off. Returns a new session and its cookie's token, or None where the same webmail already handed
+    over the same account and the acting session goes on. Any other session ends: the webmail's frame shows only
+    sessions that the webmail began. Raises `NotAccepted` when the hand-off was used before, which is recorded."""
     with webmail_tokens.refusals_noted(unit, Event.HANDOFF_SESSION_REFUSED):
         try:
             return _enter(unit, handoff)
@@ -80,7 +80,7 @@ def _enter(unit: UnitOfWork, handoff: HandOff) -> tuple[WebSession, str] | None:
 
 
 def _objection(token: Token, account: Account, arrival: Arrival | None) -> str | None:
-    """Why this account may not come in by this token, if so."""
+    """The reason why this account may not enter by this token, if there is one."""
     if arrival is not None and arrival.origin != token.webmail.origin:
         return "origin"
     if arrival is not None and arrival.destination not in (None, FRAME, TAB):
@@ -93,7 +93,7 @@ def _objection(token: Token, account: Account, arrival: Arrival | None) -> str |
 
 
 def _has_ended(token: Token, account: Account) -> bool:
-    """Whether the webmail's session was ended here, and the webmail has not noticed yet."""
+    """Whether the webmail's session was ended here without the webmail noticing yet."""
     credential = (
         WebmailCredential.select()
         .where(
@@ -106,6 +106,6 @@ def _has_ended(token: Token, account: Account) -> bool:
     )
     if credential is not None:
         return not credential.is_alive
-    # One that keeps the password itself has ended with that password.
+    # The session of a webmail that keeps the password itself ended when that password was changed.
     signed_in_at = token.claims.get("auth_time")
     return type(signed_in_at) is int and signed_in_at < (account.password_changed_at or 0)

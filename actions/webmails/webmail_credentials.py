@@ -1,7 +1,8 @@
-"""What a webmail's session opens the mailbox with, so that the webmail never keeps the person's password.
+"""Webmail credentials: they open the mailbox for a webmail's session, so the webmail never stores the person's
+password.
 
-The webmail's server trades the password for it, once, at login. It has the form of a device's password, works from the
-webmail's hosts only (Dovecot sees to that), and ends with the session.
+The webmail's server trades the password for a credential once, at login. The credential has the form of a device
+password, works only from the webmail's hosts (Dovecot enforces that), and ends with the session.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ LIFETIME = 24 * 3600
 
 @dataclass(frozen=True)
 class WantedCredential:
-    """Who signs in to a webmail: what was typed there, the webmail's session (its `sid`), and the person's browser."""
+    """A sign-in to a webmail: what was typed there, the webmail's session (its `sid`), and the person's network address
+    and browser."""
 
     login: str
     password: str
@@ -37,18 +39,18 @@ class WantedCredential:
 
 @dataclass(frozen=True)
 class MadeCredential:
-    """A credential and its password, which is nowhere else to be had."""
+    """A credential and its password, which cannot be obtained again."""
 
     credential: WebmailCredential
     password: str
 
 
 def make(ports: Ports, webmail: Webmail, wanted: WantedCredential) -> MadeCredential:
-    """A credential for whoever signs in to the webmail with login and password.
+    """A credential for a person who signs in to the webmail with login and password.
 
-    Raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`, as a sign-in here does, and
-    takes the same time for known and unknown logins. Strangers' guesses do not keep out who comes from a network from
-    which the account signed in before.
+    Raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`, like a sign-in here, and takes
+    the same time for known and unknown logins. Strangers' guesses do not block a person on a network from which the
+    account signed in before.
     """
     actor = Actor(address=checked_address(wanted.address), user_agent=wanted.user_agent)
     if not 0 < len(wanted.webmail_session) <= 64:
@@ -109,7 +111,7 @@ def _end_former(account: Account, webmail: Webmail, webmail_session: str) -> Non
 
 
 def find(webmail: Webmail, password: str) -> WebmailCredential | None:
-    """The credential of this webmail that has this password, also when it has ended."""
+    """The webmail's credential with this password, even when it has ended."""
     if not device_passwords.has_shape(password):
         return None
     selector = password[: device_passwords.SELECTOR_LENGTH]
@@ -127,13 +129,13 @@ def is_alive(webmail: Webmail, password: str) -> bool:
 
 
 def end(unit: UnitOfWork, credential: WebmailCredential) -> None:
-    """End one session in a webmail, at the person's word."""
+    """End one session in a webmail at the person's request."""
     _end(unit, credential, Event.WEBMAIL_ENDED)
 
 
 def sign_out(ports: Ports, webmail: Webmail, password: str) -> None:
-    """End the session whose credential this is, because its person signed out of the webmail; whatever else it is, has
-    ended already."""
+    """End the session of this credential, because the person signed out of the webmail. Without such a credential,
+    there is nothing left to end."""
     credential = find(webmail, password)
     if credential is not None:
         actor = Actor(credential.account, None, credential.address, credential.user_agent)
@@ -150,7 +152,7 @@ def _end(unit: UnitOfWork, credential: WebmailCredential, event: Event) -> None:
 
 
 def checked_address(text: str) -> str:
-    """An address without the name of an interface, which would be nobody else's to understand; raises `Refused`."""
+    """An address without the interface's name, which has no meaning on other hosts; raises `Refused`."""
     try:
         return str(ip_address(text.partition("%")[0]))
     except ValueError:

@@ -1,6 +1,6 @@
-"""Sign-ins that a webmail judged by the mail server alone, because no connection to Postern could be made.
+"""Sign-ins that a webmail decided by the mail server alone, because it could not connect to Postern.
 
-The webmail keeps them and tells of each once Postern answers again, as often as it takes.
+The webmail keeps them and reports each once Postern answers again, repeating the report as often as needed.
 """
 
 import re
@@ -21,15 +21,15 @@ from models import Account, UsedToken, Webmail, now
 
 # 128 random bits in hexadecimal.
 NUMBER = re.compile(r"[0-9a-f]{32}")
-# How long a webmail may tell of the same sign-in again.
+# How long a webmail may repeat the report of a sign-in.
 REMEMBERED = 30 * 24 * 3600
 LONGEST_TIME = 12
 
 
 @dataclass(frozen=True)
 class Told:
-    """One sign-in as the webmail tells it: its number there, what was typed as login, the person's address and browser,
-    when it was (seconds since the epoch, in digits), and whether the mail server let the person in."""
+    """A sign-in as the webmail reports it: its number there, the login typed, the person's network address and browser,
+    the time (seconds since the epoch, in digits), and whether the mail server let the person in."""
 
     number: str
     login: str
@@ -40,9 +40,10 @@ class Told:
 
 
 def note(webmail: Webmail, told: Told) -> None:
-    """Write the sign-in into the trail, once, however often it is told; raises `Refused` when it has no number.
+    """Record the sign-in in the audit trail, once, however often it is reported; raises `Refused` when it has no
+    number.
 
-    Whatever else is wrong with it is left out: a guesser chose it, and must not keep it from being written down.
+    Any other invalid value is left out: a guesser chose it, and must not be able to prevent the record.
     """
     if not NUMBER.fullmatch(told.number):
         raise Refused(N_("This request was not understood."), "id")
@@ -52,7 +53,7 @@ def note(webmail: Webmail, told: Told) -> None:
     try:
         _note(webmail, told, key)
     except IntegrityError:
-        # Another request told of it at the same moment.
+        # Another request reported it at the same moment.
         return
 
 
@@ -62,7 +63,7 @@ def _note(webmail: Webmail, told: Told, key: str) -> None:
     account = Account.by_login(canonical_login(told.login))
     if account is not None and not webmail.speaks_for(account):
         account = None
-    # What was typed as an unknown login is not kept, for it may be a password.
+    # An unknown login is not stored, because it may be a password typed into the wrong field.
     actor = Actor(account if told.entered else None, None, _address(told.address), told.user_agent)
     event = Event.WEBMAIL_SESSION_UNASKED if told.entered else Event.WEBMAIL_SESSION_UNASKED_REFUSED
     audit.record(actor, event, account, webmail=webmail.origin, happened_at=_moment(told.at))
@@ -76,6 +77,6 @@ def _address(text: str) -> str:
 
 
 def _moment(text: str) -> str:
-    """When it was, for people to read; empty for what is no time of the past."""
+    """The time in a form for people; empty for anything but a time in the past."""
     seconds = int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_TIME else 0
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if 0 < seconds <= now() else ""

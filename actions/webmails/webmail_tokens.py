@@ -1,8 +1,8 @@
 """What a webmail signs: hand-offs, which a browser brings, and its server's own requests.
 
-They are JSON Web Tokens (RFC 7519), read as RFC 8725 advises: the algorithm is the key's and no matter for the token,
-each kind has a type of its own, a token names nothing that a key could be found by but the key's own number, and each
-counts once. A request's token names the request's method and address as well, in RFC 9449's words.
+They are JSON Web Tokens (RFC 7519), read as RFC 8725 advises. The key determines the algorithm, not the token. Each
+kind has its own type. The key's number is the only part of a token by which a key can be found. Each token counts once.
+A request's token also names the request's method and address, with the claims of RFC 9449.
 """
 
 import base64
@@ -32,24 +32,25 @@ HANDOFF, REQUEST = "postern-handoff+jwt", "postern-webmail+jwt"
 HEADER = {"alg", "typ", "kid"}
 CLAIMS = ["iss", "aud", "iat", "nbf", "exp", "jti"]
 LONGEST_TOKEN = 4096
-# Seconds: how far the clocks may differ, and how long a token may be good for.
+# Seconds: how far the clocks may differ, and the longest lifetime of a token.
 LEEWAY, LONGEST_LIFE = 10, 120
 # 128 random bits or more in base64url.
 NUMBER = re.compile(r"[A-Za-z0-9_-]{22,64}")
-# What `webmails` makes for a key's number, with room.
+# The key numbers that `webmails` makes, with some room.
 KEY_NUMBER = re.compile(r"[A-Za-z0-9_-]{1,32}")
-# One that was used before.
+# The reason for refusing a token that was used before.
 REPLAY = "replay"
-# How long it is remembered that a webmail's requests do not say what they are for.
+# How long this remembers that a webmail's requests do not name their purpose.
 UNBOUND_REMEMBERED = 24 * 3600
-# Of one key: somebody's own mistakes and forgeries, which need its number.
+# For each key: the webmail's own mistakes, and forgeries by people who know the key's number.
 REFUSED_FROM_NETWORK = throttle.Limit("refused webmail tokens from network", free=20, ceiling=100, window=900)
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a request's token has to be for: the method, and the path below the base URL. Webmails from before these
-    stood in tokens go on (`may_be_unnamed`) where the token's body alone keeps the purposes apart well enough."""
+    """The purpose that a request's token must have: the method, and the path below the base URL. Tokens of older
+    webmails name neither. They are still accepted (`may_be_unnamed`) where the body alone distinguishes the purposes
+    well enough."""
 
     method: str
     path: str
@@ -57,7 +58,7 @@ class Purpose:
 
 
 class NotAccepted(Exception):
-    """A token that does not count. The reason is for the audit trail, and for nobody who brought it."""
+    """A token that is not accepted. The reason is for the audit trail, never for the sender."""
 
     def __init__(self, reason: str, webmail: Webmail | None = None, account: Account | None = None):
         super().__init__(reason)
@@ -80,8 +81,8 @@ class Token:
 
 
 def read(ports: Ports, text: object, kind: str) -> Token:
-    """The token, when a webmail signed it, for us and for this purpose and just now; raises `NotAccepted`. It is not
-    used up."""
+    """The token, if a webmail signed it recently, for this server and this purpose; raises `NotAccepted`. Does not use
+    it up."""
     webmail = _signer(text, kind)
     try:
         claims = jwt.decode(
@@ -106,7 +107,7 @@ def read(ports: Ports, text: object, kind: str) -> Token:
 
 
 def use(token: Token) -> None:
-    """Use the token up, within the caller's transaction; raises `NotAccepted` when it was used before."""
+    """Use up the token, within the caller's transaction; raises `NotAccepted` when it was used before."""
     try:
         UsedToken.create(key=_number(token), expires_at=token.claims["exp"])
     except IntegrityError:
@@ -114,13 +115,13 @@ def use(token: Token) -> None:
 
 
 def was_used(token: Token) -> bool:
-    """Whether the token was used before; only `use` makes sure that it is not used now."""
+    """Whether the token was used before. Only `use` guarantees that nothing else uses it now."""
     return UsedToken.select().where(UsedToken.key == _number(token)).exists()
 
 
 def read_request(unit: UnitOfWork, bearer: str, purpose: Purpose, body: bytes) -> tuple[Webmail, dict[str, str]]:
-    """A request of a webmail's server: who asks, and what; its token is used up. Raises `NotAccepted`, which is noted,
-    or `throttle.TooManyAttempts`."""
+    """A request of a webmail's server: the webmail and the content. Uses up its token. Raises `NotAccepted`, which is
+    recorded, or `throttle.TooManyAttempts`."""
     with refusals_noted(unit, Event.WEBMAIL_REQUEST_REFUSED):
         token = read(unit.ports, bearer, REQUEST)
         _refuse_other_purpose(unit.ports, token, purpose)
@@ -131,7 +132,7 @@ def read_request(unit: UnitOfWork, bearer: str, purpose: Purpose, body: bytes) -
 
 
 def names_no_purpose(webmail: Webmail) -> bool:
-    """Whether requests of this webmail came lately that did not say what they are for: its plugin is an old one."""
+    """Whether this webmail lately sent requests that do not name their purpose: its plugin is an old one."""
     return UsedToken.select().where(UsedToken.key == _unbound(webmail), UsedToken.expires_at > now()).exists()
 
 
@@ -144,7 +145,7 @@ def _refuse_other_purpose(ports: Ports, token: Token, purpose: Purpose) -> None:
 
 
 def _remember_unbound(webmail: Webmail) -> None:
-    """For the doctor; one write in a day."""
+    """For the doctor; one write a day."""
     if not names_no_purpose(webmail):
         UsedToken.delete().where(UsedToken.key == _unbound(webmail)).execute()
         with contextlib.suppress(IntegrityError):
@@ -154,7 +155,7 @@ def _remember_unbound(webmail: Webmail) -> None:
 def _content(token: Token, body: bytes) -> dict[str, str]:
     try:
         content = json.loads(body)
-        # Half a character passes JSON, and nothing else.
+        # JSON accepts half of a surrogate pair; UTF-8 does not.
         json.dumps(content, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         content = None
@@ -165,25 +166,25 @@ def _content(token: Token, body: bytes) -> dict[str, str]:
 
 @contextlib.contextmanager
 def refusals_noted(unit: UnitOfWork, event: Event) -> Iterator[None]:
-    """Write down what is not accepted inside, and slow down whoever keeps bringing it: raises
-    `throttle.TooManyAttempts` in place of `NotAccepted`, and never for what is accepted."""
+    """Record the refusals inside, and slow down repeated ones: raises `throttle.TooManyAttempts` in place of
+    `NotAccepted`, never for an accepted token."""
     try:
         yield
     except NotAccepted as refusal:
-        # Anybody can make up a key: that leaves no trace and costs no write.
+        # Anybody can make up a key, so an unknown key leaves no trace and costs no write.
         if refusal.webmail is not None and _is_counted(unit, refusal):
             _note(unit, event, refusal)
         raise
 
 
 def _is_counted(unit: UnitOfWork, refusal: NotAccepted) -> bool:
-    """Count a refusal on the key and the network that it comes from. Where there were many: False for a good token that
-    is brought again, as two clicks do, and `throttle.TooManyAttempts` for any other."""
+    """Count a refusal for its key and network. After too many, this is False for a valid token that is sent again, as a
+    double click does, and raises `throttle.TooManyAttempts` for any other."""
     is_replay = refusal.reason == REPLAY
     subject = [refusal.webmail.key_id, throttle.network_of(unit.actor.address)]
     counters = [REFUSED_FROM_NETWORK.on(*subject, *([REPLAY] if is_replay else []))]
     try:
-        # Asked first, so that a flood costs no write.
+        # Checked first, so that a flood costs no write.
         throttle.refuse_waiting(counters)
         throttle.attempt(counters)
     except throttle.TooManyAttempts:
@@ -199,7 +200,7 @@ def _note(unit: UnitOfWork, event: Event, refusal: NotAccepted) -> None:
 
 
 def _signer(text: object, kind: str) -> Webmail:
-    """Whose key the token names; nothing of it is believed yet."""
+    """The webmail whose key the token names; nothing in the token is trusted yet."""
     if not isinstance(text, str) or len(text) > LONGEST_TOKEN or not text.isascii():
         raise NotAccepted("shape")
     try:
@@ -211,14 +212,14 @@ def _signer(text: object, kind: str) -> Webmail:
     webmail = Webmail.get_or_none(Webmail.key_id == number) if known else None
     if webmail is None:
         raise NotAccepted("key")
-    # Whatever else a header says may name another key (jku, jwk, x5u …).
+    # Other header fields may name another key (jku, jwk, x5u …).
     if set(header) != HEADER or header["typ"] != kind:
         raise NotAccepted("header", webmail)
     return webmail
 
 
 def _unbound(webmail: Webmail) -> str:
-    # No token has so short a number.
+    # No token has a number as short as this.
     return digest(f"{webmail.key_id}:unbound")
 
 

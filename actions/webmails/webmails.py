@@ -1,4 +1,4 @@
-"""The webmails whose users come here signed in: the operator makes their keys and takes them back."""
+"""The webmails that sign their users in here: the operator makes and revokes their keys."""
 
 import base64
 import os
@@ -25,8 +25,8 @@ USUAL_PORT = re.compile(r"(?<=https)(://.*):443$|(?<=http)(://.*):80$")
 
 @dataclass(frozen=True)
 class Added:
-    """A webmail that is known from now on, and the key that it signs with (in base64), which is nowhere else to be had:
-    for EdDSA libsodium's secret key, seed and public key."""
+    """A new webmail, and the key with which it signs (in base64), which cannot be obtained again. For EdDSA, this is
+    libsodium's secret key: seed and public key."""
 
     webmail: Webmail
     key: str
@@ -34,8 +34,8 @@ class Added:
 
 @unit_of_work
 def add(unit: UnitOfWork, origin: str, organisation: str | None, algorithm: str) -> Added:
-    """Make a webmail known by its origin; with an organisation it speaks for that one's mailboxes only. Raises
-    `Refused`."""
+    """Register a webmail by its origin. With an organisation, it may speak only for the mailboxes of that organisation.
+    Raises `Refused`."""
     origin = _checked(origin)
     if Webmail.by_origin(origin):
         raise Refused(N_("%(origin)s is already registered. To give it another key, remove it first."), origin=origin)
@@ -52,7 +52,7 @@ def add(unit: UnitOfWork, origin: str, organisation: str | None, algorithm: str)
 
 @unit_of_work
 def remove(unit: UnitOfWork, origin: str) -> None:
-    """Forget a webmail: its key, the sessions that it began here, and what its own sessions open mailboxes with. Raises
+    """Remove a webmail: its key, the sessions that it began here, and the credentials of its own sessions. Raises
     `Refused`."""
     webmail = Webmail.by_origin(origin)
     if webmail is None:
@@ -66,20 +66,20 @@ def remove(unit: UnitOfWork, origin: str) -> None:
 
 
 def every():
-    """The webmails that are known, by their origins."""
+    """The registered webmails, by origin."""
     return Webmail.select().order_by(Webmail.origin)
 
 
 def verifying_key(settings: Settings, webmail: Webmail) -> Ed25519PublicKey | bytes:
-    """What its tokens are verified with; raises `cryptography.fernet.InvalidToken` for a key that was encrypted under
-    another secret key."""
+    """The key that verifies the webmail's tokens; raises `cryptography.fernet.InvalidToken` for a key that was
+    encrypted under another secret key."""
     if webmail.algorithm == Webmail.EDDSA:
         return Ed25519PublicKey.from_public_bytes(base64.b64decode(webmail.key))
     return base64.b64decode(unseal(settings.secret_key, SEALED_FOR, webmail.key)["key"])
 
 
 def _new_keys(settings: Settings, algorithm: str) -> tuple[str, str]:
-    """What is kept of a fresh key, and what is handed out."""
+    """A new key's part to store, and the part to hand out."""
     seed = os.urandom(KEY_LENGTH)
     if algorithm == Webmail.HS256:
         shared = base64.b64encode(seed).decode()
