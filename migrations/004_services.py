@@ -1,14 +1,10 @@
-"""Services as their managers see them: what was ordered and what is given away, and how their users are found."""
+"""Services as their managers see them: what was ordered and what is given away, and how their users are found.
 
-import itertools
+Migration 011 writes the words by which they are found.
+"""
 
 import peewee as pw
 from peewee_migrate import Migrator
-
-from actions.services import search_words
-
-# Read and written at a time, so that a million accounts are not in memory at once.
-BATCH = 500
 
 NEW_COLUMNS = {
     "service": (
@@ -73,7 +69,6 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
                 (("domain_id", "state", "word", "account"), False),
             ]
 
-    migrator.run(_enter_all, database)
     for columns in LIST_ORDERS:
         migrator.sql(f"CREATE INDEX account_{columns.replace(', ', '_')} ON account ({columns})")
     if mysql:
@@ -86,33 +81,3 @@ def _for_sqlite(column: str) -> str:
     points_to = {"service_id": "service", "domain_id": "domain"}.get(column.partition(" ")[0])
     reference = f" REFERENCES {points_to} (id) ON DELETE RESTRICT" if points_to else ""
     return column.replace("BIGINT", "INTEGER") + reference
-
-
-def _enter_all(database: pw.Database) -> None:
-    """The words and the place in the order of names of every account that has a mailbox."""
-    mark = database.param
-    last = 0
-    while accounts := list(
-        database.execute_sql(
-            "SELECT id, login, first_name, last_name, service_id, domain_id, state FROM account"
-            f" WHERE service_id IS NOT NULL AND id > {mark} ORDER BY id LIMIT {BATCH}",
-            (last,),
-        )
-    ):
-        for account_id, login, first_name, last_name, *_place in accounts:
-            database.execute_sql(
-                f"UPDATE account SET sort_name = {mark} WHERE id = {mark}",
-                (search_words.sort_name(login, first_name, last_name), account_id),
-            )
-        words = [
-            (account_id, word, *place)
-            for account_id, login, first_name, last_name, *place in accounts
-            for word in search_words.words_of(login, first_name, last_name)
-        ]
-        for rows in pw.chunked(words, BATCH):
-            values = ", ".join([f"({', '.join([mark] * 5)})"] * len(rows))
-            database.execute_sql(
-                f"INSERT INTO account_word (account_id, word, service_id, domain_id, state) VALUES {values}",
-                list(itertools.chain.from_iterable(rows)),
-            )
-        last = accounts[-1][0]

@@ -84,6 +84,56 @@ def test_names_are_found_whatever_the_script_or_case(people):
         assert logins(user_list.page(people.service, WantedUsers(text=typed))) == [boris.login], typed
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "searches"),
+    [
+        ("Ольга", "Подъячева", ("olga", "Ольга", "ol'ga", "podyacheva", "Подъячева", "подъ", "olga p")),
+        ("Seán", "O'Connor", ("oconnor", "o'connor", "O’Connor", "o connor", "connor", "sean oconnor", "O'Connor, S")),
+        (
+            "Jean-Luc",
+            "Smith-Jones",
+            ("jean luc", "jean-luc", "jeanluc", "luc", "Jean Luc smith", "smithjones", "jones"),
+        ),
+        (
+            "Anna",
+            "Keller",
+            ("Keller, Anna", "keller,anna", "Anna Keller,", "(Keller) an", "\u200bkeller", "kel\u00adler"),
+        ),
+        ("Мар’яна", "Дем'яненко", ("mar", "Мар'яна", "Марʼяна", "дем’яненко", "демяненко")),
+        ("J. R.", "D’Angelo", ("jr d", "j r d'a", "j.r.", "dangelo", "angelo", "d angelo")),
+    ],
+    ids=str,
+)
+def test_signs_within_words_do_not_matter(people, first, last, searches):
+    wanted = people.add("p", None, first_name=first, last_name=last)
+    people.add("other", None, first_name="Zoë")
+    for typed in searches:
+        assert logins(user_list.page(people.service, WantedUsers(text=typed))) == [wanted.login], typed
+
+
+def test_addresses_are_found_by_their_words_whatever_stands_between_them(people):
+    wanted = people.add("anna-maria.k_o", None)
+    people.add("annamarie", None)
+    for typed in ("anna-maria", "annamaria.", "Maria.K", "anna maria k o@", "o@example", "annamariako@example.org"):
+        assert logins(user_list.page(people.service, WantedUsers(text=typed))) == [wanted.login], typed
+    assert logins(user_list.page(people.service, WantedUsers(text="maria@"))) == []
+
+
+def test_names_are_in_the_order_of_their_own_alphabet(people):
+    names = ("Adler", "O'Brien", "Zorn", "Дёмин", "Демченко", "Ежов", "Ёлкин", "Жуков", "Йовков", "Кац", "Объедков",
+             "Обьев", "Чехов", "Шмидт", "Щукин", "Эткинд", "Яшин")  # fmt: skip
+    for number, name in enumerate(reversed(names)):
+        people.add(f"p{number}", None, first_name="N", last_name=name)
+    listed = [mailbox.account for page in forwards(people.service, order="name") for mailbox in page.mailboxes]
+    assert [account.last_name for account in listed] == list(names)
+
+
+def test_ukrainian_and_serbian_letters_stand_where_their_alphabets_have_them(people):
+    for names in ("Гай Ґава Дуб Ева Єва Жук Иго Іго Їжа Йод", "Дан Ђак Ева Лав Љуб Мир Ћук Ум Џек Шут"):
+        keys = [search_words.sort_name("a@example.org", "", name) for name in names.split()]
+        assert keys == sorted(keys)
+
+
 def test_what_begins_no_word_finds_nobody(people):
     people.add("boris", None, first_name="Boris", last_name="Orlov")
     for typed in ("%", "_", "*", "''", "; DROP TABLE account", "lov", "\0", "!!!", "x" * 10_000, "org"):
