@@ -133,7 +133,9 @@ def test_what_was_ordered_is_written_down_and_said(run, people):
     assert "any size" in succeed(run("service", "change", "Mail Light", "--quota", "0"))
 
 
-@pytest.mark.parametrize("given", ["", "\n", "short\n", "Dora-Garden-7\n", "Vu7!kq\0zw\n"])
+@pytest.mark.parametrize(
+    "given", ["", "\n", "short\n", "Dora-Garden-7\n", "Vu7!kq\0zw\n", "Vu7!kqzw \n", "Vu7!e\u0301kqzw\n"]
+)
 def test_a_password_that_is_not_accepted_makes_no_mailbox(run, people, given):
     fail(run("mailbox", "add", "dora@example.org", "--password-stdin", given=given))
     assert Account.select().count() == 0

@@ -7,6 +7,7 @@ to choose have `either` and `modern`.
 
 import functools
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Rule:
 
 
 def prepared(password: str) -> str:
-    """The password in the form in which mail programs send it: RFC 8265, OpaqueString (NFC, one kind of space).
+    """The form in which the panel stores and compares a password: RFC 8265, OpaqueString (NFC, one kind of space).
 
     Raises `Refused` for what mail programs cannot be relied on to send: control characters, invisible ones, nothing.
     """
@@ -64,10 +65,26 @@ def prepared(password: str) -> str:
         ) from None
 
 
+def sendable(password: str) -> str:
+    """The password itself, if mail programs open the mailbox by sending it as it is typed. The mail server compares
+    bytes, and some programs cut spaces off the end.
+
+    Raises `Refused`, which names the character.
+    """
+    if prepared(password) != password:
+        raise _has_another_form(password)
+    if password.endswith(" "):
+        raise Refused(
+            N_("The password ends with a space (U+0020), which some mail programs leave out. Remove it."),
+            "new_password",
+        )
+    return password
+
+
 def accepted(account: Account, password: str, blocklist: str = "", policy: str = "") -> str:
-    """The prepared password, if it meets the policy (the account's own if none is named); raises `Refused` with the
-    first problem."""
-    password = prepared(password)
+    """The password, if it is sendable and meets the policy (the account's own if none is named); raises `Refused` with
+    the first problem."""
+    password = sendable(password)
     if len(password) > LONGEST:
         raise _too_long()
     if has_shape(password):
@@ -126,6 +143,45 @@ def is_common(password: str, blocklist: str = "") -> bool:
     core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
     candidates = {folded, core} if 2 * len(core) >= len(folded) else {folded}
     return any(candidates & common for common in (_common_passwords(), _host_list(blocklist)))
+
+
+def _has_another_form(password: str) -> Refused:
+    """The refusal of a password that `prepared` changes: it shows the first letter that changes, and names what was
+    typed for it."""
+    piece = _first_changed(password)
+    codes = " ".join(f"U+{ord(character):04X}" for character in piece)
+    if _ordinary(piece) == " ":
+        return Refused(
+            N_(
+                "The password contains an unusual space (%(codes)s), which mail programs cannot send reliably."
+                " Use ordinary spaces."
+            ),
+            "new_password",
+            codes=codes,
+        )
+    return Refused(
+        N_(
+            "The password contains “%(letter)s” in a form that mail programs cannot send reliably (%(codes)s)."
+            " Type it in another way, or leave it out."
+        ),
+        "new_password",
+        letter=_ordinary(piece),
+        codes=codes,
+    )
+
+
+def _first_changed(password: str) -> str:
+    """The shortest piece that changes, at the first place where one does: a letter with its signs, or a space."""
+    ends = range(1, len(password) + 1)
+    end = next(end for end in ends if _ordinary(password[:end]) != password[:end])
+    pieces = (password[start:end] for start in reversed(range(end)))
+    return next(piece for piece in pieces if _ordinary(piece) != piece)
+
+
+def _ordinary(text: str) -> str:
+    """What OpaqueString makes of a part of a password; it refuses some parts that stand in a right whole."""
+    spaced = "".join(" " if unicodedata.category(each) == "Zs" else each for each in text)
+    return unicodedata.normalize("NFC", spaced)
 
 
 def _rule(password: str, met: bool, sentence: str, **facts) -> Rule:

@@ -83,14 +83,17 @@ def language() -> str:
 
 
 def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
-    """What the live checklist shows for what was typed, the policy's rules and the strength; and the same rules for
-    password managers. The policy is the account's own if none is named."""
+    """What the live checklist shows for what was typed: the policy's rules, what mail programs cannot send, and the
+    strength; and the same rules for password managers. The policy is the account's own if none is named."""
     password = "" if not typed else _as_far_as_sendable(typed)
     policy_name = policy_name or account.password_policy
     strength = _strength(account, password)
     return {
         "password_rules": policy.PASSWORD_RULES[policy_name],
-        "rules": [{"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)],
+        "rules": [
+            *({"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)),
+            *({"text": translated(refusal), "met": False} for refusal in _refusals(typed)),
+        ],
         "strength": strength
         and {
             "score": strength.score,
@@ -125,6 +128,16 @@ def flash_pending() -> None:
             ),
             "warning",
         )
+
+
+def _refusals(typed: str) -> list[Refused]:
+    """Why mail programs cannot send what was typed, if so."""
+    try:
+        if typed:
+            policy.sendable(typed)
+    except Refused as refusal:
+        return [refusal]
+    return []
 
 
 def _as_far_as_sendable(typed: str) -> str:

@@ -1,4 +1,6 @@
-// Show and hide, copy, and suggest a password.
+// Show and hide, copy, and suggest a password; send a new one composed.
+const newPassword = "input[autocomplete=new-password]";
+
 function reveal(input, shown) {
   input.type = shown ? "text" : "password";
   document.querySelector(`[data-reveal="#${input.id}"]`)?.setAttribute("aria-pressed", shown);
@@ -9,6 +11,27 @@ document.addEventListener("submit", event => {
   for (const button of event.target.querySelectorAll("[data-reveal][aria-pressed=true]")) {
     reveal(document.querySelector(button.dataset.reveal), false);
   }
+}, true);
+
+// Some systems type a letter and its accent as two characters: mail programs send them as one.
+function compose(input) {
+  const composed = input.value.normalize("NFC");
+  if (composed === input.value) return;
+  const end = input.value.slice(0, input.selectionEnd).normalize("NFC").length;
+  input.value = composed;
+  input.setSelectionRange(end, end);
+}
+
+// Not while an input method is at work: it would lose its place. Later, because the browser places the cursor last.
+for (const event of ["input", "compositionend", "change"]) {
+  document.addEventListener(event, ({target, isComposing}) => {
+    if (!isComposing && target.matches?.(newPassword)) setTimeout(compose, 0, target);
+  }, true);
+}
+
+// What a password manager fills in may come without any of these.
+document.addEventListener("submit", event => {
+  for (const input of event.target.querySelectorAll(newPassword)) compose(input);
 }, true);
 
 async function copy(button) {

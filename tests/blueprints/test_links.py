@@ -58,6 +58,8 @@ def test_junk_from_the_same_network_keeps_nobody_from_a_link(client, settings, a
         ("short-7", "short-7", "New password"),
         (NEW, WRONG, "Confirm new password"),
         (NEW + "\n", NEW + "\n", "New password"),
+        (NEW + " ", NEW + " ", "New password"),
+        (NEW + "e\u0301", NEW + "e\u0301", "New password"),
         ("A-7" + "x" * 126, "A-7" + "x" * 126, "New password"),
     ],
 )

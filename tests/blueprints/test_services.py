@@ -159,7 +159,7 @@ def test_a_password_that_is_set_is_in_force_and_asks_for_another(browser, servic
 
 
 def test_a_password_that_is_refused_stands_beside_its_field_and_nothing_else_is_saved(browser, service, anna):
-    for bad in ("", "short", "Anna-Garden-8", "Password-1"):
+    for bad in ("", "short", "Anna-Garden-8", "Password-1", "Vu7-kqzwe\u0301", "Vu7\u00a0kqzwxy", "Vu7-kqzwxy "):
         page = set_password(browser, service, anna, bad, **{"First name": "Else"})
         assert page.status == 422
         assert page.error_of("New password")

@@ -1,5 +1,7 @@
 """My account → Password, with JavaScript and without."""
 
+import unicodedata
+
 import pytest
 from playwright.sync_api import expect
 
@@ -109,6 +111,36 @@ def test_a_password_that_breaks_the_rules_is_refused(any_page, panel, person):
     press(any_page, "Change")
     expect(new_field(any_page)).to_have_attribute("aria-invalid", "true")
     assert panel.events(person, "web:password:changed") == 0
+
+
+def test_letters_that_are_typed_in_parts_are_sent_composed(any_page, panel, person):
+    """Without the script, the page refuses them and names the letter."""
+    sign_in(any_page, person)
+    fill_in(any_page, person.password, unicodedata.normalize("NFD", "Zoë-Gärten-8"))
+    press(any_page, "Change")
+    if not any_page.has_script:
+        expect(any_page.locator("#new_password-error")).to_contain_text("“ë”")
+        assert panel.events(person, "web:password:changed") == 0
+        return
+    says(any_page)
+    assert panel.events(person, "web:password:changed") == 1
+
+
+def test_the_place_in_the_field_stays_when_a_letter_is_composed(signed_in):
+    new_field(signed_in).fill("Ze-Garten-8")
+    new_field(signed_in).evaluate("field => field.setSelectionRange(2, 2)")
+    signed_in.keyboard.insert_text("\u0308")
+    expect(new_field(signed_in)).to_have_value("Zë-Garten-8")
+    signed_in.keyboard.insert_text("!")
+    expect(new_field(signed_in)).to_have_value("Zë!-Garten-8")
+
+
+def test_the_checklist_names_what_mail_programs_cannot_send(signed_in):
+    line = signed_in.locator(".checklist li", has_text="U+00A0")
+    new_field(signed_in).fill("Winter\u00a0Quilt7")
+    expect(line).to_be_visible()
+    new_field(signed_in).fill("Winter Quilt7")
+    expect(line).to_have_count(0)
 
 
 def test_the_checklist_and_the_meter_follow_what_is_typed(signed_in):

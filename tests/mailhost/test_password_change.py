@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import threading
 import time
-import unicodedata
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +14,7 @@ import database as db
 import worker
 from actions.ground.ports import Ports
 from actions.passwords import passwords
+from lab.mail_host import Login
 from lab.servers import (
     HOST,
     REFUSE_QUICKLY,
@@ -55,6 +55,7 @@ def dovecot(module_database_url, tmp_path_factory, letters) -> Iterator[Dovecot]
         argon2_memory=7168,
         argon2_time=1,
         smtp_url=letters.url,
+        submission_relay=f"{HOST}:{letters.port}",
         mail_from="postern@example.org",
         webmail_hosts=(WEBMAIL,),
     )
@@ -191,12 +192,33 @@ def test_while_dovecot_is_stopped_the_change_commits_and_nothing_is_left_to_do_a
     assert not opens_imap(anna, PASSWORD)
 
 
-def test_a_password_typed_decomposed_here_opens_imap_composed(signed_in, anna, opens_imap):
-    composed = "Zoë-Gärten-8"
-    decomposed = unicodedata.normalize("NFD", composed)
-    assert decomposed != composed
-    change(signed_in, "Change", decomposed)
-    assert opens_imap(anna, composed)
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Zoë-Gärten-8",
+        "Пароль-от-почты-8",
+        "Vu7 inner  spaces",
+        "  Vu7 spaces before",
+        "Vu7😀👍🏽kqzw",
+        "Ǆ7ﬁ²Ωx-Vu",
+        "Vu7!" + "😀" * 124,
+        "\"Vu7\\'%w{PLAIN}",
+    ],
+    ids=lambda typed: ascii(typed)[:20],
+)
+def test_an_accepted_password_opens_every_protocol_as_it_was_typed(signed_in, dovecot, anna, typed):
+    assert not change(signed_in, "Change", typed).error_of("New password")
+    login = Login(dovecot, anna.login)
+    protocols = (login.opens_imap, login.opens_pop3, login.opens_submission, login.opens_sieve)
+    assert [opens for opens in protocols if not opens(typed)] == []
+
+
+@pytest.mark.parametrize(
+    "typed", ["Zoe\u0308-Garten-8", "Vu7\u00a0kqzwxy", "Vu7\u3000kqzwxy", "Vu7 kqzwxy "], ids=ascii
+)
+def test_a_password_that_would_not_open_imap_as_it_was_typed_is_refused(signed_in, anna, opens_imap, typed):
+    assert change(signed_in, "Change", typed).error_of("New password")
+    assert opens_imap(anna, PASSWORD)
 
 
 @pytest.mark.parametrize("memory", [1024, 65536], ids=["weaker", "stronger"])

@@ -9,7 +9,7 @@ from actions.ground import throttle
 from actions.ground.ports import Connection
 from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
-from actions.passwords import passwords
+from actions.passwords import passwords, policy
 from actions.passwords import sign_in as ways_in
 from actions.sessions import sessions
 from actions.trail import audit
@@ -145,9 +145,18 @@ def test_an_unusual_password_is_taken_as_it_is(ports, settings, anna, unusual):
     assert Account.get_by_id(anna.id).password_hash.startswith("$argon2id$")
 
 
-def test_a_password_typed_decomposed_opens_composed(ports, settings, anna):
-    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, "Ze\u0301bre-Gru\u0308n-8")
-    assert PasswordHasher().verify(Account.get_by_id(anna.id).password_hash, "Z\u00e9bre-Gr\u00fcn-8")
+def test_a_password_opens_the_panel_in_every_form_in_which_browsers_send_it(ports, settings, anna):
+    passwords.change(UnitOfWork(ports, acting(anna)), PASSWORD, "Z\u00e9bre Gr\u00fcn-8")
+    assert PasswordHasher().verify(Account.get_by_id(anna.id).password_hash, "Z\u00e9bre Gr\u00fcn-8")
+    for typed in ("Z\u00e9bre Gr\u00fcn-8", "Ze\u0301bre Gru\u0308n-8", "Z\u00e9bre\u00a0Gr\u00fcn-8"):
+        assert opens(settings, anna, typed)
+
+
+def test_a_password_that_could_not_be_set_today_goes_on_opening_the_panel(ports, settings, anna):
+    anna.write(password_hash=passwords.hash_password(settings, policy.prepared("Ze\u0301bre\u00a0Gru\u0308n-8 ")))
+    assert opens(settings, anna, "Ze\u0301bre\u00a0Gru\u0308n-8 ")
+    passwords.change(UnitOfWork(ports, acting(anna)), "Ze\u0301bre\u00a0Gru\u0308n-8 ", NEW)
+    assert opens(settings, anna, NEW)
 
 
 def test_a_breached_password_is_refused_where_the_host_asks(ports, anna):

@@ -58,11 +58,50 @@ def test_128_characters_are_the_longest(name):
     assert not is_accepted(longest * 1000, name)
 
 
-def test_the_length_is_counted_in_characters_after_composition():
-    decomposed = "Vu7!" + "e\u0301" * 124
-    assert len(decomposed) > policy.LONGEST
-    assert policy.accepted(NOBODY, decomposed, policy="classic") == "Vu7!" + "é" * 124
-    assert not is_accepted("Vu7!e\u0301e\u0301e\u0301")
+def refusal_of(password: str) -> str:
+    with pytest.raises(Refused) as refused:
+        policy.accepted(NOBODY, password, policy="classic")
+    assert refused.value.field == "new_password"
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("password", "named"),
+    [
+        ("Vu7!kqe\u0301zw", ("“é”", "U+0065 U+0301")),
+        ("Vu7!kq\u1100\u1161zw", ("“가”", "U+1100 U+1161")),
+        ("Vu7!kq\u2126zw", ("“Ω”", "U+2126")),
+        ("Vu7!kqa\u0302\u0323zw", ("“â”", "U+0061 U+0302")),
+        ("Vu7!kqx\u0302\u0323zw", ("U+0302 U+0323",)),
+        ("Vu7!\u00a0kqzw", ("space", "U+00A0")),
+        ("Vu7!\u3000kqzw", ("space", "U+3000")),
+        ("Vu7!e\u0301\u2003zw", ("“é”", "U+0065 U+0301")),
+        ("Vu7!kqzw\u00a0", ("space", "U+00A0")),
+        ("Vu7!kqzw ", ("space", "U+0020")),
+        ("Vu7!kqzw  ", ("space", "U+0020")),
+        ("Vu7!kq\u200bzw", ("U+200B",)),
+    ],
+    ids=ascii,
+)
+def test_what_would_not_open_every_protocol_as_typed_is_refused_by_name(password, named):
+    sentence = refusal_of(password)
+    assert [each for each in named if each not in sentence] == []
+
+
+@given(PRINTABLE)
+def test_what_can_be_set_is_what_was_typed(text):
+    try:
+        given = policy.sendable(text)
+    except Refused as refusal:
+        assert refusal.field == "new_password"
+        assert "U+" in str(refusal)
+    else:
+        assert given == text == policy.prepared(text)
+
+
+def test_a_password_that_was_set_in_another_form_still_opens_the_panel():
+    for typed, stored in (("Zoe\u0308-8", "Zoë-8"), ("Vu7\u00a0x", "Vu7 x"), ("Vu7 x ", "Vu7 x ")):
+        assert policy.prepared(typed) == stored
 
 
 @pytest.mark.parametrize(
@@ -129,7 +168,7 @@ def test_the_hosts_own_list_is_refused_in_any_case(tmp_path):
         "Chiara.Rossi@Example.Org1",
         "My-Example-Word7",
         "xx-chiara.rossi-7A",
-        "Zoe\u0301lie-7-garden",
+        "Zoélie-7-garden",
     ],
 )
 def test_what_others_know_about_the_person_is_refused(personal):
