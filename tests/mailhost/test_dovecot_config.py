@@ -288,6 +288,33 @@ def test_mail_reaches_a_suspended_mailbox(host: MailHost):
     assert f"{host.dovecot.settings.mail_root}/{home}" in host.dovecot.doveadm("user", "away@example.org")
 
 
+@pytest.mark.parametrize(
+    ("delimiter", "opens"),
+    [
+        ("+", {"anna": 2, "anna+work": 0, "boris-x": 1}),
+        ("-", {"anna": 0, "anna+work": 1, "boris-x": 0}),
+        ("", {"anna": 0, "anna+work": 1, "boris-x": 1}),
+    ],
+)
+def test_what_follows_the_delimiter_is_left_out(database_url, start_dovecot, delimiter, opens):
+    accounts = Accounts(database_url)
+    for name in opens:
+        accounts.add(f"{name}@example.org", PASSWORD)
+    dovecot = start_dovecot(database_url, recipient_delimiter=delimiter)
+    with smtplib.LMTP(HOST, dovecot.port("lmtp"), timeout=10) as lmtp:
+        for name in ("anna+anything", "anna+work", "boris-x"):
+            with contextlib.suppress(smtplib.SMTPRecipientsRefused):
+                lmtp.sendmail("far@example.net", [f"{name}@example.org"], b"Subject: x\r\n\r\nHello\r\n")
+    assert {name: received(dovecot.port("imap"), f"{name}@example.org") for name in opens} == opens
+
+
+def received(port: int, address: str) -> int:
+    imap = imap_login(port, address, PASSWORD)
+    _, (count,) = imap.select("INBOX")
+    imap.logout()
+    return int(count)
+
+
 def test_an_absolute_home_is_taken_as_it_is(host: MailHost):
     host.accounts.add("elsewhere@example.org", PASSWORD)
     home = f"{host.dovecot.settings.mail_root}/elsewhere/absolute"
