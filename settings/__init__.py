@@ -175,6 +175,7 @@ class Settings:
     mail_user: str = setting(_text, "vmail")
     mail_listen: str = setting(_text, "*")
     mail_ports: dict[str, int] = setting(_ports, lambda: dict(MAIL_PORTS))
+    mail_connections: int = setting(_number, 50)
     recipient_delimiter: str = setting(_delimiter, "+")
     tls_certificate: str = setting(_text)
     tls_key: str = setting(_text)
@@ -341,6 +342,10 @@ class Settings:
         yield (
             self.argon2_memory > 235_000,
             "POSTERN_ARGON2_MEMORY must be at most 235000 (KiB): Dovecot's auth workers refuse a hash that needs more.",
+        )
+        yield (
+            self.mail_connections < 1,
+            "POSTERN_MAIL_CONNECTIONS must be the number of connections that a mailbox may have at a time, at least 1.",
         )
         yield (
             bool(self.tls_certificate) != bool(self.tls_key),

@@ -95,6 +95,8 @@ def test_a_complete_installation_starts(environment):
         ("MAIL_PORTS", "imap=99999"),
         ("MAIL_PORTS", "gopher=70"),
         ("MAIL_PORTS", "imap"),
+        ("MAIL_CONNECTIONS", "0"),
+        ("MAIL_CONNECTIONS", "many"),
         ("RECIPIENT_DELIMITER", "++"),
         ("RECIPIENT_DELIMITER", "x"),
         ("RECIPIENT_DELIMITER", "}"),

@@ -288,6 +288,22 @@ def test_mail_reaches_a_suspended_mailbox(host: MailHost):
     assert f"{host.dovecot.settings.mail_root}/{home}" in host.dovecot.doveadm("user", "away@example.org")
 
 
+def test_mail_programs_have_as_many_connections_as_the_setting_says(database_url, start_dovecot):
+    Accounts(database_url).add(ANNA, PASSWORD)
+    port = start_dovecot(database_url, mail_connections=12).port("imap")
+    with contextlib.ExitStack() as open_now:
+        for _ in range(12):
+            open_now.callback(imap_login(port, ANNA, PASSWORD).shutdown)
+        assert "[LIMIT]" in refusal_text(port, ANNA, PASSWORD)
+
+
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+def test_fifty_connections_are_permitted_unless_the_setting_says_more(settings, version):
+    for changes, count in (({}, 50), ({"mail_connections": 200}, 200)):
+        conf = dovecot_config.render(dataclasses.replace(settings, **changes), version)["dovecot.conf"]
+        assert re.findall(r"^mail_max_userip_connections = (.*)$", conf, re.MULTILINE) == [str(count)]
+
+
 @pytest.mark.parametrize(
     ("delimiter", "opens"),
     [
