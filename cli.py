@@ -175,7 +175,7 @@ def import_mailboxes(file, dry_run):
     The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
     """
     with open(file, encoding="utf-8-sig", newline="") as lines:
-        plan = imports_at_once.plan(lines)
+        plan = imports_at_once.plan(ports(), lines)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
     for service, problem in plan.too_many:

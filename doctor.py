@@ -11,6 +11,7 @@ import requests
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
+from actions.ground.addresses import receiver
 from actions.ground.ports import MailerUnavailable, MailServerUnavailable, Ports, SmsUnavailable
 from actions.passwords import mail_policy
 from actions.webmails import webmail_tokens, webmails
@@ -22,6 +23,7 @@ from models import Account, DeviceInvitation, Mailbox, OutboxItem, Webmail, now
 from settings import Settings, file_rights, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
+MOST_NAMED = 10
 # Seconds that the doctor waits for an answer: without one by then, Dovecot lets the person in.
 DOVECOT_WAITS, PATIENCE = 0.2, 2
 
@@ -46,6 +48,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
             yield _dovecots_account(ports.settings)
         yield from _mail_server(ports)
         yield from _policy(ports.settings)
+        yield from _delimited(ports.settings)
         yield from _outbox()
         yield from _addresses(ports)
         yield from _webmails(ports.settings)
@@ -229,6 +232,23 @@ def _policy_trouble(settings: Settings) -> str:
     if min(answer.elapsed.total_seconds() for answer in answers) > DOVECOT_WAITS:
         return f"{url} takes longer than the 0.2 seconds that Dovecot waits: wrong passwords are counted late or never."
     return ""
+
+
+def _delimited(settings: Settings) -> Iterator[Finding]:
+    """Mailboxes that were made before the delimiter was known, or while it was another one: none of their mail reaches
+    them."""
+    delimiter = settings.recipient_delimiter
+    every = Mailbox.select(Mailbox.address).order_by(Mailbox.address).tuples().iterator()
+    affected = [address for (address,) in every if receiver(address, delimiter) != address]
+    if not affected:
+        return
+    named = ", ".join(affected[:MOST_NAMED]) + (", …" if len(affected) > MOST_NAMED else "")
+    mend = (
+        f"{len(affected)} mailbox(es) contain “{delimiter}” before the @, so mail to them goes to the address without"
+        f" what follows it: {named}. Give these people another address, or set POSTERN_RECIPIENT_DELIMITER to another"
+        " sign and write Dovecot's configuration again."
+    )
+    yield Finding("addresses", False, mend)
 
 
 def _outbox() -> Iterator[Finding]:

@@ -158,8 +158,8 @@ class Roundcube(Server):
         return "".join(file.read_text(errors="replace") for file in sorted((self.directory / "logs").iterdir()))
 
     def query(self, statement: str, *values: object) -> list[tuple]:
-        """Rows of Roundcube's own database."""
-        with contextlib.closing(sqlite3.connect(self._database, timeout=10)) as database:
+        """Rows of Roundcube's own database; what the statement changes is kept."""
+        with contextlib.closing(sqlite3.connect(self._database, timeout=10)) as database, database:
             return database.execute(statement, values).fetchall()
 
     def __enter__(self) -> Self:

@@ -47,8 +47,8 @@ class WebmailClient:
         """What a click on the inbox asks for."""
         return self.get(_task="mail", _action="list", _mbox="INBOX", _remote="1")
 
-    def send_mail(self, recipient: str, subject: str) -> str:
-        """Write an e-mail and send it; what Roundcube says then."""
+    def send_mail(self, recipient: str, subject: str, sender: str | None = None) -> str:
+        """Write an e-mail and send it, from the first identity or as another sender; what Roundcube says then."""
         page = self.get(_task="mail", _action="compose")
         letter = {"_to": recipient, "_subject": subject, "_message": "Text.", "_is_html": "0"}
         identity = re.search(r'<select[^>]*name="_from".*?<option value="(\d+)"', page.text, re.DOTALL)[1]
@@ -58,7 +58,7 @@ class WebmailClient:
             "_task": "mail",
             "_action": "send",
             "_id": compose_id,
-            "_from": identity,
+            "_from": sender or identity,
         }
         answer = self._session.post(self._base + "?_task=mail&_framed=1", letter | fields, timeout=REQUEST_SECONDS)
         return answer.text

@@ -32,6 +32,8 @@ NO_POLICY = "no"
 # One address, and what a login by SMTP is made of: text without control characters.
 MAIL_FROM = re.compile(r"(?:.* <)?[!-~]+@[!-~]+")
 SMTP_LOGIN = re.compile(r"[^\x00-\x1f\x7f\ufffd\ud800-\udfff]*")
+NO_DELIMITER = "no"
+DELIMITERS = "+-_."
 MAIL_PORTS = {
     "imap": 143,
     "imaps": 993,
@@ -92,6 +94,16 @@ def _whole_url(value: str) -> str:
     except ValueError:
         raise ValueError("is no address") from None
     return address
+
+
+def _delimiter(value: str) -> str:
+    """The sign, or the empty text for none."""
+    sign = value.strip()
+    if sign == NO_DELIMITER:
+        return ""
+    if len(sign) != 1 or sign not in DELIMITERS:
+        raise ValueError(f"must be one of the signs {' '.join(DELIMITERS)} or “{NO_DELIMITER}”")
+    return sign
 
 
 def _ports(value: str) -> dict[str, int]:
@@ -163,6 +175,8 @@ class Settings:
     mail_user: str = setting(_text, "vmail")
     mail_listen: str = setting(_text, "*")
     mail_ports: dict[str, int] = setting(_ports, lambda: dict(MAIL_PORTS))
+    mail_connections: int = setting(_number, 50)
+    recipient_delimiter: str = setting(_delimiter, "+")
     tls_certificate: str = setting(_text)
     tls_key: str = setting(_text)
     webmail_hosts: tuple[str, ...] = setting(_words, ())
@@ -328,6 +342,10 @@ class Settings:
         yield (
             self.argon2_memory > 235_000,
             "POSTERN_ARGON2_MEMORY must be at most 235000 (KiB): Dovecot's auth workers refuse a hash that needs more.",
+        )
+        yield (
+            self.mail_connections < 1,
+            "POSTERN_MAIL_CONNECTIONS must be the number of connections that a mailbox may have at a time, at least 1.",
         )
         yield (
             bool(self.tls_certificate) != bool(self.tls_key),

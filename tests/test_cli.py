@@ -322,6 +322,16 @@ def test_an_item_that_waits_for_long(examine):
     assert examine(AskedMailServer("/example.org/anna")) == []
 
 
+def test_mailboxes_that_contain_the_delimiter(examine, people, settings):
+    people.add("anna+work")
+    server = AskedMailServer("/example.org/anna+work")
+    (mend,) = examine(server)
+    assert "anna+work@example.org" in mend
+    assert "POSTERN_RECIPIENT_DELIMITER" in mend
+    for other in ("-", ""):
+        assert examine(server, replace(settings, recipient_delimiter=other)) == []
+
+
 def test_addresses_that_the_smtp_server_does_not_take(examine, mailer):
     Account.update(contact_email="anna@bücher.example").execute()
     mailer.international = False

@@ -95,6 +95,11 @@ def test_a_complete_installation_starts(environment):
         ("MAIL_PORTS", "imap=99999"),
         ("MAIL_PORTS", "gopher=70"),
         ("MAIL_PORTS", "imap"),
+        ("MAIL_CONNECTIONS", "0"),
+        ("MAIL_CONNECTIONS", "many"),
+        ("RECIPIENT_DELIMITER", "++"),
+        ("RECIPIENT_DELIMITER", "x"),
+        ("RECIPIENT_DELIMITER", "}"),
         ("DEFAULT_LANGUAGE", "zz"),
         ("DEFAULT_TIMEZONE", "Mars/Base"),
     ],
@@ -103,6 +108,11 @@ def test_what_is_unsafe_or_impossible_is_refused(environment, name, value):
     told = findings(environment | {PREFIX + name: value})
     assert len(told) == 1
     assert PREFIX + name in told[0]
+
+
+@pytest.mark.parametrize(("written", "sign"), [("", "+"), ("+", "+"), ("-", "-"), ("no", "")])
+def test_the_delimiter_of_recipients(environment, written, sign):
+    assert Settings.load(environment | {"POSTERN_RECIPIENT_DELIMITER": written}).recipient_delimiter == sign
 
 
 def test_a_demo_is_shown_on_this_machine_only(environment):

@@ -125,7 +125,7 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
         reference = canonical_contact(person.reference_email)
     except Refused as refusal:
         raise Refused(refusal.sentence, "reference_email", **refusal.facts) from None
-    if is_same_mailbox(reference, mailbox.address):
+    if is_same_mailbox(reference, mailbox.address, unit.ports.settings.recipient_delimiter):
         raise Refused(
             N_(
                 "The reference e-mail must be different from the mailbox address: otherwise, anybody who reads the"

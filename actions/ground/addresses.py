@@ -60,9 +60,17 @@ def with_ascii_domain(address: str) -> str:
         return address
 
 
-def is_same_mailbox(contact: str, address: str) -> bool:
-    """Whether somebody's address is that of a mailbox, which is in stored form."""
-    return with_ascii_domain(contact).casefold() == address
+def receiver(address: str, delimiter: str) -> str:
+    """The address whose mailbox gets what is sent to this one: what follows the delimiter before the @ is left out, as
+    Dovecot does. The empty text delimits nothing."""
+    local_part, at, domain = address.rpartition("@")
+    return f"{local_part.partition(delimiter)[0]}{at}{domain}" if delimiter else address
+
+
+def is_same_mailbox(contact: str, address: str, delimiter: str) -> bool:
+    """Whether what is sent to somebody's address arrives in a mailbox, whose address is in stored form."""
+    contact = with_ascii_domain(contact).casefold()
+    return address in (contact, receiver(contact, delimiter))
 
 
 def checked_name(name: str, field: str) -> str:

@@ -10,6 +10,7 @@ from actions.ground.addresses import (
     canonical_domain,
     checked_name,
     is_same_mailbox,
+    receiver,
 )
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
@@ -118,7 +119,7 @@ def find_service(name: str, organisation: str | None = None) -> Service:
 
 def add_mailbox(unit: UnitOfWork, new: NewMailbox) -> MadeMailbox:
     """Add a mailbox and the account that opens it."""
-    new = checked(new)
+    new = checked(unit.ports, new)
     account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
     hashed = _hashed(unit.ports, account, new.password, domain_of(new.address).service.password_policy)
     return _make_mailbox(unit, new, hashed)
@@ -215,13 +216,24 @@ def account_named(login: str) -> Account:
     return account
 
 
-def checked(new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
+def new_address(ports: Ports, typed: str) -> str:
+    """The address of a mailbox to be made, in stored form; raises `Refused` for what is none, and for one whose mail
+    would arrive in another mailbox."""
+    address = canonical_address(typed)
+    delimiter = ports.settings.recipient_delimiter
+    if (other := receiver(address, delimiter)) != address:
+        sentence = N_("Mail to %(address)s goes to %(other)s: an address cannot contain “%(sign)s” before the @.")
+        raise Refused(sentence, "address", address=address, other=other, sign=delimiter)
+    return address
+
+
+def checked(ports: Ports, new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
     """The same request with address, contact address and names checked and in stored form; raises `Refused`.
     `find_domain` may refuse domains; without it, every domain that is served here is allowed."""
-    address = canonical_address(new.address)
+    address = new_address(ports, new.address)
     (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
-    if is_same_mailbox(contact, address):
+    if is_same_mailbox(contact, address, ports.settings.recipient_delimiter):
         raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
     if new.language not in ("", *LANGUAGES):
         sentence = N_("The language must be one of: %(languages)s.")

@@ -250,13 +250,13 @@ class DoneByAnother(Exception):
 # --- checking ---
 
 
-def _check_some(_ports: Ports, present: UserImport) -> None:
+def _check_some(ports: Ports, present: UserImport) -> None:
     """Check the next part of the file. Only the writing of its results takes place in a transaction."""
     part = present.parts.order_by(UserImportPart.id).first()
     if part is None:
         _note_checked(present)
     else:
-        _replace(present, part, _looked_at(present, part.content))
+        _replace(present, part, _looked_at(ports, present, part.content))
 
 
 @transactional
@@ -270,10 +270,10 @@ def _replace(present: UserImport, part: UserImportPart, lines: list[dict]) -> No
     ).where(present.itself()).execute()
 
 
-def _looked_at(present: UserImport, part: list[list]) -> list[dict]:
+def _looked_at(ports: Ports, present: UserImport, part: list[list]) -> list[dict]:
     """For each line of a part, the user to create or the problem."""
     found = user_files.checked(
-        map(_as_read, part), _domains_of(present.service), lambda addresses: _seen_before(present, addresses)
+        ports, map(_as_read, part), _domains_of(present.service), lambda addresses: _seen_before(present, addresses)
     )
     return [_import_lines.planned(present, line) for line in found]
 

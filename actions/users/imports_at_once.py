@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from actions.ground.holding import hold
+from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.services import mailboxes
@@ -45,13 +46,13 @@ class Plan:
         return [found[number] for number in sorted(found)]
 
 
-def plan(file: Iterable[str]) -> Plan:
+def plan(ports: Ports, file: Iterable[str]) -> Plan:
     """Read a file of users of any services and check its lines, without creating anybody. Raises `Refused` when the
     file is not text."""
     found, unreadable = _read(file)
     made, domain_of, seen = Plan(), _every_domain(), set()
     for part in _parts(found):
-        for line in user_files.checked(part, domain_of, lambda _addresses: seen):
+        for line in user_files.checked(ports, part, domain_of, lambda _addresses: seen):
             if line.problem is None:
                 made.lines.append(line)
             else:

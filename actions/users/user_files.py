@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from actions.ground import spreadsheet
+from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import MEGABYTE, Size
 from actions.services import mailboxes
@@ -113,24 +114,27 @@ def _asked(row: dict) -> NewMailbox:
 
 
 def checked(
-    lines: Iterable[Line], domain_of: Callable[[str], Domain], seen_before: Callable[[list[str]], set[str]]
+    ports: Ports,
+    lines: Iterable[Line],
+    domain_of: Callable[[str], Domain],
+    seen_before: Callable[[list[str]], set[str]],
 ) -> list[Line]:
     """The same lines in stored form, or with their problems.
 
     `domain_of` finds the domain of an address and raises `Refused` for a domain that is not allowed. `seen_before`
     returns those of the addresses that appeared earlier in the file.
     """
-    found = [_checked(line, domain_of) for line in lines]
+    found = [_checked(ports, line, domain_of) for line in lines]
     addresses = [line.new.address for line in found if line.problem is None]
     seen, taken = seen_before(addresses), _taken(addresses)
     return [_unless_known(line, seen, taken) for line in found]
 
 
-def _checked(line: Line, domain_of: Callable[[str], Domain]) -> Line:
+def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain]) -> Line:
     if line.problem is not None:
         return line
     try:
-        new = mailboxes.checked(line.new, domain_of)
+        new = mailboxes.checked(ports, line.new, domain_of)
         domain = domain_of(new.address)
         _refuse_without_quota(new, domain.service)
     except Refused as problem:

@@ -293,7 +293,7 @@ def _tell_changed(unit: UnitOfWork, account: Account, before: Sequence[str]) -> 
 
 def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
     """A new user in stored form, in one of the service's domains; raises `Refused` with the field that is wrong."""
-    address = mailboxes.canonical_address(address)
+    address = mailboxes.new_address(ports, address)
     name = address.rpartition("@")[2]
     # The refusal does not say whether another service has the domain.
     if not service.domains.where(Domain.name == name).exists():
@@ -307,7 +307,7 @@ def _checked_new(ports: Ports, service: Service, address: str, profile: Profile)
 def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
     """The profile in stored form; raises `Refused` with the field that is wrong."""
     contact = canonical_contact(profile.contact_email) if profile.contact_email.strip() else ""
-    if is_same_mailbox(contact, account.login):
+    if is_same_mailbox(contact, account.login, ports.settings.recipient_delimiter):
         raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
     if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
         raise Refused(N_("Not a valid choice."), "state")

@@ -206,6 +206,8 @@ def _facts(settings: Settings, version: str, directory: Path) -> dict[str, objec
         "listen": _listen(settings),
         "tls_certificate": _path("POSTERN_TLS_CERTIFICATE", settings.tls_certificate),
         "tls_key": _path("POSTERN_TLS_KEY", settings.tls_key),
+        "recipient_delimiter": settings.recipient_delimiter,
+        "connections": settings.mail_connections,
         "user_name_characters": USER_NAME_CHARACTERS,
         "webmail_hosts": [_network(host) for host in settings.webmail_hosts],
         "database": database,

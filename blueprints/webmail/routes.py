@@ -37,8 +37,8 @@ def make():
     facts = (asked.get(name, "") for name in ("login", "password", "sid", "address", "user_agent"))
     made = webmail_credentials.make(guards.ports(), webmail, WantedCredential(*facts))
     account, expires_at = made.credential.account, made.credential.expires_at
-    answer = {"password": made.password, "expires_at": expires_at, "user": account.login, "pages": _pages(account)}
-    return jsonify(answer), 201
+    answer = {"password": made.password, "expires_at": expires_at, "user": account.login, "name": _name(account)}
+    return jsonify(answer | {"pages": _pages(account)}), 201
 
 
 @blueprint.delete("/credentials")
@@ -67,6 +67,11 @@ def note_fallback():
     facts = (asked.get(name, "") for name in ("id", "login", "address", "user_agent", "at"))
     webmail_fallbacks.note(webmail, Told(*facts, entered=asked.get("outcome") == "entered"))
     return "", 204
+
+
+def _name(account: Account) -> str:
+    """What the person's e-mails are to be from; the empty text where no name is known."""
+    return f"{account.first_name} {account.last_name}".strip()
 
 
 def _pages(account: Account) -> list[str]:

@@ -162,7 +162,7 @@ def test_whoever_hands_out_is_gone(ports, anna, keeper, load):
 
 
 def test_the_service_of_a_file_is_gone(ports, people, database):
-    plan = imports_at_once.plan(["address\n", "nora@example.org\n"])
+    plan = imports_at_once.plan(ports, ["address\n", "nora@example.org\n"])
     assert plan.is_in_order
     with undone():
         people.domain.delete_instance()

@@ -39,7 +39,7 @@ def server(app, ports, request) -> Server:
 def test_from_login_to_logout(server, anna):
     answer = server.sign_in(anna.login)
     assert answer.status_code == 201
-    assert answer.json["user"] == anna.login
+    assert (answer.json["user"], answer.json["name"]) == (anna.login, f"{anna.first_name} {anna.last_name}".strip())
     assert answer.json["expires_at"] == WebmailCredential.get().expires_at
     asked = {"password": answer.json["password"]}
     assert server.ask("POST", STATE, asked).json == {"alive": True}

@@ -4,7 +4,10 @@ import contextlib
 import imaplib
 import itertools
 import poplib
+import re
 import smtplib
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +22,12 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.users import offboarding
 from lab.accounts import CHEAP
 from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
-from lab.servers import HOST, Idle, wait_until
+from lab.servers import HOST, Idle, Postfix, wait_until
 from models import Account, Collaboration, Device, Organisation, Service
 from tests.conftest import cuts_at_once
 
 PASSWORD = "Collaborator-1"
+SHIPPED = Path(__file__).parents[2] / "integrations" / "postfix"
 READING, WRITING, FETCHING, SENDING = (
     {"read"},
     {"read", "flag", "append", "copy", "create", "delete", "expunge"},
@@ -453,3 +457,26 @@ def test_what_others_made_for_a_person_is_refused_once_all_access_of_theirs_is_e
     assert waiting.seconds_until_dropped(2) < 2
     assert not owner.opens_imap(made.password)
     assert owner.opens_imap(OWN_PASSWORD)
+
+
+@pytest.fixture(scope="module")
+def submission_by_postfix(host: MailHost) -> Iterator[Postfix]:
+    """Postfix with what the shipped files say of senders."""
+    (owners,) = re.findall(r"^smtpd_sender_login_maps = .*$", (SHIPPED / "main.cf").read_text(), re.MULTILINE)
+    (rule,) = re.findall(r"-o (smtpd_sender_restrictions=\S+)", (SHIPPED / "master.cf").read_text())
+    sasl = f"inet:{host.ports.settings.postfix_sasl_socket}"
+    with Postfix(sasl, host.relay.port, local_cf=f"{owners}\n{rule}\n") as postfix:
+        yield postfix
+
+
+def test_by_postfix_a_collaborator_sends_as_the_mailbox_only(host: MailHost, owner: Login, submission_by_postfix):
+    sender = Collaborator(host, owner, READ | WRITE | SEND)
+    for address, is_sent in ((owner.address, True), (sender.address, False), ("eve@example.org", False)):
+        with smtplib.SMTP(HOST, submission_by_postfix.port, timeout=10, source_address=(WEBMAIL, 0)) as smtp:
+            smtp.login(sender.address, PASSWORD)
+            try:
+                refused = smtp.sendmail(address, ["far@example.net"], b"Subject: x\r\n\r\nHello\r\n")
+            except (smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused) as refusal:
+                assert "not owned by" in str(refusal)
+                refused = True
+        assert (not refused) == is_sent

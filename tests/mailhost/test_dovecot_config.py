@@ -288,6 +288,49 @@ def test_mail_reaches_a_suspended_mailbox(host: MailHost):
     assert f"{host.dovecot.settings.mail_root}/{home}" in host.dovecot.doveadm("user", "away@example.org")
 
 
+def test_mail_programs_have_as_many_connections_as_the_setting_says(database_url, start_dovecot):
+    Accounts(database_url).add(ANNA, PASSWORD)
+    port = start_dovecot(database_url, mail_connections=12).port("imap")
+    with contextlib.ExitStack() as open_now:
+        for _ in range(12):
+            open_now.callback(imap_login(port, ANNA, PASSWORD).shutdown)
+        assert "[LIMIT]" in refusal_text(port, ANNA, PASSWORD)
+
+
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+def test_fifty_connections_are_permitted_unless_the_setting_says_more(settings, version):
+    for changes, count in (({}, 50), ({"mail_connections": 200}, 200)):
+        conf = dovecot_config.render(dataclasses.replace(settings, **changes), version)["dovecot.conf"]
+        assert re.findall(r"^mail_max_userip_connections = (.*)$", conf, re.MULTILINE) == [str(count)]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "opens"),
+    [
+        ("+", {"anna": 2, "anna+work": 0, "boris-x": 1}),
+        ("-", {"anna": 0, "anna+work": 1, "boris-x": 0}),
+        ("", {"anna": 0, "anna+work": 1, "boris-x": 1}),
+    ],
+)
+def test_what_follows_the_delimiter_is_left_out(database_url, start_dovecot, delimiter, opens):
+    accounts = Accounts(database_url)
+    for name in opens:
+        accounts.add(f"{name}@example.org", PASSWORD)
+    dovecot = start_dovecot(database_url, recipient_delimiter=delimiter)
+    with smtplib.LMTP(HOST, dovecot.port("lmtp"), timeout=10) as lmtp:
+        for name in ("anna+anything", "anna+work", "boris-x"):
+            with contextlib.suppress(smtplib.SMTPRecipientsRefused):
+                lmtp.sendmail("far@example.net", [f"{name}@example.org"], b"Subject: x\r\n\r\nHello\r\n")
+    assert {name: received(dovecot.port("imap"), f"{name}@example.org") for name in opens} == opens
+
+
+def received(port: int, address: str) -> int:
+    imap = imap_login(port, address, PASSWORD)
+    _, (count,) = imap.select("INBOX")
+    imap.logout()
+    return int(count)
+
+
 def test_an_absolute_home_is_taken_as_it_is(host: MailHost):
     host.accounts.add("elsewhere@example.org", PASSWORD)
     home = f"{host.dovecot.settings.mail_root}/elsewhere/absolute"

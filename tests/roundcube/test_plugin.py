@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from actions.authority import permissions
 from actions.ground.tokens import digest
 from lab.journeys import ELSEWHERE
 from lab.served_panel import PASSWORD
@@ -339,6 +340,45 @@ def test_settings_list_what_the_account_can_open(host, new_client, client, perso
     host.make_people(collaborator)
     assert pages(client) == ["password", "devices", "collaborations"]
     assert pages(new_client().logged_in(collaborator, PASSWORD)) == ["permissions", "password"]
+
+
+def identities(host, login: str) -> list[tuple[str, str]]:
+    return host.roundcube.query(
+        "SELECT name, email FROM identities JOIN users ON users.user_id = identities.user_id WHERE username = ?", login
+    )
+
+
+def test_the_first_identity_has_the_name_that_the_panel_knows(host, client, person):
+    assert identities(host, person) == [("Vera Lindqvist", person)]
+
+
+def test_a_collaborator_writes_as_the_mailbox(host, new_client, person):
+    collaborator = f"carla/{person}"
+    host.make_people(collaborator)
+    with contextlib.closing(sqlite3.connect(host.panels[SAME_SITE].database)) as database, database:
+        granted = permissions.completed(permissions.SEND)
+        where = "account_id = (SELECT id FROM account WHERE login = ?)"
+        database.execute(f"UPDATE collaboration SET permissions = ? WHERE {where}", (granted, collaborator))
+    client = new_client().logged_in(collaborator, PASSWORD)
+    assert identities(host, collaborator) == [("Carla Rossi", person)]
+    for sender in (None, "eve@example.org", collaborator):
+        subject = f"As {sender}"
+        assert "Message sent successfully." in client.send_mail(person, subject, sender)
+        client.waits_for_mail(subject)
+        query = ("mailbox", "INBOX", "subject", subject)
+        header = host.dovecot.doveadm("fetch", "-u", person, "hdr", *query)
+        assert f"From: Carla Rossi <{person}>" in header
+        assert f"Return-Path: <{person}>" in header
+
+
+def test_older_identities_of_a_collaborator_are_mended(host, new_client, person):
+    collaborator = f"carla/{person}"
+    host.make_people(collaborator)
+    client = new_client().logged_in(collaborator, PASSWORD)
+    host.roundcube.query("UPDATE identities SET name = '', email = ? WHERE email = ?", collaborator, person)
+    client.log_out()
+    new_client().logged_in(collaborator, PASSWORD)
+    assert identities(host, collaborator) == [("Carla Rossi", person)]
 
 
 def pages(client: WebmailClient) -> list[str]:

@@ -35,6 +35,11 @@ class postern extends rcube_plugin
         $this->add_hook('authenticate', [$this, 'trade_password']);
         $this->add_hook('login_after', [$this, 'note_entry']);
         $this->add_hook('login_after', [$this, 'tidy_address']);
+        $this->add_hook('user_create', [$this, 'name_user']);
+        $this->add_hook('identity_create', [$this, 'keep_address']);
+        $this->add_hook('identity_update', [$this, 'keep_address']);
+        $this->add_hook('login_after', [$this, 'mend_identities']);
+        $this->add_hook('message_before_send', [$this, 'send_as_mailbox']);
         $this->add_hook('storage_connect', [$this, 'tell_address']);
         $this->add_hook('ready', [$this, 'stop_where_ended']);
         $this->add_hook('raise_error', [$this, 'leave_where_refused']);
@@ -69,6 +74,7 @@ class postern extends rcube_plugin
         if ($status === 201 && isset($answer['user'], $answer['password'], $answer['pages'])) {
             $_SESSION['postern_traded'] = true;
             $_SESSION['postern_pages'] = $answer['pages'];
+            $_SESSION['postern_name'] = $answer['name'] ?? '';
             return ['user' => $answer['user'], 'pass' => $answer['password']] + $login;
         }
         if ($status === 401) {
@@ -134,6 +140,66 @@ class postern extends rcube_plugin
         unset($query['_postern']);
         return $query;
     }
+
+    // --- who writes ---
+
+    /** The first identity has the name that Postern knows, and a collaborator's the address of the mailbox. */
+    public function name_user($user)
+    {
+        $user['user_name'] = $user['user_name'] ?: $this->name();
+        if ($mailbox = $this->shared_mailbox($user['user'])) {
+            $user['user_email'] = $mailbox;
+            $user['email_list'] = null;
+        }
+        return $user;
+    }
+
+    /** Whatever a collaborator types in as an identity's address: it is the mailbox's. */
+    public function keep_address($identity)
+    {
+        if ($mailbox = $this->shared_mailbox()) {
+            $identity['record']['email'] = $mailbox;
+        }
+        return $identity;
+    }
+
+    /** Identities that were made before this plugin knew better, or without it. */
+    public function mend_identities($query)
+    {
+        $mailbox = $this->shared_mailbox();
+        foreach ($mailbox ? $this->rc->user->list_identities() : [] as $identity) {
+            if ($identity['email_ascii'] !== $mailbox) {
+                $name = $identity['name'] ?: $this->name();
+                $this->rc->user->update_identity($identity['identity_id'], ['name' => $name, 'email' => $mailbox]);
+            }
+        }
+        return $query;
+    }
+
+    /** A form can hold any sender, not only an identity. Receipts have none. */
+    public function send_as_mailbox($mail)
+    {
+        $mailbox = $this->shared_mailbox();
+        if ($mailbox && !empty($mail['from']) && $mail['from'] !== $mailbox) {
+            $mail['from'] = $mailbox;
+            $mail['message']->headers(['From' => format_email_recipient($mailbox, $this->name())], true);
+        }
+        return $mail;
+    }
+
+    private function name()
+    {
+        return $_SESSION['postern_name'] ?? '';
+    }
+
+    /** The mailbox that a collaborator's login opens (carla/anna@example.org); the empty text for its owner. */
+    private function shared_mailbox($login = null)
+    {
+        [, $mailbox] = explode('/', $login ?? (string) $this->rc->get_user_name(), 2) + [1 => ''];
+        return $mailbox;
+    }
+
+    // --- towards the mail server ---
 
     /** Dovecot counts last use and failures for the person's own address, not for this host's. */
     public function tell_address($connection)

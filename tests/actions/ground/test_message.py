@@ -284,7 +284,15 @@ def test_an_address_that_speaks_in_headers_is_refused(local_part):
 def test_a_domain_has_one_form_however_it_is_typed(typed):
     contact = canonical_contact(typed)
     assert (contact, with_ascii_domain(contact)) == ("anna@bücher.example", "anna@xn--bcher-kva.example")
-    assert is_same_mailbox(contact, "anna@xn--bcher-kva.example")
+    assert is_same_mailbox(contact, "anna@xn--bcher-kva.example", "+")
+
+
+def test_what_follows_the_delimiter_makes_no_other_mailbox():
+    for contact in ("anna@example.org", "Anna+shop@example.org", "anna++@example.org"):
+        assert is_same_mailbox(contact, "anna@example.org", "+")
+    assert not is_same_mailbox("anna+shop@example.org", "anna@example.org", "-")
+    assert not is_same_mailbox("anna+shop@example.org", "anna@example.org", "")
+    assert not is_same_mailbox("anna@example.com", "anna@example.org", ".")
 
 
 def test_what_no_domain_can_be_stays_as_it_is():
@@ -398,13 +406,32 @@ def test_no_door_lets_an_address_in_that_not_every_server_takes(at_the_doors, do
 
 def test_no_file_lets_such_an_address_in(at_the_doors):
     lines = ["address,contact_email\r\n", "x@example.org,пётр@example.com\r\n", "y@example.org,p@bücher.example\r\n"]
-    assert [(line, problem.sentence) for line, problem in imports_at_once.plan(lines).problems] == [(2, NOT_PLAIN)]
+    problems = imports_at_once.plan(at_the_doors.ports, lines).problems
+    assert [(line, problem.sentence) for line, problem in problems] == [(2, NOT_PLAIN)]
+
+
+def test_no_door_makes_a_mailbox_whose_mail_goes_to_another(at_the_doors):
+    on, address = at_the_doors, "anna+work@example.org"
+    before = counted()
+    for make in (
+        lambda: mailboxes.add_mailbox(UnitOfWork(on.ports, OPERATOR), NewMailbox(address)),
+        lambda: users.add(UnitOfWork(on.ports, on.boss), on.service, address, Profile(), Password(PASSWORD)),
+    ):
+        with pytest.raises(Refused, match=r"Mail to anna\+work@example.org goes to anna@example.org") as refusal:
+            make()
+        assert (counted(), refusal.value.field) == (before, "address")
+    lines = ["address\r\n", f"{address}\r\n", "nora-work@example.org\r\n"]
+    assert [line for line, _ in imports_at_once.plan(on.ports, lines).problems] == [2]
+    begun = imports.begin(UnitOfWork(on.ports, on.boss), on.service, lines, "x.csv", invites=True)
+    assert [line.line for line in imports.lines(begun, with_problems=True)] == [2]
+    others = replace(on.ports, settings=replace(on.ports.settings, recipient_delimiter="-"))
+    assert [line for line, _ in imports_at_once.plan(others, lines).problems] == [3]
 
 
 @pytest.mark.parametrize("name", [SPEAKS_IN_HEADERS[0], BILLBOARDS[0]])
 def test_no_file_lets_such_a_name_in(at_the_doors, name):
     lines = ["address,first_name\r\n", f'x@example.org,"{name}"\r\n']
-    assert [line for line, _ in imports_at_once.plan(lines).problems] == [2]
+    assert [line for line, _ in imports_at_once.plan(at_the_doors.ports, lines).problems] == [2]
     begun = imports.begin(
         UnitOfWork(at_the_doors.ports, at_the_doors.boss), at_the_doors.service, lines, "x.csv", invites=True
     )

@@ -27,12 +27,12 @@ from models import (
 )
 
 
-def plan_of(text):
-    return imports_at_once.plan(text.splitlines(keepends=True))
+def plan_of(ports, text):
+    return imports_at_once.plan(ports, text.splitlines(keepends=True))
 
 
-def problem_lines(text):
-    return [line for line, _ in plan_of(text).problems]
+def problem_lines(ports, text):
+    return [line for line, _ in plan_of(ports, text).problems]
 
 
 HEADER = "address,first_name,last_name,contact_email,quota_mb,language\n"
@@ -40,7 +40,8 @@ HEADER = "address,first_name,last_name,contact_email,quota_mb,language\n"
 
 def test_a_file_is_imported_as_a_whole(ports, people):
     plan = plan_of(
-        HEADER + 'dora@example.org,Dóra,"Nagy, Dr. ""D""",dora@elsewhere.example.com,10,it\r\nEmil@example.org,,,,,\n'
+        ports,
+        HEADER + 'dora@example.org,Dóra,"Nagy, Dr. ""D""",dora@elsewhere.example.com,10,it\r\nEmil@example.org,,,,,\n',
     )
     assert plan.problems == []
     made = imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
@@ -51,8 +52,8 @@ def test_a_file_is_imported_as_a_whole(ports, people):
     assert Mailbox.by_address("dora@example.org").quota_bytes == 10 * MEGABYTE
 
 
-def test_columns_stand_in_any_order_and_case(people):
-    plan = plan_of("Last_Name , ADDRESS\nNagy,dora@example.org\n")
+def test_columns_stand_in_any_order_and_case(ports, people):
+    plan = plan_of(ports, "Last_Name , ADDRESS\nNagy,dora@example.org\n")
     assert [(line.new.address, line.new.last_name) for line in plan.lines] == [("dora@example.org", "Nagy")]
 
 
@@ -71,11 +72,11 @@ def test_columns_stand_in_any_order_and_case(people):
         "address;first_name\n",
     ],
 )
-def test_a_first_line_that_names_no_columns_is_told(people, header):
-    assert problem_lines(header + "dora@example.org,x\n")
+def test_a_first_line_that_names_no_columns_is_told(ports, people, header):
+    assert problem_lines(ports, header + "dora@example.org,x\n")
 
 
-def test_every_problem_is_told_with_its_line(people, anna):
+def test_every_problem_is_told_with_its_line(ports, people, anna):
     text = (
         "address,first_name,quota_mb\n"
         "dora@example.org,Dora,10\n"
@@ -90,25 +91,25 @@ def test_every_problem_is_told_with_its_line(people, anna):
         "jan@example.org,x,99999999999\n"
         "kai@example.org,=1+1,1\n"
     )
-    plan = plan_of(text)
+    plan = plan_of(ports, text)
     assert [line for line, _ in plan.problems] == list(range(3, 12))
     assert [line.new.address for line in plan.lines] == ["dora@example.org", "kai@example.org"]
 
 
 @pytest.mark.parametrize("text", ['address\n"dora@example.org\n', 'address\n"dora"x@example.org\n'])
-def test_a_misplaced_quote_is_told(people, text):
-    assert problem_lines(text)
+def test_a_misplaced_quote_is_told(ports, people, text):
+    assert problem_lines(ports, text)
 
 
 def test_with_one_problem_nothing_is_imported(ports, people):
-    plan = plan_of("address\ndora@example.org\nnobody\n")
+    plan = plan_of(ports, "address\ndora@example.org\nnobody\n")
     with pytest.raises(Refused):
         imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
     assert Account.select().count() == 0
 
 
 def test_what_was_taken_meanwhile_stops_the_whole_import(ports, people):
-    plan = plan_of("address\ndora@example.org\nemil@example.org\n")
+    plan = plan_of(ports, "address\ndora@example.org\nemil@example.org\n")
     people.add("emil")
     with pytest.raises(Refused):
         imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
@@ -155,18 +156,18 @@ def on_the_page(ports, manager, people):
     return on_the_page
 
 
-def at_the_command(content: bytes) -> dict[int, str] | str:
+def at_the_command(ports, content: bytes) -> dict[int, str] | str:
     file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     try:
-        return {line: str(problem) for line, problem in imports_at_once.plan(file).problems}
+        return {line: str(problem) for line, problem in imports_at_once.plan(ports, file).problems}
     except Refused as refusal:
         return str(refusal)
 
 
-def test_a_wrong_line_is_refused_as_on_the_page(on_the_page, anna):
+def test_a_wrong_line_is_refused_as_on_the_page(ports, on_the_page, anna):
     Service.update(quota_bytes=500 * MEGABYTE).execute()
     content = (HEADER + "egon@example.org,,,,1,\n" + "".join(line + "\n" for line in WRONG)).encode()
-    told = at_the_command(content)
+    told = at_the_command(ports, content)
     assert told == on_the_page(content)
     assert list(told) == [line for line in range(3, len(WRONG) + 3) if line != 9]
 
@@ -174,24 +175,24 @@ def test_a_wrong_line_is_refused_as_on_the_page(on_the_page, anna):
 @pytest.mark.parametrize(
     "content", [b"", b"address,password\nx,y", HEADER.encode("utf-16"), b"address\nd\xff@example.org"]
 )
-def test_what_is_no_file_of_users_is_refused_as_on_the_page(on_the_page, content):
-    told = at_the_command(content)
+def test_what_is_no_file_of_users_is_refused_as_on_the_page(ports, on_the_page, content):
+    told = at_the_command(ports, content)
     assert (told if isinstance(told, str) else told[1]) == on_the_page(content)
 
 
-def test_a_line_that_is_no_csv_is_the_same_on_the_page(on_the_page):
+def test_a_line_that_is_no_csv_is_the_same_on_the_page(ports, on_the_page):
     for content, line in ((b'"address\n', 1), (b'address\ndora@example.org\n"egon"x@example.org\n', 3)):
-        assert list(at_the_command(content)) == [line]
+        assert list(at_the_command(ports, content)) == [line]
         assert on_the_page(content).startswith(f"Line {line} is not CSV")
 
 
-def test_what_stands_before_a_line_that_is_no_csv_is_told_too(people):
-    assert problem_lines('address\nnobody\ndora@example.org\n"egon"x@example.org\n') == [2, 4]
+def test_what_stands_before_a_line_that_is_no_csv_is_told_too(ports, people):
+    assert problem_lines(ports, 'address\nnobody\ndora@example.org\n"egon"x@example.org\n') == [2, 4]
 
 
-def test_blanks_around_it_make_no_line_too_long(on_the_page, people):
+def test_blanks_around_it_make_no_line_too_long(ports, on_the_page, people):
     content = (HEADER + "dora@example.org" + " " * 5000 + ",Dora,,,,\n").encode()
-    assert at_the_command(content) == on_the_page(content) == {}
+    assert at_the_command(ports, content) == on_the_page(content) == {}
 
 
 def test_all_are_made_as_one_by_one(ports, people):
@@ -199,7 +200,7 @@ def test_all_are_made_as_one_by_one(ports, people):
     new = NewMailbox("zoe@example.org", "Zoe", "Blu", "zoe@elsewhere.example.com", 5 * MEGABYTE, "it")
     mailboxes.add_mailbox(UnitOfWork(ports, OPERATOR), new)
     text = HEADER + "dora@example.org,Dora,Blu,dora@elsewhere.example.com,5,it\n"
-    imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan_of(text))
+    imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan_of(ports, text))
     own = {"id", "login", "address", "first_name", "contact_email", "home", "sort_name", "revision", "held"}
     own |= {"account", "account_login", "mailbox", "token_hash", "bound_to", "created_at", "at", "expires_at"}
     # Where somebody acts from is nobody's own: it is no address of a user.
@@ -218,7 +219,7 @@ def test_all_are_made_as_one_by_one(ports, people):
 
 
 def test_nothing_of_the_file_stays(ports, people):
-    imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan_of(HEADER + "dora@example.org,,,,,\n"))
+    imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan_of(ports, HEADER + "dora@example.org,,,,,\n"))
     assert not UserImport.select().exists()
     assert not UserImportLine.select().exists()
 
@@ -237,7 +238,7 @@ BOTH = "address,quota_mb\nzoe@other.example,1\ndora@example.org,2\nemil@other.ex
 
 
 def test_a_file_may_name_several_services(ports, people, theirs):
-    made = imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan_of(BOTH))
+    made = imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan_of(ports, BOTH))
     assert [each.account.login for each in made] == ["zoe@other.example", "dora@example.org", "emil@other.example"]
     for each in made:
         assert links.find(each.link.rpartition("/")[2], (links.WELCOME,)).account == each.account
@@ -248,7 +249,7 @@ def test_a_file_may_name_several_services(ports, people, theirs):
 
 def test_what_was_ordered_holds_for_each_service(ports, people, theirs):
     Service.update(most_mailboxes=1).execute()
-    plan = plan_of(BOTH)
+    plan = plan_of(ports, BOTH)
     ((service, problem),) = plan.too_many
     assert (service, plan.problems, plan.is_in_order) == (theirs, [], False)
     assert "room for only 1 more" in str(problem)
@@ -258,7 +259,7 @@ def test_what_was_ordered_holds_for_each_service(ports, people, theirs):
 
 
 def test_a_limit_that_one_service_reaches_meanwhile_stops_all(ports, people, theirs):
-    plan = plan_of(BOTH)
+    plan = plan_of(ports, BOTH)
     Service.update(quota_bytes=3 * MEGABYTE).execute()
     with pytest.raises(Refused):
         imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
@@ -267,7 +268,7 @@ def test_a_limit_that_one_service_reaches_meanwhile_stops_all(ports, people, the
 
 
 def test_a_service_that_is_gone_meanwhile_stops_all(ports, people, theirs):
-    plan = plan_of(BOTH)
+    plan = plan_of(ports, BOTH)
     Domain.delete().where(Domain.service == theirs).execute()
     Service.delete().where(Service.id == theirs.id).execute()
     with pytest.raises(Refused):
@@ -277,7 +278,7 @@ def test_a_service_that_is_gone_meanwhile_stops_all(ports, people, theirs):
 
 def test_very_many_cost_few_statements(ports, people, statements):
     text = "address\n" + "".join(f"u{number}@example.org\n" for number in range(1200))
-    plan = plan_of(text)
+    plan = plan_of(ports, text)
     assert len(statements) < 20
     statements.clear()
     assert len(imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)) == 1200

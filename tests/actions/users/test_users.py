@@ -131,6 +131,7 @@ def test_a_refused_field_leaves_everything_as_it_was(ports, boss, anna):
     for changes in (
         {"quota_bytes": 1, "first_name": "\u202ex"},
         {"contact_email": anna.login},
+        {"contact_email": "anna+x@example.org"},
         {"phone": "+39 0"},
         {"state": Account.DISABLED},
         {"password": "short", "first_name": "X"},
