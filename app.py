@@ -3,7 +3,6 @@
 from flask import Flask
 from flask_babel import Babel
 from htmx_flask import Htmx
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 import adapters
 import cli
@@ -25,7 +24,18 @@ from blueprints.password_changes.routes import blueprint as password_changes
 from blueprints.services.routes import blueprint as services
 from blueprints.sign_in.routes import blueprint as sign_in
 from blueprints.user_imports.routes import blueprint as user_imports
-from blueprints.web import addresses, browser_session, errors, guards, hosts, hx, security_headers, templates, words
+from blueprints.web import (
+    addresses,
+    browser_session,
+    errors,
+    guards,
+    hosts,
+    hx,
+    proxies,
+    security_headers,
+    templates,
+    words,
+)
 from blueprints.webmail.routes import blueprint as webmail
 from database import open_database, release_connection
 from settings import Settings
@@ -52,8 +62,6 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_DEFAULT_TIMEZONE=settings.default_timezone,
     )
-    if settings.proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies)
     app.extensions["ports"] = ports or adapters.build(settings)
     app.session_interface = browser_session.DatabaseSessions(settings)
     open_database(settings.database_url)
@@ -62,6 +70,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     addresses.init_app(app)
     Htmx(app)
     Babel(app, locale_selector=words.choose_language, timezone_selector=words.choose_timezone)
+    proxies.init_app(app, settings)
     hosts.init_app(app, settings)
     hx.init_app(app)
     errors.init_app(app)

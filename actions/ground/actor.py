@@ -4,17 +4,22 @@ from dataclasses import dataclass
 
 from models import Account, WebSession
 
-USER_AGENT_LENGTH = 255
+ADDRESS_LENGTH, USER_AGENT_LENGTH = 45, 255
 
 
 @dataclass(frozen=True)
 class Actor:
-    """The acting account (None: nobody is signed in), its browser session, and the source of the request."""
+    """The account that acts (None: nobody is signed in), its browser session, and where the request came from: nothing
+    longer than the columns that keep it."""
 
     account: Account | None = None
     session: WebSession | None = None
     address: str = ""
     user_agent: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", self.address[:ADDRESS_LENGTH])
+        object.__setattr__(self, "user_agent", self.user_agent[:USER_AGENT_LENGTH])
 
     @property
     def login(self) -> str:

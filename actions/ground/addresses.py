@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from ipaddress import ip_address
 
 import idna
 from email_validator import EmailNotValidError, validate_email
@@ -15,6 +16,8 @@ TURNS_TEXT = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 ENCODED = "=?"
 # What mail programs turn into a link, inside a sentence of ours.
 WEB_ADDRESS = re.compile(r":[/\\]{2}|www\.")
+# An IP address with its port, as proxies write them: that of IPv6 in brackets.
+WITH_PORT = re.compile(r"(?:([0-9.]+)|\[([^\[\]]+)\])(?::[0-9]*)?")
 NOT_PLAIN = N_("Before the @ an address can have letters without accents, digits and signs only (no “ä”, no “я”).")
 LONGEST_LOCAL_PART, LONGEST_DOMAIN, LONGEST_NAME = 64, 253, 120
 
@@ -91,3 +94,16 @@ def holds_web_address(text: str) -> bool:
     """Whether mail programs would turn part of the text into a link, in any width or case."""
     visible = "".join(each for each in text if unicodedata.category(each) != "Cf")
     return bool(WEB_ADDRESS.search(unicodedata.normalize("NFKC", visible).casefold()))
+
+
+def plain_ip(text: str) -> str:
+    """The IP address in a text, in its shortest form, that of IPv4 also where IPv6 carries it: without a port, and
+    without the name of an interface, which may be longer than any address. Empty for what is none."""
+    text = text.strip()
+    parted = WITH_PORT.fullmatch(text)
+    address, _, _interface = (parted[1] or parted[2] if parted else text).partition("%")
+    try:
+        written = ip_address(address)
+    except ValueError:
+        return ""
+    return str(getattr(written, "ipv4_mapped", None) or written)

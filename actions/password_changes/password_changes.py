@@ -13,7 +13,6 @@ from peewee import IntegrityError, Value, fn
 
 from actions.authority import authority
 from actions.ground import phone_numbers, throttle
-from actions.ground.actor import USER_AGENT_LENGTH
 from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.holding import hold_account
 from actions.ground.ports import Ports
@@ -276,7 +275,7 @@ def _start(unit: UnitOfWork, change: PasswordChange) -> None:
         PasswordChange.PREPARING,
         started_at=now(),
         address=unit.actor.address,
-        user_agent=unit.actor.user_agent[:USER_AGENT_LENGTH],
+        user_agent=unit.actor.user_agent,
     )
     if not started:
         return

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from actions.ground.actor import USER_AGENT_LENGTH, Actor
+from actions.ground.actor import Actor
 from actions.trail.events import Event
 from database import insert_all
 from models import Account, AuditEvent, Collaboration, Mailbox, now
@@ -24,7 +24,7 @@ def record(actor: Actor, event: Event, account: Account | None = None, **details
         # This is queried even without an account: a failed sign-in costs the same for known and unknown logins.
         mailbox=Collaboration.mailbox_id_for(concerned.id if concerned else 0),
         address=actor.address,
-        user_agent=actor.user_agent[:USER_AGENT_LENGTH],
+        user_agent=actor.user_agent,
         details=details,
     )
 
@@ -42,7 +42,7 @@ def record_of_mailboxes(actor: Actor, event: Event, mailboxes: Sequence[Mailbox]
             "organisation": mailbox.account.organisation_id,
             "mailbox": mailbox,
             "address": actor.address,
-            "user_agent": actor.user_agent[:USER_AGENT_LENGTH],
+            "user_agent": actor.user_agent,
             "details": details,
         }
         for mailbox in mailboxes

@@ -1,7 +1,8 @@
-"""Reading the audit trail: what an account may see of it, filtered, page by page or in full.
+"""Looking through the audit trail: what an account may see of it, narrowed down, page by page or as a whole.
 
-Each page continues below an event's number, so the ten-thousandth page costs as much as the first. Days are converted
-to numbers too: events are numbered as they happen, with an hour's allowance for clocks that differ.
+Pages go on below the number of an event, so that the ten-thousandth costs what the first does. Days are turned into
+numbers too. Events are numbered as they happen, but for clocks that were wrong: one event may be dated a year ahead of
+its neighbours. Of few events the numbers are those that they have; of many, those of a crowd beside them.
 """
 
 import json
@@ -9,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from models import Account, AuditEvent, Mailbox
+from peewee import fn
 
-CLOCKS_DIFFER = 3600
+from models import CLOCKS_DIFFER, Account, AuditEvent, Mailbox, now
+
 READ_AT_A_TIME = 1000
+# So many events are looked at one by one, in an index alone; and so many neighbours do not all have a wrong date.
+FEW, CROWD = 20_000, 1000
 BEYOND_ALL = 2**62
 
 
@@ -60,24 +64,46 @@ def _conditions(wanted: Filter) -> Iterator:
     if wanted.mailbox:
         mailbox = Mailbox.by_address(wanted.mailbox)
         yield AuditEvent.mailbox == (mailbox.id if mailbox else 0)
-    if wanted.since is not None:
-        yield AuditEvent.id > _last_before(wanted.since - CLOCKS_DIFFER)
-        yield AuditEvent.at >= wanted.since
-    if wanted.until is not None:
-        yield AuditEvent.id < _first_after(wanted.until + CLOCKS_DIFFER)
-        yield AuditEvent.at <= wanted.until
+    yield from _days(wanted.since, wanted.until)
 
 
-def _last_before(moment: int) -> int:
-    """The number of the last event before this moment; 0 if there is none."""
-    earlier = AuditEvent.select(AuditEvent.id).where(AuditEvent.at < moment)
-    return earlier.order_by(AuditEvent.at.desc(), AuditEvent.id.desc()).limit(1).scalar() or 0
+def _days(since: int | None, until: int | None) -> Iterator:
+    """That an event is of these days; and between which numbers that is, for the index that a page is read by."""
+    of_them = [AuditEvent.at >= since] if since is not None else []
+    of_them += [AuditEvent.at <= until] if until is not None else []
+    if not of_them:
+        return
+    yield from of_them
+    first, last, count = _numbers(AuditEvent.at, of_them, FEW + 1)
+    many = count > FEW
+    if since is not None:
+        yield AuditEvent.id >= (_first_of_many(since) if many else first)
+    if until is not None:
+        yield AuditEvent.id <= (_last_of_many(until) if many else last)
 
 
-def _first_after(moment: int) -> int:
-    """The number of the first event after this moment; a number beyond all events if there is none."""
-    later = AuditEvent.select(AuditEvent.id).where(AuditEvent.at > moment)
-    return later.order_by(AuditEvent.at, AuditEvent.id).limit(1).scalar() or BEYOND_ALL
+def _first_of_many(since: int) -> int:
+    """Below the crowd before it, and not above an event that is dated ahead."""
+    first, _last, count = _numbers(AuditEvent.at.desc(), [AuditEvent.at < since], CROWD)
+    ahead, _last, _count = _numbers(AuditEvent.at, [AuditEvent.at > now() + CLOCKS_DIFFER], FEW)
+    return min(first, ahead) if count == CROWD else 0
+
+
+def _last_of_many(until: int) -> int:
+    """Above the crowd after it: of those that are dated ahead, if any, nobody knows where they belong."""
+    later = [AuditEvent.at > until, AuditEvent.at <= max(until, now()) + CLOCKS_DIFFER]
+    _first, last, count = _numbers(AuditEvent.at, later, CROWD)
+    return last if count == CROWD else BEYOND_ALL
+
+
+def _numbers(order, conditions: list, most: int) -> tuple[int, int, int]:
+    """The lowest and the highest number among the first events of this order, at most so many, and how many these are;
+    the lowest is beyond all where there is none."""
+    found = AuditEvent.select(AuditEvent.id).where(*conditions).order_by(order).limit(most).alias("found")
+    lowest, highest, count = (
+        AuditEvent.select(fn.MIN(found.c.id), fn.MAX(found.c.id), fn.COUNT(found.c.id)).from_(found).tuples().get()
+    )
+    return lowest or BEYOND_ALL, highest or 0, count
 
 
 def whole(account: Account, wanted: Filter = EVERYTHING) -> Iterator[AuditEvent]:

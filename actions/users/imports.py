@@ -178,7 +178,7 @@ def _want(unit: UnitOfWork, checked: UserImport) -> None:
         made_by=unit.actor.account,
         made_by_login=unit.actor.login,
         address=unit.actor.address,
-        user_agent=unit.actor.user_agent[:255],
+        user_agent=unit.actor.user_agent,
         leased_until=now() + LEASE if checked.line_count <= AT_ONCE else 0,
     )
     if not wanted:

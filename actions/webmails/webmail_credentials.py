@@ -6,11 +6,11 @@ password, works only from the webmail's hosts (Dovecot enforces that), and ends 
 """
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from actions.devices import device_passwords
 from actions.ground import throttle
-from actions.ground.actor import USER_AGENT_LENGTH, Actor
+from actions.ground.actor import Actor
+from actions.ground.addresses import plain_ip
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
@@ -89,7 +89,7 @@ def _make(
         verifier=password.verifier(),
         address=unit.actor.address,
         network=throttle.network_of(unit.actor.address),
-        user_agent=unit.actor.user_agent[:USER_AGENT_LENGTH],
+        user_agent=unit.actor.user_agent,
         expires_at=now() + LIFETIME,
     )
     audit.record(
@@ -152,8 +152,7 @@ def _end(unit: UnitOfWork, credential: WebmailCredential, event: Event) -> None:
 
 
 def checked_address(text: str) -> str:
-    """An address without the interface's name, which has no meaning on other hosts; raises `Refused`."""
-    try:
-        return str(ip_address(text.partition("%")[0]))
-    except ValueError:
-        raise Refused(N_("This request was not understood."), "address") from None
+    """The IP address in the text; raises `Refused`."""
+    if not (address := plain_ip(text)):
+        raise Refused(N_("This request was not understood."), "address")
+    return address

@@ -1,18 +1,17 @@
 """Forms of My account."""
 
-from datetime import UTC, date, datetime, time
 from functools import cache
 from zoneinfo import available_timezones
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_babel import to_utc
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, DateField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, NumberRange, Optional, ValidationError
 
 from actions.trail.events import Event
 from actions.trail.trail import Filter
+from blueprints.web import days
 from blueprints.web.addresses import LARGEST_NUMBER
 from blueprints.web.forms import PanelForm, longest, required
 from settings import LANGUAGES
@@ -83,19 +82,14 @@ class TrailForm(PanelForm):
             by,
             about,
             mailbox,
-            first and _in_utc(first, time.min),
-            last and _in_utc(last, time(23, 59, 59)),
+            first and days.first_second(first),
+            last and days.last_second(last),
         )
 
     @property
     def chosen(self) -> dict[str, str]:
         """The same as an address contains it."""
         return {field.name: field._value() if field.name != "action" else field.data for field in self if field.data}
-
-
-def _in_utc(day: date, at: time) -> int:
-    """This time of the day in the person's zone, in seconds since the epoch."""
-    return int(to_utc(datetime.combine(day, at)).replace(tzinfo=UTC).timestamp())
 
 
 @cache

@@ -1,13 +1,12 @@
 """What the forms and pages about devices share."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import reduce
 from operator import or_
 
 from flask import Response, abort, request
 from flask_babel import lazy_gettext as _l
-from flask_babel import to_utc
 from flask_login import current_user
 from wtforms import DateField, RadioField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
@@ -16,7 +15,7 @@ from wtforms.widgets import CheckboxInput
 
 from actions.devices import devices, mail_programs, set_up
 from actions.devices.devices import DESCRIBED, ICONS, LONGEST_LIFE, MadeDevice, WantedDevice
-from blueprints.web import guards
+from blueprints.web import days, guards
 from blueprints.web.downloads import apple_download
 from blueprints.web.forms import PanelForm, longest, required
 from models import Account, Device
@@ -129,5 +128,4 @@ def _end_of(day: date | None) -> int | None:
     """The moment when this day is over in the person's time zone, in seconds since the epoch."""
     if day is None:
         return None
-    last_second = datetime.combine(day, time(23, 59, 59))
-    return int(to_utc(last_second).replace(tzinfo=UTC).timestamp()) + 1
+    return days.last_second(day) + 1

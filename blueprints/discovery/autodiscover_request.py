@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from xml.etree import ElementTree  # noqa: S405 - document types, and with them entities, are refused below
 
 REQUEST_NAMESPACE = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
+# ActiveSync's, with the same elements: [MS-ASCMD] 2.2.1.1.
+MOBILE_NAMESPACE = "http://schemas.microsoft.com/exchange/autodiscover/mobilesync/requestschema/2006"
 RESPONSE_SCHEMA = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"
 LARGEST_REQUEST = 16 * 1024
 
@@ -31,7 +33,7 @@ def read(body: bytes) -> AutodiscoverRequest:
     """The request in these bytes; raises `BadRequest`.
 
     The form is that of [MS-OXDSCLI] 2.2.3: Autodiscover > Request > EMailAddress and AcceptableResponseSchema, all in
-    `REQUEST_NAMESPACE`.
+    `REQUEST_NAMESPACE`; or in `MOBILE_NAMESPACE`, which phones ask in.
     """
     if len(body) > LARGEST_REQUEST:
         raise BadRequest
@@ -41,9 +43,10 @@ def read(body: bytes) -> AutodiscoverRequest:
         root = parser.close()
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise BadRequest from error
-    names = {"request": REQUEST_NAMESPACE}
+    namespace = MOBILE_NAMESPACE if root.tag.startswith(f"{{{MOBILE_NAMESPACE}}}") else REQUEST_NAMESPACE
+    names = {"request": namespace}
     address = root.findtext("./request:Request/request:EMailAddress", "", names).strip()
     schema = root.findtext("./request:Request/request:AcceptableResponseSchema", "", names).strip()
-    if root.tag != f"{{{REQUEST_NAMESPACE}}}Autodiscover" or not address or not schema:
+    if root.tag != f"{{{namespace}}}Autodiscover" or not address or not schema:
         raise BadRequest
     return AutodiscoverRequest(address, schema)

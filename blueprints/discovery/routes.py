@@ -3,6 +3,7 @@
 Every answer depends on the domain alone, so that nobody learns which mailboxes exist, and holds no password.
 """
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -19,14 +20,9 @@ from .autodiscover_request import RESPONSE_SCHEMA, BadRequest, read
 blueprint = Blueprint("discovery", __name__)
 
 CACHED_FOR = 15 * 60
-# Clients write this path in several ways.
-AUTODISCOVER = (
-    "/autodiscover/autodiscover",
-    "/Autodiscover/Autodiscover",
-    "/Autodiscover/autodiscover",
-    "/AutoDiscover/AutoDiscover",
-    "/AutoDiscover/autodiscover",
-)
+AUTODISCOVER = "/autodiscover/autodiscover"
+# Clients write this path in many ways.
+ANY_SPELLING = re.compile(rf"{AUTODISCOVER}\.(xml|json)(?=/|$)", re.IGNORECASE | re.ASCII)
 INVALID_REQUEST, NOT_OF_THIS_KIND, UNKNOWN_ADDRESS = 600, 601, 500
 MESSAGES = {
     INVALID_REQUEST: "Invalid Request",
@@ -57,6 +53,23 @@ def _admit_outlook(state) -> None:
     state.app.extensions["csrf"].exempt(outlook)
 
 
+@blueprint.record_once
+def _read_any_spelling(state) -> None:
+    """Before the addresses are looked up, the path of Autodiscover is written in small letters."""
+    inner = state.app.wsgi_app
+
+    def spelled(environ, start_response):
+        environ["PATH_INFO"] = _in_small_letters(environ.get("PATH_INFO", ""))
+        return inner(environ, start_response)
+
+    state.app.wsgi_app = spelled
+
+
+def _in_small_letters(path: str) -> str:
+    named = ANY_SPELLING.match(path)
+    return named[0].lower() + path[named.end() :] if named else path
+
+
 @_at_each(("/mail/config-v1.1.xml", "/.well-known/autoconfig/mail/config-v1.1.xml"), methods=["GET"])
 @hosts.answers_also(_is_of_mail_domain)
 @guards.public
@@ -71,7 +84,7 @@ def thunderbird():
     return _cached(_xml("discovery/autoconfig.xml", domain=domain, servers=servers))
 
 
-@_at_each(tuple(f"{path}.xml" for path in AUTODISCOVER), methods=["POST"])
+@blueprint.post(f"{AUTODISCOVER}.xml")
 @hosts.answers_also(_is_of_mail_domain)
 @guards.public
 def outlook():
@@ -89,8 +102,7 @@ def outlook():
     return _xml("discovery/autodiscover.xml", servers=servers)
 
 
-@_at_each(tuple(f"{path}.json" for path in AUTODISCOVER), methods=["GET"])
-@_at_each(tuple(f"{path}.json/v1.0/<address>" for path in AUTODISCOVER), methods=["GET"])
+@_at_each((f"{AUTODISCOVER}.json", f"{AUTODISCOVER}.json/v1.0/<address>"), methods=["GET"])
 @hosts.answers_also(_is_of_mail_domain)
 @guards.public
 def outlook_json(address: str = ""):
@@ -103,7 +115,7 @@ def outlook_json(address: str = ""):
     if _asked("Protocol").lower() != "autodiscoverv1":
         sentence = "The given protocol value is invalid. Supported values are 'AutodiscoverV1'"
         return jsonify(ErrorCode="InvalidProtocol", ErrorMessage=sentence), 400
-    url = guards.ports().settings.base_url + "/autodiscover/autodiscover.xml"
+    url = guards.ports().settings.base_url + f"{AUTODISCOVER}.xml"
     return _cached(jsonify(Protocol="AutodiscoverV1", Url=url))
 
 
@@ -112,7 +124,8 @@ def outlook_json(address: str = ""):
 @guards.public
 def apple():
     """A configuration profile without a password, which the device asks for."""
-    address = _address(_asked("emailaddress")) or abort(404)
+    # A plus sign that was not encoded is read as a space, which no address has.
+    address = _address(_asked("emailaddress").replace(" ", "+")) or abort(404)
     profile = set_up.apple_profile_of_address(guards.ports().settings, address) or abort(404)
     return _cached(downloads.apple_download(profile, "mail"))
 

@@ -3,11 +3,12 @@
 from flask import Blueprint, flash, request, session, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
+from flask_wtf.csrf import CSRFError
 
 from actions.passwords import passwords, recovery
 from actions.passwords import sign_in as ways_in
 from actions.sessions import sessions
-from blueprints.web import guards, hx
+from blueprints.web import errors, guards, hx
 
 from .forms import ConfirmForm, ForgottenForm, SignInForm
 
@@ -33,6 +34,24 @@ def enter():
         sessions.sign_out(guards.unit())
     session.start(signed_in.session, signed_in.token, signed_in.browser)
     return hx.redirect(guards.safe_return(request.args.get("next")))
+
+
+@blueprint.errorhandler(CSRFError)
+def too_late(error: CSRFError):
+    """A form that stood open for long: once more, with the address; or the page asked for, to whoever signed in in
+    another tab meanwhile."""
+    if request.endpoint == "sign_in.enter" and current_user.is_authenticated:
+        return hx.redirect(guards.safe_return(request.args.get("next")))
+    if request.endpoint not in ("sign_in.enter", "sign_in.send_link"):
+        return errors.stale_form(error)
+    sentence = errors.keeps_no_cookies() or _("This form was out of date. Try again.")
+    if request.endpoint == "sign_in.enter":
+        form = SignInForm()
+        form.password.errors = [sentence]
+        return _sign_in_page(form, 422)
+    form = ForgottenForm()
+    form.login.errors = [sentence]
+    return _forgotten_page(form, 422)
 
 
 @blueprint.get("/sign-out")

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from flask import Flask, Request, Response, abort, current_app, g, render_template, request, session
 from flask_babel import gettext as _
 from flask_wtf.csrf import CSRFError
+from itsdangerous import URLSafeTimedSerializer
 from peewee import DatabaseError, DoesNotExist, IntegrityError, InterfaceError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -16,6 +17,7 @@ from actions.ground.throttle import TooManyAttempts
 from database import TROUBLE, discard_connection
 
 from . import words
+from .browser_session import VISITOR_LIFETIME
 
 
 class Panel(Flask):
@@ -42,7 +44,7 @@ class Panel(Flask):
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(CSRFError, _stale_form)
+    app.register_error_handler(CSRFError, stale_form)
     app.register_error_handler(TooManyAttempts, _too_many)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(DatabaseError, _database_error)
@@ -87,8 +89,20 @@ def _refused(refusal: Refused):
     return _page(409, words.translated(refusal))
 
 
-def _stale_form(_error: CSRFError):
-    return _page(400, _("This form is out of date, and nothing was changed. Go back, reload the page and try again."))
+def keeps_no_cookies() -> str:
+    """The sentence for a browser that sends back a form of ours without the cookie that came with it; empty where the
+    cookie may be too old instead."""
+    token = request.form.get("csrf_token", "")
+    signed = URLSafeTimedSerializer(current_app.secret_key, salt="wtf-csrf-token")
+    if session or session.record or not signed.loads_unsafe(token, max_age=VISITOR_LIFETIME)[0]:
+        return ""
+    return _("Your browser keeps no cookies for this site. Allow cookies, reload the page and try again.")
+
+
+def stale_form(_error: CSRFError):
+    """The page for a form whose token is not, or no longer, this browser's."""
+    out_of_date = _("This form is out of date, and nothing was changed. Go back, reload the page and try again.")
+    return _page(400, keeps_no_cookies() or out_of_date)
 
 
 def _too_many(error: TooManyAttempts):

@@ -129,14 +129,9 @@ def actor() -> Actor:
     return Actor(
         account=current_user.account if current_user.is_authenticated else None,
         session=current_user.record if current_user.is_authenticated else None,
-        address=_address(),
+        address=request.remote_addr or "",
         user_agent=request.user_agent.string,
     )
-
-
-def _address() -> str:
-    """Where the request comes from, without the name of an interface, which may be longer than any address."""
-    return (request.remote_addr or "").partition("%")[0]
 
 
 def go_on_in(renewed: tuple[WebSession, str]) -> None:
@@ -178,7 +173,7 @@ def _stop_without_session() -> None:
 def _note_use() -> None:
     """Note that the session is in use. A page that only reads is shown also while nothing can be written."""
     try:
-        sessions.seen(current_user.record, _address())
+        sessions.seen(current_user.record, actor().address)
     except OperationalError as trouble:
         if request.method not in SAFE_METHODS:
             raise

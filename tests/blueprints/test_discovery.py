@@ -22,6 +22,9 @@ AUTODISCOVER = (
     "/Autodiscover/autodiscover.xml",
     "/AutoDiscover/AutoDiscover.xml",
     "/AutoDiscover/autodiscover.xml",
+    "/AUTODISCOVER/AUTODISCOVER.XML",
+    "/autodiscover/Autodiscover.Xml",
+    "/autoDiscover/autodiscover.xml",
 )
 REQUEST = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
 RESPONSE = "http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"
@@ -249,6 +252,13 @@ def test_a_phone_that_wants_activesync_is_told_that_there_is_none(client):
     check_headers(answer, cached=False)
 
 
+def test_a_phone_that_asks_as_activesync_does_is_told_it_too(client):
+    mobile = REQUEST.replace("outlook", "mobilesync")
+    body = outlook_request("anna@example.org", MOBILE).replace(REQUEST.encode(), mobile.encode())
+    answer = client.post(AUTODISCOVER[0], data=body)
+    assert (answer.status_code, error_code(answer)) == (200, "601")
+
+
 ENTITIES = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "lol"}">' for n in range(10))
 NO_REQUESTS = {
     "nothing": b"",
@@ -298,6 +308,7 @@ def test_reading_the_address_of_autodiscover_is_no_request(client):
     [
         "/autodiscover/autodiscover.json?Email=anna%40example.org&Protocol=AutodiscoverV1",
         "/autodiscover/autodiscover.json?Email=anna%40example.org&Protocol=Autodiscoverv1&RedirectCount=1",
+        "/AUTODISCOVER/autoDiscover.JSON/v1.0/anna%40example.org?Protocol=AutodiscoverV1",
         "/Autodiscover/Autodiscover.json?email=anna%40example.org&protocol=autodiscoverv1",
         "/autodiscover/autodiscover.json/v1.0/anna%40example.org?Protocol=AutodiscoverV1",
     ],
@@ -337,6 +348,12 @@ def test_an_apple_device_gets_a_profile_without_password(client):
     assert mail["OutgoingMailServerPortNumber"] == 587
     assert not {"IncomingPassword", "OutgoingPassword", "EmailAccountName"} & set(mail)
     check_headers(answer, cached=True)
+
+
+def test_a_plus_sign_in_apples_address_need_not_be_encoded(client):
+    for written in ("anna+work@example.org", "anna%2Bwork@example.org", "anna%20work%40example.org"):
+        (mail,) = plistlib.loads(client.get(f"/apple.mobileconfig?emailaddress={written}").data)["PayloadContent"]
+        assert mail["EmailAddress"] == "anna+work@example.org"
 
 
 # --- all of them ---

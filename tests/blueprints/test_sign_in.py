@@ -205,6 +205,38 @@ def test_a_made_up_cookie_is_nobodys(new_client, anna, name, value):
     assert client.sign_in(anna.login, PASSWORD).title == "Password"
 
 
+# --- a form that stood open, a browser without cookies ---
+
+
+@pytest.mark.parametrize(("address", "button"), [("/sign-in", "Sign in"), ("/forgotten-password", "Send the link")])
+def test_a_browser_without_cookies_is_told_so_and_keeps_the_address(client, anna, address, button):
+    page = client.open(address).fill({"E-mail address": anna.login})
+    for _ in range(2):
+        client._client._cookies.clear()
+        page = page.press(button)
+        assert (page.status, page.value("E-mail address")) == (422, anna.login)
+        assert "keeps no cookies" in page.text
+
+
+@pytest.mark.parametrize(("address", "button"), [("/sign-in", "Sign in"), ("/forgotten-password", "Send the link")])
+def test_a_form_that_stood_open_comes_again_with_the_address(new_client, client, anna, address, button):
+    page = client.open(f"{address}?next=/account/sessions").fill({"E-mail address": anna.login})
+    client._client._cookies.clear()
+    client.open("/sign-in")
+    again = page.press(button)
+    assert (again.status, again.value("E-mail address")) == (422, anna.login)
+    assert "out of date" in again.text
+    assert "cookies" not in again.text
+    if button == "Sign in":
+        assert again.fill({"Password": PASSWORD}).press("Sign in").path == "/account/sessions"
+
+
+def test_a_second_tab_goes_on_to_the_page_asked_for(client, anna):
+    second = client.open("/sign-in?next=/account/sessions").fill({"E-mail address": anna.login, "Password": PASSWORD})
+    client.sign_in(anna.login, PASSWORD)
+    assert second.press("Sign in").path == "/account/sessions"
+
+
 # --- the password once more ---
 
 

@@ -189,3 +189,25 @@ def test_a_mail_domains_names_lead_to_settings_and_to_nothing_else(front):
     answer = front.by_tls(DISCOVERY, DISCOVERY, "/mail/config-v1.1.xml")
     assert (answer.status, answer.text) == (400, "Nothing is served by this name.\n")
     assert front.by_tls(PANEL, PANEL, "/mail/config-v1.1.xml?emailaddress=a@example.org").status == 404
+
+
+@pytest.mark.parametrize("path", ["/autodiscover/autodiscover.xml", "/AutoDiscover/AUTODISCOVER.xml"])
+def test_a_body_in_chunks_arrives(front, path):
+    """What Postern says of a good request for a domain that it does not serve; of an empty one it would say 600."""
+    namespace = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006"
+    schema = namespace.replace("requestschema/2006", "responseschema/2006a")
+    asked = "<EMailAddress>a@example.com</EMailAddress>"
+    asked += f"<AcceptableResponseSchema>{schema}</AcceptableResponseSchema>"
+    body = f'<Autodiscover xmlns="{namespace}"><Request>{asked}</Request></Autodiscover>'.encode()
+    context = ssl.create_default_context(cafile=str(front.nginx.certificate))
+    with (
+        socket.create_connection((HOST, front.nginx.tls), SECONDS) as raw,
+        context.wrap_socket(raw, server_hostname=PANEL) as connection,
+    ):
+        head = f"POST {path} HTTP/1.1\r\nHost: {PANEL}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head.encode())
+        for part in (body[:100], body[100:], b""):
+            connection.sendall(f"{len(part):x}\r\n".encode() + part + b"\r\n")
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, b"<ErrorCode>500</ErrorCode>" in response.read()) == (404, True)

@@ -81,6 +81,32 @@ def test_clocks_that_differ_lose_nothing(anna):
     assert [action for action, _ in seen(anna, until=4500)] == ["at 4000"]
 
 
+@pytest.fixture(params=[trail.FEW, 3], ids=["few", "many"])
+def counted(request, monkeypatch):
+    """However many events are looked at one by one."""
+    monkeypatch.setattr(trail, "FEW", request.param)
+    monkeypatch.setattr(trail, "CROWD", 5)
+
+
+def dated(account: Account, *moments: int) -> None:
+    for at in moments:
+        AuditEvent.create(action=f"at {at}", at=at, account=account, mailbox=account.mailbox)
+
+
+@pytest.mark.parametrize("wrong", [400 * DAY, -400 * DAY], ids=["ahead", "behind"])
+@pytest.mark.parametrize("many", [1, 3])
+def test_events_with_a_wrong_date_hide_no_others(anna, clock, counted, wrong, many):
+    start = clock.time() - DAY
+    right, wrong_ones = [start + 60 * number for number in range(131)], [start + wrong + n for n in range(many)]
+    dated(anna, *right[:65], *wrong_ones, *right[65:])
+    days = [(start, None), (None, start + DAY), (start, start + DAY), (start, right[70]), (right[60], None)]
+    for since, until in days:
+        expected = [at for at in right + wrong_ones if (since or 0) <= at <= (until or trail.BEYOND_ALL)]
+        found = [event.at for event in trail.events(anna, Filter(since=since, until=until))]
+        assert sorted(found) == sorted(expected), (since, until)
+    assert len(seen(anna, since=min(wrong_ones), until=max(wrong_ones))) == many
+
+
 def test_the_whole_of_it_is_read_piece_by_piece(manager, trails, monkeypatch):
     monkeypatch.setattr(trail, "READ_AT_A_TIME", 2)
     assert [event.id for event in trail.whole(manager)] == [event.id for event in trail.events(manager)]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import datetime
 
 import pytest
 
@@ -100,3 +101,25 @@ def test_a_file_is_in_the_readers_language(boss, manager):
     assert any(
         "Accesso" in row[1] or row[1] != "Signed in" for row in rows_of(boss.request("GET", "/account/activity.csv"))
     )
+
+
+@pytest.mark.parametrize(
+    ("zone", "day", "first", "last"),
+    [
+        ("Europe/Rome", "2026-07-01", "2026-06-30T22:00:00Z", "2026-07-01T21:59:59Z"),
+        # Midnight comes twice.
+        ("America/Havana", "2026-11-01", "2026-11-01T04:00:00Z", "2026-11-02T04:59:59Z"),
+        # The last hour of the day comes twice.
+        ("America/Santiago", "2026-04-04", "2026-04-04T03:00:00Z", "2026-04-05T03:59:59Z"),
+        # Midnight does not come.
+        ("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z", "2026-09-07T02:59:59Z"),
+    ],
+)
+def test_a_day_is_a_whole_one_in_the_persons_zone(client, anna, zone, day, first, last):
+    Account.update(timezone=zone).where(Account.id == anna.id).execute()
+    client.sign_in(anna.login, PASSWORD)
+    within = [int(datetime.fromisoformat(moment).timestamp()) for moment in (first, last)]
+    for at in (within[0] - 1, *within, within[1] + 1):
+        note(anna, at=at)
+    _header, *rows = rows_of(client.request("GET", f"/account/activity.csv?since={day}&until={day}"))
+    assert [row[0] for row in rows] == [last, first]
