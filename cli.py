@@ -168,14 +168,15 @@ def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
 @mailbox.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only report errors, with their lines.")
+@click.option("--skip-unknown-columns", is_flag=True, help="Read the known columns, whatever others there are.")
 @in_sentences
-def import_mailboxes(file, dry_run):
+def import_mailboxes(file, dry_run, skip_unknown_columns):
     """Add the mailboxes of a CSV FILE, all or none, and print a one-time link for each.
 
     The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
     """
     with open(file, encoding="utf-8-sig", newline="") as lines:
-        plan = imports_at_once.plan(lines)
+        plan = imports_at_once.plan(lines, skip_unknown_columns)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
     for service, problem in plan.too_many:

@@ -181,6 +181,14 @@ def test_each_wrong_line_of_a_file_is_said(run, people, tmp_path):
     assert said.endswith("Error: Nothing was imported.\n")
 
 
+def test_unknown_columns_are_named_and_skipped_on_request(run, people, tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"E-mail,badge\ndora@example.org,17\n")
+    said = fail(run("mailbox", "import", str(tmp_path / "in.csv")))
+    assert "line 1: These columns are unknown: badge." in said
+    succeed(run("mailbox", "import", str(tmp_path / "in.csv"), "--skip-unknown-columns"))
+    assert Account.select().count() == 1
+
+
 def test_a_file_that_brings_more_than_was_ordered_is_said_to(run, people, tmp_path):
     (tmp_path / "in.csv").write_bytes(b"address\ndora@example.org\nemil@example.org\n")
     Service.update(most_mailboxes=1).execute()

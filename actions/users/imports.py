@@ -76,13 +76,21 @@ def lines(wanted: UserImport, with_problems: bool, after: int = 0) -> list[UserI
     return list(found.order_by(UserImportLine.line).limit(LINES_A_PAGE + 1))
 
 
-def begin(unit: UnitOfWork, service: Service, file: Iterable[str], file_name: str, invites: bool) -> UserImport:
-    """Read a file of users for a service and check its lines; of more than `AT_ONCE`, the worker checks them.
+def begin(
+    unit: UnitOfWork,
+    service: Service,
+    file: Iterable[str],
+    file_name: str,
+    invites: bool,
+    skips_unknown: bool = False,
+) -> UserImport:
+    """Read a file of users for a service and check its lines; of more than `AT_ONCE`, the worker checks them. Unknown
+    columns are refused or skipped.
 
     Raises `Refused` with the field `file` when it cannot be read at all. What is wrong in a line stands in the line.
     """
     try:
-        found = user_files.read(file)
+        found = user_files.read(file, skips_unknown)
         begun = _begin(unit, service, file_name.strip()[:120], invites)
     except Refused as problem:
         raise _unreadable(problem) from None

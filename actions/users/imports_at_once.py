@@ -45,10 +45,10 @@ class Plan:
         return [found[number] for number in sorted(found)]
 
 
-def plan(file: Iterable[str]) -> Plan:
-    """Read a file of users, whatever services their domains belong to, and check its lines; nobody is made. Raises
-    `Refused` when it is no text."""
-    found, unreadable = _read(file)
+def plan(file: Iterable[str], skips_unknown: bool = False) -> Plan:
+    """Read a file of users, whatever services their domains belong to, and check its lines; nobody is made. Unknown
+    columns are refused or skipped. Raises `Refused` when it is no text."""
+    found, unreadable = _read(file, skips_unknown)
     made, domain_of, seen = Plan(), _every_domain(), set()
     for part in _parts(found):
         for line in user_files.checked(part, domain_of, lambda _addresses: seen):
@@ -62,11 +62,11 @@ def plan(file: Iterable[str]) -> Plan:
     return made
 
 
-def _read(file: Iterable[str]) -> tuple[list[Line], Unreadable | None]:
+def _read(file: Iterable[str], skips_unknown: bool) -> tuple[list[Line], Unreadable | None]:
     """The lines, as far as they can be read, and the one that ends that."""
     found = []
     try:
-        for line in user_files.read(file):
+        for line in user_files.read(file, skips_unknown):
             found.append(line)
     except Unreadable as problem:
         return found, problem

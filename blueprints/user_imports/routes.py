@@ -37,8 +37,9 @@ def new_import(service_id: int):
 def begin(service_id: int):
     service, form = _service(service_id), FileForm()
     with hx.submit(form, partial(_upload_page, service), "file"):
-        upload, invites = form.file.data, form.invites.data
-        begun = imports.begin(guards.unit(), service, _lines(upload), upload.filename or "", bool(invites))
+        upload, name = form.file.data, form.file.data.filename or ""
+        choices = bool(form.invites.data), bool(form.skips_unknown.data)
+        begun = imports.begin(guards.unit(), service, _lines(upload), name, *choices)
     return hx.redirect(url_for(".show_import", service_id=service.id, import_id=begun.id))
 
 

@@ -72,6 +72,14 @@ def test_what_is_wrong_stands_with_its_line_and_its_user(boss, address, anna):
     assert Mailbox.select().count() == 1
 
 
+def test_unknown_columns_are_named_and_skipped_on_request(boss, address):
+    text = "address,badge\ndora@example.org,17\n"
+    page = upload(boss, address, text)
+    assert page.status == 422
+    assert page.error_of("CSV file").startswith("These columns are unknown: badge.")
+    assert "1 user would be added" in upload(boss, address, text, skips_unknown="y").text
+
+
 def test_many_lines_are_shown_page_by_page(boss, address):
     page = upload(boss, address, HEADER + "".join(f"u{n}@example.org,,,,\n" for n in range(120)))
     seen = []

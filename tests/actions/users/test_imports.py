@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from babel.support import Translations
 
 import worker
 from actions.ground import spreadsheet
@@ -12,7 +13,7 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
-from actions.users import exports, imports, user_files
+from actions.users import _headings, exports, imports, user_files
 from database import database, transactional
 from lab.actors import acting
 from models import (
@@ -47,10 +48,10 @@ def service(people) -> Service:
 
 @pytest.fixture
 def begin(ports, boss, service):
-    def begin(text: str | bytes, invites: bool = True, actor=boss, within=service) -> UserImport:
+    def begin(text: str | bytes, invites: bool = True, actor=boss, within=service, **choices) -> UserImport:
         content = text if isinstance(text, bytes) else text.encode()
         file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-        return imports.begin(UnitOfWork(ports, actor), within, file, "users.csv", invites)
+        return imports.begin(UnitOfWork(ports, actor), within, file, "users.csv", invites, **choices)
 
     return begin
 
@@ -144,7 +145,7 @@ def test_nobody_is_written_to_where_that_is_not_wanted(ports, begin, boss):
         ("anna@example.org,,,,,", "already"),
         ("ANNA@Example.org,,,,,", "already"),
         ("not an address,,,,,", "not a valid e-mail address"),
-        (",,,,,", "not a valid e-mail address"),
+        (",Dora,,,,", "not a valid e-mail address"),
         ("dora@example.org,,,nobody,,", "not a valid e-mail address"),
         ("dora@example.org,,,,-1,", "whole number"),
         ("dora@example.org,,,,1e99,", "whole number"),
@@ -204,6 +205,127 @@ def test_files_as_programs_write_them(begin, mark, ending, separator):
     checked = begin(mark + ending.join(separator.join(row) for row in rows).encode())
     assert problems(checked) == {}
     assert [line.first_name for line in imports.lines(checked, False)] == ['Do"ra', "Egon"]
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        ("email", "First name", "Last name", "Contact e-mail", "Quota (MB)", "Language"),
+        ("E-Mail", "given_name", "SURNAME", "contact email", "quota", "lang"),
+        ("Indirizzo e-mail", "Nome", "Cognome", "E-mail di contatto", "Quota MB", "Lingua"),
+        ("Адрес эл. почты", "Имя", "Фамилия", "Контактный адрес", "Квота", "Язык"),
+        ("Correo electrónico", "Nombre", "Apellidos", "Correo de contacto", "Cuota", "Idioma"),
+        ("E-posta adresi", "Ad", "Soyadı", "İletişim e-postası", "KOTA", "DİL"),
+    ],
+)
+def test_columns_have_names_in_every_language(begin, headings):
+    checked = begin(";".join(headings) + "\ndora@example.org;Dora;Neri;d@elsewhere.example.com;5;it\n")
+    (line,) = imports.lines(checked, with_problems=False)
+    read = (line.address, line.first_name, line.last_name, line.contact_email, line.quota_bytes, line.language)
+    assert read == ("dora@example.org", "Dora", "Neri", "d@elsewhere.example.com", 5 * MEGABYTE, "it")
+
+
+def test_no_heading_means_two_columns():
+    lost = [
+        (column, word)
+        for column, words in _headings.SAID.items()
+        for word in words.replace("\n", ",").split(",")
+        if word.strip() and _headings.meaning(word) != column
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("language", ["it", "ru", "es", "tr"])
+def test_what_the_pages_call_a_column_may_head_it(language):
+    said = Translations.load("translations", [language])
+    for word, column in {
+        "E-mail address": "address",
+        "First name": "first_name",
+        "Last name": "last_name",
+        "Contact e-mail": "contact_email",
+        "Quota": "quota_mb",
+        "Language": "language",
+        "Phone": "phone",
+        "State": "state",
+    }.items():
+        assert _headings.meaning(word) == _headings.meaning(said.gettext(word)) == column
+
+
+def test_unknown_columns_are_named_and_skipped_on_request(begin):
+    text = "address,Badge no.,First name,\u202enotes\ndora@example.org,17,Dora,x\n"
+    with pytest.raises(Refused) as refusal:
+        begin(text)
+    assert "These columns are unknown: Badge no., notes." in str(refusal.value)
+    (line,) = imports.lines(begin(text, skips_unknown=True), with_problems=False)
+    assert (line.address, line.first_name, line.last_name) == ("dora@example.org", "Dora", "")
+
+
+def test_very_many_unknown_columns_make_no_long_sentence(begin):
+    with pytest.raises(Refused) as refusal:
+        begin("address," + ",".join(f"{number}" + "x" * 500 for number in range(500)))
+    assert len(str(refusal.value)) < 1200
+
+
+def test_columns_that_mean_the_same_are_named(begin):
+    with pytest.raises(Refused) as refusal:
+        begin("E-mail,Nome,address\ndora@example.org,Dora,egon@example.org\n")
+    assert "E-mail, address" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "address,first_name\n\ndora@example.org,Dora\n,\n , \n,,,\n",
+        "sep=;\r\naddress;first_name\r\n;\r\ndora@example.org;Dora\r\n",
+        '"sep=\t"\naddress\tfirst_name\n\ndora@example.org\tDora\n',
+        "SEP=|\naddress|first_name\n\ndora@example.org|Dora\n",
+        "address,,first_name,,\n\ndora@example.org,,Dora,,\n,,,,\n",
+        "address,first_name,,\n\ndora@example.org,Dora\n",
+        "address,first_name\n\ndora@example.org,Dora,, ,\n",
+    ],
+)
+def test_what_spreadsheets_leave_around_a_table_is_no_fault(begin, text):
+    checked = begin(text)
+    assert problems(checked) == {}
+    assert [(line.line, line.address, line.first_name) for line in imports.lines(checked, False)] == [
+        (3, "dora@example.org", "Dora")
+    ]
+
+
+def test_a_cell_below_no_name_is_told_unless_it_is_skipped(begin):
+    text = "address,,first_name\ndora@example.org,x,Dora\n"
+    assert "has no name" in problems(begin(text))[2]
+    assert problems(begin(text, skips_unknown=True)) == {}
+
+
+def test_a_line_is_a_row_of_the_sheet(begin):
+    """A cell may have several lines, and an empty row is a row."""
+    text = (
+        'address,first_name\n"dora@example.org","Dora"\n\n"egon@example.org","a\r\nb\nc"\nnobody,\nfay@example.org,\n'
+    )
+    assert list(problems(begin(text))) == [4, 5]
+    with pytest.raises(Refused) as refusal:
+        begin(text + '"gil"x@example.org,\n')
+    assert "Line 7 is not CSV" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "language"), [("IT", "it"), ("it_IT", "it"), ("it-IT", "it"), ("ru-Cyrl-RU", "ru")]
+)
+def test_a_locale_is_its_language(begin, written, language):
+    (line,) = imports.lines(begin(f"address,language\ndora@example.org,{written}\n"), False)
+    assert (line.language, line.problem) == (language, None)
+
+
+@pytest.mark.parametrize("written", ["1024", "1024.0", "1024.00", "1024,0", " 1024 "])
+def test_a_whole_number_may_have_decimals(begin, written):
+    (line,) = imports.lines(begin(f"address;quota_mb\ndora@example.org;{written}\n"), False)
+    assert line.quota_bytes == 1024 * MEGABYTE
+
+
+@pytest.mark.parametrize("written", ["1.5", "1024.000", "1,024", "1.", ".0", "1024.0.0", "1024.01"])
+def test_what_may_be_another_number_is_told(begin, written):
+    assert "whole number" in problems(begin(f"address;quota_mb\ndora@example.org;{written}\n"))[2]
 
 
 @pytest.mark.parametrize(

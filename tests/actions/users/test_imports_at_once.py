@@ -123,7 +123,7 @@ WRONG = (
     "dora@example.org,Dora,Neri,,1,,extra",
     "anna@example.org,,,,1,",
     "ANNA@Example.org,,,,1,",
-    ",,,,1,",
+    ",Nobody,,,1,",
     "twice@example.org,,,,1,",
     "Twice@example.org,,,,1,",
     "dora@example.org,,,nobody,1,",
