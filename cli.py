@@ -19,7 +19,7 @@ from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
-from actions.users import imports_at_once
+from actions.users import imports_at_once, user_files
 from actions.webmails import webmails
 from adapters.dovecot import config as mail_server_config
 from database import pending_migrations, router
@@ -175,8 +175,8 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
 
     The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
     """
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        plan = imports_at_once.plan(lines, skip_unknown_columns)
+    with open(file, "rb") as content:
+        plan = imports_at_once.plan(user_files.text_of(content), skip_unknown_columns)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
     for service, problem in plan.too_many:

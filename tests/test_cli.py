@@ -149,8 +149,10 @@ def test_a_password_is_never_repeated(run, people):
     [
         b"\xef\xbb\xbfaddress,first_name\r\ndora@example.org,D\xc3\xb3ra\r\nemil@example.org,\r\n",
         b'address,first_name\n"dora@example.org","D\xc3\xb3ra"\nemil@example.org,E\n',
+        "address,first_name\r\ndora@example.org,Dóra\r\nemil@example.org,\r\n".encode("utf-16"),
+        "address,first_name\r\ndora@example.org,Dóra\r\nemil@example.org,\r\n".encode("cp1252"),
     ],
-    ids=["byte order mark", "quotes"],
+    ids=["byte order mark", "quotes", "UTF-16", "Western Windows"],
 )
 def test_a_file_of_mailboxes_is_imported(run, people, tmp_path, content):
     (tmp_path / "in.csv").write_bytes(content)

@@ -1,17 +1,19 @@
 """Files of users: CSV as people's programs write it, read line by line, and what is wrong in which line."""
 
 import csv
+import io
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import BinaryIO, TextIO
 
 from actions.ground import spreadsheet
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import MEGABYTE, Size
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
-from actions.users import _headings
+from actions.users import _encodings, _headings
 from models import Account, Domain, Mailbox, Service
 
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
@@ -52,6 +54,14 @@ class NotCsv(Unreadable):
 
     def __init__(self, line: int):
         super().__init__(line, N_("This line is not CSV: a quote is missing or misplaced."))
+
+
+def text_of(file: BinaryIO) -> TextIO:
+    """The text of a file, whatever its encoding; raises `Refused` with the field `file` where that is not certain."""
+    text = _encodings.decoded(file.read())
+    if text is None:
+        raise _no_text()
+    return io.StringIO(text, newline="")
 
 
 def read(file: Iterable[str], skips_unknown: bool = False) -> Iterator[Line]:
@@ -105,7 +115,7 @@ def _listed(headings: list[str]) -> str:
 
 
 def _no_text() -> Refused:
-    return Refused(N_("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again."))
+    return Refused(N_("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again."), "file")
 
 
 def _lines(columns: list[str | None], rows: Iterator[list[str]]) -> Iterator[Line]:

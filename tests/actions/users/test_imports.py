@@ -50,7 +50,7 @@ def service(people) -> Service:
 def begin(ports, boss, service):
     def begin(text: str | bytes, invites: bool = True, actor=boss, within=service, **choices) -> UserImport:
         content = text if isinstance(text, bytes) else text.encode()
-        file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+        file = user_files.text_of(io.BytesIO(content))
         return imports.begin(UnitOfWork(ports, actor), within, file, "users.csv", invites, **choices)
 
     return begin
@@ -260,6 +260,37 @@ def test_unknown_columns_are_named_and_skipped_on_request(begin):
     assert (line.address, line.first_name, line.last_name) == ("dora@example.org", "Dora", "")
 
 
+@pytest.mark.parametrize("name", ["Дора Müller", "Ali", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_what_says_its_encoding_is_read(begin, encoding, name):
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (line,) = imports.lines(begin(f"{mark}address,first_name\r\ndora@example.org,{name}\r\n".encode(encoding)), False)
+    assert line.first_name == name
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp1252", ["Müller"]),
+        ("cp1252", ["José Mª", "Nuñez", "Nicolò", "O’Neil – ß", "PÉREZ", "è"]),
+        ("cp1252", ["Nicolò", "È"]),
+        ("cp1252", ["O’Neil"]),
+        ("cp1252", ["Guðrún", "Þórður", "Ásgeir"]),
+        ("cp1251", ["Иванов"]),
+        ("cp1251", ["Пётр", "ОРЛОВА", "Анна-Мария", "«Я»"]),
+        ("cp1251", ["Ольга", "John"]),
+        ("cp1254", ["Ayşe"]),
+        ("cp1254", ["Yılmaz", "Şule", "Çığ", "İPEKÇİ", "Doğan"]),
+        ("cp1254", ["Gülşen", "José"]),
+    ],
+)
+def test_what_windows_wrote_is_read(begin, encoding, names):
+    rows = "".join(f"u{number}@example.org;{name}\r\n" for number, name in enumerate(names))
+    checked = begin(f"address;first_name\r\n{rows}".encode(encoding))
+    assert problems(checked) == {}
+    assert [line.first_name for line in imports.lines(checked, False)] == names
+
+
 def test_very_many_unknown_columns_make_no_long_sentence(begin):
     with pytest.raises(Refused) as refusal:
         begin("address," + ",".join(f"{number}" + "x" * 500 for number in range(500)))
@@ -339,7 +370,16 @@ def test_what_may_be_another_number_is_told(begin, written):
         b"address,password\ndora@example.org,x",
         b'address\n"dora@example.org\nx',
         b'address\n"dora"x@example.org\n',
-        TWO.encode("utf-16"),
+        TWO.encode("utf-16")[:-1],
+        "address,first_name\ndora@example.org,è\n".encode("cp1252"),
+        "address,first_name\ndora@example.org,Müller\negon@example.org,Иванов\n".encode("gb18030"),
+        "address,first_name\ndora@example.org,Müller\n".encode("cp850"),
+        "address,first_name\ndora@example.org,Muñoz\n".encode("mac_roman"),
+        "address,first_name\ndora@example.org,Łukasz\n".encode("cp1250"),
+        "address,first_name\ndora@example.org,Иванов\n".encode("koi8_r"),
+        "address,first_name\ndora@example.org,Иванов\n".encode("cp866"),
+        "address,first_name\ndora@example.org,Doğan\n".encode("cp1254"),
+        "address,first_name\ndora@example.org,Sigurður\negon@example.org,Müge\n".encode("cp1252"),
         b"address\ndora\xff@example.org",
         b"PK\x03\x04\x14\x00\x06\x00" + bytes(range(256)) * 50,
     ],
