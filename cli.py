@@ -10,6 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import worker
+from actions.ground import phone_numbers
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE, Size
@@ -173,10 +174,11 @@ def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
 def import_mailboxes(file, dry_run, skip_unknown_columns):
     """Add the mailboxes of a CSV FILE, all or none, and print a one-time link for each.
 
-    The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
+    The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language,
+    phone, state (active, suspended or locked).
     """
     with open(file, "rb") as content:
-        plan = imports_at_once.plan(user_files.text_of(content), skip_unknown_columns)
+        plan = imports_at_once.plan(user_files.text_of(content), skip_unknown_columns, _phone)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
     for service, problem in plan.too_many:
@@ -186,8 +188,13 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     if dry_run:
         return click.echo(f"{len(plan.lines)} mailboxes would be added.")
     for made in imports_at_once.carry_out(unit(), plan):
-        click.echo(f"{made.account.login}\t{made.link}")
+        click.echo(f"{made.account.login}\t{made.link or made.account.state}")
     return None
+
+
+def _phone(typed: str) -> str:
+    settings = ports().settings
+    return phone_numbers.canonical(typed, settings.phone_region, settings.phone_allow)
 
 
 @manager.command("add")

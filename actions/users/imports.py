@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from peewee import IntegrityError
 
 from actions.authority import authority
+from actions.ground import phone_numbers
 from actions.ground.actor import Actor
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
@@ -159,13 +160,14 @@ def _as_kept(line: Line) -> list:
     """A line in figures and words: its number, and whom it asks for or what is wrong with its form."""
     if line.problem is not None:
         return [line.number, {"address": line.new.address}, kept(line.problem)]
-    return [line.number, {name: getattr(line.new, name) for name in ASKED}, None]
+    return [line.number, {name: getattr(line.new, name) for name in ASKED} | {"state": line.state}, None]
 
 
 def _as_read(row: list) -> Line:
     """The line that was kept so."""
     number, asked, problem = row
-    return Line(number, NewMailbox(**asked), problem and told(problem))
+    state = asked.pop("state", Account.ACTIVE)
+    return Line(number, NewMailbox(**asked), problem and told(problem), state=state)
 
 
 def want(unit: UnitOfWork, checked: UserImport) -> UserImport:
@@ -258,13 +260,13 @@ class DoneByAnother(Exception):
 # --- checking ---
 
 
-def _check_some(_ports: Ports, present: UserImport) -> None:
+def _check_some(ports: Ports, present: UserImport) -> None:
     """Look at the next part of the file. Only what is found out is written within a transaction."""
     part = present.parts.order_by(UserImportPart.id).first()
     if part is None:
         _note_checked(present)
     else:
-        _replace(present, part, _looked_at(present, part.content))
+        _replace(present, part, _looked_at(ports, present, part.content))
 
 
 @transactional
@@ -278,12 +280,19 @@ def _replace(present: UserImport, part: UserImportPart, lines: list[dict]) -> No
     ).where(present.itself()).execute()
 
 
-def _looked_at(present: UserImport, part: list[list]) -> list[dict]:
+def _looked_at(ports: Ports, present: UserImport, part: list[list]) -> list[dict]:
     """For each line of a part what is to be made of it, or what is wrong."""
     found = user_files.checked(
-        map(_as_read, part), _domains_of(present.service), lambda addresses: _seen_before(present, addresses)
+        map(_as_read, part),
+        _domains_of(present.service),
+        lambda addresses: _seen_before(present, addresses),
+        lambda typed: _phone(ports, typed),
     )
     return [_import_lines.planned(present, line) for line in found]
+
+
+def _phone(ports: Ports, typed: str) -> str:
+    return phone_numbers.canonical(typed, ports.settings.phone_region, ports.settings.phone_allow)
 
 
 def _domains_of(service: Service) -> Callable[[str], Domain]:

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TextIO
 
-from actions.ground import spreadsheet
+from actions.ground import phone_numbers, spreadsheet
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import MEGABYTE, Size
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
+from actions.services.user_list import STATES
 from actions.users import _encodings, _headings
 from models import Account, Domain, Mailbox, Service
 
-COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state")
 SEPARATORS = ",;\t"
 # The line by which spreadsheets tell each other the separator.
 NAMES_SEPARATOR = re.compile(r"\ufeff?\"?sep=([^\w\"\s]|\t)\"?\s*", re.IGNORECASE)
@@ -39,6 +40,7 @@ class Line:
     new: NewMailbox
     problem: Refused | None = None
     domain: Domain | None = None
+    state: str = Account.ACTIVE
 
 
 class Unreadable(Refused):
@@ -134,7 +136,7 @@ def _line(number: int, columns: list[str | None], row: list[str]) -> Line:
     named = {column: cell for column, cell in zip(columns, row, strict=False) if column}
     try:
         _refuse_misplaced(columns, row)
-        return Line(number, _asked(named))
+        return Line(number, _asked(named), state=_state(named.get("state", "")))
     except Refused as problem:
         return Line(number, NewMailbox(spreadsheet.as_it_was(named.get("address", ""))[:LONGEST_ADDRESS]), problem)
 
@@ -155,9 +157,16 @@ def _asked(row: dict[str, str]) -> NewMailbox:
     quota = WHOLE_NUMBER.fullmatch(row.get("quota_mb") or "0")
     if not quota:
         raise Refused(N_("The quota must be a whole number of megabytes."))
-    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email")}
+    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "phone")}
     language = _language(row.get("language", ""))
     return NewMailbox(row["address"], quota_bytes=int(quota[1]) * MEGABYTE, language=language, **texts)
+
+
+def _state(written: str) -> str:
+    """The state of a user; raises `Refused` for what is none."""
+    if written and written not in STATES:
+        raise Refused(N_("The state must be one of: %(states)s."), states=", ".join(STATES))
+    return written or Account.ACTIVE
 
 
 def _language(written: str) -> str:
@@ -167,24 +176,28 @@ def _language(written: str) -> str:
 
 
 def checked(
-    lines: Iterable[Line], domain_of: Callable[[str], Domain], seen_before: Callable[[list[str]], set[str]]
+    lines: Iterable[Line],
+    domain_of: Callable[[str], Domain],
+    seen_before: Callable[[list[str]], set[str]],
+    phone_of: Callable[[str], str] = phone_numbers.canonical,
 ) -> list[Line]:
     """The same lines in stored form, or with what is wrong.
 
     `domain_of` finds the domain of an address and raises `Refused` for one that is not meant; `seen_before` says which
-    of these addresses stood further up in the file.
+    of these addresses stood further up in the file; `phone_of` puts a phone number into stored form.
     """
-    found = [_checked(line, domain_of) for line in lines]
+    found = [_checked(line, domain_of, phone_of) for line in lines]
     addresses = [line.new.address for line in found if line.problem is None]
     seen, taken = seen_before(addresses), _taken(addresses)
     return [_unless_known(line, seen, taken) for line in found]
 
 
-def _checked(line: Line, domain_of: Callable[[str], Domain]) -> Line:
+def _checked(line: Line, domain_of: Callable[[str], Domain], phone_of: Callable[[str], str]) -> Line:
     if line.problem is not None:
         return line
     try:
         new = mailboxes.checked(line.new, domain_of)
+        new = replace(new, phone=phone_of(new.phone) if new.phone else "")
         domain = domain_of(new.address)
         _refuse_without_quota(new, domain.service)
     except Refused as problem:

@@ -182,6 +182,33 @@ def test_what_was_exported_is_imported_as_it_was(begin, people, name):
     assert (line.first_name, line.contact_email) == (name, "+x@elsewhere.example.com")
 
 
+def test_an_export_is_imported_without_loss(ports, begin, boss, people):
+    anna = people.add("anna", first_name="Anna", contact_email="+tag@elsewhere.example.com", phone="+393331234567")
+    anna.write(language="it")
+    people.add("boris", contact_email="b@elsewhere.example.com").put_into_state(Account.SUSPENDED)
+    people.add("carla").put_into_state(Account.LOCKED)
+    before = list(exports.rows(people.service))
+    text = "".join(spreadsheet.lines(exports.HEADER, before))
+    assert ",'+tag@elsewhere.example.com," in text and ",'+393331234567," in text
+    for each in Account.select().where(Account.service == people.service):
+        AccountWord.delete().where(AccountWord.account == each).execute()
+        Mailbox.delete().where(Mailbox.account == each).execute()
+        each.delete_instance()
+    done = imports.want(UnitOfWork(ports, boss), begin(text))
+    assert (done.state, done.invited_count) == (UserImport.DONE, 1)
+    assert [row[:-1] for row in exports.rows(people.service)] == [row[:-1] for row in before]
+    boris = Account.by_login("boris@example.org")
+    assert {word.state for word in boris.words} == {Account.SUSPENDED}
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [("x,", "phone number in digits"), (",gone", "state must be one of"), ("+39333,", "does not exist")],
+)
+def test_what_is_no_phone_and_no_state_is_told(begin, cells, said):
+    assert said in problems(begin(f"address,phone,state\ndora@example.org,{cells}\n"))[2]
+
+
 def test_markup_and_formulas_are_names(ports, begin, boss):
     text = HEADER + "dora@example.org,<script>alert(1)</script>,=cmd|' /C calc'!A0,,,\r\n"
     imports.want(UnitOfWork(ports, boss), begin(text))
