@@ -10,6 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import worker
+from actions.ground import phone_numbers
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE, Size
@@ -19,7 +20,7 @@ from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
-from actions.users import imports_at_once
+from actions.users import imports_at_once, user_files
 from actions.webmails import webmails
 from adapters.dovecot import config as mail_server_config
 from database import pending_migrations, router
@@ -168,14 +169,16 @@ def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
 @mailbox.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Only report errors, with their lines.")
+@click.option("--skip-unknown-columns", is_flag=True, help="Read the known columns, whatever others there are.")
 @in_sentences
-def import_mailboxes(file, dry_run):
+def import_mailboxes(file, dry_run, skip_unknown_columns):
     """Add the mailboxes of a CSV FILE, all or none, and print a one-time link for each.
 
-    The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language.
+    The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language,
+    phone, state (active, suspended or locked).
     """
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        plan = imports_at_once.plan(ports(), lines)
+    with open(file, "rb") as content:
+        plan = imports_at_once.plan(ports(), user_files.text_of(content), skip_unknown_columns, _phone)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
     for service, problem in plan.too_many:
@@ -185,8 +188,13 @@ def import_mailboxes(file, dry_run):
     if dry_run:
         return click.echo(f"{len(plan.lines)} mailboxes would be added.")
     for made in imports_at_once.carry_out(unit(), plan):
-        click.echo(f"{made.account.login}\t{made.link}")
+        click.echo(f"{made.account.login}\t{made.link or made.account.state}")
     return None
+
+
+def _phone(typed: str) -> str:
+    settings = ports().settings
+    return phone_numbers.canonical(typed, settings.phone_region, settings.phone_allow)
 
 
 @manager.command("add")

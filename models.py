@@ -681,6 +681,8 @@ class UserImportLine(Table):
     last_name = CharField(120, default="")
     contact_email = CharField(254, default="")
     language = CharField(8, default="")
+    phone = CharField(16, default="")
+    state = CharField(16, default=Account.ACTIVE)
     quota_bytes = BigIntegerField(default=0)
     domain_id = IntegerField(null=True)
     home = CharField(300, default="")

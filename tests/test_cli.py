@@ -151,8 +151,10 @@ def test_a_password_is_never_repeated(run, people):
     [
         b"\xef\xbb\xbfaddress,first_name\r\ndora@example.org,D\xc3\xb3ra\r\nemil@example.org,\r\n",
         b'address,first_name\n"dora@example.org","D\xc3\xb3ra"\nemil@example.org,E\n',
+        "address,first_name\r\ndora@example.org,Dóra\r\nemil@example.org,\r\n".encode("utf-16"),
+        "address,first_name\r\ndora@example.org,Dóra\r\nemil@example.org,\r\n".encode("cp1252"),
     ],
-    ids=["byte order mark", "quotes"],
+    ids=["byte order mark", "quotes", "UTF-16", "Western Windows"],
 )
 def test_a_file_of_mailboxes_is_imported(run, people, tmp_path, content):
     (tmp_path / "in.csv").write_bytes(content)
@@ -181,6 +183,14 @@ def test_each_wrong_line_of_a_file_is_said(run, people, tmp_path):
     assert "line 2: “nobody” is not a valid e-mail address." in said.splitlines()
     assert "line 4: This line is not CSV: a quote is missing or misplaced." in said.splitlines()
     assert said.endswith("Error: Nothing was imported.\n")
+
+
+def test_unknown_columns_are_named_and_skipped_on_request(run, people, tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"E-mail,badge\ndora@example.org,17\n")
+    said = fail(run("mailbox", "import", str(tmp_path / "in.csv")))
+    assert "line 1: These columns are unknown: badge." in said
+    succeed(run("mailbox", "import", str(tmp_path / "in.csv"), "--skip-unknown-columns"))
+    assert Account.select().count() == 1
 
 
 def test_a_file_that_brings_more_than_was_ordered_is_said_to(run, people, tmp_path):

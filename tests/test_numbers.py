@@ -231,7 +231,6 @@ SET_DIRECTLY = {
     "actions/collaborations/collaborations.py: collaboration",
     "actions/devices/invitations.py: present",
     "actions/devices/invitations.py: invitation",
-    "actions/users/user_files.py: reader",
 }
 
 

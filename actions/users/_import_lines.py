@@ -23,21 +23,22 @@ from models import (
     first_revision,
 )
 
-NAMED = ("first_name", "last_name", "contact_email", "language")
+NAMED = ("first_name", "last_name", "contact_email", "language", "phone")
 ASKED = ("address", *NAMED, "quota_bytes")
-PLANNED = (*ASKED, "domain_id", "home", "sort_name", "revision")
+PLANNED = (*ASKED, "state", "domain_id", "home", "sort_name", "revision")
 
 
 def planned(present: UserImport, line: Line) -> dict:
     """A line in the columns of the user to create. A line with a problem keeps only its address."""
     return {"user_import": present.id, "line": line.number, "problem": line.problem and kept(line.problem)} | (
-        _columns(line.new, line.domain) if line.problem is None else _only_named(line.new.address)
+        _columns(line.new, line.domain, line.state) if line.problem is None else _only_named(line.new.address)
     )
 
 
-def _columns(new: NewMailbox, domain: Domain) -> dict:
+def _columns(new: NewMailbox, domain: Domain, state: str) -> dict:
     return {
         **{name: getattr(new, name) for name in ASKED},
+        "state": state,
         "domain_id": domain.id,
         "home": mailboxes.fresh_home(new.address),
         "sort_name": search_words.sort_name(new.address, new.first_name, new.last_name),
@@ -46,7 +47,7 @@ def _columns(new: NewMailbox, domain: Domain) -> dict:
 
 
 def _only_named(address: str) -> dict:
-    columns = dict.fromkeys(PLANNED, "") | {"quota_bytes": 0, "domain_id": None, "revision": 0}
+    columns = dict.fromkeys(PLANNED, "") | {"state": Account.ACTIVE, "quota_bytes": 0, "domain_id": None, "revision": 0}
     return columns | {"address": address[:LONGEST_ADDRESS]}
 
 
@@ -96,7 +97,7 @@ def make_all(actor: Actor, event: Event, present: UserImport, service: Service, 
         Account.service: service.id,
         Account.domain: line.domain_id,
         Account.created_at: moment,
-        **{getattr(Account, name): getattr(line, name) for name in (*NAMED, "sort_name", "revision")},
+        **{getattr(Account, name): getattr(line, name) for name in (*NAMED, "state", "sort_name", "revision")},
     }
     _insert(Account, account, lambda columns: line.select(*columns).where(of_import).order_by(line.line))
     mailbox = {

@@ -7,7 +7,7 @@ from actions.services.user_list import STATES
 from actions.trail import trail
 from models import Account, Mailbox, Service
 
-# An import reads the first of these columns.
+# An import reads all of them but the last.
 HEADER = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state", "created_at")
 READ_AT_A_TIME = 1000
 

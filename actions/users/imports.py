@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from peewee import IntegrityError
 
 from actions.authority import authority
+from actions.ground import phone_numbers
 from actions.ground.actor import Actor
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
@@ -76,13 +77,21 @@ def lines(wanted: UserImport, with_problems: bool, after: int = 0) -> list[UserI
     return list(found.order_by(UserImportLine.line).limit(LINES_A_PAGE + 1))
 
 
-def begin(unit: UnitOfWork, service: Service, file: Iterable[str], file_name: str, invites: bool) -> UserImport:
-    """Read a file of users for a service and check its lines. The worker checks files of more than `AT_ONCE` lines.
+def begin(
+    unit: UnitOfWork,
+    service: Service,
+    file: Iterable[str],
+    file_name: str,
+    invites: bool,
+    skips_unknown: bool = False,
+) -> UserImport:
+    """Read a file of users for a service and check its lines; of more than `AT_ONCE`, the worker checks them. Unknown
+    columns are refused or skipped.
 
     Raises `Refused` with the field `file` when the file cannot be read at all. A line stores its own problem.
     """
     try:
-        found = user_files.read(file)
+        found = user_files.read(file, skips_unknown)
         begun = _begin(unit, service, file_name.strip()[:120], invites)
     except Refused as problem:
         raise _unreadable(problem) from None
@@ -151,13 +160,14 @@ def _as_kept(line: Line) -> list:
     """A line as numbers and text: its number, and either the requested user or the problem with its form."""
     if line.problem is not None:
         return [line.number, {"address": line.new.address}, kept(line.problem)]
-    return [line.number, {name: getattr(line.new, name) for name in ASKED}, None]
+    return [line.number, {name: getattr(line.new, name) for name in ASKED} | {"state": line.state}, None]
 
 
 def _as_read(row: list) -> Line:
     """The line that `_as_kept` stored."""
     number, asked, problem = row
-    return Line(number, NewMailbox(**asked), problem and told(problem))
+    state = asked.pop("state", Account.ACTIVE)
+    return Line(number, NewMailbox(**asked), problem and told(problem), state=state)
 
 
 def want(unit: UnitOfWork, checked: UserImport) -> UserImport:
@@ -271,11 +281,19 @@ def _replace(present: UserImport, part: UserImportPart, lines: list[dict]) -> No
 
 
 def _looked_at(ports: Ports, present: UserImport, part: list[list]) -> list[dict]:
-    """For each line of a part, the user to create or the problem."""
+    """For each line of a part what is to be made of it, or what is wrong."""
     found = user_files.checked(
-        ports, map(_as_read, part), _domains_of(present.service), lambda addresses: _seen_before(present, addresses)
+        ports,
+        map(_as_read, part),
+        _domains_of(present.service),
+        lambda addresses: _seen_before(present, addresses),
+        lambda typed: _phone(ports, typed),
     )
     return [_import_lines.planned(present, line) for line in found]
+
+
+def _phone(ports: Ports, typed: str) -> str:
+    return phone_numbers.canonical(typed, ports.settings.phone_region, ports.settings.phone_allow)
 
 
 def _domains_of(service: Service) -> Callable[[str], Domain]:

@@ -7,6 +7,7 @@ import and with the same statements, and a link for each.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from actions.ground import phone_numbers
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
@@ -46,13 +47,19 @@ class Plan:
         return [found[number] for number in sorted(found)]
 
 
-def plan(ports: Ports, file: Iterable[str]) -> Plan:
-    """Read a file of users of any services and check its lines, without creating anybody. Raises `Refused` when the
-    file is not text."""
-    found, unreadable = _read(file)
+def plan(
+    ports: Ports,
+    file: Iterable[str],
+    skips_unknown: bool = False,
+    phone_of: Callable[[str], str] = phone_numbers.canonical,
+) -> Plan:
+    """Read a file of users, whatever services their domains belong to, and check its lines; nobody is made. Unknown
+    columns are refused or skipped; `phone_of` puts a phone number into stored form. Raises `Refused` when it is no
+    text."""
+    found, unreadable = _read(file, skips_unknown)
     made, domain_of, seen = Plan(), _every_domain(), set()
     for part in _parts(found):
-        for line in user_files.checked(ports, part, domain_of, lambda _addresses: seen):
+        for line in user_files.checked(ports, part, domain_of, lambda _addresses: seen, phone_of):
             if line.problem is None:
                 made.lines.append(line)
             else:
@@ -63,11 +70,11 @@ def plan(ports: Ports, file: Iterable[str]) -> Plan:
     return made
 
 
-def _read(file: Iterable[str]) -> tuple[list[Line], Unreadable | None]:
-    """The lines as far as they can be read, and the error that ends the reading."""
+def _read(file: Iterable[str], skips_unknown: bool) -> tuple[list[Line], Unreadable | None]:
+    """The lines, as far as they can be read, and the one that ends that."""
     found = []
     try:
-        for line in user_files.read(file):
+        for line in user_files.read(file, skips_unknown):
             found.append(line)
     except Unreadable as problem:
         return found, problem
@@ -102,8 +109,8 @@ def _too_many(made: Plan) -> Iterator[tuple[Service, Refused]]:
 
 @unit_of_work
 def carry_out(unit: UnitOfWork, made: Plan) -> list[MadeMailbox]:
-    """Create all users of a plan or none, in the order of the file, each with a link to set the password. Raises
-    `Refused` when there is a problem, or something has changed since."""
+    """Make all users of a plan or none, in the order of the file, each active one with a link to set the password.
+    Raises `Refused` when something is wrong, or is no longer as it was."""
     if not made.is_in_order:
         raise Refused(N_("The file has errors; nothing was imported."))
     moment = now()
@@ -126,6 +133,8 @@ def _make(unit: UnitOfWork, service: Service, lines: list[Line], moment: int) ->
     for part in _parts([line.new.address for line in lines]):
         accounts = list(Account.select().where(Account.login.in_(part)))
         _import_lines.enter(accounts)
-        tokens = links.create_first(accounts, links.WELCOME)
-        for account, token in zip(accounts, tokens, strict=True):
+        active = [account for account in accounts if account.state == Account.ACTIVE]
+        yield from (MadeMailbox(account, None) for account in accounts if account not in active)
+        tokens = links.create_first(active, links.WELCOME)
+        for account, token in zip(active, tokens, strict=True):
             yield MadeMailbox(account, links.address(unit.ports.settings, links.WELCOME, token))

@@ -1,24 +1,35 @@
 """Files of users: CSV as common programs write it, read line by line, with the problem of each line."""
 
 import csv
+import io
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import BinaryIO, TextIO
 
-from actions.ground import spreadsheet
+from actions.ground import phone_numbers, spreadsheet
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import MEGABYTE, Size
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
+from actions.services.user_list import STATES
+from actions.users import _encodings, _headings
 from models import Account, Domain, Mailbox, Service
 
-COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language")
+COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state")
 SEPARATORS = ",;\t"
-# The most that one line may contain, in characters.
+# The line by which spreadsheets tell each other the separator.
+NAMES_SEPARATOR = re.compile(r"\ufeff?\"?sep=([^\w\"\s]|\t)\"?\s*", re.IGNORECASE)
+# A spreadsheet may add decimals. Three of them could be thousands.
+WHOLE_NUMBER = re.compile(r"([0-9]{1,9})(?:[.,]0{1,2})?")
+LOCALE = re.compile(r"([A-Za-z]{2})(?:[_-][A-Za-z0-9]{2,8})*")
+# What one line may hold, in characters.
 LONGEST_LINE = 2000
 LONGEST_ADDRESS = 254
+# What a sentence names of headings: so many, and so many characters of each.
+MOST_HEADINGS, LONGEST_HEADING = 20, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,7 @@ class Line:
     new: NewMailbox
     problem: Refused | None = None
     domain: Domain | None = None
+    state: str = Account.ACTIVE
 
 
 class Unreadable(Refused):
@@ -47,70 +59,121 @@ class NotCsv(Unreadable):
         super().__init__(line, N_("This line is not CSV: a quote is missing or misplaced."))
 
 
-def read(file: Iterable[str]) -> Iterator[Line]:
-    """The lines below the first. The first line names the columns and shows their separator.
+def text_of(file: BinaryIO) -> TextIO:
+    """The text of a file, whatever its encoding; raises `Refused` with the field `file` where that is not certain."""
+    text = _encodings.decoded(file.read())
+    if text is None:
+        raise _no_text()
+    return io.StringIO(text, newline="")
 
-    Raises `Unreadable` at once when the first line does not name them. Reading on may raise it too. Raises `Refused`,
-    at once or later, where the file is not text.
+
+def read(file: Iterable[str], skips_unknown: bool = False) -> Iterator[Line]:
+    """The lines below the first one, which names the columns, and by what they are separated. A line's number is that
+    of its row in a spreadsheet. Empty rows are none.
+
+    Raises `Unreadable` at once when it does not, or when it names unknown columns that are not to be skipped. Reading
+    on may raise it too; and `Refused`, at once or later, where the file is no text.
     """
     try:
-        reader = _opened(file)
-    except UnicodeDecodeError:
-        raise _no_text() from None
-    return _lines(reader)
-
-
-def _opened(file: Iterable[str]) -> csv.DictReader:
-    file = iter(file)
-    first = next(file, "")
-    separator = max(SEPARATORS, key=first.count)
-    reader = csv.DictReader(itertools.chain([first], file), delimiter=separator, strict=True)
-    try:
-        header = [name.strip().lower() for name in reader.fieldnames or []]
+        rows = _opened(file)
+        columns = _columns(next(rows, []), skips_unknown)
     except csv.Error:
         raise NotCsv(1) from None
-    if "address" not in header or not set(header) <= set(COLUMNS) or len(set(header)) < len(header):
+    except UnicodeDecodeError:
+        raise _no_text() from None
+    return _lines(columns, rows)
+
+
+def _opened(file: Iterable[str]) -> Iterator[list[str]]:
+    """The rows. A spreadsheet does not show a line that only names the separator, and neither counts here."""
+    file = iter(file)
+    first = next(file, "")
+    if named := NAMES_SEPARATOR.fullmatch(first):
+        return csv.reader(file, delimiter=named[1], strict=True)
+    return csv.reader(itertools.chain([first], file), delimiter=max(SEPARATORS, key=first.count), strict=True)
+
+
+def _columns(headings: list[str], skips_unknown: bool) -> list[str | None]:
+    """What each column holds: a column by its name, "" for nothing (it has no heading), or None for what is skipped."""
+    columns = [_headings.meaning(heading) for heading in headings]
+    known = list(filter(None, columns))
+    unknown = [heading for heading, column in zip(headings, columns, strict=True) if column is None]
+    if known and unknown and not skips_unknown:
+        sentence = N_(
+            "These columns are unknown: %(unknown)s. Skip them, or rename them. Possible columns: %(columns)s."
+        )
+        raise Unreadable(1, sentence, unknown=_listed(unknown), columns=", ".join(COLUMNS))
+    if "address" not in known:
         sentence = N_("The first line must name the columns, each once. Possible columns: %(columns)s.")
         raise Unreadable(1, sentence, columns=", ".join(COLUMNS))
-    reader.fieldnames = header
-    return reader
+    if same := [heading for heading, column in zip(headings, columns, strict=True) if known.count(column) > 1]:
+        raise Unreadable(1, N_("These columns mean the same: %(columns)s. Remove all but one."), columns=_listed(same))
+    return [column or None for column in columns] if skips_unknown else columns
+
+
+def _listed(headings: list[str]) -> str:
+    """Headings as a sentence names them: the first ones, and only what can be seen of each."""
+    seen = ["".join(filter(str.isprintable, heading.strip()))[:LONGEST_HEADING] for heading in headings]
+    return ", ".join(seen[:MOST_HEADINGS] + ["…"] * (len(seen) > MOST_HEADINGS))
 
 
 def _no_text() -> Refused:
-    return Refused(N_("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again."))
+    return Refused(N_("The file is not UTF-8 text. Save it as “CSV UTF-8” and try again."), "file")
 
 
-def _lines(reader: csv.DictReader) -> Iterator[Line]:
+def _lines(columns: list[str | None], rows: Iterator[list[str]]) -> Iterator[Line]:
+    number = 1
     try:
-        for row in reader:
-            yield _line(reader.line_num, row)
+        for number, row in enumerate(rows, 2):
+            if any(map(str.strip, row)):
+                yield _line(number, columns, [cell.strip() for cell in row])
     except csv.Error:
-        # DictReader counts a line after reading it; the reader below it counts the line as it begins.
-        raise NotCsv(reader.reader.line_num) from None
+        raise NotCsv(number + 1) from None
     except UnicodeDecodeError:
         raise _no_text() from None
 
 
-def _line(number: int, row: dict) -> Line:
+def _line(number: int, columns: list[str | None], row: list[str]) -> Line:
+    named = {column: cell for column, cell in zip(columns, row, strict=False) if column}
     try:
-        return Line(number, _asked(row))
+        _refuse_misplaced(columns, row)
+        return Line(number, _asked(named), state=_state(named.get("state", "")))
     except Refused as problem:
-        return Line(number, NewMailbox((row["address"] or "")[:LONGEST_ADDRESS]), problem)
+        return Line(number, NewMailbox(spreadsheet.as_it_was(named.get("address", ""))[:LONGEST_ADDRESS]), problem)
 
 
-def _asked(row: dict) -> NewMailbox:
-    """The user that a row requests, unchecked; raises `Refused` when the row is not valid."""
-    if None in row or None in row.values():
+def _refuse_misplaced(columns: list[str | None], row: list[str]) -> None:
+    """Raises `Refused` for a cell that is missing, or stands where no column is. What is empty may stand anywhere."""
+    if any(columns[len(row) :]) or any(row[len(columns) :]):
         raise Refused(N_("This line does not have the same number of columns as the first."))
-    row = {name: value.strip() for name, value in row.items()}
+    if any(cell for column, cell in zip(columns, row, strict=False) if column == ""):
+        raise Refused(N_("A cell of this line is in a column that has no name."))
+
+
+def _asked(row: dict[str, str]) -> NewMailbox:
+    """Whom a row asks for, unchecked; raises `Refused` when it is none."""
     if sum(map(len, row.values())) > LONGEST_LINE:
         raise Refused(N_("This line is too long."))
     row = {name: spreadsheet.as_it_was(value) for name, value in row.items()}
-    quota = row.get("quota_mb") or "0"
-    if not re.fullmatch(r"[0-9]{1,9}", quota):
+    quota = WHOLE_NUMBER.fullmatch(row.get("quota_mb") or "0")
+    if not quota:
         raise Refused(N_("The quota must be a whole number of megabytes."))
-    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "language")}
-    return NewMailbox(row["address"], quota_bytes=int(quota) * MEGABYTE, **texts)
+    texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "phone")}
+    language = _language(row.get("language", ""))
+    return NewMailbox(row["address"], quota_bytes=int(quota[1]) * MEGABYTE, language=language, **texts)
+
+
+def _state(written: str) -> str:
+    """The state of a user; raises `Refused` for what is none."""
+    if written and written not in STATES:
+        raise Refused(N_("The state must be one of: %(states)s."), states=", ".join(STATES))
+    return written or Account.ACTIVE
+
+
+def _language(written: str) -> str:
+    """The language of a locale: "it" of "IT", "it_IT" and "it-IT"; what is no locale, as it is written."""
+    locale = LOCALE.fullmatch(written)
+    return locale[1].lower() if locale else written
 
 
 def checked(
@@ -118,23 +181,25 @@ def checked(
     lines: Iterable[Line],
     domain_of: Callable[[str], Domain],
     seen_before: Callable[[list[str]], set[str]],
+    phone_of: Callable[[str], str] = phone_numbers.canonical,
 ) -> list[Line]:
     """The same lines in stored form, or with their problems.
 
-    `domain_of` finds the domain of an address and raises `Refused` for a domain that is not allowed. `seen_before`
-    returns those of the addresses that appeared earlier in the file.
+    `domain_of` finds the domain of an address and raises `Refused` for one that is not meant; `seen_before` says which
+    of these addresses stood further up in the file; `phone_of` puts a phone number into stored form.
     """
-    found = [_checked(ports, line, domain_of) for line in lines]
+    found = [_checked(ports, line, domain_of, phone_of) for line in lines]
     addresses = [line.new.address for line in found if line.problem is None]
     seen, taken = seen_before(addresses), _taken(addresses)
     return [_unless_known(line, seen, taken) for line in found]
 
 
-def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain]) -> Line:
+def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain], phone_of: Callable[[str], str]) -> Line:
     if line.problem is not None:
         return line
     try:
         new = mailboxes.checked(ports, line.new, domain_of)
+        new = replace(new, phone=phone_of(new.phone) if new.phone else "")
         domain = domain_of(new.address)
         _refuse_without_quota(new, domain.service)
     except Refused as problem:

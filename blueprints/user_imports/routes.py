@@ -1,6 +1,5 @@
 """Users from a file: upload, what would happen and what is wrong, then all or nothing; and all users as a file."""
 
-import io
 from functools import partial
 
 from flask import Blueprint, abort, flash, render_template, request, url_for
@@ -37,8 +36,9 @@ def new_import(service_id: int):
 def begin(service_id: int):
     service, form = _service(service_id), FileForm()
     with hx.submit(form, partial(_upload_page, service), "file"):
-        upload, invites = form.file.data, form.invites.data
-        begun = imports.begin(guards.unit(), service, _lines(upload), upload.filename or "", bool(invites))
+        text, name = user_files.text_of(form.file.data.stream), form.file.data.filename or ""
+        choices = bool(form.invites.data), bool(form.skips_unknown.data)
+        begun = imports.begin(guards.unit(), service, text, name, *choices)
     return hx.redirect(url_for(".show_import", service_id=service.id, import_id=begun.id))
 
 
@@ -111,11 +111,6 @@ def _shown(found: UserImport) -> dict:
         "shows_all": every,
         "told": lambda problem: words.translated(imports.told(problem)),
     }
-
-
-def _lines(upload) -> io.TextIOWrapper:
-    """The file's lines as text; a mark at its beginning is none of it."""
-    return io.TextIOWrapper(upload.stream, encoding="utf-8-sig", newline="")
 
 
 def _flash_made(made: UserImport) -> None:

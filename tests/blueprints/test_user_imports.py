@@ -72,6 +72,20 @@ def test_what_is_wrong_stands_with_its_line_and_its_user(boss, address, anna):
     assert Mailbox.select().count() == 1
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_a_file_in_another_encoding_is_read(boss, address, encoding):
+    page = upload(boss, address, (HEADER + "dora@example.org,Dóra,Müller,,\n").encode(encoding))
+    assert "Dóra Müller" in page.text
+
+
+def test_unknown_columns_are_named_and_skipped_on_request(boss, address):
+    text = "address,badge\ndora@example.org,17\n"
+    page = upload(boss, address, text)
+    assert page.status == 422
+    assert page.error_of("CSV file").startswith("These columns are unknown: badge.")
+    assert "1 user would be added" in upload(boss, address, text, skips_unknown="y").text
+
+
 def test_many_lines_are_shown_page_by_page(boss, address):
     page = upload(boss, address, HEADER + "".join(f"u{n}@example.org,,,,\n" for n in range(120)))
     seen = []
@@ -88,7 +102,9 @@ def test_made_up_places_are_some_page(boss, address, after):
     assert boss.open(f"{page.path}?after={after}").status == 200
 
 
-@pytest.mark.parametrize("content", ["", "\n", "nothing\nx", TWO.encode("utf-16"), b"\x00\xff" * 999, 'address\n"x'])
+@pytest.mark.parametrize(
+    "content", ["", "\n", "nothing\nx", b"address\nd\xff@example.org", b"\x00\xff" * 999, 'address\n"x']
+)
 def test_no_file_of_users_is_told_beside_its_field(boss, address, content):
     page = upload(boss, address, content)
     assert page.status == 422

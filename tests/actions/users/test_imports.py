@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from babel.support import Translations
 
 import worker
 from actions.ground import spreadsheet
@@ -12,7 +13,7 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
-from actions.users import exports, imports, user_files
+from actions.users import _headings, exports, imports, user_files
 from database import database, transactional
 from lab.actors import acting
 from models import (
@@ -47,10 +48,10 @@ def service(people) -> Service:
 
 @pytest.fixture
 def begin(ports, boss, service):
-    def begin(text: str | bytes, invites: bool = True, actor=boss, within=service) -> UserImport:
+    def begin(text: str | bytes, invites: bool = True, actor=boss, within=service, **choices) -> UserImport:
         content = text if isinstance(text, bytes) else text.encode()
-        file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
-        return imports.begin(UnitOfWork(ports, actor), within, file, "users.csv", invites)
+        file = user_files.text_of(io.BytesIO(content))
+        return imports.begin(UnitOfWork(ports, actor), within, file, "users.csv", invites, **choices)
 
     return begin
 
@@ -144,7 +145,7 @@ def test_nobody_is_written_to_where_that_is_not_wanted(ports, begin, boss):
         ("anna@example.org,,,,,", "already"),
         ("ANNA@Example.org,,,,,", "already"),
         ("not an address,,,,,", "not a valid e-mail address"),
-        (",,,,,", "not a valid e-mail address"),
+        (",Dora,,,,", "not a valid e-mail address"),
         ("dora@example.org,,,nobody,,", "not a valid e-mail address"),
         ("dora@example.org,,,,-1,", "whole number"),
         ("dora@example.org,,,,1e99,", "whole number"),
@@ -181,6 +182,33 @@ def test_what_was_exported_is_imported_as_it_was(begin, people, name):
     assert (line.first_name, line.contact_email) == (name, "+x@elsewhere.example.com")
 
 
+def test_an_export_is_imported_without_loss(ports, begin, boss, people):
+    anna = people.add("anna", first_name="Anna", contact_email="+tag@elsewhere.example.com", phone="+393331234567")
+    anna.write(language="it")
+    people.add("boris", contact_email="b@elsewhere.example.com").put_into_state(Account.SUSPENDED)
+    people.add("carla").put_into_state(Account.LOCKED)
+    before = list(exports.rows(people.service))
+    text = "".join(spreadsheet.lines(exports.HEADER, before))
+    assert ",'+tag@elsewhere.example.com," in text and ",'+393331234567," in text
+    for each in Account.select().where(Account.service == people.service):
+        AccountWord.delete().where(AccountWord.account == each).execute()
+        Mailbox.delete().where(Mailbox.account == each).execute()
+        each.delete_instance()
+    done = imports.want(UnitOfWork(ports, boss), begin(text))
+    assert (done.state, done.invited_count) == (UserImport.DONE, 1)
+    assert [row[:-1] for row in exports.rows(people.service)] == [row[:-1] for row in before]
+    boris = Account.by_login("boris@example.org")
+    assert {word.state for word in boris.words} == {Account.SUSPENDED}
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [("x,", "phone number in digits"), (",gone", "state must be one of"), ("+39333,", "does not exist")],
+)
+def test_what_is_no_phone_and_no_state_is_told(begin, cells, said):
+    assert said in problems(begin(f"address,phone,state\ndora@example.org,{cells}\n"))[2]
+
+
 def test_markup_and_formulas_are_names(ports, begin, boss):
     text = HEADER + "dora@example.org,<script>alert(1)</script>,=cmd|' /C calc'!A0,,,\r\n"
     imports.want(UnitOfWork(ports, boss), begin(text))
@@ -207,6 +235,158 @@ def test_files_as_programs_write_them(begin, mark, ending, separator):
 
 
 @pytest.mark.parametrize(
+    "headings",
+    [
+        ("email", "First name", "Last name", "Contact e-mail", "Quota (MB)", "Language"),
+        ("E-Mail", "given_name", "SURNAME", "contact email", "quota", "lang"),
+        ("Indirizzo e-mail", "Nome", "Cognome", "E-mail di contatto", "Quota MB", "Lingua"),
+        ("Адрес эл. почты", "Имя", "Фамилия", "Контактный адрес", "Квота", "Язык"),
+        ("Correo electrónico", "Nombre", "Apellidos", "Correo de contacto", "Cuota", "Idioma"),
+        ("E-posta adresi", "Ad", "Soyadı", "İletişim e-postası", "KOTA", "DİL"),
+    ],
+)
+def test_columns_have_names_in_every_language(begin, headings):
+    checked = begin(";".join(headings) + "\ndora@example.org;Dora;Neri;d@elsewhere.example.com;5;it\n")
+    (line,) = imports.lines(checked, with_problems=False)
+    read = (line.address, line.first_name, line.last_name, line.contact_email, line.quota_bytes, line.language)
+    assert read == ("dora@example.org", "Dora", "Neri", "d@elsewhere.example.com", 5 * MEGABYTE, "it")
+
+
+def test_no_heading_means_two_columns():
+    lost = [
+        (column, word)
+        for column, words in _headings.SAID.items()
+        for word in words.replace("\n", ",").split(",")
+        if word.strip() and _headings.meaning(word) != column
+    ]
+    assert lost == []
+
+
+@pytest.mark.parametrize("language", ["it", "ru", "es", "tr"])
+def test_what_the_pages_call_a_column_may_head_it(language):
+    said = Translations.load("translations", [language])
+    for word, column in {
+        "E-mail address": "address",
+        "First name": "first_name",
+        "Last name": "last_name",
+        "Contact e-mail": "contact_email",
+        "Quota": "quota_mb",
+        "Language": "language",
+        "Phone": "phone",
+        "State": "state",
+    }.items():
+        assert _headings.meaning(word) == _headings.meaning(said.gettext(word)) == column
+
+
+def test_unknown_columns_are_named_and_skipped_on_request(begin):
+    text = "address,Badge no.,First name,\u202enotes\ndora@example.org,17,Dora,x\n"
+    with pytest.raises(Refused) as refusal:
+        begin(text)
+    assert "These columns are unknown: Badge no., notes." in str(refusal.value)
+    (line,) = imports.lines(begin(text, skips_unknown=True), with_problems=False)
+    assert (line.address, line.first_name, line.last_name) == ("dora@example.org", "Dora", "")
+
+
+@pytest.mark.parametrize("name", ["Дора Müller", "Ali", ""])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_what_says_its_encoding_is_read(begin, encoding, name):
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    (line,) = imports.lines(begin(f"{mark}address,first_name\r\ndora@example.org,{name}\r\n".encode(encoding)), False)
+    assert line.first_name == name
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp1252", ["Müller"]),
+        ("cp1252", ["José Mª", "Nuñez", "Nicolò", "O’Neil – ß", "PÉREZ", "è"]),
+        ("cp1252", ["Nicolò", "È"]),
+        ("cp1252", ["O’Neil"]),
+        ("cp1252", ["Guðrún", "Þórður", "Ásgeir"]),
+        ("cp1251", ["Иванов"]),
+        ("cp1251", ["Пётр", "ОРЛОВА", "Анна-Мария", "«Я»"]),
+        ("cp1251", ["Ольга", "John"]),
+        ("cp1254", ["Ayşe"]),
+        ("cp1254", ["Yılmaz", "Şule", "Çığ", "İPEKÇİ", "Doğan"]),
+        ("cp1254", ["Gülşen", "José"]),
+    ],
+)
+def test_what_windows_wrote_is_read(begin, encoding, names):
+    rows = "".join(f"u{number}@example.org;{name}\r\n" for number, name in enumerate(names))
+    checked = begin(f"address;first_name\r\n{rows}".encode(encoding))
+    assert problems(checked) == {}
+    assert [line.first_name for line in imports.lines(checked, False)] == names
+
+
+def test_very_many_unknown_columns_make_no_long_sentence(begin):
+    with pytest.raises(Refused) as refusal:
+        begin("address," + ",".join(f"{number}" + "x" * 500 for number in range(500)))
+    assert len(str(refusal.value)) < 1200
+
+
+def test_columns_that_mean_the_same_are_named(begin):
+    with pytest.raises(Refused) as refusal:
+        begin("E-mail,Nome,address\ndora@example.org,Dora,egon@example.org\n")
+    assert "E-mail, address" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "address,first_name\n\ndora@example.org,Dora\n,\n , \n,,,\n",
+        "sep=;\r\naddress;first_name\r\n;\r\ndora@example.org;Dora\r\n",
+        '"sep=\t"\naddress\tfirst_name\n\ndora@example.org\tDora\n',
+        "SEP=|\naddress|first_name\n\ndora@example.org|Dora\n",
+        "address,,first_name,,\n\ndora@example.org,,Dora,,\n,,,,\n",
+        "address,first_name,,\n\ndora@example.org,Dora\n",
+        "address,first_name\n\ndora@example.org,Dora,, ,\n",
+    ],
+)
+def test_what_spreadsheets_leave_around_a_table_is_no_fault(begin, text):
+    checked = begin(text)
+    assert problems(checked) == {}
+    assert [(line.line, line.address, line.first_name) for line in imports.lines(checked, False)] == [
+        (3, "dora@example.org", "Dora")
+    ]
+
+
+def test_a_cell_below_no_name_is_told_unless_it_is_skipped(begin):
+    text = "address,,first_name\ndora@example.org,x,Dora\n"
+    assert "has no name" in problems(begin(text))[2]
+    assert problems(begin(text, skips_unknown=True)) == {}
+
+
+def test_a_line_is_a_row_of_the_sheet(begin):
+    """A cell may have several lines, and an empty row is a row."""
+    text = (
+        'address,first_name\n"dora@example.org","Dora"\n\n"egon@example.org","a\r\nb\nc"\nnobody,\nfay@example.org,\n'
+    )
+    assert list(problems(begin(text))) == [4, 5]
+    with pytest.raises(Refused) as refusal:
+        begin(text + '"gil"x@example.org,\n')
+    assert "Line 7 is not CSV" in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "language"), [("IT", "it"), ("it_IT", "it"), ("it-IT", "it"), ("ru-Cyrl-RU", "ru")]
+)
+def test_a_locale_is_its_language(begin, written, language):
+    (line,) = imports.lines(begin(f"address,language\ndora@example.org,{written}\n"), False)
+    assert (line.language, line.problem) == (language, None)
+
+
+@pytest.mark.parametrize("written", ["1024", "1024.0", "1024.00", "1024,0", " 1024 "])
+def test_a_whole_number_may_have_decimals(begin, written):
+    (line,) = imports.lines(begin(f"address;quota_mb\ndora@example.org;{written}\n"), False)
+    assert line.quota_bytes == 1024 * MEGABYTE
+
+
+@pytest.mark.parametrize("written", ["1.5", "1024.000", "1,024", "1.", ".0", "1024.0.0", "1024.01"])
+def test_what_may_be_another_number_is_told(begin, written):
+    assert "whole number" in problems(begin(f"address;quota_mb\ndora@example.org;{written}\n"))[2]
+
+
+@pytest.mark.parametrize(
     "content",
     [
         b"",
@@ -217,7 +397,16 @@ def test_files_as_programs_write_them(begin, mark, ending, separator):
         b"address,password\ndora@example.org,x",
         b'address\n"dora@example.org\nx',
         b'address\n"dora"x@example.org\n',
-        TWO.encode("utf-16"),
+        TWO.encode("utf-16")[:-1],
+        "address,first_name\ndora@example.org,è\n".encode("cp1252"),
+        "address,first_name\ndora@example.org,Müller\negon@example.org,Иванов\n".encode("gb18030"),
+        "address,first_name\ndora@example.org,Müller\n".encode("cp850"),
+        "address,first_name\ndora@example.org,Muñoz\n".encode("mac_roman"),
+        "address,first_name\ndora@example.org,Łukasz\n".encode("cp1250"),
+        "address,first_name\ndora@example.org,Иванов\n".encode("koi8_r"),
+        "address,first_name\ndora@example.org,Иванов\n".encode("cp866"),
+        "address,first_name\ndora@example.org,Doğan\n".encode("cp1254"),
+        "address,first_name\ndora@example.org,Sigurður\negon@example.org,Müge\n".encode("cp1252"),
         b"address\ndora\xff@example.org",
         b"PK\x03\x04\x14\x00\x06\x00" + bytes(range(256)) * 50,
     ],

@@ -11,7 +11,7 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import links
-from actions.users import imports, imports_at_once
+from actions.users import imports, imports_at_once, user_files
 from lab.actors import acting
 from models import (
     Account,
@@ -124,7 +124,7 @@ WRONG = (
     "dora@example.org,Dora,Neri,,1,,extra",
     "anna@example.org,,,,1,",
     "ANNA@Example.org,,,,1,",
-    ",,,,1,",
+    ",Nobody,,,1,",
     "twice@example.org,,,,1,",
     "Twice@example.org,,,,1,",
     "dora@example.org,,,nobody,1,",
@@ -146,8 +146,8 @@ def on_the_page(ports, manager, people):
     """What the page says of a file: each wrong line with its sentence, or the sentence beside the file's field."""
 
     def on_the_page(content: bytes) -> dict[int, str] | str:
-        file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
         try:
+            file = user_files.text_of(io.BytesIO(content))
             begun = imports.begin(UnitOfWork(ports, acting(manager)), people.service, file, "users.csv", invites=False)
         except Refused as refusal:
             return str(refusal)
@@ -157,8 +157,8 @@ def on_the_page(ports, manager, people):
 
 
 def at_the_command(ports, content: bytes) -> dict[int, str] | str:
-    file = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
     try:
+        file = user_files.text_of(io.BytesIO(content))
         return {line: str(problem) for line, problem in imports_at_once.plan(ports, file).problems}
     except Refused as refusal:
         return str(refusal)
@@ -173,7 +173,7 @@ def test_a_wrong_line_is_refused_as_on_the_page(ports, on_the_page, anna):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"address,password\nx,y", HEADER.encode("utf-16"), b"address\nd\xff@example.org"]
+    "content", [b"", b"address,password\nx,y", HEADER.encode("utf-16")[:-1], b"address\nd\xff@example.org"]
 )
 def test_what_is_no_file_of_users_is_refused_as_on_the_page(ports, on_the_page, content):
     told = at_the_command(ports, content)
@@ -216,6 +216,13 @@ def test_all_are_made_as_one_by_one(ports, people):
     for each in (zoe, dora):
         words = {word.word for word in AccountWord.select().where(AccountWord.account == each)}
         assert words == set(search_words.words_of(each.login, each.first_name, each.last_name))
+
+
+def test_who_is_suspended_gets_no_link(ports, people):
+    plan = plan_of("address,phone,state\ndora@example.org,'+393331234567,suspended\nemil@example.org,,\n")
+    dora, emil = imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
+    assert (dora.link, dora.account.state, dora.account.phone) == (None, Account.SUSPENDED, "+393331234567")
+    assert emil.link and emil.account.state == Account.ACTIVE
 
 
 def test_nothing_of_the_file_stays(ports, people):

@@ -1,0 +1,85 @@
+"""What people call the columns of a file of users: the panel's own words in its five languages, and usual ones."""
+
+import unicodedata
+
+SAID = {
+    "address": """
+        address, e-mail, e-mail address, mail, mail address, login, mailbox, user, username
+        indirizzo, indirizzo e-mail, indirizzo di posta, posta elettronica, casella, utente
+        адрес, почта, эл. почта, электронная почта, адрес эл. почты, адрес электронной почты, ящик, пользователь, имейл
+        dirección, correo, correo electrónico, dirección de correo, dirección de correo electrónico, buzón, usuario
+        adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
+    """,
+    "first_name": """
+        first name, first, given name, forename
+        nome
+        имя
+        nombre, nombres, nombre de pila
+        ad, adı, isim
+    """,
+    "last_name": """
+        last name, last, surname, family name
+        cognome
+        фамилия
+        apellido, apellidos
+        soyad, soyadı, soyisim
+    """,
+    "contact_email": """
+        contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
+        e-mail di contatto, indirizzo di contatto, contatto, e-mail di recupero, e-mail alternativa
+        контактный адрес, контактная почта, контактный e-mail, контакт, резервная почта
+        correo de contacto, dirección de contacto, contacto, correo alternativo, correo de recuperación
+        iletişim e-postası, iletişim adresi, iletişim, kurtarma e-postası
+    """,
+    "quota_mb": """
+        quota mb, quota, quota in mb, mailbox quota, mb
+        spazio, spazio mb
+        квота, квота мб, мб
+        cuota, cuota mb, cuota en mb
+        kota, kota mb
+    """,
+    "language": """
+        language, lang, locale
+        lingua
+        язык
+        idioma, lengua
+        dil
+    """,
+    "phone": """
+        phone, phone number, telephone, mobile, mobile phone, cell phone
+        telefono, numero di telefono, cellulare
+        телефон, номер телефона, мобильный, мобильный телефон
+        teléfono, número de teléfono, móvil, celular
+        telefon, telefon numarası, cep telefonu
+    """,
+    "state": """
+        state
+        stato
+        состояние
+        estado
+        durum
+    """,
+    "created_at": """
+        created at, created
+    """,
+}
+
+
+def meaning(heading: str) -> str | None:
+    """The column that a heading means, None when it is unknown, and "" for an empty heading."""
+    heading = heading.strip()
+    return MEANINGS.get(_bare(heading)) if heading else ""
+
+
+def _bare(heading: str) -> str:
+    """Its letters and digits alone, whatever their case and signs: "E-Mail" and "e_mail" are one."""
+    letters = unicodedata.normalize("NFKD", heading.casefold()).replace("ı", "i")
+    return "".join(filter(str.isalnum, letters))
+
+
+MEANINGS = {
+    _bare(word): column
+    for column, words in SAID.items()
+    for word in words.replace("\n", ",").split(",")
+    if word.strip()
+}
