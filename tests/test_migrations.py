@@ -200,9 +200,9 @@ def test_what_waits_for_its_delivery_was_never_without_an_answer(database_url):
         db.router().run("009_numbers_that_never_come_again")
         numbers = {"created_at": 9, "next_try_at": 9, "leased_until": 0, "attempts": 2}
         insert("outbox_item", kind="mail", payload="x", last_error="451", **numbers, **{quoted("key"): "k"})
-        db.router().run()
+        db.router().run("010_perhaps_delivered")
         db.router().rollback()
-        assert db.pending_migrations() == ["010_perhaps_delivered"]
+        assert db.pending_migrations()[0] == "010_perhaps_delivered"
         db.router().run()
         [item] = models.OutboxItem.due(models.now())
         assert (item.unanswered, item.attempts, item.last_error) == (0, 2, "451")
