@@ -126,15 +126,6 @@ def test_letters_that_are_typed_in_parts_are_sent_composed(any_page, panel, pers
     assert panel.events(person, "web:password:changed") == 1
 
 
-def test_the_place_in_the_field_stays_when_a_letter_is_composed(signed_in):
-    new_field(signed_in).fill("Ze-Garten-8")
-    new_field(signed_in).evaluate("field => field.setSelectionRange(2, 2)")
-    signed_in.keyboard.insert_text("\u0308")
-    expect(new_field(signed_in)).to_have_value("Zë-Garten-8")
-    signed_in.keyboard.insert_text("!")
-    expect(new_field(signed_in)).to_have_value("Zë!-Garten-8")
-
-
 def test_the_checklist_names_what_mail_programs_cannot_send(signed_in):
     line = signed_in.locator(".checklist li", has_text="U+00A0")
     new_field(signed_in).fill("Winter\u00a0Quilt7")
