@@ -245,7 +245,7 @@ def test_a_file_that_waits_makes_users_in_the_present_order(database_url):
     with opened.connection_context():
         db.router().run("003_collaborations")
         fill_an_earlier_version()
-        db.router().run("010_perhaps_delivered")
+        db.router().run("011_phone_and_state_of_imported_users")
         models.UserImport.insert(service=1, made_by_login="x", file_name="x.csv", state="wanted").execute()
         person = {"user_import": 1, "first_name": "Пётр", "last_name": "Чехов", "contact_email": "", "language": ""}
         place = {"quota_bytes": 0, "domain_id": 1, "home": "x", "revision": 1}
@@ -264,9 +264,9 @@ def test_the_words_of_before_come_back(database_url):
     with opened.connection_context():
         db.router().run("003_collaborations")
         fill_an_earlier_version()
-        db.router().run("011_signs_within_words")
+        db.router().run("012_signs_within_words")
         db.router().rollback()
-        assert db.pending_migrations()[0] == "011_signs_within_words"
+        assert db.pending_migrations()[0] == "012_signs_within_words"
         place = (1, 1, "suspended")
         assert [row for row in words_and_keys() if row[0] == "boris@example.org"] == [
             ("boris@example.org", "orlov boris boris@example.org", word, *place)

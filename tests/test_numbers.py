@@ -85,9 +85,9 @@ def test_what_is_there_is_written(database, table):
 METHODS = {
     "Account.replace_password": ({}, lambda row: row.replace_password(row.password_hash, "new")),
     "Account.put_into_state": ({}, lambda row: row.put_into_state(Account.LOCKED)),
-    "OneTimeLink.use": ({"expires_at": now() + 999}, OneTimeLink.use),
+    "OneTimeLink.use": ({"expires_at": now() + 10**6}, OneTimeLink.use),
     "OutboxItem.lease": ({"leased_until": 0}, lambda row: row.lease(60)),
-    "DeviceInvitation.accept": ({"expires_at": now() + 999}, DeviceInvitation.accept),
+    "DeviceInvitation.accept": ({"expires_at": now() + 10**6}, DeviceInvitation.accept),
     "DeviceInvitation.withdraw": ({}, DeviceInvitation.withdraw),
     "UserImport.lease": ({"leased_until": 0}, lambda row: row.lease(60)),
     "PasswordChange.lease": ({"state": "changing", "leased_until": 0}, lambda row: row.lease("worker", 60)),

@@ -16,18 +16,13 @@ document.addEventListener("submit", event => {
 // Some systems type a letter and its accent as two characters: mail programs send them as one.
 function compose(input) {
   const composed = input.value.normalize("NFC");
-  if (composed === input.value) return;
-  const end = input.value.slice(0, input.selectionEnd).normalize("NFC").length;
-  input.value = composed;
-  input.setSelectionRange(end, end);
+  if (composed !== input.value) input.value = composed;
 }
 
-// Not while an input method is at work: it would lose its place. Later, because the browser places the cursor last.
-for (const event of ["input", "compositionend", "change"]) {
-  document.addEventListener(event, ({target, isComposing}) => {
-    if (!isComposing && target.matches?.(newPassword)) setTimeout(compose, 0, target);
-  }, true);
-}
+// Once the field is left, so that the cursor stays where the person types.
+document.addEventListener("change", ({target}) => {
+  if (target.matches?.(newPassword)) compose(target);
+}, true);
 
 // What a password manager fills in may come without any of these.
 document.addEventListener("submit", event => {

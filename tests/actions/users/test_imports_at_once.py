@@ -219,7 +219,7 @@ def test_all_are_made_as_one_by_one(ports, people):
 
 
 def test_who_is_suspended_gets_no_link(ports, people):
-    plan = plan_of("address,phone,state\ndora@example.org,'+393331234567,suspended\nemil@example.org,,\n")
+    plan = plan_of(ports, "address,phone,state\ndora@example.org,'+393331234567,suspended\nemil@example.org,,\n")
     dora, emil = imports_at_once.carry_out(UnitOfWork(ports, OPERATOR), plan)
     assert (dora.link, dora.account.state, dora.account.phone) == (None, Account.SUSPENDED, "+393331234567")
     assert emil.link and emil.account.state == Account.ACTIVE
