@@ -1,6 +1,6 @@
 """Services as their managers see them: what was ordered and what is given away, and how their users are found.
 
-Migration 011 writes the words by which they are found.
+Migration 012 writes the words by which they are found.
 """
 
 import peewee as pw
