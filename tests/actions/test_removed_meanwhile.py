@@ -189,7 +189,11 @@ def test_what_is_gone_is_refused_in_the_words_of_its_kind_or_in_the_callers(peop
     service.delete_instance()
     remove(anna)
     own = Refused("Not here.")
-    for given, words in (((anna,), "This user was removed"), ((service,), "no service “Former”"), ((anna, own), "Not")):
+    for given, words in (
+        ((anna,), "This user has just been removed"),
+        ((service,), "no service “Former”"),
+        ((anna, own), "Not"),
+    ):
         with pytest.raises(Refused, match=words):
             held_by(*given)
 
