@@ -89,6 +89,10 @@ def test_nothing_is_there_that_nobody_made(client):
 # --- where a form may come from ---
 
 
+# A form for signing in that is out of date leads on: to the page asked for, or to the form once more.
+LED_ON = {"/sign-in": 303, "/forgotten-password": 422}
+
+
 @pytest.mark.parametrize("csrf_token", [None, "", "x", "IjAwMCI.x.y"])
 def test_a_form_without_its_token_changes_nothing(app, signed_in, csrf_token):
     content = {} if csrf_token is None else {"csrf_token": csrf_token}
@@ -96,7 +100,7 @@ def test_a_form_without_its_token_changes_nothing(app, signed_in, csrf_token):
     for endpoint, address in addresses(app):
         answer = signed_in.request("POST", address, content | {"next": "/"})
         allowed = (403, 405) if endpoint.startswith(SIGNED) else (400, 404, 405, 410)
-        assert answer.status in allowed, address
+        assert answer.status in (*allowed, LED_ON.get(address)), address
     assert everything() == before
 
 
@@ -168,6 +172,7 @@ def answers(client: Client, settings: Settings, account: Account):
         yield client.request("GET", address)
     yield client.request("POST", "/sign-in", {"x": "1"})
     yield client.request("POST", "/sign-in", b"x" * 10_000_000)
+    yield client.request("POST", "/sign-in", b"{}", Content_Type="application/json")
     yield client.request("DELETE", "/sign-in")
     yield client.request("POST", "/sign-in", {}, Sec_Fetch_Site="cross-site")
 
