@@ -10,7 +10,6 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import worker
-from actions.ground import phone_numbers
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE, Size
@@ -178,7 +177,7 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     phone, state (active, suspended or locked).
     """
     with open(file, "rb") as content:
-        plan = imports_at_once.plan(ports(), user_files.text_of(content), skip_unknown_columns, _phone)
+        plan = imports_at_once.plan(ports(), user_files.text_of(content), skip_unknown_columns)
     for line, problem in plan.problems:
         click.echo(f"line {line}: {problem}", err=True)
     for service, problem in plan.too_many:
@@ -190,11 +189,6 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     for made in imports_at_once.carry_out(unit(), plan):
         click.echo(f"{made.account.login}\t{made.link or made.account.state}")
     return None
-
-
-def _phone(typed: str) -> str:
-    settings = ports().settings
-    return phone_numbers.canonical(typed, settings.phone_region, settings.phone_allow)
 
 
 @manager.command("add")

@@ -11,6 +11,7 @@ import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
 from actions.ground.refusals import N_, Refused
+from settings import Settings
 
 FIELD = "phone"
 LONGEST = 40
@@ -23,6 +24,11 @@ COSTLY = {
     PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Enter another number.")),
     PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Enter another number.")),
 }
+
+
+def accepted(settings: Settings, text: str) -> str:
+    """`canonical`, with the region and the kinds that the host's settings name."""
+    return canonical(text, settings.phone_region, settings.phone_allow)
 
 
 def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()) -> str:

@@ -151,7 +151,7 @@ def checked(ports: Ports, wanted: WantedChange) -> WantedChange:
         raise Refused(N_("Not a valid choice."), "language")
     changes_now = wanted.kind == PasswordChange.PASSWORDS
     return WantedChange(
-        phone_numbers.canonical(wanted.phone, settings.phone_region, settings.phone_allow),
+        phone_numbers.accepted(settings, wanted.phone),
         checked_name(wanted.full_name, "full_name"),
         _checked_email(wanted.email),
         wanted.kind,

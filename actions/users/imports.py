@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator
 from peewee import IntegrityError
 
 from actions.authority import authority
-from actions.ground import phone_numbers
 from actions.ground.actor import Actor
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
@@ -287,13 +286,8 @@ def _looked_at(ports: Ports, present: UserImport, part: list[list]) -> list[dict
         map(_as_read, part),
         _domains_of(present.service),
         lambda addresses: _seen_before(present, addresses),
-        lambda typed: _phone(ports, typed),
     )
     return [_import_lines.planned(present, line) for line in found]
-
-
-def _phone(ports: Ports, typed: str) -> str:
-    return phone_numbers.canonical(typed, ports.settings.phone_region, ports.settings.phone_allow)
 
 
 def _domains_of(service: Service) -> Callable[[str], Domain]:

@@ -7,7 +7,6 @@ import and with the same statements, and a link for each.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from actions.ground import phone_numbers
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
@@ -51,15 +50,13 @@ def plan(
     ports: Ports,
     file: Iterable[str],
     skips_unknown: bool = False,
-    phone_of: Callable[[str], str] = phone_numbers.canonical,
 ) -> Plan:
     """Read a file of users, whatever services their domains belong to, and check its lines; nobody is made. Unknown
-    columns are refused or skipped; `phone_of` puts a phone number into stored form. Raises `Refused` when it is no
-    text."""
+    columns are refused or skipped. Raises `Refused` when it is no text."""
     found, unreadable = _read(file, skips_unknown)
     made, domain_of, seen = Plan(), _every_domain(), set()
     for part in _parts(found):
-        for line in user_files.checked(ports, part, domain_of, lambda _addresses: seen, phone_of):
+        for line in user_files.checked(ports, part, domain_of, lambda _addresses: seen):
             if line.problem is None:
                 made.lines.append(line)
             else:

@@ -181,25 +181,24 @@ def checked(
     lines: Iterable[Line],
     domain_of: Callable[[str], Domain],
     seen_before: Callable[[list[str]], set[str]],
-    phone_of: Callable[[str], str] = phone_numbers.canonical,
 ) -> list[Line]:
     """The same lines in stored form, or with their problems.
 
     `domain_of` finds the domain of an address and raises `Refused` for one that is not meant; `seen_before` says which
-    of these addresses stood further up in the file; `phone_of` puts a phone number into stored form.
+    of these addresses stood further up in the file.
     """
-    found = [_checked(ports, line, domain_of, phone_of) for line in lines]
+    found = [_checked(ports, line, domain_of) for line in lines]
     addresses = [line.new.address for line in found if line.problem is None]
     seen, taken = seen_before(addresses), _taken(addresses)
     return [_unless_known(line, seen, taken) for line in found]
 
 
-def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain], phone_of: Callable[[str], str]) -> Line:
+def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain]) -> Line:
     if line.problem is not None:
         return line
     try:
         new = mailboxes.checked(ports, line.new, domain_of)
-        new = replace(new, phone=phone_of(new.phone) if new.phone else "")
+        new = replace(new, phone=phone_numbers.accepted(ports.settings, new.phone) if new.phone else "")
         domain = domain_of(new.address)
         _refuse_without_quota(new, domain.service)
     except Refused as problem:

@@ -325,8 +325,7 @@ def _name(name: str, field: str) -> str:
 
 
 def _phone(ports: Ports, typed: str) -> str:
-    settings = ports.settings
-    return phone_numbers.canonical(typed, settings.phone_region, settings.phone_allow) if typed.strip() else ""
+    return phone_numbers.accepted(ports.settings, typed) if typed.strip() else ""
 
 
 def _hashed(ports: Ports, account: Account, password_policy: str, password: Password) -> str:
