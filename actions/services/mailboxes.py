@@ -233,8 +233,7 @@ def checked(ports: Ports, new: NewMailbox, find_domain: Callable[[str], object] 
     address = new_address(ports, new.address)
     (find_domain or domain_of)(address)
     contact = canonical_contact(new.contact_email) if new.contact_email else ""
-    if is_same_mailbox(contact, address, ports.settings.recipient_delimiter):
-        raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
+    refuse_own_address(ports, contact, address)
     if new.language not in ("", *LANGUAGES):
         sentence = N_("The language must be one of: %(languages)s.")
         raise Refused(sentence, "language", languages=", ".join(LANGUAGES))
@@ -263,6 +262,12 @@ def domain_of(address: str) -> Domain:
 def _refuse_unknown_policy(name: str) -> None:
     if name not in policy.POLICIES:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
+
+
+def refuse_own_address(ports: Ports, contact: str, address: str) -> None:
+    """Raises `Refused` for a contact e-mail that ends up in the very mailbox of this address."""
+    if is_same_mailbox(contact, address, ports.settings.recipient_delimiter):
+        raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
 
 
 def refuse_taken(address: str) -> None:

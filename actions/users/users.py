@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.ground import phone_numbers, throttle
-from actions.ground.addresses import canonical_contact, checked_name, is_same_mailbox
+from actions.ground.addresses import canonical_contact, checked_name
 from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
@@ -307,8 +307,7 @@ def _checked_new(ports: Ports, service: Service, address: str, profile: Profile)
 def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
     """The profile in stored form; raises `Refused` with the field that is wrong."""
     contact = canonical_contact(profile.contact_email) if profile.contact_email.strip() else ""
-    if is_same_mailbox(contact, account.login, ports.settings.recipient_delimiter):
-        raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
+    mailboxes.refuse_own_address(ports, contact, account.login)
     if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
         raise Refused(N_("Not a valid choice."), "state")
     return replace(

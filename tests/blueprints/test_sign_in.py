@@ -237,6 +237,12 @@ def test_a_second_tab_goes_on_to_the_page_asked_for(client, anna):
     assert second.press("Sign in").path == "/account/sessions"
 
 
+@pytest.mark.parametrize("elsewhere", ["//evil.example", "https://evil.example/", "/\\evil.example"])
+def test_a_second_tab_leads_to_no_other_site(signed_in, elsewhere):
+    answer = signed_in.request("POST", f"/sign-in?next={quote(elsewhere, safe='')}", {})
+    assert (answer.status, answer.headers["Location"]) == (303, "/")
+
+
 # --- the password once more ---
 
 
