@@ -7,6 +7,7 @@ it changes nothing. Each connection has a thread, and stands for one SMTP sessio
 
 import contextlib
 import logging
+import socket
 import socketserver
 import struct
 import threading
@@ -30,6 +31,7 @@ LEFT_OUT = 0x1 | 0x2 | 0x8 | 0x10 | 0x100 | 0x200
 NO_ANSWER_TO_HEADERS = 0x80
 OF_MAIL = 2
 LOGIN = "{auth_authen}"
+WANTED_MACROS = struct.pack("!I", OF_MAIL) + LOGIN.encode() + b"\0"
 
 # Postfix cuts a header at 100 KiB (header_size_limit).
 LONGEST_PACKET = 1 << 20
@@ -39,6 +41,7 @@ MOST_HEADERS = 100
 MOST_CONNECTIONS = 500
 # Seconds. A slow upload keeps the connection silent.
 PATIENCE = 2 * 3600
+ANSWER_SECONDS = 5
 
 
 class Judge(Protocol):
@@ -100,6 +103,20 @@ def serving(address: tuple[str, int], judge: Judge) -> Iterator[Server]:
             thread.join()
 
 
+def answers(address: tuple[str, int]) -> bool:
+    """Whether this program answers there, and not another milter."""
+    offer = struct.pack("!3I", VERSION, NAMES_MACROS, LEFT_OUT | NO_ANSWER_TO_HEADERS)
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(address, ANSWER_SECONDS) as connection,
+        connection.makefile("rwb") as stream,
+    ):
+        stream.write(packet(NEGOTIATE + offer) + packet(QUIT))
+        stream.flush()
+        return list(packets(stream)) == [(NEGOTIATE, offer + WANTED_MACROS)]
+    return False
+
+
 class _Session(socketserver.StreamRequestHandler):
     timeout = PATIENCE
 
@@ -147,8 +164,7 @@ class _Session(socketserver.StreamRequestHandler):
         self._is_silent = bool(steps & NO_ANSWER_TO_HEADERS)
         granted = steps & (LEFT_OUT | NO_ANSWER_TO_HEADERS)
         # Without its macro a login would look like none, whatever the mail server's configuration says.
-        macros = struct.pack("!I", OF_MAIL) + LOGIN.encode() + b"\0"
-        return NEGOTIATE + struct.pack("!3I", VERSION, NAMES_MACROS, granted) + macros
+        return NEGOTIATE + struct.pack("!3I", VERSION, NAMES_MACROS, granted) + WANTED_MACROS
 
     def _begun(self, content: bytes) -> bytes:
         """A new message. Without a login it is none of ours: Postfix relays such mail, or not, by rules of its own."""

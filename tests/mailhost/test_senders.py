@@ -5,18 +5,20 @@ import contextlib
 import re
 import smtplib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 import database as db
+import doctor
 import mail_views
 from actions.authority.permissions import IMAP, READ, SEND, WRITE
 from actions.devices import devices
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from adapters import milter
+from doctor import Finding
 from lab.mail_host import OWN_PASSWORD, WEBMAIL, Login, MailHost, plain, running_mail_host
 from lab.servers import HOST, Postfix, ReceivedMessage, free_port, wait_until
 from models import Account, Collaboration, Device
@@ -37,6 +39,7 @@ class Doors:
     host: MailHost
     ports: dict[str, int]
     check_port: int
+    postfix: Postfix | None = None
     check: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def start_check(self) -> None:
@@ -77,7 +80,7 @@ def doors(request, module_database_url: str, tmp_path_factory) -> Iterator[Doors
             "incoming": incoming,
         }
         doors = Doors(host, ports, check)
-        with doors.check, Postfix(sasl, host.relay.port, local_cf=local_cf, services=services):
+        with doors.check, Postfix(sasl, host.relay.port, local_cf=local_cf, services=services) as doors.postfix:
             doors.start_check()
             yield doors
 
@@ -335,3 +338,41 @@ def test_nobody_becomes_somebody_else_by_xclient(doors: Doors, owner: Login, doo
         assert outcome(smtp, other.address, written_by(other.address))[0] in (550, 553)
         assert outcome(smtp, owner.address, written_by(other.address))[0] == 550
         assert outcome(smtp, owner.address, written_by(owner.address))[0] == 250
+
+
+# --- doctor ---
+
+
+def found_by_doctor(doors: Doors, monkeypatch, **settings: object) -> list[Finding]:
+    monkeypatch.setenv("MAIL_CONFIG", str(doors.postfix.conf))
+    ports = replace(doors.host.ports, settings=replace(doors.host.ports.settings, **settings))
+    with doors.host.accounts.connected():
+        return [finding for finding in doctor.examine(ports) if finding.subject == "sender addresses"]
+
+
+def test_doctor_knows_whether_people_can_write_as_anybody(doors: Doors, monkeypatch):
+    relayed, incoming, postfix = (doors.ports[name] for name in ("relayed", "incoming", "postfix"))
+    no_submission = {"mail_ports": doors.host.ports.settings.mail_ports | {"submission": 0, "submissions": 0}}
+    (held,) = found_by_doctor(doors, monkeypatch)
+    assert held.well
+    assert str(relayed) in held.sentence
+    # The port asks, and does not learn who signed in; another does not ask at all.
+    for port in (incoming, doors.postfix.port):
+        (open_to_all,) = found_by_doctor(doors, monkeypatch, submission_relay=f"{HOST}:{port}")
+        assert not open_to_all.well
+        assert "can write as anybody" in open_to_all.sentence
+    monkeypatch.setattr(doctor, "POSTFIX_SUBMISSION", {postfix})
+    (held,) = found_by_doctor(doors, monkeypatch, **no_submission)
+    assert held.well
+    assert str(postfix) in held.sentence
+    for unknown in ({"submission_relay": "mail.example.net:25"}, {"submission_relay": f"{HOST}:1"}):
+        (honest,) = found_by_doctor(doors, monkeypatch, **unknown)
+        assert honest.well
+        assert "not known" in honest.sentence
+    doors.check.close()
+    try:
+        (silent,) = found_by_doctor(doors, monkeypatch)
+        assert not silent.well
+        assert "does not answer" in silent.sentence
+    finally:
+        doors.start_check()
