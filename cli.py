@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
+import sender_check
 import worker
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
@@ -21,6 +22,7 @@ from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
 from actions.users import imports_at_once, user_files
 from actions.webmails import webmails
+from adapters import milter
 from adapters.dovecot import config as mail_server_config
 from database import pending_migrations, router
 from doctor import examine
@@ -76,9 +78,10 @@ webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
 
 
 def init_app(app: Flask) -> None:
-    for group in (db, service, domain, mailbox, manager, account, dovecot, run_worker, run_doctor, run_demo):
+    for group in (db, service, domain, mailbox, manager, account, dovecot, webmail):
         app.cli.add_command(group)
-    app.cli.add_command(webmail)
+    for command in (run_worker, run_sender_check, run_doctor, run_demo):
+        app.cli.add_command(command)
 
 
 @db.command("upgrade")
@@ -297,6 +300,18 @@ def run_worker():
     """Deliver the items in the outbox, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s postern worker %(levelname)s %(message)s", force=True)
     worker.run(ports(), worker.stop_on_signals())
+
+
+@click.command("sender-check")
+@click.option("--port", default=sender_check.PORT, show_default=True, type=click.IntRange(1, 65535))
+@with_appcontext
+@in_sentences
+def run_sender_check(port):
+    """Tell Postfix as whom people may write (as a milter, on a loopback port), until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s postern senders %(levelname)s %(message)s", force=True)
+    stop = worker.stop_on_signals()
+    with milter.serving((sender_check.HOST, port), sender_check.SenderCheck()):
+        stop.wait()
 
 
 @click.command("doctor")

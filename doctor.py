@@ -15,17 +15,21 @@ from actions.ground.addresses import receiver
 from actions.ground.ports import MailerUnavailable, MailServerUnavailable, Ports, SmsUnavailable
 from actions.passwords import mail_policy
 from actions.webmails import webmail_tokens, webmails
+from adapters import milter, postfix
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
+from adapters.postfix import PostfixUnknown
 from blueprints.web.assets import missing_vendor_files
 from database import is_mysql, pending_migrations, sqlite_file, sqlite_mode
 from models import Account, DeviceInvitation, Mailbox, OutboxItem, Webmail, now
-from settings import Settings, file_rights, is_open_to_others, unknown_variables
+from settings import Settings, file_rights, is_loopback_host, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
 MOST_NAMED = 10
 # Seconds that the doctor waits for an answer: without one by then, Dovecot lets the person in.
 DOVECOT_WAITS, PATIENCE = 0.2, 2
+# Where Postfix takes submission when Dovecot does not.
+POSTFIX_SUBMISSION = {587, 465}
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
             yield _dovecots_account(ports.settings)
         yield from _mail_server(ports)
         yield from _policy(ports.settings)
+        yield from _submission(ports.settings)
         yield from _delimited(ports.settings)
         yield from _outbox()
         yield from _addresses(ports)
@@ -232,6 +237,60 @@ def _policy_trouble(settings: Settings) -> str:
     if min(answer.elapsed.total_seconds() for answer in answers) > DOVECOT_WAITS:
         return f"{url} takes longer than the 0.2 seconds that Dovecot waits: wrong passwords are counted late or never."
     return ""
+
+
+def _submission(settings: Settings) -> Iterator[Finding]:
+    """Whether those who submit mail are held to their own address, as far as Postfix's configuration tells."""
+    if not settings.has_mail_server:
+        return
+    subject = "sender addresses"
+    relay, _, port = settings.submission_relay.rpartition(":")
+    by_dovecot = bool(settings.mail_ports["submission"] or settings.mail_ports["submissions"])
+    asked = {int(port)} if by_dovecot and port.isdigit() else POSTFIX_SUBMISSION
+    unknown = "Whether people can write as anybody is not known:"
+    if by_dovecot and not is_loopback_host(relay.strip("[]")):
+        yield Finding(subject, True, f"{unknown} Dovecot hands mail to {settings.submission_relay}, another machine.")
+        return
+    try:
+        found = postfix.services(asked, "smtpd_milters", "milter_default_action", "smtpd_authorized_xclient_hosts")
+    except PostfixUnknown as trouble:
+        yield Finding(subject, True, f"{unknown} {trouble}")
+        return
+    if not found:
+        listened = " or ".join(map(str, sorted(asked)))
+        yield Finding(subject, True, f"{unknown} this machine's Postfix has no service on port {listened}.")
+    for service in found:
+        mend = _sender_trouble(service, by_dovecot)
+        yield Finding(subject, not mend, mend or f"Postfix's service {service.name} asks who may write as whom.")
+
+
+def _sender_trouble(service: postfix.Service, by_dovecot: bool) -> str:
+    milters = service.parameters["smtpd_milters"].replace(",", " ").split()
+    see = "see “Who may write as whom” in docs/operating.md."
+    if not milters:
+        return f"Whoever signs in can write as anybody: Postfix's service {service.name} has no smtpd_milters; {see}"
+    if by_dovecot and not service.parameters["smtpd_authorized_xclient_hosts"]:
+        return (
+            "Whoever signs in can write as anybody: Dovecot hands mail to Postfix's service"
+            f" {service.name}, which does not learn who signed in (smtpd_authorized_xclient_hosts); {see}"
+        )
+    if service.parameters["milter_default_action"] == "accept":
+        return (
+            f"Postfix's service {service.name} lets people write as anybody while “flask sender-check” does not answer:"
+            " set milter_default_action=tempfail."
+        )
+    if not any(map(_is_sender_check, milters)):
+        return (
+            f"“flask sender-check” does not answer where Postfix's service {service.name} asks ({' '.join(milters)}):"
+            f" start it, and name its port there; {see}"
+        )
+    return ""
+
+
+def _is_sender_check(place: str) -> bool:
+    kind, _, address = place.partition(":")
+    host, _, port = address.rpartition(":")
+    return kind == "inet" and port.isdigit() and milter.answers((host, int(port)))
 
 
 def _delimited(settings: Settings) -> Iterator[Finding]:

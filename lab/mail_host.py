@@ -135,15 +135,18 @@ def ports_of(settings: Settings) -> Ports:
 
 
 @contextlib.contextmanager
-def running_mail_host(database_url: str, server: MariaDB | None, instance: Path) -> Iterator[MailHost]:
-    """On MariaDB, Dovecot reads and writes with the account that `grants` makes."""
+def running_mail_host(
+    database_url: str, server: MariaDB | None, instance: Path, submission_relay: str = ""
+) -> Iterator[MailHost]:
+    """On MariaDB, Dovecot reads and writes with the account that `grants` makes. Its submission service hands mail to
+    the relay, or to `submission_relay`."""
     accounts = Accounts(database_url)
     with MailSink() as relay:
         settings = mail_settings(
             database_url,
             instance,
             mail_from="postern@example.org",
-            submission_relay=f"{HOST}:{relay.port}",
+            submission_relay=submission_relay or f"{HOST}:{relay.port}",
             postfix_sasl_socket=f"{HOST}:{free_port()}",
             webmail_hosts=(WEBMAIL, "127.16.0.0/14", "127.0.4.32/29", "2001:db8::/126"),
             **DOVECOT_ACCOUNT,

@@ -4,8 +4,12 @@ import base64
 import os
 import re
 import shutil
+import socket
 import stat
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,20 +22,25 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.sessions import links
 from actions.webmails import webmails
+from adapters import milter
 from adapters.memory import MemoryMailer, MemorySms
 from lab.actors import acting
 from lab.installation import environment_of
+from lab.servers import HOST, free_port, is_listening, wait_until
 from models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
 from settings import Settings
 from tests.conftest import PASSWORD, app_of, ports_of
 from tests.signing import ORIGIN
 
+ROOT = Path(__file__).parents[1]
 # Dovecot reads the database as somebody who may read no key of the panel's.
 CONFINED = {"POSTERN_DOVECOT_DATABASE_USER": "nobody", "POSTERN_DOVECOT_MYSQL_USER": "dovecot"}
 
 
 @pytest.fixture
-def environment(environment):
+def environment(environment, tmp_path, monkeypatch):
+    """This machine's own Postfix, if it has one, is none of the tests' business."""
+    monkeypatch.setenv("MAIL_CONFIG", str(tmp_path))
     return environment | CONFINED
 
 
@@ -472,3 +481,24 @@ def test_the_demo_makes_its_accounts_once_and_keeps_them_to_itself(tmp_path):
     for login, password in accounts.items():
         assert login in result.output
         assert passwords.verify(settings, Account.by_login(login).password_hash, password)
+
+
+# --- sender-check ---
+
+
+def test_the_check_of_senders_answers_until_it_is_told_to_end(environment, people):
+    anna, port = people.add("anna"), free_port()
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "sender-check", "--port", str(port)]
+    with subprocess.Popen(command, env=os.environ | environment, cwd=ROOT, stderr=subprocess.DEVNULL) as check:
+        try:
+            wait_until(lambda: check.poll() is None and is_listening(port), "the check answers")
+            assert milter.answers((HOST, port))
+            with socket.create_connection((HOST, port), 10) as connection, connection.makefile("rwb") as stream:
+                said = [b"DM{auth_authen}\0" + anna.login.encode() + b"\0", b"M<eve@example.org>\0", b"Q"]
+                stream.write(b"".join(map(milter.packet, said)))
+                stream.flush()
+                (answer,) = milter.packets(stream)
+            assert answer == (b"y", b"550 5.7.1 Mail of this login may be sent as anna@example.org only.\0")
+        finally:
+            check.terminate()
+        assert check.wait(20) == 0

@@ -1,4 +1,4 @@
-"""Who may act on which account, and what a collaborator may do.
+"""Who may act on which account, what a collaborator may do, and who may write as whom.
 
-Others may import `authority`, `permissions`.
+Others may import `authority`, `permissions`, `senders`.
 """
