@@ -308,6 +308,13 @@ def examine(settings, people, mailer):
     return lambda mail_server, settings=settings: findings_of(settings, mail_server, mailer)
 
 
+def test_landlines_that_were_stored_before_are_named(examine, people):
+    people.add("dora", phone="+390612345678")
+    people.add("emil", phone="+393331234567")
+    (finding,) = examine(AskedMailServer("/var/vmail/example.org/emil"))
+    assert "dora@example.org" in finding and "emil" not in finding
+
+
 def test_all_is_well(examine):
     assert examine(AskedMailServer("/var/vmail/example.org/anna")) == []
 

@@ -315,7 +315,7 @@ def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
         first_name=_name(profile.first_name, "first_name"),
         last_name=_name(profile.last_name, "last_name"),
         contact_email=contact,
-        phone=_phone(ports, profile.phone),
+        phone=_phone(ports, profile.phone, account.phone),
     )
 
 
@@ -323,8 +323,8 @@ def _name(name: str, field: str) -> str:
     return checked_name(name, field) if name.strip() else ""
 
 
-def _phone(ports: Ports, typed: str) -> str:
-    return phone_numbers.accepted(ports.settings, typed) if typed.strip() else ""
+def _phone(ports: Ports, typed: str, stored: str) -> str:
+    return phone_numbers.accepted(ports.settings, typed, stored) if typed.strip() else ""
 
 
 def _hashed(ports: Ports, account: Account, password_policy: str, password: Password) -> str:
