@@ -122,6 +122,27 @@ def test_an_operator_belongs_to_no_organisation(run, people):
     fail(run("manager", "add", "owner@example.net"))
 
 
+def test_a_manager_with_a_mailbox_by_command(run, anna):
+    said = succeed(run("manager", "add", anna.login, "--role", "administrator"))
+    assert "is both now" in said and "/links/" not in said
+    assert Account.by_login(anna.login).role == Account.ADMINISTRATOR
+    fail(run("manager", "add", anna.login))
+    said = succeed(run("manager", "remove", anna.login))
+    assert f"the mailbox {anna.login} stays" in said
+    assert Account.by_login(anna.login).role == Account.ADMINISTRATOR
+    assert "is the last manager" in fail(run("manager", "remove", anna.login, "--yes"))
+    succeed(run("manager", "remove", anna.login, "--yes", "--last"))
+    assert Account.by_login(anna.login).role == Account.PERSON
+    fail(run("manager", "remove", anna.login, "--yes", "--last"))
+
+
+def test_a_mailbox_for_a_manager_by_command(run, manager):
+    fail(run("mailbox", "add", manager.login, "--password-stdin", given=PASSWORD + "\n"))
+    assert "is both now" in succeed(run("mailbox", "add", manager.login, "--quota", "10"))
+    assert Mailbox.get().account == manager
+    assert "already exists" in fail(run("mailbox", "add", manager.login))
+
+
 def test_what_was_ordered_is_written_down_and_said(run, people):
     said = succeed(run("service", "change", "Mail Light", "--most-mailboxes", "1", "--quota", "2048"))
     assert "1 mailboxes, 2 GB in all" in said

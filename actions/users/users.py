@@ -225,21 +225,26 @@ def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
 
 @unit_of_work
 def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
-    """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. `typed` is the address, as
-    a confirmation. The messages stay in their directory, which no other mailbox ever gets. Raises `Refused`."""
+    """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. Of a manager the account
+    and its password stay, as they are without a mailbox. `typed` is the address, as a confirmation. The messages stay
+    in their directory, which no other mailbox ever gets. Raises `Refused`."""
     if typed.strip().lower() != mailbox.address:
         raise Refused(N_("Type %(address)s to confirm."), "confirmation", address=mailbox.address)
     account = held(unit, mailbox)
     mailbox = account.mailbox
     outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
     notices.done_by_another(unit, account, Event.USER_REMOVED, addresses=outside)
-    revocation.revoke(unit, Cause.REMOVAL, account)
+    is_manager = account.role in Account.MANAGERS
+    revocation.revoke(unit, Cause.REMOVAL_OF_MANAGERS_MAILBOX if is_manager else Cause.REMOVAL, account)
     for collaboration in list(collaborations.of(mailbox)):
         _remove_collaborator(unit, collaboration)
     audit.record(unit.actor, Event.USER_REMOVED, account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
     # Dovecot's table has ids only, and no foreign key.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
+    if is_manager:
+        mailboxes.close_mailbox(mailbox, account)
+        return
     Mailbox.delete().where(mailbox.itself()).execute()
     Account.delete().where(account.itself()).execute()
 
