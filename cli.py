@@ -19,18 +19,19 @@ from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
-from actions.users import imports_at_once, managers, user_files
+from actions.users import imports_at_once, managers, removals, user_files
 from actions.webmails import webmails
 from adapters.dovecot import config as mail_server_config
 from database import pending_migrations, router
 from doctor import examine
-from models import Account, Webmail
+from models import Account, Service, Webmail
 from settings import DOVECOT_VERSIONS
 
 ORGANISATION = click.option(
     "--organisation", help="Its name; needed where several organisations have a service of that name."
 )
 YES = click.option("--yes", is_flag=True, help="Do it; without this, only name what goes along.")
+WITH_MAILBOXES = click.option("--with-mailboxes", is_flag=True, help="The mailboxes too, with all that opens them.")
 WITHOUT_YES = "Nothing has been changed. Say --yes to do it."
 PASSWORD = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
@@ -142,6 +143,26 @@ def change_service(name, organisation, policy, device_passwords, most_collaborat
     click.echo(f"Ordered: {ordered}, {total}.")
 
 
+@service.command("remove")
+@click.argument("name")
+@ORGANISATION
+@WITH_MAILBOXES
+@YES
+@in_sentences
+def remove_service(name, organisation, with_mailboxes, yes):
+    """Remove the service NAME with its domains. Without --yes, only name what goes along.
+
+    A service that has mailboxes is removed only --with-mailboxes. The organisation and its managers stay.
+    """
+    doing, service = unit(), mailboxes.find_service(name, organisation)
+    owner, losses = service.organisation, removals.losses_of_service(service)
+    _name_losses(f"“{service.name}” of {owner.name}", [*_lost_with_service(service, losses), f"{owner.name} stays"])
+    if not yes:
+        return click.echo(WITHOUT_YES)
+    removals.remove_service(doing, service, with_mailboxes)
+    return click.echo(_sentence_and_pending(f"“{service.name}” has been removed.", doing))
+
+
 @domain.command("add")
 @click.argument("name")
 @click.option("--service", required=True, help="The service to which the domain belongs.")
@@ -151,6 +172,24 @@ def add_domain(name, service, organisation):
     """Add the domain NAME to a service."""
     added = mailboxes.add_domain(unit(), name, service, organisation)
     click.echo(f"{added.name} now belongs to “{service}”.")
+
+
+@domain.command("remove")
+@click.argument("name")
+@WITH_MAILBOXES
+@YES
+@in_sentences
+def remove_domain(name, with_mailboxes, yes):
+    """Remove the domain NAME. Without --yes, only name what goes along.
+
+    A domain that has mailboxes is removed only --with-mailboxes. An interrupted removal can be run again.
+    """
+    doing, domain = unit(), removals.find_domain(name)
+    _name_losses(domain.name, _lost_with_domains(removals.losses_of_domain(domain)))
+    if not yes:
+        return click.echo(WITHOUT_YES)
+    removals.remove_domain(doing, domain, with_mailboxes)
+    return click.echo(_sentence_and_pending(f"{domain.name} has been removed.", doing))
 
 
 @mailbox.command("add")
@@ -385,4 +424,26 @@ def _lost_with_manager(losses: managers.Losses) -> list[str]:
         f"{losses.browsers} signed-in browser(s) and {losses.known_browsers} known one(s)",
         f"{losses.changes} change(s) of several passwords that are under way stop",
         "every link to set the password",
+    ]
+
+
+def _lost_with_service(service: Service, losses: removals.Losses) -> list[str]:
+    domains = ", ".join(losses.domains) or "none"
+    return [
+        f"its domains: {domains}",
+        f"its settings: the policy {service.password_policy}, the order, the limits",
+        *_lost_with_domains(losses),
+    ]
+
+
+def _lost_with_domains(losses: removals.Losses) -> list[str]:
+    return [
+        f"{losses.mailboxes} mailbox(es), with their accounts; the messages stay in their directories",
+        f"{losses.collaborators} collaborator(s) and {losses.devices} device(s)",
+        "every signed-in browser and webmail, and every link",
+        f"{losses.password_changes} change(s) of several passwords, with their archives",
+        f"{losses.imports} file(s) of users",
+        *(f"{login} loses the mailbox and stays a manager" for login in losses.managers),
+        *(f"{login} stays a manager, and gets no more mail there" for login in losses.signing_in),
+        *(f"the webmail {origin} stays registered: see “webmail remove”" for origin in losses.webmails),
     ]

@@ -122,6 +122,22 @@ def test_an_operator_belongs_to_no_organisation(run, people):
     fail(run("manager", "add", "owner@example.net"))
 
 
+def test_a_removal_names_what_goes_along_and_does_nothing_without_yes(run, people, anna):
+    people.add_collaborator(anna)
+    for words in (("domain", "remove", "example.org"), ("service", "remove", "Mail Light")):
+        said = succeed(run(*words))
+        assert "1 mailbox(es)" in said and "1 collaborator(s)" in said
+        assert said.endswith("Nothing has been changed. Say --yes to do it.\n")
+        assert "has mailboxes" in fail(run(*words, "--yes"))
+    assert Account.select().count() == 2
+    said = succeed(run("domain", "remove", "Example.org", "--with-mailboxes", "--yes"))
+    assert said.endswith("example.org has been removed.\n")
+    assert "has been removed" in succeed(run("service", "remove", "Mail Light", "--yes"))
+    assert (Account.select().count(), Domain.select().count(), Service.select().count()) == (0, 0, 0)
+    fail(run("domain", "remove", "example.org", "--yes"))
+    fail(run("service", "remove", "Mail Light", "--yes"))
+
+
 def test_a_manager_with_a_mailbox_by_command(run, anna):
     said = succeed(run("manager", "add", anna.login, "--role", "administrator"))
     assert "is both now" in said and "/links/" not in said

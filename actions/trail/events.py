@@ -52,6 +52,8 @@ class Event(Enum):
     OPERATOR_SERVICE_ADDED = "operator:service:added", N_("A service was added")
     OPERATOR_SERVICE_CHANGED = "operator:service:changed", N_("A service was changed")
     OPERATOR_DOMAIN_ADDED = "operator:domain:added", N_("A domain was added")
+    OPERATOR_DOMAIN_REMOVED = "operator:domain:removed", N_("A domain was removed")
+    OPERATOR_SERVICE_REMOVED = "operator:service:removed", N_("A service was removed")
     OPERATOR_MAILBOX_ADDED = "operator:mailbox:added", N_("The mailbox was created")
     OPERATOR_MANAGER_ADDED = "operator:manager:added", N_("The account was created")
     OPERATOR_MANAGER_ROLE_GIVEN = "operator:manager:role-given", N_("The account became a manager's too")
