@@ -57,7 +57,7 @@ class Event(Enum):
     OPERATOR_MAILBOX_ADDED = "operator:mailbox:added", N_("The mailbox was created")
     OPERATOR_MANAGER_ADDED = "operator:manager:added", N_("The account was created")
     OPERATOR_MANAGER_ROLE_GIVEN = "operator:manager:role-given", N_("The account became a manager's too")
-    OPERATOR_MANAGER_ROLE_TAKEN = "operator:manager:role-taken", N_("The account is no manager's any more")
+    OPERATOR_MANAGER_ROLE_TAKEN = "operator:manager:role-taken", N_("The account is no longer a manager's")
     OPERATOR_MANAGER_REMOVED = "operator:manager:removed", N_("The manager's account was removed")
     OPERATOR_ACCOUNT_LOCKED = "operator:account:locked", N_("The account was locked by the operator")
     OPERATOR_ACCOUNT_LINK_MADE = "operator:account:link-made", N_("The operator created a link to set a new password")

@@ -92,8 +92,7 @@ def remove(unit: UnitOfWork, account: Account, even_the_last: bool = False) -> N
     authority.refuse_unless_may_act(unit.actor, account)
     if account.role not in Account.MANAGERS:
         raise Refused(N_("%(login)s is no manager."), login=account.login)
-    others = _alike(account).where(Account.id != account.id, Account.state == Account.ACTIVE)
-    if not even_the_last and not others.exists():
+    if not even_the_last and not _stand_ins(account).exists():
         raise Refused(N_("%(login)s is the last manager. Add another one first."), login=account.login)
     if account.mailbox is None:
         revocation.revoke(unit, Cause.REMOVAL, account)
@@ -111,6 +110,11 @@ def _alike(account: Account):
         return Account.select().where(Account.role == Account.OPERATOR)
     roles = (Account.OWNER, Account.ADMINISTRATOR)
     return Account.select().where(Account.organisation == account.organisation_id, Account.role.in_(roles))
+
+
+def _stand_ins(account: Account):
+    """The others of them who can sign in."""
+    return _alike(account).where(Account.id != account.id, Account.state == Account.ACTIVE)
 
 
 def _hold_alike(account: Account) -> None:

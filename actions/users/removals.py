@@ -181,11 +181,11 @@ def _forget_some(table: type[PasswordChangeItem] | type[UserImportLine], conditi
 def _end_domain(unit: UnitOfWork, domain: Domain) -> bool:
     """Delete a domain that has no mailboxes; false when it has. Nobody adds one meanwhile: the service is held."""
     service = hold(domain.service)
-    _refuse_what_is_in_hand(service, [domain])
     if _has_mailboxes(domain):
         return False
-    # Their lines name domains by number.
+    # Their lines name domains by number. Once they are gone, nobody can want their users made any more.
     UserImport.delete().where(UserImport.service == service, UserImport.state.in_(UNDECIDED)).execute()
+    _refuse_what_is_in_hand(service, [domain])
     if Domain.delete().where(domain.itself()).execute():
         event = audit.record(unit.actor, Event.OPERATOR_DOMAIN_REMOVED, domain=domain.name, service=service.name)
         event.write(organisation=service.organisation_id)

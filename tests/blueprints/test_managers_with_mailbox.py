@@ -59,6 +59,12 @@ def test_an_owner_may_act_on_an_administrator_with_a_mailbox(client, both, peopl
     client.sign_in(manager.login, PASSWORD)
     place = f"/services/{people.service.id}/mailboxes/{both.mailbox.id}"
     assert client.open(place).status == client.open(f"{place}/access").status == 200
+    page = client.open(f"{place}/removal")
+    assert "the manager keeps account and password" in page.text
+    page = page.fill({"Mailbox address": both.login}).press(f"Remove {both.login}")
+    assert page.flashes == [f"{both.login} has been removed."]
+    left = Account.get_by_id(both.id)
+    assert (left.role, left.mailbox) == (Account.ADMINISTRATOR, None)
 
 
 def test_a_webmails_session_leads_to_the_sign_in_before_the_managers_pages(app, client, both, people, webmail):
