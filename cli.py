@@ -20,18 +20,21 @@ from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
-from actions.users import imports_at_once, user_files
+from actions.users import imports_at_once, managers, removals, user_files
 from actions.webmails import webmails
 from adapters import milter
 from adapters.dovecot import config as mail_server_config
 from database import pending_migrations, router
 from doctor import examine
-from models import Account, Webmail
+from models import Account, Service, Webmail
 from settings import DOVECOT_VERSIONS
 
 ORGANISATION = click.option(
     "--organisation", help="Its name; needed where several organisations have a service of that name."
 )
+YES = click.option("--yes", is_flag=True, help="Do it; without this, only name what goes along.")
+WITH_MAILBOXES = click.option("--with-mailboxes", is_flag=True, help="The mailboxes too, with all that opens them.")
+WITHOUT_YES = "Nothing has been changed. Say --yes to do it."
 PASSWORD = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
 )
@@ -143,6 +146,26 @@ def change_service(name, organisation, policy, device_passwords, most_collaborat
     click.echo(f"Ordered: {ordered}, {total}.")
 
 
+@service.command("remove")
+@click.argument("name")
+@ORGANISATION
+@WITH_MAILBOXES
+@YES
+@in_sentences
+def remove_service(name, organisation, with_mailboxes, yes):
+    """Remove the service NAME with its domains. Without --yes, only name what goes along.
+
+    A service that has mailboxes is removed only --with-mailboxes. The organisation and its managers stay.
+    """
+    doing, service = unit(), mailboxes.find_service(name, organisation)
+    owner, losses = service.organisation, removals.losses_of_service(service)
+    _name_losses(f"“{service.name}” of {owner.name}", [*_lost_with_service(service, losses), f"{owner.name} stays"])
+    if not yes:
+        return click.echo(WITHOUT_YES)
+    removals.remove_service(doing, service, with_mailboxes)
+    return click.echo(_sentence_and_pending(f"“{service.name}” has been removed.", doing))
+
+
 @domain.command("add")
 @click.argument("name")
 @click.option("--service", required=True, help="The service to which the domain belongs.")
@@ -154,6 +177,24 @@ def add_domain(name, service, organisation):
     click.echo(f"{added.name} now belongs to “{service}”.")
 
 
+@domain.command("remove")
+@click.argument("name")
+@WITH_MAILBOXES
+@YES
+@in_sentences
+def remove_domain(name, with_mailboxes, yes):
+    """Remove the domain NAME. Without --yes, only name what goes along.
+
+    A domain that has mailboxes is removed only --with-mailboxes. An interrupted removal can be run again.
+    """
+    doing, domain = unit(), removals.find_domain(name)
+    _name_losses(domain.name, _lost_with_domains(removals.losses_of_domain(domain)))
+    if not yes:
+        return click.echo(WITHOUT_YES)
+    removals.remove_domain(doing, domain, with_mailboxes)
+    return click.echo(_sentence_and_pending(f"{domain.name} has been removed.", doing))
+
+
 @mailbox.command("add")
 @click.argument("address")
 @click.option("--first-name", default="")
@@ -163,7 +204,10 @@ def add_domain(name, service, organisation):
 @PASSWORD
 @in_sentences
 def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
-    """Add the mailbox ADDRESS. Without a password, print a one-time link for its owner to set one."""
+    """Add the mailbox ADDRESS. Without a password, print a one-time link for its owner to set one.
+
+    A manager who signs in with ADDRESS gets the mailbox, with the same password, names and contact e-mail.
+    """
     new = NewMailbox(address, first_name, last_name, contact, quota * MEGABYTE, password=_password(password_stdin))
     _tell(mailboxes.add_mailbox(unit(), new))
 
@@ -203,9 +247,30 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
 @PASSWORD
 @in_sentences
 def add_manager(login, organisation, role, first_name, last_name, password_stdin):
-    """Add a manager, who signs in with the e-mail address LOGIN."""
+    """Add a manager, who signs in with the e-mail address LOGIN.
+
+    Somebody whose mailbox is LOGIN becomes a manager too, with the same password and names.
+    """
     names = {"first_name": first_name, "last_name": last_name}
-    _tell(mailboxes.add_manager(unit(), login, organisation, role, _password(password_stdin), **names))
+    _tell(managers.add(unit(), login, organisation, role, _password(password_stdin), **names))
+
+
+@manager.command("remove")
+@click.argument("login")
+@click.option("--last", is_flag=True, help="Even if nobody is left who manages the organisation, or no operator.")
+@YES
+@in_sentences
+def remove_manager(login, last, yes):
+    """Let LOGIN be a manager no more. Without --yes, only name what ends.
+
+    The account is deleted, unless it has a mailbox: then it goes on as its owner's.
+    """
+    doing, account = unit(), managers.named(login)
+    _name_losses(account.login, _lost_with_manager(managers.losses(account)))
+    if not yes:
+        return click.echo(WITHOUT_YES)
+    managers.remove(doing, account, even_the_last=last)
+    return click.echo(_sentence_and_pending(f"{account.login} is no manager any more.", doing))
 
 
 @account.command("link")
@@ -353,6 +418,47 @@ def _sentence_and_pending(sentence: str, done: UnitOfWork) -> str:
 
 
 def _tell(made: mailboxes.MadeMailbox) -> None:
-    click.echo(f"{made.account.login} has been added.")
+    if made.is_new:
+        click.echo(f"{made.account.login} has been added.")
+    else:
+        click.echo(f"{made.account.login} was there, and is both now: a manager, and the owner of a mailbox.")
     if made.link:
         click.echo(f"Its owner sets the password with this link, which works once:\n{made.link}")
+
+
+def _name_losses(what: str, losses: list[str]) -> None:
+    click.echo(f"With {what}:")
+    for loss in losses:
+        click.echo(f"  {loss}")
+
+
+def _lost_with_manager(losses: managers.Losses) -> list[str]:
+    kept = f"the mailbox {losses.mailbox.address} stays, with its password" if losses.mailbox else "the account goes"
+    return [
+        kept,
+        f"{losses.browsers} signed-in browser(s) and {losses.known_browsers} known one(s)",
+        f"{losses.changes} change(s) of several passwords that are under way stop",
+        "every link to set the password",
+    ]
+
+
+def _lost_with_service(service: Service, losses: removals.Losses) -> list[str]:
+    domains = ", ".join(losses.domains) or "none"
+    return [
+        f"its domains: {domains}",
+        f"its settings: the policy {service.password_policy}, the order, the limits",
+        *_lost_with_domains(losses),
+    ]
+
+
+def _lost_with_domains(losses: removals.Losses) -> list[str]:
+    return [
+        f"{losses.mailboxes} mailbox(es), with their accounts; the messages stay in their directories",
+        f"{losses.collaborators} collaborator(s) and {losses.devices} device(s)",
+        "every signed-in browser and webmail, and every link",
+        f"{losses.password_changes} change(s) of several passwords, with their archives",
+        f"{losses.imports} file(s) of users",
+        *(f"{login} loses the mailbox and stays a manager" for login in losses.managers),
+        *(f"{login} stays a manager, and gets no more mail there" for login in losses.signing_in),
+        *(f"the webmail {origin} stays registered: see “webmail remove”" for origin in losses.webmails),
+    ]

@@ -11,6 +11,7 @@ import requests
 from cryptography.fernet import InvalidToken
 from peewee import PeeweeException
 
+from actions.ground import phone_numbers
 from actions.ground.addresses import receiver
 from actions.ground.ports import MailerUnavailable, MailServerUnavailable, Ports, SmsUnavailable
 from actions.passwords import mail_policy
@@ -54,6 +55,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
         yield from _policy(ports.settings)
         yield from _submission(ports.settings)
         yield from _delimited(ports.settings)
+        yield from _without_messages()
         yield from _outbox()
         yield from _addresses(ports)
         yield from _webmails(ports.settings)
@@ -308,6 +310,20 @@ def _delimited(settings: Settings) -> Iterator[Finding]:
         " sign and write Dovecot's configuration again."
     )
     yield Finding("addresses", False, mend)
+
+
+def _without_messages() -> Iterator[Finding]:
+    """Phone numbers that earlier versions took, and no text message can reach."""
+    every = Account.select(Account.login, Account.phone).where(Account.phone != "").order_by(Account.login)
+    affected = [login for login, phone in every.tuples().iterator() if not phone_numbers.takes_messages(phone)]
+    if not affected:
+        return
+    named = ", ".join(affected[:MOST_NAMED]) + (", …" if len(affected) > MOST_NAMED else "")
+    mend = (
+        f"{len(affected)} account(s) have a landline or another number that no text message can reach: {named}. Give"
+        " these people the number of a mobile phone."
+    )
+    yield Finding("phone numbers", False, mend)
 
 
 def _outbox() -> Iterator[Finding]:

@@ -144,6 +144,10 @@ class Account(Table):
     # How often it was held: see `Table.hold`.
     held = BigIntegerField(default=0)
 
+    # Whether a webmail signed it in, which knows a person with a mailbox: then it acts as no more than that. Of the
+    # object in memory alone.
+    acts_as_person = False
+
     class Meta:
         indexes = (
             (("service", "state", "login"), False),
@@ -153,8 +157,14 @@ class Account(Table):
         )
 
     @property
+    def acting_role(self) -> str:
+        """The role in which it acts; `role` is the one that protects it."""
+        return self.PERSON if self.acts_as_person and self.role in self.MANAGERS else self.role
+
+    @property
     def is_manager(self) -> bool:
-        return self.role in self.MANAGERS
+        """Whether it acts as a manager."""
+        return self.acting_role in self.MANAGERS
 
     @property
     def display_name(self) -> str:
@@ -163,7 +173,7 @@ class Account(Table):
     @functools.cached_property
     def mailbox(self) -> "Mailbox | None":
         """The mailbox that this account opens, its own or the one it shares as a collaborator, as it was when first
-        asked for; managers have none."""
+        asked for; a manager need not have one."""
         opened = Mailbox.id == self.collaboration.mailbox_id if self.collaboration else Mailbox.account == self
         return Mailbox.select(Mailbox, Domain, Service).join(Domain).join(Service).where(opened).first()
 
@@ -295,8 +305,8 @@ class Webmail(Table):
         return cls.get_or_none(cls.origin == origin)
 
     def speaks_for(self, account: Account) -> bool:
-        """Whether this is somebody whom it can know: who opens a mailbox of its organisation, and never a manager."""
-        if account.mailbox is None or account.is_manager:
+        """Whether this is somebody whom it can know: who opens a mailbox of its organisation."""
+        if account.mailbox is None:
             return False
         return self.organisation_id in (None, account.mailbox.domain.service.organisation_id)
 
@@ -390,17 +400,19 @@ class AuditEvent(Table):
     @classmethod
     def of(cls, account: Account, before: int | None = None, narrowed: bool = False):
         """What an account may see, the newest first: what happened to itself; the owner of a mailbox also what happened
-        to its collaborators, a manager what happened in the organisation, and the operator everything. `before`
-        continues below the event of this id. `narrowed`: the caller adds a condition that fewer events fulfil than an
-        organisation has, and whose index is the better one."""
+        to its collaborators; who acts as a manager what happened in the organisation, and the operator everything.
+        `before` continues below the event of this id. `narrowed`: the caller adds a condition that fewer events fulfil
+        than an organisation has, and whose index is the better one."""
         events = cls.select().order_by(cls.id.desc())
-        if account.owns_mailbox:
-            events = events.where(cls.mailbox == account.mailbox)
+        if account.acting_role == Account.OPERATOR:
+            pass
         elif account.is_manager and account.organisation_id:
             # A sum has no index, so that no database walks through the organisation's.
             organisation = cls.organisation + 0 if narrowed else cls.organisation
             events = events.where(organisation == account.organisation_id)
-        elif account.role != Account.OPERATOR:
+        elif account.owns_mailbox:
+            events = events.where(cls.mailbox == account.mailbox)
+        else:
             events = events.where(cls.account == account)
         return events.where(cls.id < before) if before else events
 

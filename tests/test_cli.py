@@ -131,6 +131,43 @@ def test_an_operator_belongs_to_no_organisation(run, people):
     fail(run("manager", "add", "owner@example.net"))
 
 
+def test_a_removal_names_what_goes_along_and_does_nothing_without_yes(run, people, anna):
+    people.add_collaborator(anna)
+    for words in (("domain", "remove", "example.org"), ("service", "remove", "Mail Light")):
+        said = succeed(run(*words))
+        assert "1 mailbox(es)" in said and "1 collaborator(s)" in said
+        assert said.endswith("Nothing has been changed. Say --yes to do it.\n")
+        assert "has mailboxes" in fail(run(*words, "--yes"))
+    assert Account.select().count() == 2
+    said = succeed(run("domain", "remove", "Example.org", "--with-mailboxes", "--yes"))
+    assert said.endswith("example.org has been removed.\n")
+    assert "has been removed" in succeed(run("service", "remove", "Mail Light", "--yes"))
+    assert (Account.select().count(), Domain.select().count(), Service.select().count()) == (0, 0, 0)
+    fail(run("domain", "remove", "example.org", "--yes"))
+    fail(run("service", "remove", "Mail Light", "--yes"))
+
+
+def test_a_manager_with_a_mailbox_by_command(run, anna):
+    said = succeed(run("manager", "add", anna.login, "--role", "administrator"))
+    assert "is both now" in said and "/links/" not in said
+    assert Account.by_login(anna.login).role == Account.ADMINISTRATOR
+    fail(run("manager", "add", anna.login))
+    said = succeed(run("manager", "remove", anna.login))
+    assert f"the mailbox {anna.login} stays" in said
+    assert Account.by_login(anna.login).role == Account.ADMINISTRATOR
+    assert "is the last manager" in fail(run("manager", "remove", anna.login, "--yes"))
+    succeed(run("manager", "remove", anna.login, "--yes", "--last"))
+    assert Account.by_login(anna.login).role == Account.PERSON
+    fail(run("manager", "remove", anna.login, "--yes", "--last"))
+
+
+def test_a_mailbox_for_a_manager_by_command(run, manager):
+    fail(run("mailbox", "add", manager.login, "--password-stdin", given=PASSWORD + "\n"))
+    assert "is both now" in succeed(run("mailbox", "add", manager.login, "--quota", "10"))
+    assert Mailbox.get().account == manager
+    assert "already exists" in fail(run("mailbox", "add", manager.login))
+
+
 def test_what_was_ordered_is_written_down_and_said(run, people):
     said = succeed(run("service", "change", "Mail Light", "--most-mailboxes", "1", "--quota", "2048"))
     assert "1 mailboxes, 2 GB in all" in said
@@ -315,6 +352,13 @@ def findings_of(settings, mail_server, mailer):
 def examine(settings, people, mailer):
     people.add("anna")
     return lambda mail_server, settings=settings: findings_of(settings, mail_server, mailer)
+
+
+def test_landlines_that_were_stored_before_are_named(examine, people):
+    people.add("dora", phone="+390612345678")
+    people.add("emil", phone="+393331234567")
+    (finding,) = examine(AskedMailServer("/var/vmail/example.org/emil"))
+    assert "dora@example.org" in finding and "emil" not in finding
 
 
 def test_all_is_well(examine):

@@ -224,6 +224,8 @@ def test_the_tests_know_a_statement_that_trusts_a_number(trusts, sql):
 
 # Rows that are made, or read, in the very transaction that writes them; and what is no row.
 SET_DIRECTLY = {
+    "actions/authority/authority.py: acting",
+    "actions/ground/holding.py: present",
     "actions/ground/unit_of_work.py: aftermath",
     "actions/password_changes/password_change_run.py: preparation",
     "actions/services/mailboxes.py: manager",

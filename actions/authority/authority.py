@@ -16,15 +16,16 @@ RANK = {
 
 
 def may_act_on(actor: Account, target: Account) -> bool:
-    """Whether `actor` outranks `target` and both belong together; no account outranks itself."""
-    if actor.state != Account.ACTIVE or RANK[actor.role] <= RANK[target.role]:
+    """Whether `actor` outranks `target` and both belong together; no account outranks itself. The actor has the rank of
+    the role in which it acts, the target that of its highest role, whatever page it is on."""
+    if actor.state != Account.ACTIVE or RANK[actor.acting_role] <= RANK[target.role]:
         return False
-    return actor.role == Account.OPERATOR or belong_together(actor, target)
+    return actor.acting_role == Account.OPERATOR or belong_together(actor, target)
 
 
 def roles_below(account: Account) -> list[str]:
-    """The roles that rank below the account's own."""
-    return [role for role, rank in RANK.items() if rank < RANK[account.role]]
+    """The roles that rank below the one in which the account acts."""
+    return [role for role, rank in RANK.items() if rank < RANK[account.acting_role]]
 
 
 def belong_together(one: Account, other: Account) -> bool:
@@ -36,7 +37,7 @@ def may_manage(actor: Account, service: Service) -> bool:
     """Whether an account manages a service: an operator manages all, other managers those of their organisation."""
     if actor.state != Account.ACTIVE or not actor.is_manager:
         return False
-    return actor.role == Account.OPERATOR or actor.organisation_id == service.organisation_id
+    return actor.acting_role == Account.OPERATOR or actor.organisation_id == service.organisation_id
 
 
 def refuse_unless_may_act(actor: Actor, target: Account) -> None:
@@ -63,6 +64,7 @@ def _as_it_is_now(actor: Actor) -> Account | None:
     acting = Account.get_or_none(Account.id == actor.account.id, Account.login == actor.account.login)
     if acting is None:
         raise not_allowed()
+    acting.acts_as_person = sessions.is_of_person(actor.session)
     return acting
 
 

@@ -20,8 +20,11 @@ Row = TypeVar("Row", bound=Table)
 
 
 def hold(row: Row, gone: Refused | None = None) -> Row:
-    """This row as it is now, held; raises `gone` when it has been removed."""
-    return _held(type(row), row.itself(), gone or _removed(row))
+    """This row as it is now, held; raises `gone` when it has been removed. An account goes on acting as it did."""
+    present = _held(type(row), row.itself(), gone or _removed(row))
+    if isinstance(row, Account):
+        present.acts_as_person = row.acts_as_person
+    return present
 
 
 def hold_account(number: int | None, login: str, gone: Refused | None = None) -> Account:

@@ -24,11 +24,30 @@ COSTLY = {
     PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Enter another number.")),
     PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Enter another number.")),
 }
+# The kinds that take no text message. Some numbers over the internet and personal ones do, and so do many of those
+# whose kind libphonenumber does not know.
+WITHOUT_MESSAGES = frozenset(
+    (
+        PhoneNumberType.FIXED_LINE,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.PAGER,
+        PhoneNumberType.UAN,
+        PhoneNumberType.VOICEMAIL,
+    )
+)
 
 
-def accepted(settings: Settings, text: str) -> str:
-    """`canonical`, with the region and the kinds that the host's settings name."""
+def accepted(settings: Settings, text: str, stored: str = "") -> str:
+    """`canonical`, with the region and the kinds that the host's settings name. The number that is `stored` already
+    stays, whatever the rules say by now."""
+    if stored and text.strip() in (stored, international(stored)):
+        return stored
     return canonical(text, settings.phone_region, settings.phone_allow)
+
+
+def takes_messages(number: str) -> bool:
+    """Whether a text message can reach a stored number."""
+    return not number.startswith("+") or phonenumbers.number_type(phonenumbers.parse(number)) not in WITHOUT_MESSAGES
 
 
 def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()) -> str:
@@ -36,7 +55,8 @@ def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()
 
     A number without a country code belongs to `default_region` (ISO 3166, such as "IT"), and is refused if that is
     empty. `allowed` names the kinds that are accepted although they may cost more: the settings' `phone_allow`. Where
-    short numbers are allowed, they are stored as their digits. Emergency numbers are always refused.
+    short numbers are allowed, they are stored as their digits. Emergency numbers are always refused, and so are those
+    that no text message can reach, such as landlines.
     """
     written = _written(text)
     number = _parsed(written, default_region)
@@ -47,7 +67,11 @@ def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()
     kind, sentence = COSTLY.get(phonenumbers.number_type(number), ("", ""))
     if kind and kind not in allowed:
         raise Refused(sentence, FIELD, number=_shown(number))
-    return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    stored = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    if not takes_messages(stored):
+        sentence = N_("Text messages cannot reach %(number)s. Enter the number of a mobile phone.")
+        raise Refused(sentence, FIELD, number=_shown(number))
+    return stored
 
 
 def international(number: str) -> str:

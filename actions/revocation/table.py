@@ -57,7 +57,9 @@ class Cause(Enum):
         "A collaborator is reset, disabled or removed, or the mailbox's owner is locked, offboarded or removed"
     )
     OFFBOARDING = "A manager ends all access of a leaver"
-    REMOVAL = "A manager removes the user"
+    REMOVAL = "A manager removes the user, or the operator a manager without a mailbox"
+    REMOVAL_OF_MANAGERS_MAILBOX = "… the mailbox of somebody who is a manager too"
+    ROLE_CHANGED = "The operator makes a manager of somebody with a mailbox, or takes that role away"
 
 
 _OPEN = Access.BROWSERS | Access.WEBMAILS | Access.CONNECTIONS
@@ -89,6 +91,11 @@ ENDS = {
     Cause.COLLABORATION_ENDED: _EVERYTHING,
     Cause.OFFBOARDING: _EVERYTHING,
     Cause.REMOVAL: _EVERYTHING,
+    # The manager signs in again, with the same password.
+    Cause.REMOVAL_OF_MANAGERS_MAILBOX: _EVERYTHING & ~Access.PASSWORD,
+    # A browser that was signed in as one is not as the other. Somebody of a lower rank may have a link to set the
+    # password of an account that becomes a manager's. The mailbox is open as before.
+    Cause.ROLE_CHANGED: Access.BROWSERS | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS,
 }
 
 

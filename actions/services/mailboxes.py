@@ -12,6 +12,7 @@ from actions.ground.addresses import (
     is_same_mailbox,
     receiver,
 )
+from actions.ground.holding import hold
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -20,7 +21,7 @@ from actions.services import search_words, services
 from actions.sessions import links
 from actions.trail import audit
 from actions.trail.events import Event
-from models import Account, Domain, Mailbox, Organisation, Service
+from models import Account, AccountWord, Domain, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
 SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
@@ -44,11 +45,12 @@ class NewMailbox:
 
 @dataclass(frozen=True)
 class MadeMailbox:
-    """A new account, and the one-time link by which its owner sets the password; None for an account with a
-    password."""
+    """An account, and the one-time link by which its owner sets the password; None for an account with a password.
+    `is_new` is false where it was there before, with a mailbox or as a manager's, and is both from now on."""
 
     account: Account
     link: str | None
+    is_new: bool = True
 
 
 @unit_of_work
@@ -118,8 +120,13 @@ def find_service(name: str, organisation: str | None = None) -> Service:
 
 
 def add_mailbox(unit: UnitOfWork, new: NewMailbox) -> MadeMailbox:
-    """Add a mailbox and the account that opens it."""
+    """Add a mailbox and the account that opens it. A manager who has none and signs in with this address gets it, and
+    keeps password, names and contact e-mail."""
     new = checked(unit.ports, new)
+    if manager := _manager_without_mailbox(new.address):
+        if new.password is not None or new.first_name or new.last_name or new.contact_email:
+            raise keeps_its_own(manager)
+        return _give_mailbox(unit, manager, new)
     account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
     hashed = _hashed(unit.ports, account, new.password, domain_of(new.address).service.password_policy)
     return _make_mailbox(unit, new, hashed)
@@ -132,11 +139,42 @@ def _make_mailbox(unit: UnitOfWork, new: NewMailbox, password_hash: str | None) 
     return MadeMailbox(account, None if password_hash else _link(unit.ports, account, links.WELCOME))
 
 
+@unit_of_work
+def _give_mailbox(unit: UnitOfWork, manager: Account, new: NewMailbox) -> MadeMailbox:
+    manager, domain = hold(manager), domain_of(new.address)
+    if manager.role not in Account.MANAGERS or manager.mailbox is not None:
+        raise taken(new.address)
+    organisation = domain.service.organisation
+    if manager.organisation not in (None, organisation):
+        sentence = N_("%(login)s is a manager of %(organisation)s, and can have a mailbox only there.")
+        raise Refused(sentence, "address", login=manager.login, organisation=manager.organisation.name)
+    services.count_in(domain.service, new.quota_bytes)
+    domain = domain_of(new.address)
+    manager.write(
+        organisation=organisation,
+        service=domain.service_id,
+        domain=domain.id,
+        sort_name=search_words.sort_name(manager.login, manager.first_name, manager.last_name),
+        revision=manager.revision + 1,
+    )
+    search_words.enter(manager)
+    _open_mailbox(manager, domain, new)
+    audit.record(unit.actor, Event.OPERATOR_MAILBOX_ADDED, manager)
+    link = None if manager.password_hash else _link(unit.ports, manager, links.WELCOME)
+    return MadeMailbox(manager, link, is_new=False)
+
+
+def _manager_without_mailbox(address: str) -> Account | None:
+    account = Account.by_login(address)
+    return account if account and account.role in Account.MANAGERS and account.mailbox is None else None
+
+
 def create(new: NewMailbox, password_hash: str | None) -> Account:
     """Create a mailbox that was `checked`, and its account, within the caller's transaction; raises `Refused` when the
     address is taken, or the service has no room for it."""
+    services.count_in(domain_of(new.address).service, new.quota_bytes)
+    # Once the service is held, nobody removes the domain any more.
     domain = domain_of(new.address)
-    services.count_in(domain.service, new.quota_bytes)
     refuse_taken(new.address)
     account = Account(
         login=new.address,
@@ -152,6 +190,11 @@ def create(new: NewMailbox, password_hash: str | None) -> Account:
     search_words.place(account, domain)
     account.save(force_insert=True)
     search_words.enter(account)
+    _open_mailbox(account, domain, new)
+    return account
+
+
+def _open_mailbox(account: Account, domain: Domain, new: NewMailbox) -> None:
     Mailbox.create(
         domain=domain,
         account=account,
@@ -159,7 +202,19 @@ def create(new: NewMailbox, password_hash: str | None) -> Account:
         home=fresh_home(new.address),
         quota_bytes=new.quota_bytes,
     )
-    return account
+    # What it was when it was first asked for.
+    vars(account).pop("mailbox", None)
+
+
+def close_mailbox(mailbox: Mailbox, manager: Account) -> None:
+    """Take the mailbox away from a manager's account, which stays, within the caller's transaction: the opposite of
+    `_give_mailbox`."""
+    AccountWord.delete().where(AccountWord.account == manager).execute()
+    Mailbox.delete().where(mailbox.itself()).execute()
+    organisation = None if manager.role == Account.OPERATOR else manager.organisation_id
+    gone = {"service": None, "domain": None, "sort_name": "", "organisation": organisation}
+    manager.write(**gone, revision=manager.revision + 1)
+    vars(manager).pop("mailbox", None)
 
 
 @unit_of_work
@@ -174,17 +229,28 @@ def add_manager(
     """Add a manager: the owner or an administrator of an organisation, or an operator, who belongs to none. The login
     is an e-mail address."""
     login = canonical_address(login)
-    employer = _employer(role, organisation)
-    if Account.by_login(login):
-        raise Refused(N_("The account %(login)s already exists."), login=login)
-    manager = Account(login=login, role=role, organisation=employer, **_names(names))
+    employed_by = employer(role, organisation)
+    if known := Account.by_login(login):
+        raise exists(known)
+    manager = Account(login=login, role=role, organisation=employed_by, **_names(names))
     manager.password_hash = _hashed(unit.ports, manager, password, "classic")
     manager.save(force_insert=True)
     audit.record(unit.actor, Event.OPERATOR_MANAGER_ADDED, manager, role=role)
     return MadeMailbox(manager, None if password else _link(unit.ports, manager, links.WELCOME))
 
 
-def _employer(role: str, organisation: str | None) -> Organisation | None:
+def exists(account: Account) -> Refused:
+    """The refusal of a login that has an account."""
+    return Refused(N_("The account %(login)s already exists."), login=account.login)
+
+
+def keeps_its_own(account: Account) -> Refused:
+    """The refusal of a password, names or a contact e-mail for an account that has its own."""
+    sentence = N_("%(login)s exists already, and keeps password, names and contact e-mail. Leave them out.")
+    return Refused(sentence, login=account.login)
+
+
+def employer(role: str, organisation: str | None) -> Organisation | None:
     """The organisation of a manager with this role; raises `Refused`."""
     if role == Account.OPERATOR and not organisation:
         return None
@@ -278,6 +344,9 @@ def refuse_taken(address: str) -> None:
 
 def taken(address: str) -> Refused:
     """The refusal of an address that is in use."""
+    if _manager_without_mailbox(address):
+        sentence = N_("%(address)s is a manager's login. The operator can give it a mailbox.")
+        return Refused(sentence, "address", address=address)
     return Refused(N_("The mailbox %(address)s already exists."), "address", address=address)
 
 

@@ -16,7 +16,7 @@ def looked_after(account: Account):
     found = (
         Service.select(Service, Organisation).join(Organisation).order_by(Organisation.name, Service.name, Service.id)
     )
-    if account.role == Account.OPERATOR:
+    if account.acting_role == Account.OPERATOR:
         return found
     if not account.is_manager:
         return found.where(Service.id.is_null())
@@ -105,10 +105,12 @@ def change_quota(mailbox: Mailbox, quota_bytes: int) -> None:
 
 def _count(service: Service, mailboxes: int, quota_bytes: int) -> Service:
     """The service with its present counters. Nobody else changes them until the transaction ends."""
-    Service.update(
+    counted = Service.update(
         mailboxes_made=Service.mailboxes_made + mailboxes,
         quota_given_bytes=Service.quota_given_bytes + quota_bytes,
-    ).where(service.itself()).execute()
+    ).where(service.itself())
+    if not counted.execute():
+        raise Refused(N_("There is no service “%(name)s”."), name=service.name)
     return Service.get_by_id(service.id)
 
 

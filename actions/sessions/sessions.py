@@ -64,10 +64,15 @@ def lifetime_of(account: Account) -> Lifetime:
     return MANAGER if account.is_manager else PERSON
 
 
+def is_of_person(session: WebSession | None) -> bool:
+    """Whether its account acts as a person with a mailbox alone: a webmail began it, which knows no more of anybody."""
+    return session is not None and session.webmail_id is not None
+
+
 def is_alive(session: WebSession, account: Account) -> bool:
     """Whether this account's session still counts: it is not too old or idle too long, and the account may sign in. A
     session dated by a clock that was ahead would last too long, so it does not count at all."""
-    lifetime, moment = lifetime_of(account), now()
+    lifetime, moment = PERSON if is_of_person(session) else lifetime_of(account), now()
     return (
         account.may_enter
         and max(session.seen_at, session.created_at) <= moment + CLOCKS_DIFFER
@@ -96,7 +101,10 @@ def start(
 def find(token: str) -> WebSession | None:
     """The living session with this token."""
     session = WebSession.select(WebSession, Account).join(Account).where(WebSession.token_hash == digest(token)).first()
-    return session if session and is_alive(session, session.account) else None
+    if session is None or not is_alive(session, session.account):
+        return None
+    session.account.acts_as_person = is_of_person(session)
+    return session
 
 
 def exists(session: WebSession) -> bool:

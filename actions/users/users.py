@@ -225,21 +225,26 @@ def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
 
 @unit_of_work
 def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
-    """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. `typed` is the address, as
-    a confirmation. The messages stay in their directory, which no other mailbox ever gets. Raises `Refused`."""
+    """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. Of a manager the account
+    and its password stay, as they are without a mailbox. `typed` is the address, as a confirmation. The messages stay
+    in their directory, which no other mailbox ever gets. Raises `Refused`."""
     if typed.strip().lower() != mailbox.address:
         raise Refused(N_("Type %(address)s to confirm."), "confirmation", address=mailbox.address)
     account = held(unit, mailbox)
     mailbox = account.mailbox
     outside = [each for each in mail.addresses_of(account) if each != mailbox.address]
     notices.done_by_another(unit, account, Event.USER_REMOVED, addresses=outside)
-    revocation.revoke(unit, Cause.REMOVAL, account)
+    is_manager = account.role in Account.MANAGERS
+    revocation.revoke(unit, Cause.REMOVAL_OF_MANAGERS_MAILBOX if is_manager else Cause.REMOVAL, account)
     for collaboration in list(collaborations.of(mailbox)):
         _remove_collaborator(unit, collaboration)
     audit.record(unit.actor, Event.USER_REMOVED, account, home=mailbox.home)
     services.count_out(mailbox.domain.service, mailbox.quota_bytes)
     # Dovecot's table has ids only, and no foreign key.
     LastLogin.delete().where(LastLogin.login_id == account.id).execute()
+    if is_manager:
+        mailboxes.close_mailbox(mailbox, account)
+        return
     Mailbox.delete().where(mailbox.itself()).execute()
     Account.delete().where(account.itself()).execute()
 
@@ -315,7 +320,7 @@ def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
         first_name=_name(profile.first_name, "first_name"),
         last_name=_name(profile.last_name, "last_name"),
         contact_email=contact,
-        phone=_phone(ports, profile.phone),
+        phone=_phone(ports, profile.phone, account.phone),
     )
 
 
@@ -323,8 +328,8 @@ def _name(name: str, field: str) -> str:
     return checked_name(name, field) if name.strip() else ""
 
 
-def _phone(ports: Ports, typed: str) -> str:
-    return phone_numbers.accepted(ports.settings, typed) if typed.strip() else ""
+def _phone(ports: Ports, typed: str, stored: str) -> str:
+    return phone_numbers.accepted(ports.settings, typed, stored) if typed.strip() else ""
 
 
 def _hashed(ports: Ports, account: Account, password_policy: str, password: Password) -> str:

@@ -30,7 +30,6 @@ def show_access(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return hx.render(
         "offboarding/access.html",
-        may_end=authority.may_act_on(current_user.account, mailbox.account),
         reports=list(offboarding.reports(mailbox).limit(5)),
         **_access(mailbox),
     )
@@ -70,9 +69,10 @@ def show_pending(service_id: int, mailbox_id: int, event_id: int):
 
 
 def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
-    """One of a service's mailboxes that the signed-in account looks after."""
+    """One of a service's mailboxes that the signed-in account looks after, and whose owner ranks below it."""
     service = services.find(current_user.account, service_id) or abort(404)
-    return user_list.find(service, mailbox_id) or abort(404)
+    mailbox = user_list.find(service, mailbox_id) or abort(404)
+    return mailbox if authority.may_act_on(current_user.account, mailbox.account) else abort(404)
 
 
 def _access(mailbox: Mailbox) -> dict:

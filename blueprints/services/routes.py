@@ -6,6 +6,7 @@ from flask import Blueprint, abort, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from actions.authority import authority
 from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.services.user_list import WantedUsers
@@ -43,8 +44,8 @@ def show(service_id: int):
 def list_users(service_id: int):
     """“Manage users”; for htmx, while somebody types, the table alone."""
     service, wanted = _service(service_id), _wanted()
-    listed = user_list.page(service, wanted)
-    return hx.render("services/users.html", listed=listed, wanted=wanted, **_around(service))
+    listed, may_act_on = user_list.page(service, wanted), partial(authority.may_act_on, current_user.account)
+    return hx.render("services/users.html", listed=listed, wanted=wanted, may_act_on=may_act_on, **_around(service))
 
 
 @blueprint.get(f"{MAILBOXES}new")
@@ -174,8 +175,9 @@ def _service(service_id: int) -> Service:
 
 
 def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
-    """One of its mailboxes."""
-    return user_list.find(_service(service_id), mailbox_id) or abort(404)
+    """One of its mailboxes, whose owner ranks below the signed-in account: the others are in the list alone."""
+    mailbox = user_list.find(_service(service_id), mailbox_id) or abort(404)
+    return mailbox if authority.may_act_on(current_user.account, mailbox.account) else abort(404)
 
 
 def _wanted() -> WantedUsers:

@@ -19,7 +19,7 @@ blueprint = Blueprint("sign_in", __name__)
 @guards.in_frames
 @guards.public
 def sign_in():
-    if current_user.is_authenticated:
+    if current_user.is_authenticated and not guards.could_manage():
         return hx.redirect(guards.safe_return(request.args.get("next")))
     return _sign_in_page(SignInForm())
 

@@ -44,7 +44,7 @@ def show_nobody(origin: str) -> None:
 
 
 def _is_begun_by_one_of(origins: tuple[str, ...]) -> bool:
-    """Whether one of these webmails handed over the signed-in person, who manages nothing."""
+    """Whether one of these webmails handed over the signed-in person, who manages nothing in this session."""
     record = session.record
     is_handed_over = record.webmail_id is not None and KEY in session and not record.account.is_manager
     return is_handed_over and session[KEY]["origin"] in origins

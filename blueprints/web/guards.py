@@ -6,7 +6,8 @@
 @guards.background          the same, for requests that a page sends on its own while a person types or waits: they do
                             not count as use of the session, and a person who is signed out learns it from their
                             next action
-@guards.manager             managers of mail services; nobody else learns that the page exists
+@guards.manager             managers of mail services; nobody else learns that the page exists. A session that a webmail
+                            began is not enough: it leads to the sign-in
 @guards.manager_background  … for what such a page asks on its own
 @guards.manager_recently    … and gave the password in the last five minutes in this session
 @guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
@@ -31,7 +32,7 @@ from actions.ground.ports import Ports
 from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from database import discard_connection
-from models import WebSession
+from models import Account, WebSession
 
 from .redirects import redirect
 
@@ -198,6 +199,12 @@ def _refuse_what_is_no_form() -> None:
         abort(400)
 
 
+def could_manage() -> bool:
+    """Whether the signed-in person is a manager whom a webmail signed in: as a person, until they do so themselves."""
+    account = current_user.account
+    return account.acts_as_person and account.role in Account.MANAGERS
+
+
 def _access() -> Access | None:
     """What the view of this request declares."""
     return getattr(current_app.view_functions.get(request.endpoint), "access", None)
@@ -219,7 +226,7 @@ def _admit():
         flash(_("Choose a password of your own first."), "warning")
         return redirect(url_for("account.password"))
     if access.manager and not current_user.account.is_manager:
-        abort(404)
+        return _to_sign_in_as_manager() if could_manage() and not access.background else abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
         return redirect(url_for("sign_in.confirm", next=_way_back()))
     if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
@@ -230,6 +237,12 @@ def _admit():
 def _to_sign_in():
     if request.method not in SAFE_METHODS:
         flash(_("You are signed out, and nothing was changed. Sign in and try again."), "warning")
+    return redirect(url_for("sign_in.sign_in", next=_way_back()))
+
+
+def _to_sign_in_as_manager():
+    """Of a manager whom a webmail signed in as a person."""
+    flash(_("Sign in with your password to manage users."), "warning")
     return redirect(url_for("sign_in.sign_in", next=_way_back()))
 
 

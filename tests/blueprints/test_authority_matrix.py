@@ -26,23 +26,27 @@ from models import Account, AuditEvent, Collaboration, Device, PasswordChange, U
 from tests.conftest import People
 
 # Anna is the person; the keeper may all that a collaborator may, the clerk reads and manages the settings, the reader
-# does nothing but read; the colleague has a mailbox in the same service.
-ROLES = ("operator", "owner", "administrator", "person", "keeper", "clerk", "reader", "colleague", "nobody")
-PUBLIC, SIGNED_IN = "+++++++++ +++++++++", "++++++++> ++++++++>"
+# does nothing but read; the colleague has a mailbox in the same service. Who is both is an administrator with a
+# mailbox, and who is handed over the same, in a session that a webmail began.
+ROLES = (
+    *("operator", "owner", "administrator", "both", "handed over"),
+    *("person", "keeper", "clerk", "reader", "colleague", "nobody"),
+)
+PUBLIC, SIGNED_IN = "+++++++++++ +++++++++++", "++++++++++> ++++++++++>"
 # What everybody may ask for, and what there is nothing of here: the demo's outbox, settings for a domain not served.
-SWITCHED_OFF = "000000000 000000000"
-REFUSED = "xxxxxxxxx xxxxxxxxx"
+SWITCHED_OFF = "00000000000 00000000000"
+REFUSED = "xxxxxxxxxxx xxxxxxxxxxx"
 # Managers of the service: the operator any, others those of their own organisation. Managers of any service.
-MANAGED, MANAGERS = "+++00000> +0000000>", "+++00000> +++00000>"
+MANAGED, MANAGERS = "++++>00000> +000>00000>", "++++>00000> ++++>00000>"
 # Anna's own; and what the keeper of her mailbox sees to as well.
-HERS, KEPT = "000+0000> 00000000>", "000+++00> 00000000>"
+HERS, KEPT = "00000+0000> 0000000000>", "00000+++00> 0000000000>"
 # People who manage a mailbox, each their own; and collaborators, about themselves.
-KEEPERS, COLLABORATORS = "000+++0+> 000+++0+>", "0000+++0> 0000+++0>"
+KEEPERS, COLLABORATORS = "000+++++0+> 000+++++0+>", "000000+++0> 000000+++0>"
 # People who may use mail programs, with devices of their own.
-OWN_DEVICES = "000++00+> 000++00+>"
+OWN_DEVICES = "000++++00+> 000++++00+>"
 # The same, where a page asks on its own.
-SIGNED_IN_ALONE, MANAGED_ALONE = "++++++++- ++++++++-", "+++00000- +0000000-"
-KEPT_ALONE, KEEPERS_ALONE = "000+++00- 00000000-", "000+++0+- 000+++0+-"
+SIGNED_IN_ALONE, MANAGED_ALONE = "++++++++++- ++++++++++-", "++++000000- +000000000-"
+KEPT_ALONE, KEEPERS_ALONE = "00000+++00- 0000000000-", "000+++++0+- 000+++++0+-"
 
 # Of each route the roles in the order above: in Anna's organisation, and of another.
 MATRIX = {
@@ -207,6 +211,7 @@ def build_world(ports, settings, name: str, operator: Account) -> World:
         "operator": operator,
         "owner": people.add_manager(f"owner@{name}.example", Account.OWNER),
         "administrator": people.add_manager(f"administrator@{name}.example", Account.ADMINISTRATOR),
+        "both": people.add("both", password=None, role=Account.ADMINISTRATOR),
         "person": anna,
         "keeper": keeper,
         "clerk": clerk,
@@ -274,18 +279,25 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
     yield from sorted(each for each in found if each[1] not in ("HEAD", "OPTIONS"))
 
 
-def outcomes(app: Flask, route: str, here: World, there: World, tokens: dict[int, str]) -> str:
+def tokens_of(world: World) -> dict[str, str]:
+    """What the cookie of each role's browser holds."""
+    tokens = {role: sessions.start(account, "192.0.2.1", "")[1] for role, account in world.accounts.items()}
+    webmail = Webmail.get()
+    return tokens | {"handed over": sessions.start(world.accounts["both"], "192.0.2.1", "", webmail=webmail)[1]}
+
+
+def outcomes(app: Flask, route: str, here: World, tokens: tuple[dict[str, str], dict[str, str]]) -> str:
     """How the view answers each role of Anna's organisation, and each of the other."""
     endpoint, method = route.split()
     address = address_of(app, endpoint, method, here.values)
 
-    def ask(world: World, role: str) -> str:
-        account = world.accounts.get(role)
-        return outcome(app, method, address, account and tokens[account.id])
+    def ask(of: dict[str, str], role: str) -> str:
+        return outcome(app, method, address, of.get(role))
 
-    own = {role: ask(here, role) for role in ROLES}
+    ours, theirs = tokens
+    own = {role: ask(ours, role) for role in ROLES}
     # The operator and nobody are the same in both.
-    foreign = {role: own[role] if role in ("operator", "nobody") else ask(there, role) for role in ROLES}
+    foreign = {role: own[role] if role in ("operator", "nobody") else ask(theirs, role) for role in ROLES}
     return f"{''.join(own.values())} {''.join(foreign.values())}"
 
 
@@ -315,12 +327,11 @@ def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
 def test_every_route_for_every_role(app: Flask, worlds):
     app.config["WTF_CSRF_ENABLED"] = False
     here, there = worlds
-    everybody = {account.id: account for world in worlds for account in world.accounts.values()}
-    tokens = {number: sessions.start(account, "192.0.2.1", "")[1] for number, account in everybody.items()}
+    tokens = tokens_of(here), tokens_of(there)
     found = {}
     for endpoint, method in routes(app):
         route = f"{endpoint} {method}"
-        found[route] = outcomes(app, route, here, there, tokens)
+        found[route] = outcomes(app, route, here, tokens)
     wrong = {route: answers for route, answers in found.items() if MATRIX.get(route) != answers}
     assert wrong == {}, "\n".join(f"{route}: {answers}, not {MATRIX.get(route)}" for route, answers in wrong.items())
     assert set(MATRIX) - set(found) == set(), "there are no such routes"

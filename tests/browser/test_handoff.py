@@ -190,3 +190,27 @@ def test_without_scripts_the_frame_works_too(new_context, webmail, person, panel
     press(frame, "Change")
     expect(frame.locator("#flashes .success")).to_be_visible()
     assert panel.events(person, "web:password:changed") == 1
+
+
+def test_a_manager_with_a_mailbox_is_a_person_in_the_frame_and_manages_after_a_sign_in(hand_over, page, panel, person):
+    panel.flask("manager", "add", person.login, "--role", "administrator")
+    frame = hand_over("/devices/")
+    expect(frame.get_by_role("heading", level=1)).to_have_text("Devices")
+    # The same browser brings the same session into a tab.
+    page.goto(f"{panel.url}/devices/")
+    expect(page.get_by_role("link", name="Active orders")).to_have_count(0)
+    page.goto(f"{panel.url}/services/")
+    expect(page.get_by_text("Sign in with your password to manage users.")).to_be_visible()
+    examine(page)
+    enter(page, person.login, person.password)
+    page.wait_for_url("**/services/")
+    page.get_by_role("link", name="Mail Light", exact=True).click()
+    page.get_by_label("Search", exact=True).fill(person.login)
+    # Their own row is there, and nothing can be done to it.
+    expect(page.get_by_role("row")).to_have_count(2)
+    row = page.get_by_role("row").filter(has_text=person.login)
+    expect(row.get_by_text("Manager")).to_be_visible()
+    expect(row.get_by_role("link")).to_have_count(0)
+    examine(page)
+    for name in ("Password", "Devices", "Collaborations"):
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_count(1)

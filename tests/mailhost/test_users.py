@@ -14,10 +14,10 @@ from actions.ground.actor import Actor
 from actions.ground.sizes import MEGABYTE
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
-from actions.users import offboarding, users
+from actions.users import managers, offboarding, removals, users
 from lab.mail_host import OWN_PASSWORD, Login, MailHost
 from lab.servers import HOST
-from models import Account, Device, Service
+from models import Account, Device, Domain, Service
 from tests.conftest import cuts_at_once
 
 NEW = "Other-Garden-8"
@@ -156,6 +156,51 @@ def test_a_removed_user_neither_gets_in_nor_receives_and_leaves_nothing_to_the_n
     assert again.messages(NEW) == 0
     assert again.receives()
     assert again.messages(NEW) == 1
+
+
+def test_a_removed_domain_ends_everybody_in_it_and_nobody_else(host, user, manager):
+    with host.accounts.connected():
+        domain = Domain.create(service=Service.get(), name="gone.example")
+    there = [User(host, manager, f"{name}@gone.example") for name in ("one", "two")]
+    waiting = [each.waits_in_idle(OWN_PASSWORD) for each in there]
+    stays = user.waits_in_idle(OWN_PASSWORD)
+    with host.accounts.connected():
+        assert cuts_at_once(removals.remove_domain, UnitOfWork(host.ports), domain, True)
+    assert all(each.seconds_until_dropped(2) < 2 for each in waiting)
+    for each in there:
+        assert not each.opens_imap(OWN_PASSWORD) and not each.receives()
+    assert user.opens_imap(OWN_PASSWORD) and user.receives()
+    assert stays.is_open()
+
+
+def promote(host: MailHost, user: User) -> None:
+    """They become a manager too, with a password that they chose."""
+    with host.accounts.connected():
+        user.account.write(must_change_password=False)
+        managers.add(UnitOfWork(host.ports), user.address, None, Account.ADMINISTRATOR)
+
+
+def test_a_manager_with_a_mailbox_reads_it_and_goes_on_reading_without_the_role(host, user, manager):
+    promote(host, user)
+    waiting = user.waits_in_idle(OWN_PASSWORD)
+    for opens in (user.opens_imap, user.opens_pop3, user.opens_submission):
+        assert opens(OWN_PASSWORD)
+    with host.accounts.connected():
+        managers.remove(UnitOfWork(host.ports), user.account)
+    assert waiting.is_open() and user.opens_imap(OWN_PASSWORD)
+
+
+def test_a_mailbox_that_a_manager_loses_is_shut_at_once_and_the_account_stays(host, user, manager):
+    promote(host, user)
+    waiting = user.waits_in_idle(OWN_PASSWORD)
+    assert user.cuts_at_once(users.remove, user.address)
+    assert waiting.seconds_until_dropped(2) < 2
+    for opens in (user.opens_imap, user.opens_pop3, user.opens_submission):
+        assert not opens(OWN_PASSWORD)
+    assert not user.receives()
+    with host.accounts.connected():
+        left = Account.by_login(user.address)
+        assert passwords.verify(host.ports.settings, left.password_hash, OWN_PASSWORD)
 
 
 def test_offboarding_ends_everybody_and_mail_goes_on_arriving(host, user):

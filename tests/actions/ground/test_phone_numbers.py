@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actions.ground.phone_numbers import canonical, international
+from actions.ground.phone_numbers import accepted, canonical, international
 from actions.ground.refusals import Refused
+from settings import Settings
 
 MOBILE = "+393331234567"
 
@@ -31,8 +32,11 @@ MOBILE = "+393331234567"
         ("+34 612 34 56 78", "", "+34612345678"),
         ("+44 (0)7400 123456", "", "+447400123456"),
         ("+1 201-555-0123", "", "+12015550123"),
-        # A fixed line: some take messages.
-        ("06 1234 5678", "IT", "+390612345678"),
+        # A mobile phone or a landline: nobody can tell in North America.
+        ("+1 415 555 2671", "", "+14155552671"),
+        # Over the internet, and personal: some take messages.
+        ("+883 5100 1234 5678", "", "+883510012345678"),
+        ("+44 7012 345678", "", "+447012345678"),
     ],
 )
 def test_a_number_is_stored_in_one_form_however_it_is_written(written, region, stored):
@@ -90,6 +94,34 @@ def test_what_costs_more_than_a_message_is_for_the_settings_to_allow(written, re
         with pytest.raises(Refused):
             canonical(written, region, allowed)
     assert canonical(written, region, [kind]) == stored
+
+
+@pytest.mark.parametrize(
+    ("written", "region"),
+    [
+        ("06 1234 5678", "IT"),
+        ("+44 20 7946 0958", ""),
+        ("+90 212 123 45 67", ""),
+        ("+39 800 123 456", ""),
+        ("+1 800 555 0123", ""),
+        ("+800 1234 5678", ""),
+        # A pager, and the number of a company.
+        ("+44 7600 123456", ""),
+        ("+44 300 123 4567", ""),
+    ],
+)
+def test_a_number_that_no_text_message_can_reach_is_refused(written, region):
+    with pytest.raises(Refused, match="Text messages cannot reach") as refusal:
+        canonical(written, region, ("premium", "shared-cost", "short"))
+    assert refusal.value.field == "phone"
+    assert refusal.value.facts["number"].startswith("+")
+
+
+@pytest.mark.parametrize("typed", ["+390612345678", " +39 06 1234 5678 "])
+def test_a_number_that_was_stored_before_stays(typed):
+    assert accepted(Settings(), typed, stored="+390612345678") == "+390612345678"
+    with pytest.raises(Refused):
+        accepted(Settings(), typed, stored="+390612345679")
 
 
 @pytest.mark.parametrize(("number", "region"), [("112", "IT"), ("911", "US"), ("102", "RU"), ("155", "TR")])

@@ -16,7 +16,7 @@ from actions.passwords import passwords, recovery
 from actions.revocation import revocation
 from actions.revocation.table import ENDS, NAMES, Access, Cause
 from actions.sessions import links, sessions
-from actions.users import offboarding, users
+from actions.users import managers, offboarding, users
 from actions.webmails import webmail_credentials
 from actions.webmails.webmail_credentials import WantedCredential
 from adapters.memory import MemoryMailServer
@@ -155,6 +155,15 @@ def edit(held: Held, **changed: object) -> None:
     users.edit(UnitOfWork(held.ports, held.manager), present.mailbox, present.revision, profile, password)
 
 
+def remove_managers_mailbox(held: Held) -> None:
+    Account.update(role=Account.ADMINISTRATOR).where(held.account.itself()).execute()
+    users.remove(UnitOfWork(held.ports, OPERATOR), held.account.mailbox, held.account.login)
+
+
+def promote(held: Held) -> None:
+    managers.add(UnitOfWork(held.ports, OPERATOR), held.account.login, None, Account.OWNER)
+
+
 BY_ACTION = {
     Cause.OWN_CHANGE: lambda held: change(held, False),
     Cause.OWN_CHANGE_EVERYWHERE: lambda held: change(held, True),
@@ -169,6 +178,8 @@ BY_ACTION = {
     Cause.REMOVAL: lambda held: users.remove(
         UnitOfWork(held.ports, held.manager), held.account.mailbox, held.account.login
     ),
+    Cause.REMOVAL_OF_MANAGERS_MAILBOX: remove_managers_mailbox,
+    Cause.ROLE_CHANGED: promote,
 }
 # A password that another one takes the place of is gone as well.
 REPLACED = {

@@ -203,7 +203,12 @@ def test_an_export_is_imported_without_loss(ports, begin, boss, people):
 
 @pytest.mark.parametrize(
     ("cells", "said"),
-    [("x,", "phone number in digits"), (",gone", "state must be one of"), ("+39333,", "does not exist")],
+    [
+        ("x,", "phone number in digits"),
+        (",gone", "state must be one of"),
+        ("+39333,", "does not exist"),
+        ("+390612345678,", "cannot reach"),
+    ],
 )
 def test_what_is_no_phone_and_no_state_is_told(begin, cells, said):
     assert said in problems(begin(f"address,phone,state\ndora@example.org,{cells}\n"))[2]

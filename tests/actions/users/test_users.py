@@ -133,6 +133,7 @@ def test_a_refused_field_leaves_everything_as_it_was(ports, boss, anna):
         {"contact_email": anna.login},
         {"contact_email": "anna+x@example.org"},
         {"phone": "+39 0"},
+        {"phone": "+39 06 1234 5678"},
         {"state": Account.DISABLED},
         {"password": "short", "first_name": "X"},
         {"revision": before["revision"] - 1, "first_name": "X", "password": NEW},
@@ -141,6 +142,16 @@ def test_a_refused_field_leaves_everything_as_it_was(ports, boss, anna):
             edit(ports, boss, anna, **changes)
     assert Account.select().where(Account.id == anna.id).dicts().get() == before
     assert (Mailbox.get().quota_bytes, AuditEvent.select().count(), OutboxItem.select().count()) == (0, 0, 0)
+
+
+def test_a_landline_that_was_stored_before_does_not_hinder_other_changes(ports, boss, people):
+    dora = people.add("dora", phone="+390612345678")
+    edit(ports, boss, dora, first_name="Dora")
+    edit(ports, boss, dora, phone="+39 06 1234 5678", last_name="Neri")
+    dora = Account.get_by_id(dora.id)
+    assert (dora.display_name, dora.phone) == ("Dora Neri", "+390612345678")
+    with pytest.raises(Refused, match="cannot reach"):
+        edit(ports, boss, dora, phone="+390612345679")
 
 
 def test_of_two_managers_who_save_at_the_same_instant_one_is_told(ports, people, anna):

@@ -270,10 +270,16 @@ def test_a_webmail_speaks_for_its_own_organisation(ports, stranger, people, anna
     assert enter(ports, stranger, own.handoff(anna.login))
 
 
-def test_a_webmail_never_speaks_for_a_manager(ports, stranger, people, manager, webmail):
-    promoted = people.add("promoted", role=Account.ADMINISTRATOR)
-    for account in (manager, promoted):
-        assert refusal(ports, stranger, webmail.handoff(account.login)) == "account"
+def test_a_webmail_speaks_for_nobody_without_a_mailbox(ports, stranger, manager, webmail):
+    assert refusal(ports, stranger, webmail.handoff(manager.login)) == "account"
+
+
+@pytest.mark.parametrize("role", Account.MANAGERS)
+def test_a_manager_with_a_mailbox_comes_in_as_a_person(ports, stranger, people, webmail, role):
+    both = people.add("both", role=role)
+    _session, token = enter(ports, stranger, webmail.handoff(both.login))
+    account = sessions.find(token).account
+    assert (account, account.is_manager, account.acting_role) == (both, False, Account.PERSON)
 
 
 @pytest.mark.parametrize("state", [Account.LOCKED, Account.SUSPENDED, Account.PENDING, Account.DISABLED])
