@@ -10,6 +10,7 @@ import secrets
 import time
 
 from peewee import (
+    JOIN,
     BigIntegerField,
     BooleanField,
     CharField,
@@ -18,10 +19,12 @@ from peewee import (
     ForeignKeyField,
     IntegerField,
     TextField,
+    fn,
 )
 
 from database import Table, is_same
 from mail_views import SELECTOR_LENGTH, PermissionBits, ProtocolBits
+from named_queries import named
 
 ANCIENT = 0
 
@@ -329,6 +332,33 @@ class WebSession(Table):
     webmail = ForeignKeyField(Webmail, null=True, on_delete="CASCADE", backref="sessions")
     webmail_session = CharField(64, default="")
 
+    @named
+    @staticmethod
+    def with_token(token_hash):
+        """The session with this token, and who is signed in: the account with the mailbox that it opens, the domain,
+        the service, the owner and, of a collaborator, what they may do there."""
+        own, owner = Mailbox.alias(), Account.alias()
+        shares = (Collaboration.account == Account.id) & (Account.role == Account.COLLABORATOR)
+        opened = Mailbox.id == fn.COALESCE(Collaboration.mailbox, own.id)
+        return (
+            WebSession.select(WebSession, Account, Collaboration, Mailbox, Domain, Service, owner)
+            .join(Account)
+            .join(Collaboration, JOIN.LEFT_OUTER, on=shares, attr="collaboration")
+            .join_from(Account, own, JOIN.LEFT_OUTER, on=own.account == Account.id, attr="its_own")
+            .join_from(Account, Mailbox, JOIN.LEFT_OUTER, on=opened, attr="mailbox")
+            .join(Domain, JOIN.LEFT_OUTER)
+            .join(Service, JOIN.LEFT_OUTER)
+            .join_from(Mailbox, owner, JOIN.LEFT_OUTER, on=Mailbox.account == owner.id, attr="account")
+            .where(WebSession.token_hash == token_hash)
+        )
+
+    @named
+    @staticmethod
+    def of_account(account):
+        """The account's sessions, last used first."""
+        theirs = WebSession.account == account
+        return WebSession.select().where(theirs).order_by(WebSession.seen_at.desc(), WebSession.id.desc())
+
 
 class KnownBrowser(Table):
     """A browser in which this account signed in before: strangers' guesses do not slow it down."""
@@ -498,6 +528,13 @@ class Device(ProtocolBits, Table):
 
     class Meta:
         indexes = ((("account", "selector"), True),)
+
+    @named
+    @staticmethod
+    def concerning(account):
+        """The account's own devices, and others' that are for it or whose passwords it handed out."""
+        concerned = (Device.account == account) | (Device.user == account) | (Device.password_by == account)
+        return Device.select().where(concerned).order_by(Device.id)
 
 
 class LastLogin(Table):
@@ -844,6 +881,13 @@ class WebmailCredential(Table):
 
     class Meta:
         indexes = ((("selector", "account"), True),)
+
+    @named
+    @staticmethod
+    def of_account(account):
+        """The account's credentials and their webmails, the oldest first."""
+        kept = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
+        return kept.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
 
     @classmethod
     def living(cls, account: Account):

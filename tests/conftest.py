@@ -49,14 +49,14 @@ class CompiledTemplates(BytecodeCache):
     """Keeps compiled templates in memory, for all the apps of a run: otherwise each would compile them again."""
 
     def __init__(self):
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[tuple[str, str], bytes] = {}
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._kept:
-            bucket.bytecode_from_string(self._kept[bucket.key])
+        if kept := self._kept.get((bucket.environment.language, bucket.key)):
+            bucket.bytecode_from_string(kept)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()
+        self._kept[bucket.environment.language, bucket.key] = bucket.bytecode_to_string()
 
 
 COMPILED_TEMPLATES = CompiledTemplates()

@@ -350,6 +350,13 @@ def of_others_known_to(account: Account) -> list[Device]:
     return unique([*handed_out_by(account), *made_for(account)])
 
 
+def known_to(account: Account) -> list[Device]:
+    """The account's own devices, then those of others whose passwords it handed out or received."""
+    if account.is_collaborator:
+        return [*account.devices, *of_others_known_to(account)]
+    return sorted(Device.concerning(account), key=lambda each: (each.account_id != account.id, each.id))
+
+
 def invitations_about(account: Account) -> list[DeviceInvitation]:
     """The pending invitations in which this account invites others to set up a device, or is invited itself."""
     by_email = [each.id for each in _invited_by_email(account)]

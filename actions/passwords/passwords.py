@@ -130,9 +130,10 @@ def _refusal_ends_session(unit: UnitOfWork, counters: list[throttle.Counter]) ->
 def consequences(ports: Ports, account: Account) -> Consequences:
     """What logging out everywhere would end now."""
     connected = connections.of(ports, account)
-    browsers, in_webmails = len(sessions.living(account)), sessions.in_webmails(account)
-    known = [*account.devices, *devices.of_others_known_to(account)]
-    return Consequences(browsers, in_webmails, connected.by_own_password, connected.unknown, known)
+    browsers = sessions.living(account)
+    in_webmails = sessions.in_webmails(account, browsers)
+    known = devices.known_to(account)
+    return Consequences(len(browsers), in_webmails, connected.by_own_password, connected.unknown, known)
 
 
 def change(

@@ -100,7 +100,7 @@ def start(
 
 def find(token: str) -> WebSession | None:
     """The living session with this token."""
-    session = WebSession.select(WebSession, Account).join(Account).where(WebSession.token_hash == digest(token)).first()
+    session = WebSession.with_token.first(digest(token))
     if session is None or not is_alive(session, session.account):
         return None
     session.account.acts_as_person = is_of_person(session)
@@ -153,22 +153,14 @@ def renew(unit: UnitOfWork) -> tuple[WebSession, str]:
 
 def living(account: Account) -> list[WebSession]:
     """The account's signed-in browsers, last used first."""
-    return [
-        session
-        for session in WebSession.select()
-        .where(WebSession.account == account)
-        .order_by(WebSession.seen_at.desc(), WebSession.id.desc())
-        if is_alive(session, account)
-    ]
+    return [session for session in WebSession.of_account(account) if is_alive(session, account)]
 
 
-def in_webmails(account: Account) -> list[InWebmail]:
-    """The account's sessions in webmails, last used first."""
-    credentials = WebmailCredential.select(WebmailCredential, Webmail).join(Webmail)
-    credentials = credentials.where(WebmailCredential.account == account).order_by(WebmailCredential.id)
-    known = {(each.webmail_id, each.webmail_session): each for each in credentials}
+def in_webmails(account: Account, signed_in: Sequence[WebSession] | None = None) -> list[InWebmail]:
+    """The account's sessions in webmails, last used first. `signed_in` are its living ones, where these are known."""
+    known = {(each.webmail_id, each.webmail_session): each for each in WebmailCredential.of_account(account)}
     browsers: dict[tuple[int, str], list[WebSession]] = {}
-    for session in living(account):
+    for session in living(account) if signed_in is None else signed_in:
         if session.webmail_id is not None:
             browsers.setdefault((session.webmail_id, session.webmail_session), []).append(session)
     alive = {key: credential for key, credential in known.items() if credential.is_alive}

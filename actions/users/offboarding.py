@@ -95,11 +95,11 @@ class Report:
 def access(ports: Ports, mailbox: Mailbox) -> Access:
     """Who and what can open the mailbox now; raises `Refused` when the mailbox was removed."""
     account = related(mailbox, "account")
-    connected = connections.of(ports, account)
+    connected, browsers = connections.of(ports, account), sessions.living(account)
     return Access(
         account,
-        sessions.living(account),
-        sessions.in_webmails(account),
+        browsers,
+        sessions.in_webmails(account, browsers),
         connected,
         devices.rows(account, connected),
         _guests(ports, mailbox, connected.unknown),
@@ -122,7 +122,8 @@ def _guests(ports: Ports, mailbox: Mailbox, is_silent: bool) -> list[Guest]:
 
 def _guest(row: collaborations.Row, connected: Connected) -> Guest:
     account = row.account
-    return Guest(row, sessions.living(account), sessions.in_webmails(account), list(account.devices), connected)
+    browsers = sessions.living(account)
+    return Guest(row, browsers, sessions.in_webmails(account, browsers), list(account.devices), connected)
 
 
 def _open_links(account: Account) -> list[OneTimeLink]:

@@ -166,9 +166,10 @@ def _own_session(session_id: int):
 def _in_use() -> dict:
     """The browsers that are signed in, the webmails, and the mail programs that are connected."""
     account = current_user.account
+    signed_in = sessions.living(account)
     return {
-        "browsers": [browser for browser in sessions.living(account) if browser.webmail_id is None],
-        "webmails_in_use": sessions.in_webmails(account),
+        "browsers": [browser for browser in signed_in if browser.webmail_id is None],
+        "webmails_in_use": sessions.in_webmails(account, signed_in),
         "connected": connections.of(guards.ports(), account),
         "this": current_user.record,
         "browser_name": browser_name,

@@ -18,10 +18,14 @@ from database import TROUBLE, discard_connection
 
 from . import words
 from .browser_session import VISITOR_LIFETIME
+from .translated_templates import TranslatedEnvironment
 
 
 class Panel(Flask):
-    """Flask, but for what it writes of an unexpected exception, where it redirects to, and which files it serves."""
+    """Flask, but for what it writes of an unexpected exception, where it redirects to, which files it serves, and how
+    its templates are translated."""
+
+    jinja_environment = TranslatedEnvironment
 
     def log_exception(self, exc_info) -> None:
         """Without the address, which may hold a one-time link."""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from flask import Flask, request, session, url_for
-from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.authority import authority
 from actions.devices.devices import looked_after
+from actions.ground.refusals import N_
 from models import Account
 from settings import Settings
 
@@ -18,7 +18,7 @@ from .security_headers import csp_nonce
 
 @dataclass(frozen=True)
 class Section:
-    """An entry of the panel's navigation."""
+    """An entry of the panel's navigation; the template translates its label."""
 
     endpoint: str
     label: str
@@ -52,19 +52,19 @@ def init_app(app: Flask, settings: Settings) -> None:
 
 def navigation(account: Account) -> list[Section]:
     """The sections that the signed-in account can open."""
-    devices = [("devices.list_devices", _("Devices"), "smartphone")]
-    collaborations = [("collaborations.list_collaborations", _("Collaborations"), "users")]
-    orders = [("services.list_services", _("Active orders"), "package")]
-    own_permissions = [("account.show_permissions", _("My permissions"), "list-checks")]
+    devices = [("devices.list_devices", N_("Devices"), "smartphone")]
+    collaborations = [("collaborations.list_collaborations", N_("Collaborations"), "users")]
+    orders = [("services.list_services", N_("Active orders"), "package")]
+    own_permissions = [("account.show_permissions", N_("My permissions"), "list-checks")]
     sections = (
         *(orders if account.is_manager else []),
         *(own_permissions if account.is_collaborator else []),
-        ("account.password", _("Password"), "key-round"),
+        ("account.password", N_("Password"), "key-round"),
         *(devices if looked_after(account) else []),
         *(collaborations if authority.may_keep_mailbox(account) else []),
-        ("account.list_sessions", _("Sessions"), "monitor-smartphone"),
-        ("account.activity", _("Activity"), "history"),
-        ("account.show_preferences", _("Preferences"), "settings-2"),
+        ("account.list_sessions", N_("Sessions"), "monitor-smartphone"),
+        ("account.activity", N_("Activity"), "history"),
+        ("account.show_preferences", N_("Preferences"), "settings-2"),
     )
     return [Section(endpoint, label, icon, _is_current(endpoint)) for endpoint, label, icon in sections]
 

@@ -1,0 +1,121 @@
+"""Templates that are translated when they are compiled: an environment for each language, in whose templates the
+sentences stand as they are in that language, not as questions to a catalogue."""
+
+from collections.abc import Callable, MutableMapping
+from typing import Self
+
+from babel.support import NullTranslations, Translations
+from flask import Flask, has_request_context
+from flask.templating import Environment
+from flask_babel import get_domain
+from jinja2 import Template, nodes, pass_eval_context
+from jinja2.compiler import CodeGenerator, Frame
+from jinja2.nodes import EvalContext
+from jinja2.visitor import NodeTransformer
+from markupsafe import Markup, escape
+
+from . import words
+
+
+class TranslatedEnvironment(Environment):
+    """Flask's environment, which gives its templates out in the language of the request."""
+
+    # The language of this environment's templates; none for the one that gives them out, and outside a request.
+    language = ""
+    translations: Translations | NullTranslations | None = None
+
+    def __init__(self, app: Flask, **options):
+        super().__init__(app, **options)
+        self.in_language: dict[str, Self] = {}
+
+    def get_template(self, name: str | Template, parent: str | None = None, globals: dict | None = None) -> Template:
+        return super(TranslatedEnvironment, self._spoken()).get_template(name, parent, globals)
+
+    def select_template(self, names, parent: str | None = None, globals: dict | None = None) -> Template:
+        return super(TranslatedEnvironment, self._spoken()).select_template(names, parent, globals)
+
+    def _spoken(self) -> Self:
+        if self.language or not has_request_context():
+            return self
+        language = words.language()
+        if language not in self.in_language:
+            self.in_language[language] = self._translated(language, get_domain().get_translations())
+        return self.in_language[language]
+
+    def _translated(self, language: str, translations: Translations | NullTranslations) -> Self:
+        spoken = self.overlay()
+        spoken.language, spoken.translations = language, translations
+        spoken.globals = self.globals | _sentences(translations)
+        return spoken
+
+    def make_globals(self, given: MutableMapping | None) -> MutableMapping:
+        """The environment's own where a template is given none: Jinja compares the names at each import, and those of a
+        chain of dictionaries take as long as what is imported."""
+        return super().make_globals(given) if given else self.globals
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        template = super()._parse(source, name, filename)
+        return Translator(self.translations).visit(template) if self.translations else template
+
+    @staticmethod
+    def escaped(value: object) -> str:
+        """What stands for a value on a page."""
+        return value if type(value) is Markup else escape(value)
+
+
+class ShortEscapes(CodeGenerator):
+    """Compiles templates that ask `TranslatedEnvironment.escaped`: most values are HTML already, and Markup would make
+    another of each."""
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write(f"environment.escaped({finalize.src or ''}")
+
+
+TranslatedEnvironment.code_generator_class = ShortEscapes
+
+
+class Translator(NodeTransformer):
+    """Puts sentences in the place of `_("…")`. As where Jinja asks the catalogue, a sentence is trusted HTML, and what
+    stands for a placeholder in it is escaped."""
+
+    def __init__(self, translations: Translations | NullTranslations):
+        self.translations = translations
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:
+        node = self.generic_visit(node)
+        if not _is_written_out(node):
+            return node
+        sentence = self.translations.ugettext(node.args[0].value)
+        if not node.kwargs:
+            return nodes.TemplateData(sentence % {}, lineno=node.lineno)
+        facts = [nodes.Pair(nodes.Const(fact.key), fact.value) for fact in node.kwargs]
+        return nodes.Mod(nodes.TemplateData(sentence), nodes.Dict(facts), lineno=node.lineno)
+
+
+def _is_written_out(node: nodes.Call) -> bool:
+    is_translated = isinstance(node.node, nodes.Name) and node.node.name in ("_", "gettext")
+    has_sentence = len(node.args) == 1 and isinstance(node.args[0], nodes.Const)
+    return is_translated and has_sentence and not node.dyn_args and not node.dyn_kwargs
+
+
+def _sentences(translations: Translations | NullTranslations) -> dict[str, Callable]:
+    """What templates ask for sentences that are known only when the page is made."""
+
+    @pass_eval_context
+    def gettext(context: EvalContext, sentence: str, /, **facts: object) -> str:
+        found = translations.ugettext(sentence)
+        return _trusted(found, context) % facts
+
+    @pass_eval_context
+    def ngettext(context: EvalContext, singular: str, plural: str, count: int, /, **facts: object) -> str:
+        found = translations.ungettext(singular, plural, count)
+        return _trusted(found, context) % {"num": count, **facts}
+
+    return {"_": gettext, "gettext": gettext, "ngettext": ngettext}
+
+
+def _trusted(sentence: str, context: EvalContext) -> str:
+    return Markup(sentence) if context.autoescape else sentence  # noqa: S704 - our translators' own

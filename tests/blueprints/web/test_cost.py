@@ -1,0 +1,88 @@
+"""What a page costs: how often it asks the database, and how many calls it takes. Both are exact, whatever the machine.
+They may fall; what makes one rise is looked at."""
+
+import sys
+
+import pytest
+from werkzeug.test import EnvironBuilder
+
+import database as db
+from tests.client import Client
+
+# The most statements of a page that was asked for before. `_note_use` writes only every half minute.
+STATEMENTS = {
+    "/account/password": 4,
+    "/account/sessions": 4,
+    "/account/activity": 3,
+    "/account/preferences": 1,
+    "/devices/": 5,
+    "/devices/new": 1,
+    "/collaborations/": 5,
+}
+# Of Python and of what it calls in C: 31,000 before queries and sentences were written once; a bare route of Flask has
+# a few hundred.
+PASSWORD_PAGE_CALLS = 7_300
+
+
+@pytest.fixture
+def statements(monkeypatch, app) -> list[str]:
+    executed: list[str] = []
+    real = db.database.obj.execute_sql
+
+    def execute(sql, *arguments, **named):
+        executed.append(sql)
+        return real(sql, *arguments, **named)
+
+    monkeypatch.setattr(db.database.obj, "execute_sql", execute)
+    return executed
+
+
+def counted(client: Client, statements: list[str], addresses) -> dict[str, int]:
+    found = {}
+    for address in addresses:
+        client.open(address)
+        statements.clear()
+        assert client.request("GET", address).status == 200
+        found[address] = len(statements)
+    return found
+
+
+def test_how_often_a_persons_pages_ask_the_database(signed_in, statements):
+    found = counted(signed_in, statements, STATEMENTS)
+    assert {page: count for page, count in found.items() if count > STATEMENTS[page]} == {}
+
+
+def test_nothing_is_asked_twice(signed_in, statements):
+    for address in STATEMENTS:
+        signed_in.open(address)
+        statements.clear()
+        signed_in.open(address)
+        assert len(statements) == len(set(statements)), address
+
+
+def test_how_many_calls_the_password_page_takes(app, signed_in, settings):
+    cookies = "; ".join(f"{name}={value}" for name, value in signed_in.cookies().items())
+
+    def asked() -> dict:
+        asking = EnvironBuilder(path="/account/password", base_url=settings.base_url, headers={"Cookie": cookies})
+        return asking.get_environ()
+
+    assert calls_of(app, asked()) > calls_of(app, asked()), "the first compiles the templates"
+    assert calls_of(app, asked()) <= PASSWORD_PAGE_CALLS
+
+
+def calls_of(app, environ: dict) -> int:
+    calls, answers = 0, []
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        page = b"".join(app(environ, lambda status, _headers: answers.append(status)))
+    finally:
+        sys.setprofile(None)
+    assert answers == ["200 OK"]
+    assert b"current_password" in page
+    return calls
