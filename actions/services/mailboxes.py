@@ -20,7 +20,7 @@ from actions.services import search_words, services
 from actions.sessions import links
 from actions.trail import audit
 from actions.trail.events import Event
-from models import Account, Domain, Mailbox, Organisation, Service
+from models import Account, Domain, FormerAddress, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
 SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
@@ -177,6 +177,8 @@ def add_manager(
     employer = _employer(role, organisation)
     if Account.by_login(login):
         raise Refused(N_("The account %(login)s already exists."), login=login)
+    if FormerAddress.living(FormerAddress.address == login).exists():
+        raise forwards(login)
     manager = Account(login=login, role=role, organisation=employer, **_names(names))
     manager.password_hash = _hashed(unit.ports, manager, password, "classic")
     manager.save(force_insert=True)
@@ -214,6 +216,14 @@ def account_named(login: str) -> Account:
     if account is None:
         raise Refused(N_("There is no account %(login)s."), login=login)
     return account
+
+
+def mailbox_named(address: str) -> Mailbox:
+    """The mailbox with this address; raises `Refused` when there is none."""
+    found = Mailbox.by_address(address.strip().lower())
+    if found is None:
+        raise Refused(N_("There is no mailbox %(address)s."), "address", address=address)
+    return found
 
 
 def new_address(ports: Ports, typed: str) -> str:
@@ -266,19 +276,35 @@ def _refuse_unknown_policy(name: str) -> None:
 
 def refuse_own_address(ports: Ports, contact: str, address: str) -> None:
     """Raises `Refused` for a contact e-mail that ends up in the very mailbox of this address."""
-    if is_same_mailbox(contact, address, ports.settings.recipient_delimiter):
+    if is_own_address(ports, contact, address):
         raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
 
 
-def refuse_taken(address: str) -> None:
-    """Raises `Refused` when this address is already in use."""
+def is_own_address(ports: Ports, contact: str, address: str) -> bool:
+    """Whether a contact e-mail ends up in the very mailbox of this address."""
+    return is_same_mailbox(contact, address, ports.settings.recipient_delimiter)
+
+
+def refuse_taken(address: str, of: Mailbox | None = None) -> None:
+    """Raises `Refused` when this address is already in use, or is a former one that still forwards. The mailbox that it
+    belonged to (`of`) may have it back."""
     if Mailbox.by_address(address) or Account.by_login(address):
         raise taken(address)
+    # After the mailboxes: a mailbox that is renamed meanwhile is found under the one address or the other.
+    former = FormerAddress.living(FormerAddress.address == address).first()
+    if former is not None and (of is None or former.mailbox_id != of.id):
+        raise forwards(address)
 
 
 def taken(address: str) -> Refused:
     """The refusal of an address that is in use."""
     return Refused(N_("The mailbox %(address)s already exists."), "address", address=address)
+
+
+def forwards(address: str) -> Refused:
+    """The refusal of a former address whose mail still arrives in the mailbox that had it."""
+    sentence = N_("Mail to %(address)s still goes to the mailbox that had this address before. End that first.")
+    return Refused(sentence, "address", address=address)
 
 
 def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:

@@ -1,4 +1,5 @@
-"""What managers do: add, change, suspend and remove users, import and export files of users, and offboard.
+"""What managers do: add, change, rename, suspend and remove users, import and export files of users, and offboard.
 
-Others may import `exports`, `imports`, `imports_at_once`, `offboarding`, `preferences`, `user_files`, `users`.
+Others may import `exports`, `imports`, `imports_at_once`, `offboarding`, `preferences`, `renaming`, `user_files`,
+`users`.
 """
