@@ -90,7 +90,8 @@ def renamed(mail_host: MailHost) -> Renamed:
 def postfix(mail_host: MailHost) -> Iterator[Postfix]:
     """It takes mail for the mailboxes as the shipped configuration says, without the exceptions for this machine."""
     verified = "\n".join(re.findall(r"^(?:unverified|address_verify)_.*$", SHIPPED.read_text(), re.MULTILINE))
-    local = f"virtual_mailbox_domains = example.org\nsmtpd_recipient_restrictions = reject_unverified_recipient\n{verified}\n"
+    restriction = "smtpd_recipient_restrictions = reject_unverified_recipient"
+    local = f"virtual_mailbox_domains = example.org\n{restriction}\n{verified}\n"
     settings = mail_host.ports.settings
     with Postfix(
         f"inet:{settings.postfix_sasl_socket}", mail_host.relay.port, mail_host.port("lmtp"), local_cf=local
