@@ -242,6 +242,11 @@ class Mailbox(Table):
     device_passwords_only = BooleanField(default=False)
     created_at = BigIntegerField(default=now)
 
+    @property
+    def addresses(self) -> list[str]:
+        """Its address, and the former ones whose mail still arrives."""
+        return [self.address, *(each.address for each in FormerAddress.living(FormerAddress.mailbox == self))]
+
     @classmethod
     def by_address(cls, address: str) -> "Mailbox | None":
         return cls.get_or_none(cls.address == address)

@@ -274,9 +274,9 @@ def _refuse_unknown_policy(name: str) -> None:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
 
 
-def refuse_own_address(ports: Ports, contact: str, address: str) -> None:
-    """Raises `Refused` for a contact e-mail that ends up in the very mailbox of this address."""
-    if is_own_address(ports, contact, address):
+def refuse_own_address(ports: Ports, contact: str, *addresses: str) -> None:
+    """Raises `Refused` for a contact e-mail that ends up in the very mailbox of these addresses."""
+    if any(is_own_address(ports, contact, address) for address in addresses):
         raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
 
 

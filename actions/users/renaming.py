@@ -13,7 +13,7 @@ from peewee import IntegrityError
 
 from actions.authority import authority
 from actions.collaborations import collaborations, user_names
-from actions.ground.holding import hold
+from actions.ground.holding import hold, related
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
@@ -109,7 +109,7 @@ def former_address(address: str) -> FormerAddress:
 @unit_of_work
 def end_forwarding(unit: UnitOfWork, former: FormerAddress) -> None:
     """Refuse mail to a former address from now on; the address is free again. Raises `Refused`."""
-    account = users.held(unit, former.mailbox)
+    account = users.held(unit, related(former, "mailbox"))
     if not FormerAddress.delete().where(former.itself()).execute():
         raise Refused(N_("Mail to %(address)s is not forwarded."), address=former.address)
     _record(
@@ -167,10 +167,10 @@ def _facts(former: str, address: str, forwarding: Forwarding | None) -> dict[str
 
 def _write(account: Account, guests: Sequence[Account], domain: Domain, address: str) -> None:
     sort_name = search_words.sort_name(address, account.first_name, account.last_name)
-    place = {"domain": domain, "sort_name": sort_name, "revision": account.revision + 1}
+    place = {"service": domain.service, "domain": domain, "sort_name": sort_name}
     try:
         account.mailbox.write(address=address, domain=domain)
-        account.write(login=address, **place)
+        account.write(login=address, revision=account.revision + 1, **place)
         for guest in guests:
             guest.write(login=_login(guest, address))
     except IntegrityError:

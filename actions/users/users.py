@@ -100,6 +100,7 @@ def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, pa
     has saved the account since, or with the field that is wrong.
     """
     profile = _checked(unit.ports, related(mailbox, "account"), profile)
+    mailboxes.refuse_own_address(unit.ports, profile.contact_email, *mailbox.addresses)
     new_hash = None
     if password is not None:
         account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)

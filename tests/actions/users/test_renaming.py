@@ -350,6 +350,17 @@ def test_a_mailbox_may_have_its_former_address_back_and_earlier_ones_go_on(ports
     assert FormerAddress.select().count() == 0
 
 
+def test_a_former_address_that_forwards_is_no_contact_of_the_same_mailbox(ports, boss, anna):
+    rename(ports, boss, anna, forwarding=Forwarding())
+    account = Account.get_by_id(anna.id)
+    profile = users.Profile(contact_email="anna+x@example.org")
+    edit = lambda: users.edit(UnitOfWork(ports, boss), account.mailbox, account.revision, profile)  # noqa: E731
+    assert refusal_of(edit).field == "contact_email"
+    person = Person("Mario", "Rossi", anna.login, "mario")
+    invite = lambda: collaborations.make(UnitOfWork(ports, acting(account)), account.mailbox, person, permissions.READ)  # noqa: E731
+    assert refusal_of(invite).field == "reference_email"
+
+
 def test_who_may_end_the_forwarding(ports, people, boss, anna):
     rename(ports, boss, anna, forwarding=Forwarding())
     former = renaming.former_address(anna.login)
