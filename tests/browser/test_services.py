@@ -242,7 +242,9 @@ def test_another_address_and_the_person_signs_in_by_it(boss: Page, other: Page, 
     to_users(boss)
     choose(boss, person.login, "Change the address")
     expect(boss.get_by_text(f"Change the address of {person.login}")).to_be_visible()
-    examine(boss)
+    if boss.has_script:
+        examine(boss)
+        fits(boss)
     expect(boss.get_by_label("Number of days")).to_be_hidden()
     renamed = person.login.replace("@", ".rossi@")
     boss.get_by_label("New address").fill(person.login)
@@ -251,7 +253,6 @@ def test_another_address_and_the_person_signs_in_by_it(boss: Page, other: Page, 
     boss.get_by_label("New address").fill(renamed)
     boss.get_by_label("Still arrives for some days").check()
     boss.get_by_label("Number of days").fill("30")
-    fits(boss)
     press(boss, "Change the address")
     says(boss)
     assert is_signed_out(other)
