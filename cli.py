@@ -20,7 +20,7 @@ from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.upkeep import demo
-from actions.users import imports_at_once, managers, removals, user_files
+from actions.users import imports_at_once, managers, removals, renaming, user_files
 from actions.webmails import webmails
 from adapters import milter
 from adapters.dovecot import config as mail_server_config
@@ -210,6 +210,37 @@ def add_mailbox(address, first_name, last_name, contact, quota, password_stdin):
     """
     new = NewMailbox(address, first_name, last_name, contact, quota * MEGABYTE, password=_password(password_stdin))
     _tell(mailboxes.add_mailbox(unit(), new))
+
+
+@mailbox.command("rename")
+@click.argument("address")
+@click.argument("new")
+@click.option("--forward", is_flag=True, help="Mail to ADDRESS still arrives, until “mailbox end-forwarding”.")
+@click.option(
+    "--forward-days",
+    type=click.IntRange(1, renaming.MOST_DAYS),
+    help="Mail to ADDRESS still arrives for so many days. Otherwise it is refused.",
+)
+@in_sentences
+def rename_mailbox(address, new, forward, forward_days):
+    """Give the mailbox ADDRESS the address NEW, in a domain of the same service. Everything that belongs to it goes
+    along; who is signed in or connected signs in again by the new address."""
+    if forward and forward_days:
+        raise click.ClickException("Choose one of --forward and --forward-days.")
+    doing, renamed = unit(), mailboxes.mailbox_named(address)
+    forwarding = renaming.Forwarding(forward_days) if forward or forward_days else None
+    account = renaming.rename(doing, renamed, renamed.account.revision, new, forwarding)
+    click.echo(_sentence_and_pending(f"{renamed.address} is called {account.login} from now on.", doing))
+
+
+@mailbox.command("end-forwarding")
+@click.argument("address")
+@in_sentences
+def end_forwarding(address):
+    """Refuse mail to the former address ADDRESS from now on."""
+    former = renaming.former_address(address)
+    renaming.end_forwarding(unit(), former)
+    click.echo(f"Mail to {former.address} is refused from now on.")
 
 
 @mailbox.command("import")

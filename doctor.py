@@ -22,7 +22,7 @@ from adapters.dovecot.config import ConfigurationError
 from adapters.postfix import PostfixUnknown
 from blueprints.web.assets import missing_vendor_files
 from database import is_mysql, pending_migrations, sqlite_file, sqlite_mode
-from models import Account, DeviceInvitation, Mailbox, OutboxItem, Webmail, now
+from models import Account, DeviceInvitation, FormerAddress, Mailbox, OutboxItem, Webmail, now
 from settings import Settings, file_rights, is_loopback_host, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
@@ -194,6 +194,21 @@ def _dovecot_reads(ports: Ports) -> Iterator[Finding]:
         " configuration again with “flask dovecot config” and reload it."
     )
     yield Finding("Dovecot's database", reads, f"Dovecot knows {mailbox.address}." if reads else mend)
+    yield from _former_addresses(ports)
+
+
+def _former_addresses(ports: Ports) -> Iterator[Finding]:
+    """Whether mail to former addresses arrives: Dovecot's configuration may be older than they are."""
+    former = FormerAddress.living().first()
+    if former is None:
+        return
+    known = ports.mail_server.user(former.address) or {}
+    arrives = str(known.get("home", "")).endswith(former.mailbox.home)
+    mend = (
+        f"Mail to {former.address} should still arrive at {former.mailbox.address}, but Dovecot refuses it. Write its"
+        " configuration again with “flask dovecot config”, with the rights that it prints, and reload Dovecot."
+    )
+    yield Finding("former addresses", arrives, f"Mail to {former.address} still arrives." if arrives else mend)
 
 
 def _dovecot_version(ports: Ports) -> Finding:

@@ -115,9 +115,19 @@ FROM webmail_credential WHERE ended_at IS NULL
 # Where mail is delivered, whatever the state of the account: no mail is lost while somebody is locked out.
 _MAIL_USER = "CREATE VIEW mail_user AS SELECT address, home, quota_bytes FROM mailbox"
 
-NAMES = ("mail_login", "mail_device", "mail_webmail", "mail_user")
+# Former addresses whose mail is delivered as well; `expires_at` in seconds since the epoch, NULL for never. It is a
+# view of its own, because MariaDB would compute a union with all mailboxes in full at each delivery.
+_MAIL_FORMER_ADDRESS = """
+CREATE VIEW mail_former_address AS
+SELECT former_address.address AS address, former_address.expires_at AS expires_at, mailbox.address AS mailbox,
+       mailbox.home AS home, mailbox.quota_bytes AS quota_bytes
+FROM former_address JOIN mailbox ON mailbox.id = former_address.mailbox_id
+"""
+
+NAMES = ("mail_login", "mail_device", "mail_webmail", "mail_user", "mail_former_address")
 
 
 def statements(kind: str) -> dict[str, str]:
     """The statement that creates each view, by the view's name, on `SQLITE` or `MYSQL` (MariaDB too)."""
-    return dict(zip(NAMES, (_mail_login(kind), _MAIL_DEVICE, _MAIL_WEBMAIL, _MAIL_USER), strict=True))
+    views = (_mail_login(kind), _MAIL_DEVICE, _MAIL_WEBMAIL, _MAIL_USER, _MAIL_FORMER_ADDRESS)
+    return dict(zip(NAMES, views, strict=True))

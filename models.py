@@ -255,9 +255,33 @@ class Mailbox(Table):
     device_passwords_only = BooleanField(default=False)
     created_at = BigIntegerField(default=now)
 
+    @property
+    def addresses(self) -> list[str]:
+        """Its address, and the former ones whose mail still arrives."""
+        return [self.address, *(each.address for each in FormerAddress.living(FormerAddress.mailbox == self))]
+
     @classmethod
     def by_address(cls, address: str) -> "Mailbox | None":
         return cls.get_or_none(cls.address == address)
+
+
+class FormerAddress(Table):
+    """An address that a mailbox had before, and whose mail still arrives there. Nobody else gets it meanwhile."""
+
+    identity = ("address", "created_at")
+
+    address = CharField(254, unique=True)
+    domain = ForeignKeyField(Domain, backref="former_addresses", on_delete="CASCADE")
+    mailbox = ForeignKeyField(Mailbox, backref="former_addresses", on_delete="CASCADE")
+    created_at = BigIntegerField(default=now)
+    # NULL for as long as nobody ends it.
+    expires_at = BigIntegerField(null=True)
+
+    @classmethod
+    def living(cls, *conditions: object):
+        """Those of these conditions whose mail still arrives, the newest first."""
+        is_alive = cls.expires_at.is_null() | (cls.expires_at > now())
+        return cls.select().where(is_alive, *conditions).order_by(cls.id.desc())
 
 
 class Collaboration(PermissionBits, Table):
@@ -718,7 +742,7 @@ class UserImportLine(Table):
     """A line of such a file that was looked at: what is to be made of it, or what is wrong. It is deleted when its user
     is made and told."""
 
-    identity = ("user_import", "line")
+    identity = ("user_import", "line", "address")
 
     user_import = ForeignKeyField(UserImport, backref="lines", on_delete="CASCADE", index=False)
     line = IntegerField()
@@ -906,6 +930,7 @@ TABLES = (
     Domain,
     Account,
     Mailbox,
+    FormerAddress,
     Collaboration,
     Webmail,
     WebSession,

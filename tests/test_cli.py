@@ -106,6 +106,12 @@ def test_an_installation_from_the_first_command_to_the_first_mailbox(run, settin
         ("mailbox", "add", "dora@example.org", "--contact", "x"),
         ("mailbox", "import", "/nonexistent.csv"),
         ("mailbox", "import", "/"),
+        ("mailbox", "rename", "nobody@example.org", "new@example.org"),
+        ("mailbox", "rename", "anna@example.org", "anna@example.org"),
+        ("mailbox", "rename", "anna@example.org", "anna@foreign.example"),
+        ("mailbox", "rename", "anna@example.org", "new@example.org", "--forward", "--forward-days", "3"),
+        ("mailbox", "rename", "anna@example.org", "new@example.org", "--forward-days", "0"),
+        ("mailbox", "end-forwarding", "anna@example.org"),
         ("manager", "add", "m@example.org", "--organisation", "None"),
         ("manager", "add", "m@example.org", "--organisation", "Example Ltd", "--role", "operator"),
         ("account", "link", "nobody@example.org"),
@@ -121,6 +127,18 @@ def test_what_cannot_be_done_is_said(run, anna, words):
     before = (Account.select().count(), Domain.select().count(), Service.select().count())
     fail(run(*words))
     assert (Account.select().count(), Domain.select().count(), Service.select().count()) == before
+
+
+def test_a_mailbox_is_renamed_and_mail_to_its_former_address_arrives_until_that_is_ended(run, anna):
+    said = succeed(run("mailbox", "rename", "Anna@example.org", "anna.rossi@example.org", "--forward-days", "30"))
+    assert said == "anna@example.org is called anna.rossi@example.org from now on.\n"
+    assert Account.get_by_id(anna.id).login == "anna.rossi@example.org"
+    fail(run("mailbox", "add", "anna@example.org"))
+    assert succeed(run("mailbox", "end-forwarding", "anna@example.org"))
+    assert succeed(run("mailbox", "add", "anna@example.org"))
+    actions = [event.action for event in AuditEvent.select().order_by(AuditEvent.id)]
+    assert actions[:2] == ["operator:mailbox:renamed", "operator:forwarding:ended"]
+    assert succeed(run("mailbox", "rename", "anna@example.org", "anna.neri@example.org", "--forward"))
 
 
 def test_an_operator_belongs_to_no_organisation(run, people):

@@ -108,7 +108,9 @@ def fill_the_version_before(database_url: str) -> Database:
 
 
 def keys_and_indexes() -> dict[str, tuple]:
-    names = [table._meta.table_name for table in models.TABLES]
+    """Of the tables that this version has."""
+    present = db.database.get_tables()
+    names = [name for table in models.TABLES if (name := table._meta.table_name) in present]
     return {name: (indexes_of(name), foreign_keys_of(name)) for name in names}
 
 
@@ -121,7 +123,8 @@ def test_what_is_there_keeps_its_number_its_keys_and_its_links(database_url):
     with opened.connection_context():
         before, seen = keys_and_indexes(), logins()
         db.router().run()
-        assert (keys_and_indexes(), logins()) == (before, seen)
+        after = keys_and_indexes()
+        assert ({name: after[name] for name in before}, logins()) == (before, seen)
         for purpose, token in TOKENS.items():
             link = links.find(token, (purpose,))
             assert link.account.login == "anna@example.org"

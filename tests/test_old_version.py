@@ -77,6 +77,8 @@ def _copy(old: sqlite3.Connection, url: str) -> None:
         db.router().run("008_whose_events")
         db.database.execute_sql("SET FOREIGN_KEY_CHECKS = 0")
         for table in models.TABLES:
+            if not db.database.table_exists(table):
+                continue
             found = old.execute(f"SELECT * FROM {table._meta.table_name}")
             names = ", ".join(f"`{column[0]}`" for column in found.description)
             marks = ", ".join(["%s"] * len(found.description))

@@ -125,7 +125,8 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
         reference = canonical_contact(person.reference_email)
     except Refused as refusal:
         raise Refused(refusal.sentence, "reference_email", **refusal.facts) from None
-    if is_same_mailbox(reference, mailbox.address, unit.ports.settings.recipient_delimiter):
+    delimiter = unit.ports.settings.recipient_delimiter
+    if any(is_same_mailbox(reference, each, delimiter) for each in mailbox.addresses):
         raise Refused(
             N_(
                 "The reference e-mail must be different from the mailbox address: otherwise, anybody who reads the"

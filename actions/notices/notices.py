@@ -60,6 +60,14 @@ def done_by_another(
     _tell(unit, account, "done_by_another", facts, addresses)
 
 
+def mailbox_renamed(unit: UnitOfWork, account: Account, former: str, forwards: bool, days: int | None) -> None:
+    """Notify an account, at its mailbox and its contact address, of its mailbox's new address, and of what becomes of
+    mail to the former one: refused, or forwarded for so many days (None: until somebody ends it)."""
+    names = [device.name for device in account.devices]
+    facts = {"by": unit.actor.login, "former": former, "devices": names, "forwards": forwards, "days": days or 0}
+    _tell(unit, account, "mailbox_renamed", facts)
+
+
 def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) -> None:
     """Send a link to set the password to the contact address of a mailbox's owner; the first one also describes the
     mailbox."""
@@ -93,6 +101,12 @@ def collaboration_confirmed(ports: Ports, account: Account) -> None:
 def collaboration_permissions(ports: Ports, collaboration: Collaboration, devices: Sequence[str] = ()) -> None:
     """Notify a collaborator of their new permissions, and of the devices that stopped."""
     _write_to_collaborator(ports, collaboration, "collaboration_permissions", devices=list(devices))
+
+
+def collaboration_renamed(ports: Ports, account: Account, former: str) -> None:
+    """Notify a collaborator of the new login, which ends with the mailbox's new address."""
+    names = [device.name for device in account.devices]
+    _write_to_collaborator(ports, account.collaboration, "collaboration_renamed", former=former, devices=names)
 
 
 def collaboration_ended(ports: Ports, collaboration: Collaboration) -> None:

@@ -26,6 +26,11 @@ def row(
     return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
 
 
+def redirect(ports: Ports, account: Account, before: str, after: str) -> None:
+    """Let an account's e-mails that still wait go to its mailbox's new address, within the caller's transaction."""
+    outbox.change(ports, "mail", account, lambda payload: payload | {"to": after} if payload["to"] == before else None)
+
+
 def addresses_of(account: Account) -> list[str]:
     """The addresses for an account's notices: its mailbox (a manager's login is an address too) and its contact
     address. A collaborator's login is not an address."""

@@ -90,6 +90,16 @@ def put_all(rows: list[dict]) -> None:
     insert_all(OutboxItem, rows, ignore=True)
 
 
+def change(ports: Ports, kind: str, account: Account, change_of: Callable[[dict], dict | None]) -> None:
+    """Give an account's waiting items of a kind another payload, within the caller's transaction; None leaves one as it
+    is. What is being delivered at this moment may be delivered as it was."""
+    key = ports.settings.secret_key
+    for item in OutboxItem.open_items().where(OutboxItem.kind == kind, OutboxItem.account == account):
+        with contextlib.suppress(InvalidToken):
+            if payload := change_of(unseal(key, "outbox", item.payload)):
+                item.write(OutboxItem.payload == item.payload, payload=seal(key, "outbox", payload))
+
+
 def find(key: str) -> OutboxItem:
     """The item that was put under this key."""
     return OutboxItem.get(OutboxItem.key == key)

@@ -51,6 +51,7 @@ DRAWN_AT_ONCE, WRITTEN_AT_ONCE, CHANGED_AT_ONCE = 250, 32, 40
 NICENESS = 19
 
 GONE = N_("This mailbox was removed meanwhile.")
+RENAMED = N_("It got another address meanwhile.")
 CLOSED = N_("It was locked or suspended meanwhile.")
 NOT_YOURS = N_("Its role has changed in the meantime: you are no longer allowed to change it.")
 CHANGED_MEANWHILE = N_("Its password was changed by somebody else meanwhile, and stays as it is.")
@@ -362,8 +363,10 @@ def _hold(items: list[PasswordChangeItem]) -> None:
 
 def _why_not(change: PasswordChange, item: PasswordChangeItem, account: Account | None) -> str:
     """Why this mailbox must stay unchanged; empty when it may be changed."""
-    if account is None or account.mailbox.address != item.address or account.mailbox.domain_id != change.domain_id:
+    if account is None:
         return GONE
+    if account.mailbox.address != item.address or account.mailbox.domain_id != change.domain_id:
+        return RENAMED
     if account.state != Account.ACTIVE:
         return CLOSED
     if not authority.may_act_on(change.manager, account):

@@ -50,6 +50,7 @@ class Cause(Enum):
     BULK_CHANGE = "A bulk change sets the password and logs out from everywhere"
     BULK_CHANGE_AND_DEVICES = "… with the device passwords"
     CONTACT_CHANGED = "A manager changes the contact e-mail"
+    RENAMING = "The mailbox gets another address, for its owner and each collaborator"
     SUSPENSION = "A manager suspends the user"
     SUSPENSION_OF_OWNER = "… for each collaborator of the mailbox"
     LOCK = "“This wasn't me”, or the operator locks the account"
@@ -80,6 +81,8 @@ ENDS = {
     Cause.BULK_CHANGE_AND_DEVICES: _NEW_PASSWORD | _DEVICES,
     # The links went to the former address.
     Cause.CONTACT_CHANGED: Access.PASSWORD_LINKS,
+    # What is open has the former address as its name. Passwords and links go on working, under the new one.
+    Cause.RENAMING: _OPEN | Access.DEVICE_CONNECTIONS,
     # A pause. Whatever opens nothing by itself is kept for when the user is resumed: a manager who suspends by mistake
     # takes nothing away. Known browsers only spare their owner the wait that strangers' guesses cause.
     Cause.SUSPENSION: _OPEN | Access.DEVICE_CONNECTIONS | Access.PASSWORD_LINKS,

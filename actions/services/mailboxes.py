@@ -21,7 +21,7 @@ from actions.services import search_words, services
 from actions.sessions import links
 from actions.trail import audit
 from actions.trail.events import Event
-from models import Account, AccountWord, Domain, Mailbox, Organisation, Service
+from models import Account, AccountWord, Domain, FormerAddress, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
 SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
@@ -232,6 +232,8 @@ def add_manager(
     employed_by = employer(role, organisation)
     if known := Account.by_login(login):
         raise exists(known)
+    if FormerAddress.living(FormerAddress.address == login).exists():
+        raise forwards(login)
     manager = Account(login=login, role=role, organisation=employed_by, **_names(names))
     manager.password_hash = _hashed(unit.ports, manager, password, "classic")
     manager.save(force_insert=True)
@@ -282,6 +284,14 @@ def account_named(login: str) -> Account:
     return account
 
 
+def mailbox_named(address: str) -> Mailbox:
+    """The mailbox with this address; raises `Refused` when there is none."""
+    found = Mailbox.by_address(address.strip().lower())
+    if found is None:
+        raise Refused(N_("There is no mailbox %(address)s."), "address", address=address)
+    return found
+
+
 def new_address(ports: Ports, typed: str) -> str:
     """The address of a mailbox to be made, in stored form; raises `Refused` for what is none, and for one whose mail
     would arrive in another mailbox."""
@@ -330,16 +340,26 @@ def _refuse_unknown_policy(name: str) -> None:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
 
 
-def refuse_own_address(ports: Ports, contact: str, address: str) -> None:
-    """Raises `Refused` for a contact e-mail that ends up in the very mailbox of this address."""
-    if is_same_mailbox(contact, address, ports.settings.recipient_delimiter):
+def refuse_own_address(ports: Ports, contact: str, *addresses: str) -> None:
+    """Raises `Refused` for a contact e-mail that ends up in the very mailbox of these addresses."""
+    if any(is_own_address(ports, contact, address) for address in addresses):
         raise Refused(N_("The contact e-mail must be different from the mailbox address."), "contact_email")
 
 
-def refuse_taken(address: str) -> None:
-    """Raises `Refused` when this address is already in use."""
+def is_own_address(ports: Ports, contact: str, address: str) -> bool:
+    """Whether a contact e-mail ends up in the very mailbox of this address."""
+    return is_same_mailbox(contact, address, ports.settings.recipient_delimiter)
+
+
+def refuse_taken(address: str, of: Mailbox | None = None) -> None:
+    """Raises `Refused` when this address is already in use, or is a former one that still forwards. The mailbox that it
+    belonged to (`of`) may have it back."""
     if Mailbox.by_address(address) or Account.by_login(address):
         raise taken(address)
+    # After the mailboxes: a mailbox that is renamed meanwhile is found under the one address or the other.
+    former = FormerAddress.living(FormerAddress.address == address).first()
+    if former is not None and (of is None or former.mailbox_id != of.id):
+        raise forwards(address)
 
 
 def taken(address: str) -> Refused:
@@ -348,6 +368,12 @@ def taken(address: str) -> Refused:
         sentence = N_("%(address)s is a manager's login. The operator can give it a mailbox.")
         return Refused(sentence, "address", address=address)
     return Refused(N_("The mailbox %(address)s already exists."), "address", address=address)
+
+
+def forwards(address: str) -> Refused:
+    """The refusal of a former address whose mail still arrives in the mailbox that had it."""
+    sentence = N_("Mail to %(address)s still goes to the mailbox that had this address before. End that first.")
+    return Refused(sentence, "address", address=address)
 
 
 def _hashed(ports: Ports, account: Account, password: str | None, password_policy: str) -> str | None:

@@ -114,13 +114,21 @@ def void() -> Refused:
 
 def open_link(account: Account, purpose: str) -> OneTimeLink | None:
     """A link of this purpose that was sent to the account and can still be used."""
+    return next((link for link in open_links(account) if link.purpose == purpose), None)
+
+
+def open_links(account: Account) -> list[OneTimeLink]:
+    """The links that were sent to the account and can still be used."""
     candidates = OneTimeLink.select().where(
-        OneTimeLink.account == account,
-        OneTimeLink.purpose == purpose,
-        OneTimeLink.used_at.is_null(),
-        OneTimeLink.expires_at > now(),
+        OneTimeLink.account == account, OneTimeLink.used_at.is_null(), OneTimeLink.expires_at > now()
     )
-    return next((link for link in candidates if link.bound_to == _state(account, purpose)), None)
+    return [link for link in candidates if link.bound_to == _state(account, link.purpose)]
+
+
+def bind_again(account: Account, links: Sequence[OneTimeLink]) -> None:
+    """Let links that were open go on working for the account as it is now, within the caller's transaction."""
+    for link in links:
+        link.write(bound_to=_state(account, link.purpose))
 
 
 def revoke(accounts: Sequence[Account], purposes: tuple[str, ...]) -> None:

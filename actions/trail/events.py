@@ -98,6 +98,13 @@ class Event(Enum):
     USER_SUSPENDED = "web:user:suspended", N_("The account was suspended")
     USER_RESUMED = "web:user:resumed", N_("The account may be used again")
     USER_REMOVED = "web:user:removed", N_("The mailbox was removed")
+    USER_RENAMED = "web:user:renamed", N_("The mailbox got another address")
+    OPERATOR_MAILBOX_RENAMED = "operator:mailbox:renamed", N_("The mailbox got another address")
+    USER_FORWARDING_ENDED = "web:user:forwarding-ended", N_("Mail to a former address is refused from now on")
+    OPERATOR_FORWARDING_ENDED = (
+        "operator:forwarding:ended",
+        N_("Mail to a former address is refused from now on"),
+    )
     HANDOFF_SESSION_STARTED = "handoff:session:started", N_("Signed in by a webmail")
     HANDOFF_SESSION_REFUSED = "handoff:session:refused", N_("A sign-in by a webmail was refused")
     WEBMAIL_SESSION_STARTED = "webmail:session:started", N_("Signed in to a webmail")

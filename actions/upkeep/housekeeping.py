@@ -9,6 +9,7 @@ from models import (
     Attempts,
     AuditEvent,
     DeviceInvitation,
+    FormerAddress,
     KnownBrowser,
     LastLogin,
     OneTimeLink,
@@ -31,6 +32,8 @@ IMPORTS_KEPT = 30 * DAY
 UNDECIDED_IMPORTS_KEPT = 2 * DAY
 # As long as a clock may be wrong: once it is corrected, no used token becomes valid again.
 USED_TOKENS_KEPT = 1 * DAY
+# As long as a clock may be wrong: once it is corrected, mail arrives as long as was promised.
+FORMER_ADDRESSES_KEPT = 1 * DAY
 CREDENTIALS_KEPT = 30 * DAY
 # Events that strangers can cause without naming an existing account.
 STRAY_REFUSALS = (Event.SESSION_REFUSED, Event.HANDOFF_SESSION_REFUSED, Event.WEBMAIL_REQUEST_REFUSED)
@@ -63,6 +66,7 @@ def clear_away() -> None:
     ).execute()
     password_changes.clear_away()
     LastLogin.delete().where(LastLogin.last_access < moment - LAST_LOGINS_KEPT).execute()
+    FormerAddress.delete().where(FormerAddress.expires_at < moment - FORMER_ADDRESSES_KEPT).execute()
     UsedToken.delete().where(UsedToken.expires_at < moment - USED_TOKENS_KEPT).execute()
     WebmailCredential.delete().where(WebmailCredential.expires_at < moment - CREDENTIALS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()

@@ -1,5 +1,5 @@
-"""What managers do: add, change, suspend and remove users, import and export files of users, and offboard.
+"""What managers do: add, change, rename, suspend and remove users, import and export files of users, and offboard.
 
 Others may import `exports`, `imports`, `imports_at_once`, `managers`, `offboarding`, `preferences`, `removals`,
-`user_files`, `users`.
+`renaming`, `user_files`, `users`.
 """

@@ -16,6 +16,7 @@ from models import (
     AccountWord,
     AuditEvent,
     Domain,
+    FormerAddress,
     Mailbox,
     Service,
     UserImport,
@@ -79,10 +80,11 @@ def refuse_too_many(service: Service, added: int, size: int) -> None:
 
 
 def taken_meanwhile(present: UserImport) -> list[UserImportLine]:
-    """The lines whose addresses were taken after the lines were checked."""
+    """The lines whose addresses were taken after the lines were checked, or are former ones that still forward."""
     account = Account.select(1).where(Account.login == UserImportLine.address)
     mailbox = Mailbox.select(1).where(Mailbox.address == UserImportLine.address)
-    gone = fn.EXISTS(account) | fn.EXISTS(mailbox)
+    former = FormerAddress.living(FormerAddress.address == UserImportLine.address).select(1)
+    gone = fn.EXISTS(account) | fn.EXISTS(mailbox) | fn.EXISTS(former)
     return list(UserImportLine.select().where(UserImportLine.user_import == present, gone))
 
 
@@ -136,6 +138,18 @@ def _insert(table, chosen: dict, select) -> None:
     columns = [chosen[field] if field in chosen else field.db_value(given.get(field.name)) for field in fields]
     columns = [column if hasattr(column, "alias") else Value(column) for column in columns]
     table.insert_from(select(columns), fields).execute()
+
+
+def follow(service: Service, before: str, after: str) -> None:
+    """Let the line of a user who is made, but not yet entered and invited, name the user's new address, within the
+    caller's transaction."""
+    unfinished = UserImport.select(UserImport.id).where(
+        UserImport.service == service, UserImport.state == UserImport.FINISHING
+    )
+    numbers = [number for (number,) in unfinished.tuples()]
+    UserImportLine.update(address=after).where(
+        UserImportLine.user_import.in_(numbers), UserImportLine.address == before
+    ).execute()
 
 
 def enter(accounts: list[Account]) -> None:

@@ -16,7 +16,7 @@ from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.services.user_list import STATES
 from actions.users import _encodings, _headings
-from models import Account, Domain, Mailbox, Service
+from models import Account, Domain, FormerAddress, Mailbox, Service
 
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state")
 SEPARATORS = ",;\t"
@@ -213,10 +213,11 @@ def _refuse_without_quota(new: NewMailbox, service: Service) -> None:
 
 
 def _taken(addresses: list[str]) -> set[str]:
-    """Those of the addresses that are already taken."""
+    """Those of the addresses that are already taken, or are former ones that still forward."""
     accounts = Account.select(Account.login).where(Account.login.in_(addresses))
     boxes = Mailbox.select(Mailbox.address).where(Mailbox.address.in_(addresses))
-    return {address for (address,) in itertools.chain(accounts.tuples(), boxes.tuples())}
+    former = FormerAddress.living(FormerAddress.address.in_(addresses)).select(FormerAddress.address)
+    return {address for (address,) in itertools.chain(accounts.tuples(), boxes.tuples(), former.tuples())}
 
 
 def _unless_known(line: Line, seen: set[str], taken: set[str]) -> Line:

@@ -100,6 +100,7 @@ def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, pa
     has saved the account since, or with the field that is wrong.
     """
     profile = _checked(unit.ports, related(mailbox, "account"), profile)
+    mailboxes.refuse_own_address(unit.ports, profile.contact_email, *mailbox.addresses)
     new_hash = None
     if password is not None:
         account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
@@ -118,8 +119,7 @@ def _edit(
     must_change: bool,
 ) -> None:
     account = held(unit, mailbox)
-    if account.revision != revision:
-        raise Refused(N_("Somebody else saved this user while you were editing it. Your changes were not saved."))
+    refuse_if_saved_since(account, revision)
     if account.state == Account.LOCKED and profile.state == Account.ACTIVE and new_hash is None:
         raise Refused(N_("To unlock the account, set a new password here or send a link."), "state")
     _keep_profile(unit, mailbox, account, profile)
@@ -265,6 +265,12 @@ def held(unit: UnitOfWork, mailbox: Mailbox) -> Account:
         raise removed()
     authority.refuse_unless_may_act(unit.actor, account)
     return account
+
+
+def refuse_if_saved_since(account: Account, revision: int) -> None:
+    """Raises `Refused` when somebody has saved the account since it had this revision."""
+    if account.revision != revision:
+        raise Refused(N_("Somebody else saved this user while you were editing it. Your changes were not saved."))
 
 
 def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile: Profile) -> None:

@@ -1,7 +1,7 @@
 """Dovecot's configuration, generated from Postern's own settings, and the rights of Dovecot's database user.
 
 Dovecot reads the views of `mail_views.py`: `mail_login` (people with a login and a password), `mail_device`
-(passwords of single mail programs), `mail_webmail` (webmails' credentials) and `mail_user`
+(passwords of single mail programs), `mail_webmail` (webmails' credentials), `mail_former_address` and `mail_user`
 (deliveries and administration). It writes one table, `last_login`. The templates are
 `integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
 tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.

@@ -3,11 +3,13 @@
 from flask_babel import lazy_gettext as _l
 from wtforms import BooleanField, IntegerField, PasswordField, RadioField, SelectField, StringField
 from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Optional
 from wtforms.widgets import HiddenInput
 
 from actions.ground import sizes
 from actions.ground.sizes import Size
-from actions.users import users
+from actions.users import renaming, users
+from actions.users.renaming import Forwarding
 from actions.users.users import Password, Profile
 from blueprints.web.forms import PanelForm, longest, required
 from models import Account, Mailbox
@@ -15,6 +17,7 @@ from models import Account, Mailbox
 UNITS = [SelectChoice("MB", _l("MB")), SelectChoice("GB", _l("GB"))]
 STATES = {Account.ACTIVE: _l("Active"), Account.SUSPENDED: _l("Suspended"), Account.LOCKED: _l("Locked")}
 INVITATION, PASSWORD = "invitation", "password"
+REFUSED, FOR_DAYS, UNTIL_ENDED = "refused", "days", "until-ended"
 
 
 class UserForm(PanelForm):
@@ -75,6 +78,28 @@ class EditForm(UserForm):
     @property
     def password(self) -> Password | None:
         return self.typed_password if self.change_password.data else None
+
+
+class RenamingForm(PanelForm):
+    revision = IntegerField(validators=[required()], widget=HiddenInput())
+    address = StringField(_l("New address"), [required(), longest()])
+    former_address = RadioField(
+        _l("Mail to the former address"),
+        choices=[
+            SelectChoice(REFUSED, _l("Is refused")),
+            SelectChoice(FOR_DAYS, _l("Still arrives for some days")),
+            SelectChoice(UNTIL_ENDED, _l("Still arrives until you end it")),
+        ],
+        default=REFUSED,
+    )
+    days = IntegerField(_l("Number of days"), [Optional()], default=renaming.USUAL_DAYS)
+
+    @property
+    def forwarding(self) -> Forwarding | None:
+        """Raises `Refused` where the number of days is missing."""
+        if self.former_address.data == REFUSED:
+            return None
+        return Forwarding(renaming.checked_days(self.days.data) if self.former_address.data == FOR_DAYS else None)
 
 
 class PasswordCheckForm(PanelForm):

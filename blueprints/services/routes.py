@@ -10,11 +10,11 @@ from actions.authority import authority
 from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.services.user_list import WantedUsers
-from actions.users import users
+from actions.users import renaming, users
 from blueprints.web import guards, hx, words
-from models import Account, Mailbox, Service
+from models import Account, FormerAddress, Mailbox, Service
 
-from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm
+from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm
 
 blueprint = Blueprint("services", __name__, url_prefix="/services")
 
@@ -154,6 +154,40 @@ def resume(service_id: int, mailbox_id: int):
     return _done(mailbox.domain.service, _("%(login)s can be used again.", login=mailbox.address))
 
 
+@blueprint.get(f"{MAILBOX}/address")
+@guards.manager_recently
+def confirm_renaming(service_id: int, mailbox_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    return _renaming_page(mailbox, RenamingForm(revision=mailbox.account.revision))
+
+
+@blueprint.post(f"{MAILBOX}/address")
+@guards.manager_recently
+def rename(service_id: int, mailbox_id: int):
+    mailbox, form = _mailbox(service_id, mailbox_id), RenamingForm()
+    with hx.submit(form, partial(_renaming_page, mailbox), "revision"):
+        account = renaming.rename(guards.unit(), mailbox, form.revision.data, form.address.data, form.forwarding)
+    sentence = _("%(before)s is called %(login)s from now on.", before=mailbox.address, login=account.login)
+    return _done(mailbox.domain.service, sentence)
+
+
+@blueprint.get(f"{MAILBOX}/former-addresses/<int:former_id>/end")
+@guards.manager_recently
+def confirm_end_of_forwarding(service_id: int, mailbox_id: int, former_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    return _question("services/forwarding_end.html", mailbox, former=_former(mailbox, former_id))
+
+
+@blueprint.post(f"{MAILBOX}/former-addresses/<int:former_id>/end")
+@guards.manager_recently
+def end_forwarding(service_id: int, mailbox_id: int, former_id: int):
+    mailbox = _mailbox(service_id, mailbox_id)
+    former = _former(mailbox, former_id)
+    with _attempt(mailbox):
+        renaming.end_forwarding(guards.unit(), former)
+    return _done(mailbox.domain.service, _("Mail to %(address)s is refused from now on.", address=former.address))
+
+
 @blueprint.get(f"{MAILBOX}/removal")
 @guards.manager_recently
 def confirm_removal(service_id: int, mailbox_id: int):
@@ -178,6 +212,11 @@ def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
     """One of its mailboxes, whose owner ranks below the signed-in account: the others are in the list alone."""
     mailbox = user_list.find(_service(service_id), mailbox_id) or abort(404)
     return mailbox if authority.may_act_on(current_user.account, mailbox.account) else abort(404)
+
+
+def _former(mailbox: Mailbox, former_id: int) -> FormerAddress:
+    """One of the addresses that it had before and whose mail still arrives."""
+    return renaming.find_former(mailbox, former_id) or abort(404)
 
 
 def _wanted() -> WantedUsers:
@@ -218,9 +257,22 @@ def _edit_page(mailbox: Mailbox, form: EditForm, status: int = 200):
         form=form,
         mailbox=mailbox,
         used=users.storage_used(guards.ports(), mailbox),
+        former_addresses=renaming.former_addresses(mailbox),
         consequences=passwords.consequences(guards.ports(), mailbox.account),
         **words.checklist(Account(login=""), "", service.password_policy),
         **_around(service),
+    )
+
+
+def _renaming_page(mailbox: Mailbox, form: RenamingForm, status: int = 200):
+    return _question(
+        "services/renaming.html",
+        mailbox,
+        status,
+        form=form,
+        stops=users.losses(guards.ports(), mailbox),
+        set_up_again=renaming.set_up_again(mailbox),
+        domains=_around(mailbox.domain.service)["domains"],
     )
 
 

@@ -16,7 +16,8 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, recovery, sign_in
 from actions.sessions import links, sessions
 from actions.trail.events import Event
-from actions.users import offboarding, preferences, users
+from actions.users import offboarding, preferences, renaming, users
+from actions.users.renaming import Forwarding
 from actions.users.users import Password, Profile
 from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, DeviceInvitation, Mailbox, WebSession
@@ -107,6 +108,28 @@ def test_a_password_that_a_manager_sets(ports, losing, people, manager):
     for mailbox in times_lost(losing, edit):
         account = Account.get_by_id(mailbox.account_id)
         assert (account.password_hash, account.must_change_password, account.first_name) == ("new hash", True, "Zoe")
+
+
+def test_another_address(ports, losing, people, manager):
+    boss = acting(manager)
+
+    def rename(at: int) -> tuple[str, Account]:
+        losing.at, at = None, losing.at
+        account = people.add(f"p{at}")
+        guest, token = people.add_collaborator(account), links.create(account, links.DISOWN)
+        losing.next(at)
+        renaming.rename(UnitOfWork(ports, boss), account.mailbox, account.revision, f"n{at}@example.org", Forwarding(9))
+        return token, guest
+
+    for turn, (token, guest) in enumerate(times_lost(losing, rename), start=1):
+        account, mailbox = (
+            links.find(token, (links.DISOWN,)).account,
+            Mailbox.get(Mailbox.address == f"n{turn}@example.org"),
+        )
+        assert (account, account.login) == (mailbox.account, mailbox.address)
+        assert Account.get_by_id(guest.id).login == f"carla/n{turn}@example.org"
+        assert [each.address for each in mailbox.former_addresses] == [f"p{turn}@example.org"]
+        assert count("web:user:renamed") == turn
 
 
 def test_a_password_that_a_link_sets(ports, losing, stranger, people):

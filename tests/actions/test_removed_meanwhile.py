@@ -18,7 +18,7 @@ from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords, recovery, sign_in
 from actions.sessions import sessions
-from actions.users import imports_at_once, offboarding, users
+from actions.users import imports_at_once, offboarding, renaming, users
 from lab.actors import acting
 from models import Account, Collaboration, Device, DeviceInvitation, Mailbox, Service
 from tests.conftest import PASSWORD
@@ -58,6 +58,7 @@ ABOUT_USERS: dict[str, Deed] = {
     "a link": lambda unit, page: users.send_link(unit, page.mailbox),
     "a suspension": lambda unit, page: users.suspend(unit, page.mailbox),
     "its resumption": lambda unit, page: users.resume(unit, page.mailbox),
+    "another address": lambda unit, page: renaming.rename(unit, page.mailbox, 1, "new@example.org"),
     "a removal": lambda unit, page: users.remove(unit, page.mailbox, page.mailbox.address),
     "an offboarding": lambda unit, page: offboarding.end(unit, page.mailbox),
     "a lock": lambda unit, page: recovery.lock_by_operator(unit, page.account),

@@ -22,7 +22,17 @@ from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
 from lab.actors import acting
-from models import Account, AuditEvent, Collaboration, Device, PasswordChange, UserImport, Webmail, WebmailCredential
+from models import (
+    Account,
+    AuditEvent,
+    Collaboration,
+    Device,
+    FormerAddress,
+    PasswordChange,
+    UserImport,
+    Webmail,
+    WebmailCredential,
+)
 from tests.conftest import People
 
 # Anna is the person; the keeper may all that a collaborator may, the clerk reads and manages the settings, the reader
@@ -148,15 +158,19 @@ MATRIX = {
     "password_changes.start POST": MANAGED,
     "services.add_user POST": MANAGED,
     "services.check_password POST": MANAGED_ALONE,
+    "services.confirm_end_of_forwarding GET": MANAGED,
     "services.confirm_link GET": MANAGED,
     "services.confirm_removal GET": MANAGED,
+    "services.confirm_renaming GET": MANAGED,
     "services.confirm_resumption GET": MANAGED,
     "services.confirm_suspension GET": MANAGED,
     "services.edit_user GET": MANAGED,
+    "services.end_forwarding POST": MANAGED,
     "services.list_services GET": MANAGERS,
     "services.list_users GET": MANAGED,
     "services.new_user GET": MANAGED,
     "services.remove POST": MANAGED,
+    "services.rename POST": MANAGED,
     "services.resume POST": MANAGED,
     "services.save_user POST": MANAGED,
     "services.send_link POST": MANAGED,
@@ -232,6 +246,9 @@ def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str
     return {
         "service_id": people.service.id,
         "mailbox_id": anna.mailbox.id,
+        "former_id": FormerAddress.create(
+            address=f"former@{people.domain.name}", domain=people.domain, mailbox=anna.mailbox
+        ).id,
         "device_id": devices.make(UnitOfWork(ports, own), anna, wanted, anna.login).device.id,
         "invitation_id": invited.invitation.id,
         "collaboration_id": Collaboration.get(Collaboration.account == reader).id,

@@ -9,7 +9,7 @@ from actions.ground import sizes
 from actions.ground.ports import Quota
 from actions.outbox import outbox
 from actions.services import user_list
-from models import Account, Domain, Mailbox, Organisation, Service, WebSession, now
+from models import Account, Domain, FormerAddress, Mailbox, Organisation, Service, WebSession, now
 from tests.conftest import PASSWORD
 
 NEW = "Other-Garden-8"
@@ -439,3 +439,74 @@ def test_dangerous_pages_ask_for_the_password_again(browser, service, anna):
     for address in (users_page(service, "new"), page_of(service, anna), page_of(service, anna, "/removal")):
         assert browser.open(address).path == "/confirm-password"
     assert browser.open(users_page(service)).status == 200
+
+
+# --- another address ---
+
+
+def test_a_mailbox_gets_another_address_and_the_question_names_what_goes_along(browser, service, people, anna):
+    people.add_collaborator(anna)
+    question = browser.open(page_of(service, anna)).follow("Change the address")
+    assert question.path == page_of(service, anna, "/address")
+    for named in (anna.login, "carla/anna@example.org", "example.org"):
+        assert named in question.text
+    question.choose("Still arrives for some days")
+    page = question.fill({"New address": "anna.rossi@example.org", "Number of days": "30"}).press("Change the address")
+    assert (page.path, page.status) == (users_page(service), 200)
+    assert f"{anna.login} is called anna.rossi@example.org from now on." in page.text
+    assert Account.get_by_id(anna.id).login == "anna.rossi@example.org"
+    [former] = FormerAddress.select()
+    assert (former.address, former.expires_at - former.created_at) == (anna.login, 30 * 24 * 3600)
+    question = browser.open(page_of(service, anna)).follow(f"Refuse mail to {anna.login}")
+    page = question.press(f"Refuse mail to {anna.login}")
+    assert f"Mail to {anna.login} is refused from now on." in page.text
+    assert not FormerAddress.select().exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "more", "field"),
+    [
+        ("", {}, "address"),
+        ("no address", {}, "address"),
+        ("anna@example.org", {}, "address"),
+        ("boris@example.org", {}, "address"),
+        ("anna@nowhere.example", {}, "address"),
+        ("new@example.org", {"former_address": "days", "days": ""}, "days"),
+        ("new@example.org", {"former_address": "days", "days": "0"}, "days"),
+        ("new@example.org", {"former_address": "days", "days": "x"}, "days"),
+        ("new@example.org", {"former_address": "nonsense"}, "former_address"),
+        ("new@example.org", {"revision": "-1"}, "revision"),
+        ("new@example.org", {"revision": ""}, "revision"),
+    ],
+)
+def test_what_is_wrong_with_a_new_address_stands_beside_its_field(browser, service, anna, boris, typed, more, field):
+    content = {"address": typed, "former_address": "refused", "revision": anna.revision} | more
+    answer = send(browser, page_of(service, anna, "/address"), **content)
+    assert answer.status == 422
+    assert answer.tree.find(f".//p[@id='{field}-error']") is not None
+    assert Account.get_by_id(anna.id).login == anna.login
+
+
+def test_a_former_address_of_another_mailbox_is_not_found(browser, service, anna, boris):
+    former = FormerAddress.create(address="former@example.org", domain=boris.domain, mailbox=boris.mailbox)
+    more = f"/former-addresses/{former.id}/end"
+    assert browser.open(page_of(service, anna, more)).status == 404
+    assert send(browser, page_of(service, anna, more)).status == 404
+    assert FormerAddress.select().exists()
+
+
+def test_the_person_who_is_renamed_signs_in_by_the_new_address_only(browser, new_client, service, anna):
+    hers = new_client()
+    hers.sign_in(anna.login, PASSWORD)
+    send(
+        browser,
+        page_of(service, anna, "/address"),
+        address="anna.rossi@example.org",
+        former_address="until-ended",
+        revision=anna.revision,
+    )
+    assert hers.open("/account/password").path.startswith("/sign-in")
+    refused = [new_client().sign_in(login, PASSWORD) for login in (anna.login, "nobody@example.org")]
+    assert {page.path for page in refused} == {"/sign-in"}
+    assert refused[0].text.replace(anna.login, "") == refused[1].text.replace("nobody@example.org", "")
+    assert hers.sign_in("anna.rossi@example.org", PASSWORD).path != "/sign-in"

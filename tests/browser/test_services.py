@@ -235,3 +235,32 @@ def test_the_pages_fit_in_every_language(page: Page, panel: Panel, language: str
             page.goto(f"/services/{address}")
             assert page.locator("html").get_attribute("lang") == language
             fits(page)
+
+
+def test_another_address_and_the_person_signs_in_by_it(boss: Page, other: Page, person: Person):
+    sign_in(other, person)
+    to_users(boss)
+    choose(boss, person.login, "Change the address")
+    expect(boss.get_by_text(f"Change the address of {person.login}")).to_be_visible()
+    if boss.has_script:
+        examine(boss)
+        fits(boss)
+    expect(boss.get_by_label("Number of days")).to_be_hidden()
+    renamed = person.login.replace("@", ".rossi@")
+    boss.get_by_label("New address").fill(person.login)
+    press(boss, "Change the address")
+    expect(boss.get_by_text("The mailbox already has this address.")).to_be_visible()
+    boss.get_by_label("New address").fill(renamed)
+    boss.get_by_label("Still arrives for some days").check()
+    boss.get_by_label("Number of days").fill("30")
+    press(boss, "Change the address")
+    says(boss)
+    assert is_signed_out(other)
+    assert is_refused(other, person.login, person.password)
+    enter(other, renamed, person.password)
+    expect(other.get_by_role("heading", level=1)).to_be_visible()
+    find(boss, renamed)
+    boss.get_by_role("link", name=renamed, exact=True).click()
+    boss.get_by_role("link", name=f"Refuse mail to {person.login}").click()
+    press(boss, f"Refuse mail to {person.login}")
+    says(boss)

@@ -18,6 +18,7 @@ from actions.password_changes.password_change_run import Runner
 from actions.password_changes.password_changes import Choice
 from actions.passwords import passwords, random_passwords, recovery
 from actions.sessions import links
+from actions.users import renaming
 from adapters.smtp import SmtpMailer
 from lab.servers import ScriptedSmtp
 from models import (
@@ -429,6 +430,25 @@ def test_nobody_changes_their_password_between_the_look_at_it_and_the_new_one(of
     assert isinstance(outcome, Refused)
     assert set(results(change).values()) == {""}
     assert matches("boris", office.archive["boris@example.org"])
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+def test_who_gets_another_address_is_left_out_because_the_archive_names_the_former_one(office, is_started):
+    boris = account("boris")
+
+    def happen():
+        renaming.rename(UnitOfWork(office.ports, office.actor), boris.mailbox, boris.revision, "new@example.org")
+
+    if is_started:
+        change = meanwhile(office, happen)
+    else:
+        draft = office.draft()
+        happen()
+        office.begin(draft)
+        change = office.until(draft, *PasswordChange.OVER)
+    assert results(change) == {"anna": "", "boris": password_change_run.RENAMED, "chiara": ""}
+    assert has_old("new")
+    assert not PasswordChangeItem.select().where(PasswordChangeItem.open_mailbox.is_null(False)).exists()
 
 
 def test_who_is_suspended_or_removed_meanwhile_is_left_out(office):

@@ -16,7 +16,7 @@ from actions.passwords import passwords, recovery
 from actions.revocation import revocation
 from actions.revocation.table import ENDS, NAMES, Access, Cause
 from actions.sessions import links, sessions
-from actions.users import managers, offboarding, users
+from actions.users import managers, offboarding, renaming, users
 from actions.webmails import webmail_credentials
 from actions.webmails.webmail_credentials import WantedCredential
 from adapters.memory import MemoryMailServer
@@ -172,6 +172,9 @@ BY_ACTION = {
     Cause.SET_BY_LINK: set_by_link,
     Cause.SET_BY_MANAGER: lambda held: edit(held, password=users.Password(NEW)),
     Cause.CONTACT_CHANGED: lambda held: edit(held, contact_email="new@elsewhere.example.com"),
+    Cause.RENAMING: lambda held: renaming.rename(
+        UnitOfWork(held.ports, held.manager), held.account.mailbox, held.account.revision, "new@example.org"
+    ),
     Cause.SUSPENSION: lambda held: users.suspend(UnitOfWork(held.ports, held.manager), held.account.mailbox),
     Cause.LOCK: lambda held: recovery.lock_by_operator(UnitOfWork(held.ports, OPERATOR), held.account),
     Cause.OFFBOARDING: lambda held: offboarding.end(UnitOfWork(held.ports, held.manager), held.account.mailbox),
@@ -233,6 +236,11 @@ def test_everything_of_a_collaborator_ends_with_the_collaboration(guest, anna, a
 def test_a_collaborator_of_a_suspended_mailbox_is_cut_and_keeps_the_rest(guest, anna):
     users.suspend(UnitOfWork(guest.ports, guest.manager), anna.mailbox)
     assert guest.left == EVERY & ~ENDS[Cause.SUSPENSION_OF_OWNER]
+
+
+def test_a_collaborator_of_a_renamed_mailbox_is_cut_and_keeps_the_rest(guest, anna):
+    renaming.rename(UnitOfWork(guest.ports, guest.manager), anna.mailbox, anna.revision, "new@example.org")
+    assert guest.left == EVERY & ~ENDS[Cause.RENAMING]
 
 
 @pytest.mark.parametrize("devices_too", [False, True])

@@ -11,9 +11,11 @@ from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
-from actions.services import mailboxes, search_words
+from actions.services import mailboxes, search_words, user_list
 from actions.services.mailboxes import NewMailbox
-from actions.users import _headings, exports, imports, user_files
+from actions.services.user_list import WantedUsers
+from actions.sessions import links
+from actions.users import _headings, exports, imports, renaming, user_files
 from database import database, transactional
 from lab.actors import acting
 from models import (
@@ -628,3 +630,25 @@ def test_the_operator_imports_for_anybody(ports, begin, service, people):
     assert imports.want(UnitOfWork(ports, root), begin(TWO, actor=root)).state == UserImport.DONE
     whole = AuditEvent.get(AuditEvent.action == "web:users:imported")
     assert (whole.actor_login, whole.organisation_id) == ("root@example.org", service.organisation_id)
+
+
+def test_who_is_renamed_before_the_invitation_is_entered_and_invited_at_the_new_address(
+    ports, begin, boss, service, monkeypatch
+):
+    monkeypatch.setattr(imports, "AT_ONCE", 0)
+    present = begin(TWO)
+    while present.state != UserImport.FINISHING:
+        if present.state == UserImport.CHECKED:
+            imports.want(UnitOfWork(ports, boss), present)
+        imports.work(ports)
+        present = UserImport.get_by_id(present.id)
+    dora = Account.by_login("dora@example.org")
+    renaming.rename(UnitOfWork(ports, boss), dora.mailbox, dora.revision, "dora.neri@example.org")
+    work_all(ports)
+    present = UserImport.get_by_id(present.id)
+    assert (present.state, present.invited_count) == (UserImport.DONE, 1)
+    [link] = OneTimeLink.select().where(OneTimeLink.account == dora)
+    assert links.open_links(Account.get_by_id(dora.id)) == [link]
+    assert [each.address for each in user_list.page(service, WantedUsers("dora")).mailboxes] == [
+        "dora.neri@example.org"
+    ]

@@ -161,9 +161,11 @@ def test_a_webmail_that_is_not_listed_any_more_shows_nobody(handed_over, environ
     assert (page.status, framers(page.headers)) == (200, "'none'")
 
 
-def test_whoever_becomes_a_manager_leaves_the_frame(handed_over):
+def test_the_frame_shows_a_manager_their_own_mailbox_and_nothing_of_a_managers(handed_over):
     Account.update(role=Account.ADMINISTRATOR).execute()
-    assert framers(page_in_frame(handed_over, "/account/password").headers) == "'none'"
+    assert framers(page_in_frame(handed_over, "/account/password").headers) == ORIGIN
+    orders = page_in_frame(handed_over, "/services/")
+    assert "sign-in" in orders.headers.get("Location", "") or orders.status == 404
 
 
 def test_whoever_signs_in_by_password_after_a_hand_off_leaves_the_frame(handed_over, anna):

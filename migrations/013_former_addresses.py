@@ -1,0 +1,47 @@
+"""Addresses that mailboxes had before, and whose mail still arrives there."""
+
+import peewee as pw
+from peewee_migrate import Migrator
+
+# Former addresses whose mail is delivered as well; `expires_at` in seconds since the epoch, NULL for never.
+MAIL_FORMER_ADDRESS = """
+CREATE VIEW mail_former_address AS
+SELECT former_address.address AS address, former_address.expires_at AS expires_at, mailbox.address AS mailbox,
+       mailbox.home AS home, mailbox.quota_bytes AS quota_bytes
+FROM former_address JOIN mailbox ON mailbox.id = former_address.mailbox_id
+"""
+
+# Each statement is whole or not there at all: MySQL keeps what it did of a step that was interrupted.
+ON_MYSQL = """
+CREATE TABLE IF NOT EXISTS former_address (
+    id INTEGER AUTO_INCREMENT NOT NULL PRIMARY KEY, address VARCHAR(254) NOT NULL, domain_id INTEGER NOT NULL,
+    mailbox_id INTEGER NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT NULL,
+    UNIQUE KEY former_address_address (address), KEY former_address_domain_id (domain_id),
+    KEY former_address_mailbox_id (mailbox_id),
+    FOREIGN KEY (domain_id) REFERENCES domain (id) ON DELETE CASCADE,
+    FOREIGN KEY (mailbox_id) REFERENCES mailbox (id) ON DELETE CASCADE)
+"""
+ON_SQLITE = """
+CREATE TABLE former_address (
+    "id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "address" VARCHAR(254) NOT NULL,
+    "domain_id" INTEGER NOT NULL REFERENCES "domain" ("id") ON DELETE CASCADE,
+    "mailbox_id" INTEGER NOT NULL REFERENCES "mailbox" ("id") ON DELETE CASCADE,
+    "created_at" INTEGER NOT NULL, "expires_at" INTEGER)
+"""
+
+
+def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+    if isinstance(database, pw.MySQLDatabase):
+        migrator.sql(ON_MYSQL)
+        migrator.sql("DROP VIEW IF EXISTS mail_former_address")
+    else:
+        migrator.sql(ON_SQLITE)
+        migrator.sql("CREATE UNIQUE INDEX former_address_address ON former_address (address)")
+        migrator.sql("CREATE INDEX former_address_domain_id ON former_address (domain_id)")
+        migrator.sql("CREATE INDEX former_address_mailbox_id ON former_address (mailbox_id)")
+    migrator.sql(MAIL_FORMER_ADDRESS)
+
+
+def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
+    migrator.sql("DROP VIEW mail_former_address")
+    migrator.sql("DROP TABLE former_address")
