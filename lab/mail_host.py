@@ -125,7 +125,7 @@ def ports_of(settings: Settings) -> Ports:
     """The real mail server, and twins of all else."""
     return Ports(
         settings,
-        DoveadmMailServer(settings.doveadm_url, settings.doveadm_key),
+        DoveadmMailServer(settings.doveadm_url, settings.doveadm_key, settings.dovecot_version),
         MemoryMailer(),
         TemplateLetters(settings),
         NoBreachedPasswords(),
@@ -135,7 +135,9 @@ def ports_of(settings: Settings) -> Ports:
 
 
 @contextlib.contextmanager
-def running_mail_host(database_url: str, server: MariaDB | None, instance: Path) -> Iterator[MailHost]:
+def running_mail_host(
+    database_url: str, server: MariaDB | None, instance: Path, **changes: object
+) -> Iterator[MailHost]:
     """On MariaDB, Dovecot reads and writes with the account that `grants` makes."""
     accounts = Accounts(database_url)
     with MailSink() as relay:
@@ -146,7 +148,7 @@ def running_mail_host(database_url: str, server: MariaDB | None, instance: Path)
             submission_relay=f"{HOST}:{relay.port}",
             postfix_sasl_socket=f"{HOST}:{free_port()}",
             webmail_hosts=(WEBMAIL, "127.16.0.0/14", "127.0.4.32/29", "2001:db8::/126"),
-            **DOVECOT_ACCOUNT,
+            **DOVECOT_ACCOUNT | changes,
         )
         if server is not None:
             grant(server, settings)

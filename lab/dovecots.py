@@ -1,0 +1,65 @@
+"""The Dovecots that the tests start: this machine's own, and the other Debian's, out of the root that
+`scripts/setup test` made.
+
+A root is no machine of its own: what runs in it has this machine's processes, devices, loopback ports, system users and
+temporary directories, and only the programs and libraries of the other Debian. The places that they share are mounted
+in a namespace that ends with the command, so nothing stays mounted.
+"""
+
+import functools
+import subprocess
+import tempfile
+from pathlib import Path
+
+from lab.programs import as_root, program
+from settings import DOVECOT_VERSIONS
+
+ROOTS = Path(__file__).resolve().parents[1] / ".roots"
+# Which Debian has which Dovecot; scripts/setup knows it as well.
+DEBIANS = {"2.3": "bookworm", "2.4": "trixie"}
+
+# Postern gives files to system users by their numbers: both sides have to mean the same by them.
+_USERS = ("/etc/passwd", "/etc/group", "/etc/hosts")
+_SHARED = ("/proc", "/dev", *sorted({"/tmp", tempfile.gettempdir()}))  # noqa: S108 - servers' directories
+_ENTER = f"""
+set -e
+root=$1
+shift
+for place in {" ".join(_SHARED)}; do
+    mkdir -p "$root$place"
+    mount --rbind "$place" "$root$place"
+done
+for file in {" ".join(_USERS)}; do
+    touch "$root$file"
+    mount --bind "$file" "$root$file"
+done
+exec chroot "$root" "$@"
+"""
+
+
+@functools.cache
+def native_version() -> str:
+    """The release series of this machine's own Dovecot, such as "2.3"."""
+    told = subprocess.run([program("dovecot"), "--version"], check=True, capture_output=True, text=True).stdout
+    series = ".".join(told.split(".")[:2])
+    if series not in DOVECOT_VERSIONS:
+        raise RuntimeError(f"Postern has no configuration for Dovecot {told.strip()}.")
+    return series
+
+
+def command(version: str, name: str, *arguments: str) -> list[str]:
+    """What runs a program of this Dovecot as root. The process that it is started as becomes the program."""
+    if version == native_version():
+        return as_root(program(name), *arguments)
+    root = _root(version)
+    path = next((f"/{place}/{name}" for place in ("usr/sbin", "usr/bin") if (root / place / name).exists()), "")
+    if not path:
+        raise RuntimeError(f"{root} has no {name}: remove it, and run scripts/setup test.")
+    return as_root(program("unshare"), "--mount", "sh", "-c", _ENTER, "enter", str(root), path, *arguments)
+
+
+def _root(version: str) -> Path:
+    root = ROOTS / DEBIANS[version]
+    if not root.is_dir():
+        raise RuntimeError(f"Dovecot {version} is neither installed nor in {root}: run scripts/setup test.")
+    return root
