@@ -291,7 +291,7 @@ def test_the_last_login_is_known_by_device_protocol_and_address(person: Person):
     expected = {
         (0, "imap", HOST),
         (0, "imap", "198.51.100.7"),
-        (0, "managesieve", HOST),
+        (0, SIEVE[person.host.ports.mail_server.version()], HOST),
         (0, "smtp", HOST),
         (one, "imap", HOST),
         (one, "pop3", HOST),
