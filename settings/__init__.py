@@ -182,7 +182,7 @@ class Settings:
     webmail_hosts: tuple[str, ...] = setting(_words, ())
     submission_relay: str = setting(_text, "127.0.0.1:25")
     postfix_sasl_socket: str = setting(_text)
-    dovecot_version: str = setting(_text, "2.3")
+    dovecot_version: str = setting(_text)
     dovecot_policy_url: str = setting(_url)
     dovecot_base_dir: str = setting(_text)
     dovecot_database_user: str = setting(_text)
@@ -309,7 +309,7 @@ class Settings:
             "POSTERN_DOVEADM_URL must begin with http:// or https://.",
         )
         yield (
-            self.dovecot_version not in DOVECOT_VERSIONS,
+            self.dovecot_version not in ("", *DOVECOT_VERSIONS),
             f"POSTERN_DOVECOT_VERSION must be one of: {', '.join(DOVECOT_VERSIONS)}.",
         )
         yield (

@@ -7,6 +7,7 @@ Dovecot reads the views of `mail_views.py`: `mail_login` (people with a login an
 tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
 """
 
+import functools
 import grp
 import os
 import pwd
@@ -230,7 +231,7 @@ def _access_list() -> list[tuple[str, str]]:
     return [(who if who == "owner" else f"group={who}", rights) for who, rights in mail_views.FOLDER_RIGHTS.items()]
 
 
-def _queries(settings: Settings, version: str, database: Database) -> dict[str, str]:
+def _queries(settings: Settings, version: str, database: Database) -> dict[str, object]:
     """SQL expressions over the views' columns `home`, `quota_bytes` and `mailbox`, and over Dovecot's variables."""
     root = _path("POSTERN_MAIL_ROOT", settings.mail_root)
     in_root = _concatenation(database, f"'{root}/'", "home")
@@ -246,6 +247,7 @@ def _queries(settings: Settings, version: str, database: Database) -> dict[str, 
         "address_of_session": f"substr('{login}/', 1, instr('{login}/', '/') - 1)",
         "protocol_bit": _protocol_bit(VARIABLES[version]["protocol"]),
         "webmail_protocols": ProtocolBits.IMAP | ProtocolBits.SENDING | ProtocolBits.SIEVE,
+        "concatenation": functools.partial(_concatenation, database),
         "now": "unixepoch()" if database.kind == "sqlite" else "UNIX_TIMESTAMP()",
         "is_webmail": _is_webmail(settings, VARIABLES[version]["peer"]),
     }
