@@ -47,6 +47,12 @@ def native_version() -> str:
     return series
 
 
+def other_version() -> str:
+    """Of the Dovecot that is not this machine's own."""
+    (other,) = set(DOVECOT_VERSIONS) - {native_version()}
+    return other
+
+
 def command(version: str, name: str, *arguments: str) -> list[str]:
     """What runs a program of this Dovecot as root. The process that it is started as becomes the program."""
     if version == native_version():

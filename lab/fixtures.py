@@ -53,7 +53,7 @@ def mail_host(
 
 @pytest.fixture
 def start_dovecot(tmp_path: Path, dovecot_version: str) -> Iterator[Callable[..., Dovecot]]:
-    """`start_dovecot(database_url, **settings)` runs the generated configuration until the test ends, with each Dovecot.
+    """`start_dovecot(database_url, **settings)` runs the generated configuration until the test ends, on each Dovecot.
 
     The database must be migrated before: for SQLite its owner is looked up.
     """

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import getpass
 import imaplib
-import os
 import poplib
 import random
 import secrets
@@ -233,7 +232,6 @@ def mail_settings(database_url: str, instance: Path, **changes: object) -> Setti
         "mail_ports": dict.fromkeys(("imaps", "pop3s", "submissions"), 0) | ports,
         "submission_relay": f"{HOST}:{free_port()}",
         "dovecot_base_dir": "",
-        "dovecot_version": dovecots.native_version(),
     }
     return Settings(**(values | changes))
 
@@ -243,7 +241,8 @@ REFUSE_QUICKLY = "auth_failure_delay = 0"
 
 
 class Dovecot:
-    """A Dovecot that runs the very configuration which `adapters.dovecot.config` writes, of the version in the settings.
+    """A Dovecot that runs the very configuration which `adapters.dovecot.config` writes: of the version that the
+    settings name, or else this machine's own.
 
     Only `local.conf`, which belongs to the operator, is added: a log file, and debugging, so that tests can see that
     even then no password is logged. The database must exist already.
@@ -252,7 +251,10 @@ class Dovecot:
     def __init__(self, settings: Settings, local_conf: str = ""):
         self.directory = new_directory("dovecot")
         self.settings = replace(
-            settings, dovecot_base_dir=str(self.directory / "run"), mail_root=self.directory / "mail"
+            settings,
+            dovecot_base_dir=str(self.directory / "run"),
+            dovecot_version=settings.dovecot_version or dovecots.native_version(),
+            mail_root=self.directory / "mail",
         )
         self.conf = self.directory / "conf" / "dovecot.conf"
         self.log_file = self.directory / "dovecot.log"

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from lab.dovecots import native_version
 from lab.served_panel import ServedPanel
 from lab.servers import HOST, IS_ROOT, REFUSE_QUICKLY, Dovecot, Postfix, free_port, new_directory
 from lab.web_servers import PLUGINS, Nginx, Roundcube
@@ -117,7 +116,6 @@ class WholeHost:
             "POSTERN_PROXIES": "1",
             "POSTERN_SMTP_URL": f"smtp://{HOST}:{self._smtp_port}",
             "POSTERN_MAIL_FROM": "postern@example.org",
-            "POSTERN_DOVECOT_VERSION": native_version(),
             "POSTERN_DOVEADM_URL": f"http://{HOST}:{free_port()}",
             "POSTERN_MAIL_HOST": "localhost",
             "POSTERN_MAIL_USER": "mail" if IS_ROOT else getpass.getuser(),

@@ -22,23 +22,17 @@ def test_a_port_that_one_process_was_given_is_given_to_no_other():
     assert subprocess.run(elsewhere, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
-@pytest.fixture
-def other_version() -> str:
-    """Of the Dovecot that is not this machine's own."""
-    (other,) = set(DOVECOT_VERSIONS) - {dovecots.native_version()}
-    return other
-
-
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
 def test_the_dovecot_that_is_asked_for_is_the_one_that_runs(version):
     asked = dovecots.command(version, "dovecot", "--version")
     assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.startswith(f"{version}.")
 
 
-def test_the_other_dovecot_works_on_this_machines_files_and_nothing_of_it_is_mounted_here(other_version, tmp_path):
-    root = dovecots.ROOTS / dovecots.DEBIANS[other_version]
+def test_the_other_dovecot_works_on_this_machines_files_and_nothing_of_it_is_mounted_here(tmp_path):
+    version = dovecots.other_version()
+    root = dovecots.ROOTS / dovecots.DEBIANS[version]
     Accounts(url := f"sqlite:///{tmp_path / 'postern.db'}").add(ANNA, PASSWORD)
-    with Dovecot(mail_settings(url, tmp_path, dovecot_version=other_version)) as dovecot:
+    with Dovecot(mail_settings(url, tmp_path, dovecot_version=version)) as dovecot:
         assert imap_accepts(dovecot.port("imap"), ANNA, PASSWORD)
         assert str(root) not in Path("/proc/self/mountinfo").read_text()
         # Whoever removes the root removes nothing else.
@@ -46,7 +40,7 @@ def test_the_other_dovecot_works_on_this_machines_files_and_nothing_of_it_is_mou
         assert not (root / "etc/passwd").read_text()
 
 
-def test_without_its_root_the_other_dovecot_is_not_left_out(other_version, tmp_path, monkeypatch):
+def test_without_its_root_the_other_dovecot_is_not_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(dovecots, "ROOTS", tmp_path)
     with pytest.raises(RuntimeError, match="run scripts/setup test"):
-        dovecots.command(other_version, "dovecot")
+        dovecots.command(dovecots.other_version(), "dovecot")

@@ -128,7 +128,9 @@ def test_the_panel_shares_its_database_with_the_directorys_group_and_none_of_its
     assert not any(installation.as_worker(may_read, key) for key in keys)
 
 
-def test_dovecot_signs_people_in_and_writes_their_last_login_as_a_user_who_may_read_no_key(installation, dovecot_version):
+def test_dovecot_signs_people_in_and_writes_their_last_login_as_a_user_who_may_read_no_key(
+    installation, dovecot_version
+):
     installation.as_panel(start, installation.instance, installation.url)
     Accounts(installation.url).add(ANNA, PASSWORD)
     settings = mail_settings(
