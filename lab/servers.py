@@ -322,8 +322,8 @@ class Dovecot:
             shutil.chown(self.settings.mail_root, self.settings.mail_user)
         files = dovecot_config.render(self.settings, self.settings.dovecot_version, self.conf.parent)
         dovecot_config.write(files, self.conf.parent)
-        if not IS_ROOT:
-            shared = [str(self.conf.parent / name) for name in dovecot_config.GROUP_FILES]
+        shared = [str(self.conf.parent / name) for name in dovecot_config.GROUP_FILES & files.keys()]
+        if shared and not IS_ROOT:
             subprocess.run(as_root("chgrp", dovecot_config.DOVECOT_GROUP, *shared), check=True)
             subprocess.run(as_root("chmod", "640", *shared), check=True)
         (self.conf.parent / "local.conf").write_text(

@@ -3,8 +3,8 @@
 Dovecot reads the views of `mail_views.py`: `mail_login` (people with a login and a password), `mail_device`
 (passwords of single mail programs), `mail_webmail` (webmails' credentials) and `mail_user`
 (deliveries and administration). It writes one table, `last_login`. The templates are
-`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
-tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
+`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 and 2.4 do with them
+is tested against running servers.
 """
 
 import functools

@@ -14,6 +14,7 @@ import smtplib
 import socket
 import ssl
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from actions.passwords import mail_policy
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from adapters.dovecot.doveadm import DoveadmMailServer
+from lab import dovecots
 from lab.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from lab.servers import (
     HOST,
@@ -565,7 +567,22 @@ def test_what_the_panel_is_asked_with_stands_in_a_file_for_root_only(settings, v
     assert "policy" not in "".join(dovecot_config.render(settings, version).values())
 
 
-# Dovecot 2.4 does not run where these tests run: what can be checked is its form.
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+@pytest.mark.parametrize("kind", ["sqlite", "mysql"])
+@pytest.mark.parametrize("has_tls", [True, False])
+@pytest.mark.parametrize("asks_panel", [True, False])
+def test_dovecot_reads_whatever_is_written(settings, mysql_settings, tmp_path, version, kind, has_tls, asks_panel):
+    chosen = settings if kind == "sqlite" else mysql_settings
+    if has_tls:
+        certificate, key = certificate_files(tmp_path)
+        chosen = dataclasses.replace(chosen, tls_certificate=str(certificate), tls_key=str(key))
+    if asks_panel:
+        chosen = dataclasses.replace(chosen, dovecot_policy_url="http://127.0.0.1:8100")
+    directory = tmp_path / "conf"
+    dovecot_config.write(dovecot_config.render(chosen, version, directory), directory)
+    read = dovecots.command(version, "doveconf", "-n", "-c", str(directory / "dovecot.conf"))
+    told = subprocess.run(read, capture_output=True, text=True)
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mysql"])
