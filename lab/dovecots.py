@@ -7,10 +7,10 @@ in a namespace that ends with the command, so nothing stays mounted.
 """
 
 import functools
-import subprocess
 import tempfile
 from pathlib import Path
 
+from adapters.dovecot import installed
 from lab.programs import as_root, program
 from settings import DOVECOT_VERSIONS
 
@@ -40,11 +40,10 @@ exec chroot "$root" "$@"
 @functools.cache
 def native_version() -> str:
     """The release series of this machine's own Dovecot, such as "2.3"."""
-    told = subprocess.run([program("dovecot"), "--version"], check=True, capture_output=True, text=True).stdout
-    series = ".".join(told.split(".")[:2])
-    if series not in DOVECOT_VERSIONS:
-        raise RuntimeError(f"Postern has no configuration for Dovecot {told.strip()}.")
-    return series
+    version = installed.version()
+    if version not in DOVECOT_VERSIONS:
+        raise RuntimeError(f"Dovecot {' or '.join(DOVECOT_VERSIONS)} is not installed: run scripts/setup test.")
+    return version
 
 
 def other_version() -> str:

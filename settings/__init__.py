@@ -25,6 +25,7 @@ PREFIX = "POSTERN_"
 LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 DOVECOT_VERSIONS = ("2.3", "2.4")
+DEFAULT_DOVECOT_VERSION = "2.4"
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 # Where the shipped nginx takes Dovecot's questions; a panel without nginx takes them on its own port.
 DOVECOT_POLICY_URL = "http://127.0.0.1:8100"

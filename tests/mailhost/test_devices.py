@@ -19,7 +19,8 @@ from tests.conftest import cuts_at_once
 
 EVERYTHING = Device.IMAP | Device.POP3 | Device.SENDING
 MEGABYTE = 1024 * 1024
-# What each Dovecot calls ManageSieve in a last login.
+
+# What Dovecot calls ManageSieve where it writes down the last logins.
 SIEVE = {"2.3": "managesieve", "2.4": "sieve"}
 
 numbers = itertools.count(1)
