@@ -18,8 +18,8 @@ ROOTS = Path(__file__).resolve().parents[1] / ".roots"
 # Which Debian has which Dovecot; scripts/setup knows it as well.
 DEBIANS = {"2.3": "bookworm", "2.4": "trixie"}
 
-# Postern gives files to system users by their numbers: both sides have to mean the same by them.
-_USERS = ("/etc/passwd", "/etc/group", "/etc/hosts")
+# The system users, by whose numbers files are given away, and the name of this machine.
+_FILES = ("/etc/passwd", "/etc/group", "/etc/hosts")
 _SHARED = ("/proc", "/dev", *sorted({"/tmp", tempfile.gettempdir()}))  # noqa: S108 - servers' directories
 _ENTER = f"""
 set -e
@@ -29,7 +29,7 @@ for place in {" ".join(_SHARED)}; do
     mkdir -p "$root$place"
     mount --rbind "$place" "$root$place"
 done
-for file in {" ".join(_USERS)}; do
+for file in {" ".join(_FILES)}; do
     touch "$root$file"
     mount --bind "$file" "$root$file"
 done
