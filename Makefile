@@ -4,7 +4,7 @@
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 
-run: ## Serve the demo on http://127.0.0.1:8000 (HOST, PORT and POSTERN_* settings apply)
+run: ## Serve the demo on http://localhost:8000 (HOST, PORT and POSTERN_* settings apply)
 	@scripts/setup run
 	@scripts/run
 

@@ -24,10 +24,11 @@ from actions.users import imports_at_once, managers, removals, renaming, user_fi
 from actions.webmails import webmails
 from adapters import milter
 from adapters.dovecot import config as mail_server_config
+from adapters.dovecot import installed
 from database import pending_migrations, router
 from doctor import examine
 from models import Account, Service, Webmail
-from settings import DOVECOT_VERSIONS
+from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS
 
 ORGANISATION = click.option(
     "--organisation", help="Its name; needed where several organisations have a service of that name."
@@ -323,19 +324,78 @@ def lock(login):
 
 
 @dovecot.command("config")
-@click.option("--dovecot-version", type=click.Choice(DOVECOT_VERSIONS), help="The default is POSTERN_DOVECOT_VERSION.")
+@click.option(
+    "--dovecot-version",
+    type=click.Choice(DOVECOT_VERSIONS),
+    help="The default is POSTERN_DOVECOT_VERSION or, without it, the version that is installed here.",
+)
 @click.option("--output", default=mail_server_config.DIRECTORY, show_default=True, type=click.Path(file_okay=False))
+@click.option(
+    "--elsewhere",
+    is_flag=True,
+    help="The files are for another host: look neither for a certificate nor for an installed Dovecot here.",
+)
 @in_sentences
-def dovecot_config(dovecot_version, output):
-    """Write a complete Dovecot configuration for the storage in use into the directory OUTPUT."""
+def dovecot_config(dovecot_version, output, elsewhere):
+    """Write a complete Dovecot configuration for the storage in use into the directory OUTPUT.
+
+    Nothing is replaced unless the Dovecot that is installed here can read the new configuration.
+    """
     settings = ports().settings
-    files = mail_server_config.render(settings, dovecot_version or settings.dovecot_version, output)
+    present = "" if elsewhere else installed.version()
+    version = dovecot_version or settings.dovecot_version or present or DEFAULT_DOVECOT_VERSION
+    if not elsewhere:
+        _refuse_missing_certificates(settings)
+    if version == present:
+        settings = _limited_to_what_is_installed(settings)
+    files = mail_server_config.render(settings, version, output)
+    if version == present:
+        _refuse_what_dovecot_does_not_read(files, output)
+    kept = mail_server_config.keep_what_stood_there(output)
     mail_server_config.write(files, output)
     for name in files:
         click.echo(f"{output}/{name}")
+    if kept:
+        click.echo(f"\nWhat stood there before is in {kept}.")
+    _say_what_was_not_tried(version, present, elsewhere)
     if settings.database_url.startswith("mysql:") and settings.dovecot_mysql_user:
         grants = mail_server_config.grants(settings)
         click.echo(f"\nDovecot's own database account needs these rights:\n\n{grants}")
+
+
+def _refuse_missing_certificates(settings):
+    if missing := mail_server_config.missing_certificates(settings):
+        raise click.ClickException(
+            f"There is no {' and no '.join(missing)}: Dovecot could not accept connections. Correct"
+            " POSTERN_TLS_CERTIFICATE and POSTERN_TLS_KEY; with --elsewhere, files for another host are written."
+        )
+
+
+def _limited_to_what_is_installed(settings):
+    """Dovecot does not start with a protocol that is not installed."""
+    if driver := installed.missing_driver(settings):
+        raise click.ClickException(f"Dovecot cannot read this database: install {driver} first.")
+    missing = installed.missing_protocols(settings)
+    limited = installed.without(settings, missing)
+    if missing and not any(limited.mail_ports.values()):
+        raise click.ClickException(f"None of Dovecot's protocols is installed: install {' '.join(missing.values())}.")
+    for protocol, package in missing.items():
+        click.echo(f"Left out, because it is not installed: {protocol} (package {package}).", err=True)
+    return limited
+
+
+def _refuse_what_dovecot_does_not_read(files, output):
+    with mail_server_config.on_trial(files, output) as file:
+        refusal = installed.refusal(file).replace(str(file.parent), output)
+    if refusal:
+        raise click.ClickException(f"Dovecot cannot read this configuration, so nothing was replaced:\n{refusal}")
+
+
+def _say_what_was_not_tried(version, present, elsewhere):
+    if elsewhere or version == present:
+        return
+    reason = f"Dovecot {present} is installed here" if present else "no Dovecot is installed here"
+    click.echo(f"\nThis configuration is for Dovecot {version}, and was not tried: {reason}.", err=True)
 
 
 @webmail.command("add")

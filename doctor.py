@@ -212,8 +212,10 @@ def _former_addresses(ports: Ports) -> Iterator[Finding]:
 
 
 def _dovecot_version(ports: Ports) -> Finding:
-    """The wrong one would make the end of a device's connections end nobody's, without a word."""
+    """With the wrong one no connection can be ended."""
     expected, present = ports.settings.dovecot_version, ports.mail_server.version()
+    if not expected:
+        return Finding("Dovecot's version", True, f"Dovecot {present} answers.")
     mend = f"Dovecot {present} answers: set POSTERN_DOVECOT_VERSION={present} and write its configuration again."
     well = present == expected
     return Finding("Dovecot's version", well, f"Dovecot {present}, as the settings say." if well else mend)

@@ -112,10 +112,11 @@ class PasswdFileDovecot(Dovecot):
 
 def speeds(directory: Path) -> Speeds:
     """Measure on SQLite with 100,000 mailboxes, each with a device, for at most a minute or so."""
-    settings = mail_settings(f"sqlite:///{directory / 'postern.db'}", directory)
+    # The passwd-file is put into the configuration of 2.3.
+    settings = mail_settings(f"sqlite:///{directory / 'postern.db'}", directory, dovecot_version="2.3")
     in_file = Login("file@example.org", new_password())
     one, fifty = fill(settings.database_url)
-    others = mail_settings(settings.database_url, directory)
+    others = mail_settings(settings.database_url, directory, dovecot_version="2.3")
     with Dovecot(settings) as dovecot, PasswdFileDovecot(others, in_file) as plain, clients() as pool:
         entrances = [Entrance(plain, in_file), Entrance(dovecot, one), Entrance(dovecot, fifty)]
         deadline = time.monotonic() + LONGEST_SECONDS

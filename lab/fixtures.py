@@ -8,6 +8,7 @@ import pytest
 
 from lab.mail_host import MailHost, running_mail_host
 from lab.servers import Dovecot, MailSink, MariaDB, mail_settings
+from settings import DOVECOT_VERSIONS
 
 DATABASES = ("sqlite", "mariadb")
 
@@ -22,35 +23,45 @@ def mariadb_server() -> Iterator[MariaDB]:
 @pytest.fixture(params=DATABASES)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A fresh, empty database for each test, on SQLite and again on MariaDB."""
-    with _fresh_database(request, tmp_path) as url:
+    with fresh_database(request, tmp_path) as url:
         yield url
 
 
 @pytest.fixture(scope="module", params=DATABASES)
 def module_database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A fresh, empty database for all tests of a module, on SQLite and again on MariaDB."""
-    with _fresh_database(request, tmp_path_factory.mktemp("database")) as url:
+    with fresh_database(request, tmp_path_factory.mktemp("database")) as url:
         yield url
 
 
+@pytest.fixture(scope="module", params=DOVECOT_VERSIONS, ids="dovecot-{}".format)
+def dovecot_version(request: pytest.FixtureRequest) -> str:
+    """The Dovecot of Debian 12, and again that of Debian 13, for all tests of a module."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def mail_host(request: pytest.FixtureRequest, module_database_url: str, tmp_path_factory) -> Iterator[MailHost]:
-    """A mail host for all tests of a module, on SQLite and again on MariaDB."""
+def mail_host(
+    request: pytest.FixtureRequest, module_database_url: str, dovecot_version: str, tmp_path_factory
+) -> Iterator[MailHost]:
+    """A mail host for all tests of a module, on SQLite and again on MariaDB, with each Dovecot."""
     server = request.getfixturevalue("mariadb_server") if module_database_url.startswith("mysql:") else None
-    with running_mail_host(module_database_url, server, tmp_path_factory.mktemp("instance")) as host:
+    instance = tmp_path_factory.mktemp("instance")
+    with running_mail_host(module_database_url, server, instance, dovecot_version=dovecot_version) as host:
         yield host
 
 
 @pytest.fixture
-def start_dovecot(tmp_path: Path) -> Iterator[Callable[..., Dovecot]]:
-    """`start_dovecot(database_url, **settings)` runs the generated configuration until the test ends.
+def start_dovecot(tmp_path: Path, dovecot_version: str) -> Iterator[Callable[..., Dovecot]]:
+    """`start_dovecot(database_url, **settings)` runs the generated configuration until the test ends, on each Dovecot.
 
     The database must be migrated before: for SQLite its owner is looked up.
     """
     with contextlib.ExitStack() as running:
 
         def start(database_url: str, **changes: object) -> Dovecot:
-            return running.enter_context(Dovecot(mail_settings(database_url, tmp_path, **changes)))
+            settings = mail_settings(database_url, tmp_path, dovecot_version=dovecot_version, **changes)
+            return running.enter_context(Dovecot(settings))
 
         yield start
 
@@ -63,7 +74,8 @@ def mail_sink() -> Iterator[MailSink]:
 
 
 @contextlib.contextmanager
-def _fresh_database(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
+def fresh_database(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
+    """What the parameter of a fixture calls `sqlite` or `mariadb`."""
     if request.param == "sqlite":
         yield f"sqlite:///{directory / 'postern.db'}"
         return

@@ -125,7 +125,7 @@ def ports_of(settings: Settings) -> Ports:
     """The real mail server, and twins of all else."""
     return Ports(
         settings,
-        DoveadmMailServer(settings.doveadm_url, settings.doveadm_key),
+        DoveadmMailServer(settings.doveadm_url, settings.doveadm_key, settings.dovecot_version),
         MemoryMailer(),
         TemplateLetters(settings),
         NoBreachedPasswords(),
@@ -136,10 +136,10 @@ def ports_of(settings: Settings) -> Ports:
 
 @contextlib.contextmanager
 def running_mail_host(
-    database_url: str, server: MariaDB | None, instance: Path, submission_relay: str = ""
+    database_url: str, server: MariaDB | None, instance: Path, submission_relay: str = "", **changes: object
 ) -> Iterator[MailHost]:
     """On MariaDB, Dovecot reads and writes with the account that `grants` makes. Its submission service hands mail to
-    the relay, or to `submission_relay`."""
+    the relay, or to `submission_relay`. `changes` are settings that differ."""
     accounts = Accounts(database_url)
     with MailSink() as relay:
         settings = mail_settings(
@@ -149,7 +149,7 @@ def running_mail_host(
             submission_relay=submission_relay or f"{HOST}:{relay.port}",
             postfix_sasl_socket=f"{HOST}:{free_port()}",
             webmail_hosts=(WEBMAIL, "127.16.0.0/14", "127.0.4.32/29", "2001:db8::/126"),
-            **DOVECOT_ACCOUNT,
+            **DOVECOT_ACCOUNT | changes,
         )
         if server is not None:
             grant(server, settings)

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import getpass
 import imaplib
-import os
 import poplib
 import random
 import secrets
@@ -32,12 +31,13 @@ import pymysql
 from aiosmtpd.controller import Controller
 
 from adapters.dovecot import config as dovecot_config
+from lab import dovecots
+from lab.programs import IS_ROOT, as_root, program
 from settings import Settings
 
 Result = TypeVar("Result")
 
 HOST = "127.0.0.1"
-IS_ROOT = os.geteuid() == 0
 START_SECONDS = 30
 STOP_SECONDS = 20
 CLIENT_SECONDS = 30
@@ -91,17 +91,6 @@ def wait_until(condition: Callable[[], Result], what: str, seconds: float = STAR
             raise TimeoutError(f"{what} within {seconds} s")
         time.sleep(0.02)
     return result
-
-
-def program(name: str) -> str:
-    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
-    if not path:
-        raise RuntimeError(f"{name} is not installed: run scripts/setup test")
-    return path
-
-
-def as_root(*command: str) -> list[str]:
-    return list(command) if IS_ROOT else ["sudo", "-n", *command]
 
 
 def new_directory(purpose: str) -> Path:
@@ -252,7 +241,8 @@ REFUSE_QUICKLY = "auth_failure_delay = 0"
 
 
 class Dovecot:
-    """A Dovecot that runs the very configuration which `adapters.dovecot.config` writes.
+    """A Dovecot that runs the very configuration which `adapters.dovecot.config` writes: of the version that the
+    settings name, or else this machine's own.
 
     Only `local.conf`, which belongs to the operator, is added: a log file, and debugging, so that tests can see that
     even then no password is logged. The database must exist already.
@@ -261,7 +251,10 @@ class Dovecot:
     def __init__(self, settings: Settings, local_conf: str = ""):
         self.directory = new_directory("dovecot")
         self.settings = replace(
-            settings, dovecot_base_dir=str(self.directory / "run"), mail_root=self.directory / "mail"
+            settings,
+            dovecot_base_dir=str(self.directory / "run"),
+            dovecot_version=settings.dovecot_version or dovecots.native_version(),
+            mail_root=self.directory / "mail",
         )
         self.conf = self.directory / "conf" / "dovecot.conf"
         self.log_file = self.directory / "dovecot.log"
@@ -296,7 +289,7 @@ class Dovecot:
     def start(self) -> None:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                as_root(program("dovecot"), "-F", "-c", str(self.conf)),
+                self._command("dovecot", "-F", "-c", str(self.conf)),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -316,18 +309,21 @@ class Dovecot:
 
     def doveadm(self, *arguments: str) -> str:
         """The output of one `doveadm` command."""
-        command = as_root(program("doveadm"), "-c", str(self.conf), *arguments)
+        command = self._command("doveadm", "-c", str(self.conf), *arguments)
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def _command(self, name: str, *arguments: str) -> list[str]:
+        return dovecots.command(self.settings.dovecot_version, name, *arguments)
 
     def _prepare(self) -> None:
         self.log_file.touch()
         self.settings.mail_root.mkdir()
         if IS_ROOT:
             shutil.chown(self.settings.mail_root, self.settings.mail_user)
-        files = dovecot_config.render(self.settings, "2.3", self.conf.parent)
+        files = dovecot_config.render(self.settings, self.settings.dovecot_version, self.conf.parent)
         dovecot_config.write(files, self.conf.parent)
-        if not IS_ROOT:
-            shared = [str(self.conf.parent / name) for name in dovecot_config.GROUP_FILES]
+        shared = [str(self.conf.parent / name) for name in dovecot_config.GROUP_FILES & files.keys()]
+        if shared and not IS_ROOT:
             subprocess.run(as_root("chgrp", dovecot_config.DOVECOT_GROUP, *shared), check=True)
             subprocess.run(as_root("chmod", "640", *shared), check=True)
         (self.conf.parent / "local.conf").write_text(

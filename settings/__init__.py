@@ -25,6 +25,7 @@ PREFIX = "POSTERN_"
 LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 DOVECOT_VERSIONS = ("2.3", "2.4")
+DEFAULT_DOVECOT_VERSION = "2.4"
 HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2,39}")
 # Where the shipped nginx takes Dovecot's questions; a panel without nginx takes them on its own port.
 DOVECOT_POLICY_URL = "http://127.0.0.1:8100"
@@ -182,7 +183,7 @@ class Settings:
     webmail_hosts: tuple[str, ...] = setting(_words, ())
     submission_relay: str = setting(_text, "127.0.0.1:25")
     postfix_sasl_socket: str = setting(_text)
-    dovecot_version: str = setting(_text, "2.3")
+    dovecot_version: str = setting(_text)
     dovecot_policy_url: str = setting(_url)
     dovecot_base_dir: str = setting(_text)
     dovecot_database_user: str = setting(_text)
@@ -309,7 +310,7 @@ class Settings:
             "POSTERN_DOVEADM_URL must begin with http:// or https://.",
         )
         yield (
-            self.dovecot_version not in DOVECOT_VERSIONS,
+            self.dovecot_version not in ("", *DOVECOT_VERSIONS),
             f"POSTERN_DOVECOT_VERSION must be one of: {', '.join(DOVECOT_VERSIONS)}.",
         )
         yield (

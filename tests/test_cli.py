@@ -23,12 +23,13 @@ from actions.passwords import passwords
 from actions.sessions import links
 from actions.webmails import webmails
 from adapters import milter
+from adapters.dovecot import installed
 from adapters.memory import MemoryMailer, MemorySms
 from lab.actors import acting
 from lab.installation import environment_of
 from lab.servers import HOST, free_port, is_listening, wait_until
 from models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
-from settings import Settings
+from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS, Settings
 from tests.conftest import PASSWORD, app_of, ports_of
 from tests.signing import ORIGIN
 
@@ -284,26 +285,91 @@ def test_locking_and_opening_again(run, anna, mail_server):
     assert OutboxItem.open_items().exists()
 
 
-@pytest.mark.parametrize("version", ["2.3", "2.4"])
-def test_dovecots_configuration_is_written_with_its_secrets_hidden(environment, anna, tmp_path, version):
-    mysql = {"POSTERN_DOVECOT_MYSQL_USER": "dovecot", "POSTERN_DOVECOT_MYSQL_PASSWORD": "x" * 20}
-    base = {
-        "POSTERN_DOVECOT_DATABASE_USER": "",
-        "POSTERN_MAIL_USER": "nobody",
-        "POSTERN_MAIL_LISTEN": "127.0.0.1",
-        "POSTERN_MAIL_ROOT": str(tmp_path / "mail"),
-    }
-    settings = Settings.load(environment | mysql | base)
-    app = app_of(settings, adapters.build(settings))
+@pytest.fixture
+def configure(environment, anna, tmp_path):
+    """Run `dovecot config` with these words and settings, into this directory; its exit code and all that it said."""
     output = tmp_path / "dovecot"
-    result = app.test_cli_runner().invoke(
-        args=["dovecot", "config", "--dovecot-version", version, "--output", str(output)]
-    )
-    assert result.exit_code == 0, result.output
-    assert settings.doveadm_key not in result.output
-    secret = [file for file in output.iterdir() if settings.doveadm_key in file.read_text()]
+
+    def configure(*words, **changes):
+        mysql = {"POSTERN_DOVECOT_MYSQL_USER": "dovecot", "POSTERN_DOVECOT_MYSQL_PASSWORD": "x" * 20}
+        base = {
+            "POSTERN_DOVECOT_DATABASE_USER": "",
+            "POSTERN_MAIL_USER": "nobody",
+            "POSTERN_MAIL_LISTEN": "127.0.0.1",
+            "POSTERN_MAIL_ROOT": str(tmp_path / "mail"),
+        }
+        settings = Settings.load(environment | mysql | base | changes)
+        app = app_of(settings, adapters.build(settings))
+        result = app.test_cli_runner().invoke(args=["dovecot", "config", "--output", str(output), *words])
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert settings.doveadm_key not in result.output
+        return result.exit_code, result.output
+
+    configure.output = output
+    return configure
+
+
+@pytest.mark.parametrize("version", ["2.3", "2.4"])
+def test_dovecots_configuration_is_written_with_its_secrets_hidden(configure, version):
+    succeed(configure("--dovecot-version", version))
+    secret = [file for file in configure.output.iterdir() if "doveadm_api_key = " in file.read_text()]
     assert secret
     assert all(stat.S_IMODE(file.stat().st_mode) & 0o077 == 0 for file in secret)
+
+
+def test_dovecots_configuration_is_for_the_version_that_is_installed(configure):
+    present = installed.version()
+    (other,) = set(DOVECOT_VERSIONS) - {present}
+    conf = configure.output / "dovecot.conf"
+    assert "was not tried" not in succeed(configure())
+    assert f"for Dovecot {present}." in conf.read_text()
+    assert f"Dovecot {present} is installed here" in succeed(configure(POSTERN_DOVECOT_VERSION=other))
+    assert f"for Dovecot {other}." in conf.read_text()
+    succeed(configure("--elsewhere"))
+    assert f"for Dovecot {DEFAULT_DOVECOT_VERSION}." in conf.read_text()
+
+
+def test_a_configuration_that_dovecot_cannot_read_replaces_nothing(configure):
+    succeed(configure())
+    before = {file.name: file.read_bytes() for file in configure.output.iterdir()}
+    (configure.output / "local.conf").write_text("no_such_setting = yes\n")
+    said = fail(configure(POSTERN_MAIL_CONNECTIONS="77"))
+    assert f"{configure.output}/local.conf line 1: Unknown setting: no_such_setting" in said
+    assert {name: (configure.output / name).read_bytes() for name in before} == before
+    (configure.output / "local.conf").write_text("mail_max_userip_connections = 78\n")
+    succeed(configure(POSTERN_MAIL_CONNECTIONS="77"))
+
+
+def test_what_stood_there_before_the_first_time_is_kept(configure):
+    configure.output.mkdir()
+    (configure.output / "dovecot.conf").write_text("protocols = imap\n")
+    for _ in range(2):
+        succeed(configure())
+    (kept,) = configure.output.glob("dovecot.conf.before-postern-*")
+    assert kept.read_text() == "protocols = imap\n"
+
+
+def test_only_what_is_installed_is_configured(configure, monkeypatch):
+    """Dovecot does not start with a protocol that is not there."""
+    monkeypatch.setitem(installed.PROGRAMS, "pop3", ("no-such-program", "dovecot-pop3d"))
+    said = succeed(configure())
+    assert "not installed: pop3 (package dovecot-pop3d)" in said
+    assert "pop3-login" not in (configure.output / "dovecot.conf").read_text()
+    succeed(configure("--elsewhere"))
+    assert "pop3-login" in (configure.output / "dovecot.conf").read_text()
+    for name in installed.PROGRAMS:
+        monkeypatch.setitem(installed.PROGRAMS, name, ("no-such-program", f"package-of-{name}"))
+    assert "package-of-imap" in fail(configure())
+
+
+def test_a_certificate_that_is_not_there_is_refused(configure, tmp_path):
+    files = {"POSTERN_TLS_CERTIFICATE": str(tmp_path / "a.pem"), "POSTERN_TLS_KEY": str(tmp_path / "a.key")}
+    (tmp_path / "a.pem").touch()
+    assert "There is no " + files["POSTERN_TLS_KEY"] in fail(configure(**files))
+    assert not configure.output.exists()
+    succeed(configure("--elsewhere", **files))
+    (tmp_path / "a.key").touch()
+    succeed(configure(**files))
 
 
 def test_without_the_database_it_is_said(tmp_path, mail_server, mailer):
@@ -392,8 +458,10 @@ def test_a_mail_server_that_reads_another_database(examine, home):
     assert len(examine(AskedMailServer(home))) == 1
 
 
-def test_a_mail_server_of_another_version_than_the_settings_say(examine):
-    assert len(examine(AskedMailServer("/var/vmail/example.org/anna", version="2.4"))) == 1
+@pytest.mark.parametrize(("said", "findings"), [("", 0), ("2.4", 0), ("2.3", 1)])
+def test_a_mail_server_of_another_version_than_the_settings_say(examine, settings, said, findings):
+    settings = replace(settings, dovecot_version=said)
+    assert len(examine(AskedMailServer("/var/vmail/example.org/anna", version="2.4"), settings)) == findings
 
 
 def test_an_item_that_waits_for_long(examine):

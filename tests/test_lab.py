@@ -1,9 +1,17 @@
-"""The servers of the tests get out of one another's way."""
+"""The servers of the tests get out of one another's way, and each Dovecot is the one that is meant."""
 
 import subprocess
 import sys
+from pathlib import Path
 
-from lab import servers
+import pytest
+
+from lab import dovecots, servers
+from lab.accounts import Accounts
+from lab.servers import Dovecot, imap_accepts, mail_settings
+from settings import DOVECOT_VERSIONS
+
+ANNA, PASSWORD = "anna@example.org", "Right-Password-1"
 
 
 def test_a_port_that_one_process_was_given_is_given_to_no_other():
@@ -12,3 +20,27 @@ def test_a_port_that_one_process_was_given_is_given_to_no_other():
     elsewhere = [sys.executable, "-c", f"import sys; {ask}", str(here)]
     assert not servers._is_claimed(here)
     assert subprocess.run(elsewhere, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+def test_the_dovecot_that_is_asked_for_is_the_one_that_runs(version):
+    asked = dovecots.command(version, "dovecot", "--version")
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout.startswith(f"{version}.")
+
+
+def test_the_other_dovecot_works_on_this_machines_files_and_nothing_of_it_is_mounted_here(tmp_path):
+    version = dovecots.other_version()
+    root = dovecots.ROOTS / dovecots.DEBIANS[version]
+    Accounts(url := f"sqlite:///{tmp_path / 'postern.db'}").add(ANNA, PASSWORD)
+    with Dovecot(mail_settings(url, tmp_path, dovecot_version=version)) as dovecot:
+        assert imap_accepts(dovecot.port("imap"), ANNA, PASSWORD)
+        assert str(root) not in Path("/proc/self/mountinfo").read_text()
+        # Whoever removes the root removes nothing else.
+        assert not list((root / "tmp").iterdir())
+        assert not (root / "etc/passwd").read_text()
+
+
+def test_without_its_root_the_other_dovecot_is_not_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(dovecots, "ROOTS", tmp_path)
+    with pytest.raises(RuntimeError, match="run scripts/setup test"):
+        dovecots.command(dovecots.other_version(), "dovecot")

@@ -64,7 +64,7 @@ class MailServer(Protocol):
     def end_connections(self, login: str, device_id: int | None = 0, address: str = "", credential_id: int = 0) -> None:
         """Cut connections of this login: those by the account's password and by webmails in its place (0), those of one
         device, or all (None). A credential's number limits this to that webmail session, an address to connections from
-        there. It is a success when nobody is connected."""
+        there. It is a success when nobody is connected, and a failure when somebody is whom the server does not end."""
 
     def version(self) -> str:
         """The release series of the server, such as "2.3"."""

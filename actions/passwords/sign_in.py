@@ -1,5 +1,6 @@
 """Signing in with login and password."""
 
+import logging
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from actions.trail.events import Event
 from models import Account, WebSession
 
 LONGEST_LOGIN = 254
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def prove(
     right = passwords.verify(unit.ports.settings, account.password_hash if account else None, password)
     if not right or not account.may_enter or not admits(account):
         _note_failure(unit, account)
+        # fail2ban reads this line. It does not contain the login, which may be a password.
+        log.warning("A sign-in from %s was refused.", unit.actor.address)
         raise wrong()
     passwords.renew_hash(unit.ports.settings, account, password)
 

@@ -3,15 +3,21 @@
 Dovecot reads the views of `mail_views.py`: `mail_login` (people with a login and a password), `mail_device`
 (passwords of single mail programs), `mail_webmail` (webmails' credentials), `mail_former_address` and `mail_user`
 (deliveries and administration). It writes one table, `last_login`. The templates are
-`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3 does with them is
-tested against a running server; the 2.4 files follow a configuration that ran on 2.4.1 and are tested for their form.
+`integrations/dovecot/<version>/<file>.jinja` and, for both versions, `common/`. What Dovecot 2.3
+and 2.4 do with them is tested against running servers.
 """
 
+import contextlib
+import functools
 import grp
 import os
 import pwd
 import re
 import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -26,6 +32,8 @@ from settings import DOVECOT_VERSIONS, MAIL_PORTS, Settings, is_loopback_host
 from settings.file_rights import READ, WRITE, may, own_group
 
 DIRECTORY = "/etc/dovecot"
+# With this in its first line Postern knows a file of its own.
+WRITTEN = "# Written by `flask dovecot config`"
 TEMPLATES = Path(__file__).resolve().parents[2] / "integrations" / "dovecot"
 
 # These contain the doveadm key or a database password. Dovecot opens them as root, before it drops its rights.
@@ -153,6 +161,36 @@ def write(files: dict[str, str], directory: str | os.PathLike) -> list[Path]:
         raise ConfigurationError(f"{error.filename or directory} cannot be written: {error.strerror}.") from error
 
 
+@contextlib.contextmanager
+def on_trial(files: dict[str, str], directory: str | os.PathLike) -> Iterator[Path]:
+    """The `dovecot.conf` of these files, in a directory of its own for a while, with the operator's `local.conf` of
+    `directory`. Raises `ConfigurationError`."""
+    local = Path(directory).absolute() / "local.conf"
+    text = files["dovecot.conf"].replace("!include_try local.conf", f"!include_try {local}")
+    with tempfile.TemporaryDirectory(prefix="postern-") as trial:
+        write(files | {"dovecot.conf": text}, trial)
+        yield Path(trial) / "dovecot.conf"
+
+
+def keep_what_stood_there(directory: str | os.PathLike) -> Path | None:
+    """Copy a `dovecot.conf` that Postern did not write to a name with the present time; the copy, or None."""
+    file = Path(directory) / "dovecot.conf"
+    try:
+        if not file.exists() or WRITTEN in file.read_text(encoding="utf-8", errors="replace"):
+            return None
+        copy = file.with_name(f"{file.name}.before-postern-{time.strftime('%Y-%m-%dT%H%M%S')}")
+        shutil.copy2(file, copy)
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename or file} cannot be copied: {error.strerror}.") from error
+    return copy
+
+
+def missing_certificates(settings: Settings) -> list[str]:
+    """What the settings name and is not there. Dovecot finds that out at the first connection only."""
+    named = (settings.tls_certificate, settings.tls_key)
+    return [name for name in named if name and not Path(name).is_file()]
+
+
 def grants(settings: Settings) -> str:
     """SQL for a MySQL administrator: Dovecot's own account: it reads the views, writes `last_login`, and that is all.
 
@@ -230,7 +268,7 @@ def _access_list() -> list[tuple[str, str]]:
     return [(who if who == "owner" else f"group={who}", rights) for who, rights in mail_views.FOLDER_RIGHTS.items()]
 
 
-def _queries(settings: Settings, version: str, database: Database) -> dict[str, str]:
+def _queries(settings: Settings, version: str, database: Database) -> dict[str, object]:
     """SQL expressions over the views' columns `home`, `quota_bytes` and `mailbox`, and over Dovecot's variables."""
     root = _path("POSTERN_MAIL_ROOT", settings.mail_root)
     in_root = _concatenation(database, f"'{root}/'", "home")
@@ -246,6 +284,7 @@ def _queries(settings: Settings, version: str, database: Database) -> dict[str, 
         "address_of_session": f"substr('{login}/', 1, instr('{login}/', '/') - 1)",
         "protocol_bit": _protocol_bit(VARIABLES[version]["protocol"]),
         "webmail_protocols": ProtocolBits.IMAP | ProtocolBits.SENDING | ProtocolBits.SIEVE,
+        "concatenation": functools.partial(_concatenation, database),
         "now": "unixepoch()" if database.kind == "sqlite" else "UNIX_TIMESTAMP()",
         "is_webmail": _is_webmail(settings, VARIABLES[version]["peer"]),
     }

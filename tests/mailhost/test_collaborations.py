@@ -236,6 +236,16 @@ def test_nobody_gives_themselves_more_rights_in_the_mailbox(host: MailHost, owne
         imap.setacl("INBOX", reader.address, "lrwstipekxa")
 
 
+def test_new_folders_make_no_error_in_the_log(host: MailHost, owner: Login):
+    writer = Collaborator(host, owner, READ | WRITE)
+    deliver(host, owner.address)
+    for imap in (owner.imap(OWN_PASSWORD), writer.imap(PASSWORD, source=WEBMAIL)):
+        folder = f"Folder{next(numbers)}"
+        assert imap.create(folder)[0] == imap.create(f"{folder}/Below")[0] == "OK"
+        imap.logout()
+    assert not re.findall(r"Error: acl.*", host.dovecot.log)
+
+
 def test_the_owner_is_held_to_nothing(host: MailHost, owner: Login):
     Collaborator(host, owner, READ)
     imap, subject = owner.imap(OWN_PASSWORD), deliver(host, owner.address)

@@ -128,10 +128,14 @@ def test_the_panel_shares_its_database_with_the_directorys_group_and_none_of_its
     assert not any(installation.as_worker(may_read, key) for key in keys)
 
 
-def test_dovecot_signs_people_in_and_writes_their_last_login_as_a_user_who_may_read_no_key(installation):
+def test_dovecot_signs_people_in_and_writes_their_last_login_as_a_user_who_may_read_no_key(
+    installation, dovecot_version
+):
     installation.as_panel(start, installation.instance, installation.url)
     Accounts(installation.url).add(ANNA, PASSWORD)
-    settings = mail_settings(installation.url, installation.instance, dovecot_database_user=WORKER)
+    settings = mail_settings(
+        installation.url, installation.instance, dovecot_database_user=WORKER, dovecot_version=dovecot_version
+    )
     with Dovecot(settings) as dovecot:
         imap_login(dovecot.port("imap"), ANNA, PASSWORD).logout()
         wait_until(lambda: installation.as_panel(last_logins, installation.url) == 1, "the last login is written")
@@ -143,11 +147,13 @@ def test_dovecot_signs_people_in_and_writes_their_last_login_as_a_user_who_may_r
             assert not installation.as_worker(may_read, installation.instance / key)
 
 
-def test_the_panel_goes_on_with_what_dovecots_workers_made_beside_the_database(installation):
+def test_the_panel_goes_on_with_what_dovecots_workers_made_beside_the_database(installation, dovecot_version):
     installation.as_panel(start, installation.instance, installation.url)
     Accounts(installation.url).add(ANNA, PASSWORD)
     db.database.close()
-    settings = mail_settings(installation.url, installation.instance, dovecot_database_user=WORKER)
+    settings = mail_settings(
+        installation.url, installation.instance, dovecot_database_user=WORKER, dovecot_version=dovecot_version
+    )
     with Dovecot(settings) as dovecot:
         assert imap_accepts(dovecot.port("imap"), ANNA, PASSWORD)
         companions = [installation.database.with_name(f"postern.db-{name}") for name in ("wal", "shm")]

@@ -14,6 +14,7 @@ import smtplib
 import socket
 import ssl
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ from actions.passwords import mail_policy
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from adapters.dovecot.doveadm import DoveadmMailServer
+from lab import dovecots
 from lab.accounts import DOVECOT_ACCOUNT, Accounts, grant
 from lab.servers import (
     HOST,
@@ -71,7 +73,7 @@ class MailHost:
 
 
 @pytest.fixture(scope="module")
-def host(request, module_database_url, tmp_path_factory) -> Iterator[MailHost]:
+def host(request, module_database_url, dovecot_version, tmp_path_factory) -> Iterator[MailHost]:
     """Anna with a quota, Boris without; on MariaDB, Dovecot reads with the account that `grants` makes."""
     accounts = Accounts(module_database_url)
     accounts.add(ANNA, PASSWORD, quota_bytes=25 * MEGABYTE)
@@ -83,6 +85,7 @@ def host(request, module_database_url, tmp_path_factory) -> Iterator[MailHost]:
             submission_relay=f"{HOST}:{relay.port}",
             postfix_sasl_socket=f"{HOST}:{free_port()}",
             webmail_hosts=("127.0.0.2", "192.0.2.0/28"),
+            dovecot_version=dovecot_version,
             **DOVECOT_ACCOUNT,
         )
         if module_database_url.startswith("mysql:"):
@@ -353,7 +356,7 @@ def quota(host: MailHost, address: str) -> str | None:
 def test_ending_a_login_drops_its_idle_connections_only(host: MailHost):
     port, settings = host.port("imap"), host.dovecot.settings
     annas, boris = idle(imap_login(port, ANNA, PASSWORD)), idle(imap_login(port, BORIS, PASSWORD))
-    DoveadmMailServer(settings.doveadm_url, settings.doveadm_key).end_connections(ANNA)
+    DoveadmMailServer(settings.doveadm_url, settings.doveadm_key, settings.dovecot_version).end_connections(ANNA)
     assert annas.seconds_until_dropped(2) < 2
     assert boris.is_open()
     boris.connection.shutdown()
@@ -400,7 +403,7 @@ def test_dovecots_mysql_account_reads_the_views_writes_last_logins_and_nothing_e
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root can give a database to another system user")
-def test_a_sqlite_database_of_another_system_user_is_read_by_that_user(tmp_path_factory):
+def test_a_sqlite_database_of_another_system_user_is_read_by_that_user(tmp_path_factory, dovecot_version):
     directory = Path("/tmp") / f"postern-owned-{os.getpid()}"
     directory.mkdir(mode=0o700)
     try:
@@ -409,7 +412,8 @@ def test_a_sqlite_database_of_another_system_user_is_read_by_that_user(tmp_path_
         accounts.add(ANNA, PASSWORD)
         for path in (directory, *directory.iterdir()):
             shutil.chown(path, "nobody")
-        with Dovecot(mail_settings(url, tmp_path_factory.mktemp("instance"))) as dovecot:
+        settings = mail_settings(url, tmp_path_factory.mktemp("instance"), dovecot_version=dovecot_version)
+        with Dovecot(settings) as dovecot:
             assert "user = nobody" in dovecot.conf.read_text()
             assert imap_accepts(dovecot.port("imap"), ANNA, PASSWORD)
             assert {path.owner() for path in directory.iterdir()} == {"nobody"}
@@ -420,10 +424,12 @@ def test_a_sqlite_database_of_another_system_user_is_read_by_that_user(tmp_path_
 # --- encryption ---
 
 
-def test_with_a_certificate_no_password_is_taken_in_the_clear(tmp_path):
+def test_with_a_certificate_no_password_is_taken_in_the_clear(tmp_path, dovecot_version):
     Accounts(url := f"sqlite:///{tmp_path / 'postern.db'}").add(ANNA, PASSWORD)
     certificate, key = certificate_files(tmp_path)
-    settings = mail_settings(url, tmp_path, tls_certificate=str(certificate), tls_key=str(key))
+    settings = mail_settings(
+        url, tmp_path, tls_certificate=str(certificate), tls_key=str(key), dovecot_version=dovecot_version
+    )
     settings.mail_ports["imaps"] = free_port()
     trusting = ssl.create_default_context(cafile=certificate)
     with Dovecot(settings) as dovecot:
@@ -561,7 +567,22 @@ def test_what_the_panel_is_asked_with_stands_in_a_file_for_root_only(settings, v
     assert "policy" not in "".join(dovecot_config.render(settings, version).values())
 
 
-# Dovecot 2.4 does not run where these tests run: what can be checked is its form.
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+@pytest.mark.parametrize("kind", ["sqlite", "mysql"])
+@pytest.mark.parametrize("has_tls", [True, False])
+@pytest.mark.parametrize("asks_panel", [True, False])
+def test_dovecot_reads_whatever_is_written(settings, mysql_settings, tmp_path, version, kind, has_tls, asks_panel):
+    chosen = settings if kind == "sqlite" else mysql_settings
+    if has_tls:
+        certificate, key = certificate_files(tmp_path)
+        chosen = dataclasses.replace(chosen, tls_certificate=str(certificate), tls_key=str(key))
+    if asks_panel:
+        chosen = dataclasses.replace(chosen, dovecot_policy_url="http://127.0.0.1:8100")
+    directory = tmp_path / "conf"
+    dovecot_config.write(dovecot_config.render(chosen, version, directory), directory)
+    read = dovecots.command(version, "doveconf", "-n", "-c", str(directory / "dovecot.conf"))
+    told = subprocess.run(read, capture_output=True, text=True)
+    assert (told.returncode, told.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mysql"])

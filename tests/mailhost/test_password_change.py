@@ -46,7 +46,7 @@ def letters() -> Iterator[MailSink]:
 
 
 @pytest.fixture(scope="module")
-def dovecot(module_database_url, tmp_path_factory, letters) -> Iterator[Dovecot]:
+def dovecot(module_database_url, dovecot_version, tmp_path_factory, letters) -> Iterator[Dovecot]:
     with db.open_database(module_database_url).connection_context():
         db.router().run()
     settings = mail_settings(
@@ -58,6 +58,7 @@ def dovecot(module_database_url, tmp_path_factory, letters) -> Iterator[Dovecot]
         submission_relay=f"{HOST}:{letters.port}",
         mail_from="postern@example.org",
         webmail_hosts=(WEBMAIL,),
+        dovecot_version=dovecot_version,
     )
     with Dovecot(settings, REFUSE_QUICKLY) as running:
         yield running

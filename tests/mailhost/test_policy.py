@@ -39,7 +39,7 @@ class AskedHost:
 
 
 @pytest.fixture(scope="module")
-def asked(request, module_database_url, tmp_path_factory) -> Iterator[AskedHost]:
+def asked(request, module_database_url, dovecot_version, tmp_path_factory) -> Iterator[AskedHost]:
     """A mail host whose Dovecot asks a panel."""
     instance = tmp_path_factory.mktemp("instance")
     accounts = Accounts(module_database_url)
@@ -51,6 +51,7 @@ def asked(request, module_database_url, tmp_path_factory) -> Iterator[AskedHost]
             submission_relay=f"{HOST}:{relay.port}",
             postfix_sasl_socket=f"{HOST}:{free_port()}",
             webmail_hosts=(WEBMAIL,),
+            dovecot_version=dovecot_version,
             **DOVECOT_ACCOUNT,
         )
         if module_database_url.startswith("mysql:"):
@@ -60,6 +61,7 @@ def asked(request, module_database_url, tmp_path_factory) -> Iterator[AskedHost]
             POSTERN_DATABASE_URL=module_database_url,
             POSTERN_SECRET_KEY=settings.secret_key,
             POSTERN_DOVEADM_URL=settings.doveadm_url,
+            POSTERN_DOVECOT_VERSION=dovecot_version,
             POSTERN_WEBMAIL_HOSTS=WEBMAIL,
         )
         panel.start()

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
+from lab import dovecots
 from lab.chromium import ARGUMENTS, CHROMIUM
 from lab.served_panel import CHEAP_HASHES, PASSWORD
 from lab.visitor import PATIENCE_SECONDS, Chromium, Visitor
 from lab.webmail_client import WebmailClient
 from lab.whole_host import Site, WholeHost
 from models import Webmail
+from settings import DOVECOT_VERSIONS
 from tests.roundcube.firefox import BLOCK_ALL_CROSS_SITE_COOKIES, Firefox
 
 SAME_SITE = Site("webmail.example.test", "account.example.test", falls_back=True)
@@ -39,9 +41,25 @@ class People:
         return self.spare.pop()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What the plugin does it does with each Dovecot. Browsers show the same whichever it is: with the one that is not
+    this machine's own they are for the full size."""
+    if "dovecot_version" in metafunc.fixturenames:
+        is_of_the_plugin = metafunc.definition.path.stem == "test_plugin"
+        marks = {} if is_of_the_plugin else {dovecots.other_version(): pytest.mark.long}
+        versions = [pytest.param(version, marks=marks.get(version, ())) for version in DOVECOT_VERSIONS]
+        metafunc.parametrize("dovecot_version", versions, indirect=True, ids="dovecot-{}".format)
+
+
 @pytest.fixture(scope="package")
-def host() -> Iterator[WholeHost]:
-    with WholeHost([SAME_SITE, CROSS_SITE], POSTERN_DEMO_PASSWORD=PASSWORD, **CHEAP_HASHES) as running:
+def dovecot_version(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="package")
+def host(dovecot_version: str) -> Iterator[WholeHost]:
+    named = {"POSTERN_DEMO_PASSWORD": PASSWORD, "POSTERN_DOVECOT_VERSION": dovecot_version}
+    with WholeHost([SAME_SITE, CROSS_SITE], **named, **CHEAP_HASHES) as running:
         yield running
 
 

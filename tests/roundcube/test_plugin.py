@@ -96,7 +96,8 @@ def test_the_credential_sends_mail_and_opens_filters(host, client, person):
 
 def test_dovecot_is_told_the_persons_address(host, client, person):
     client.list_mail()
-    logins = [line for line in host.dovecot.log.splitlines() if f"Login: user=<{person}" in line]
+    # As 2.3 words it, and as 2.4 does.
+    logins = re.findall(rf"(?:Login|Logged in): user=<{re.escape(person)}.*", host.dovecot.log)
     assert logins
     assert all("rip=127.0.0.1," in line for line in logins)
 

@@ -15,25 +15,27 @@ from actions.ground.ports import Connection, MailServerUnavailable, Quota
 from adapters.dovecot.doveadm import DoveadmMailServer
 from lab.accounts import Accounts
 from lab.servers import HOST, BlackHole, Dovecot, free_port, idle, imap_login, mail_settings, pop3_login, wait_until
+from settings import DOVECOT_VERSIONS
 
 ANNA, BORIS = "anna@example.org", "boris@example.org"
 PASSWORD = "Right-Password-1"
+ELSEWHERE = "127.0.0.3"
 LIMIT = 2.5
 
 
 @pytest.fixture(scope="module")
-def dovecot(tmp_path_factory) -> Iterator[Dovecot]:
+def dovecot(tmp_path_factory, dovecot_version) -> Iterator[Dovecot]:
     directory = tmp_path_factory.mktemp("dovecot")
     accounts = Accounts(url := f"sqlite:///{directory / 'postern.db'}")
     accounts.add(ANNA, PASSWORD, quota_bytes=1024 * 1024)
     accounts.add(BORIS, PASSWORD)
-    with Dovecot(mail_settings(url, directory)) as running:
+    with Dovecot(mail_settings(url, directory, dovecot_version=dovecot_version)) as running:
         yield running
 
 
 @pytest.fixture
-def server(dovecot: Dovecot) -> DoveadmMailServer:
-    return DoveadmMailServer(dovecot.settings.doveadm_url, dovecot.settings.doveadm_key)
+def server(dovecot: Dovecot, dovecot_version: str) -> DoveadmMailServer:
+    return DoveadmMailServer(dovecot.settings.doveadm_url, dovecot.settings.doveadm_key, dovecot_version)
 
 
 @pytest.fixture
@@ -41,8 +43,8 @@ def connected(dovecot: Dovecot, server: DoveadmMailServer):
     """`connected(login)` waits in IDLE from then on; every connection ends with the test."""
     waiting = []
 
-    def connect(login: str):
-        waiting.append(idle(imap_login(dovecot.port("imap"), login, PASSWORD)))
+    def connect(login: str, source: str = HOST):
+        waiting.append(idle(imap_login(dovecot.port("imap"), login, PASSWORD, source=source)))
         return waiting[-1]
 
     yield connect
@@ -77,11 +79,15 @@ def test_ending_when_nobody_is_connected_is_success(server):
 
 
 def test_ending_the_connections_from_one_address(server, connected):
-    anna = connected(ANNA)
+    anna, elsewhere, boris = connected(ANNA), connected(ANNA, ELSEWHERE), connected(BORIS)
     server.end_connections(ANNA, 0, "192.0.2.1")
     assert anna.is_open()
     server.end_connections(ANNA, 0, HOST)
     assert anna.seconds_until_dropped(2) < 2
+    assert elsewhere.is_open()
+    assert boris.is_open()
+    server.end_connections(ANNA, None, ELSEWHERE)
+    assert elsewhere.seconds_until_dropped(2) < 2
 
 
 MASKS = ("*", "*@example.org", "????@example.org", "anna@example.or?", HOST, "127.0.0.0/8", "")
@@ -107,7 +113,8 @@ def test_an_address_that_is_none_ends_nobody(server, connected, address):
 def test_what_dovecots_user_database_says(dovecot, server):
     anna = server.user(ANNA)
     assert anna["home"].startswith(f"{dovecot.settings.mail_root}/example.org/")
-    assert anna["quota_rule"] == f"*:bytes={1024 * 1024}"
+    limit = {"2.3": ("quota_rule", f"*:bytes={1024 * 1024}"), "2.4": ("quota_storage_size", f"{1024 * 1024}B")}
+    assert limit[server.version()] in anna.items()
     assert server.user("nobody@example.org") is None
 
 
@@ -127,36 +134,51 @@ def test_a_quota_that_is_no_number_is_not_taken_for_one(row):
         DoveadmMailServer(url, "key").quotas([ANNA])
 
 
-def test_the_version(server):
-    assert server.version() == "2.3"
+def test_the_version(server, dovecot_version):
+    assert server.version() == dovecot_version
 
 
 # --- the sessions of devices and webmails ---
 
 
-def test_devices_and_webmails_are_listed_and_ended_in_one_request_each(dovecot):
+LISTED_ON_2_3 = [[ANNA], [f"{ANNA}/w*"], [f"{ANNA}/d*"]]
+
+
+def test_devices_and_webmails_are_listed_and_ended_in_one_request_each():
     """What Dovecot 2.3 does with it is tested in tests/mailhost."""
-    with answering(200, json.dumps([["doveadmResponse", [], "postern"]] * 3), asked := []) as url:
-        server = DoveadmMailServer(url, "key")
-        server.connections(ANNA)
-        server.end_connections(ANNA, None)
-    for command in asked:
-        assert [parameters["mask"] for _, parameters, _ in command] == [[ANNA], [f"{ANNA}/w*"], [f"{ANNA}/d*"]]
+    with answering(200, nobody_of(3), listed := []) as url:
+        DoveadmMailServer(url, "key", "2.3").connections(ANNA)
+    with answering(200, nobody_of(6), ended := []) as url:
+        DoveadmMailServer(url, "key", "2.3").end_connections(ANNA, None)
+    assert questions(listed) == [[("who", mask) for mask in LISTED_ON_2_3]]
+    assert questions(ended) == [[(command, mask) for command in ("kick", "who") for mask in LISTED_ON_2_3]]
 
 
 @pytest.mark.parametrize(
     ("arguments", "parameters"),
     [
         ((17,), {"mask": [f"{ANNA}/d17"], "passdbField": "user_device"}),
-        ((17, "192.0.2.1"), {"mask": [f"{ANNA}/d17", "192.0.2.1"], "passdbField": "user_device"}),
+        ((17, "192.0.2.1"), {"mask": [f"{ANNA}/d17/192.0.2.1"], "passdbField": "user_place"}),
+        ((17, "2001:db8::1"), {"mask": [f"{ANNA}/d17/2001:db8::1"], "passdbField": "user_place"}),
         ((0, "", 12), {"mask": [f"{ANNA}/w12"], "passdbField": "user_device"}),
     ],
 )
 def test_2_4_is_told_by_a_field_whose_sessions_to_end(dovecot, arguments, parameters):
-    with answering(200, json.dumps([["doveadmResponse", [], "postern"]]), asked := []) as url:
+    with answering(200, nobody_of(2), asked := []) as url:
         settings = dataclasses.replace(dovecot.settings, doveadm_url=url, dovecot_version="2.4")
         adapters.build(settings).mail_server.end_connections(ANNA, *arguments)
-    assert asked == [[["kick", parameters, "postern"]]]
+    ((kick, _who),) = asked
+    assert kick == ["kick", parameters, "postern"]
+
+
+def nobody_of(questions: int) -> str:
+    """The answer that neither lists nor ends anybody."""
+    return json.dumps([["doveadmResponse", [], "postern"]] * questions)
+
+
+def questions(asked: list) -> list:
+    """What was asked in each request: commands and their masks."""
+    return [[(command, parameters["mask"]) for command, parameters, _ in request] for request in asked]
 
 
 def row(username: str, device: str, address: str = "192.0.2.1") -> dict:
@@ -182,9 +204,8 @@ def test_2_4_ends_the_sessions_of_a_login_and_nobody_elses(login, device_id, nam
         server = DoveadmMailServer(url, "key", "2.4")
         with contextlib.suppress(MailServerUnavailable):  # one canned answer serves both questions
             server.end_connections(login, device_id)
-    assert [parameters["mask"] for command in asked[1:] for _, parameters, _ in command] == [
-        [f"{ANNA}/{name}"] for name in names
-    ]
+    ended = [mask for request in questions(asked) for command, mask in request if command == "kick"]
+    assert ended == [[f"{ANNA}/{name}"] for name in names]
 
 
 def test_2_4_lists_device_and_webmail_in_a_field():
@@ -204,6 +225,50 @@ def test_2_4_lists_device_and_webmail_in_a_field():
             Connection(ANNA, "imap", "192.0.2.1", 2, 17),
             Connection(ANNA, "imap", "192.0.2.2", 1, 17),
         ]
+
+
+# --- whom it does not end ---
+
+NOBODY_ENDED = {
+    "2.3": [["error", {"type": "exitCode", "exitCode": 68}, "postern"]],
+    "2.4": [["doveadmResponse", [{"count": "0"}], "postern"]],
+}
+NAMED = {
+    "2.3": lambda name: {"username": f"{ANNA}{name}", "service": "imap", "pid": "7", "ip": "192.0.2.1"},
+    "2.4": lambda name: row(ANNA, f"{ANNA}{name}"),
+}
+
+
+@pytest.mark.parametrize("version", DOVECOT_VERSIONS)
+@pytest.mark.parametrize(
+    ("name", "meant", "others"),
+    [
+        ("/d17", (17,), [(18,), (0, "", 12)]),
+        ("/d17", (17, "192.0.2.1"), [(17, "192.0.2.2"), (18, "192.0.2.1")]),
+        ("/w12", (0, "", 12), [(0, "", 13), (18,)]),
+    ],
+    ids=["device", "address", "webmail"],
+)
+def test_an_end_that_ends_nobody_who_is_listed_is_not_done(version, name, meant, others):
+    listed = [["doveadmResponse", [NAMED[version](name)], "postern"]]
+    listed += [["doveadmResponse", [], "postern"]] * (2 if version == "2.3" else 0)
+    with answering(200, json.dumps(NOBODY_ENDED[version] + listed)) as url:
+        server = DoveadmMailServer(url, "key", version)
+        with pytest.raises(MailServerUnavailable, match="did not end connections that it lists"):
+            server.end_connections(ANNA, *meant)
+        for arguments in others:
+            server.end_connections(ANNA, *arguments)
+
+
+def test_the_wrong_version_is_not_taken_for_an_end(dovecot, server, connected):
+    """Whichever runs here, the other one's questions do not end a device's connections, and do not seem to."""
+    present = server.version()
+    (other,) = set(DOVECOT_VERSIONS) - {present}
+    wrong = DoveadmMailServer(dovecot.settings.doveadm_url, dovecot.settings.doveadm_key, other)
+    for arguments in ((17,), (0,), (None,), (0, HOST), (0, "", 12)):
+        connected(ANNA)
+        with pytest.raises(MailServerUnavailable):
+            wrong.end_connections(ANNA, *arguments)
 
 
 # --- when it does not answer ---
@@ -264,16 +329,16 @@ def test_a_listener_that_never_answers():
 )
 def test_an_answer_that_is_none_is_not_taken_for_success(status, body, sentence):
     with answering(status, body) as url:
-        server = DoveadmMailServer(url, "key")
+        server = DoveadmMailServer(url, "key", "2.3")
         for question in (lambda: server.connections(ANNA), lambda: server.user(ANNA), lambda: server.quotas([ANNA])):
             with pytest.raises(MailServerUnavailable, match=sentence):
                 question()
 
 
 def test_the_error_of_a_command_is_told():
-    failed = json.dumps([["error", {"type": "exitCode", "exitCode": 75}, "postern"]] * 2)
+    failed = json.dumps([["error", {"type": "exitCode", "exitCode": 75}, "postern"]] * 5)
     with answering(200, failed) as url, pytest.raises(MailServerUnavailable, match="could not do “kick”: exitCode 75"):
-        DoveadmMailServer(url, "key").end_connections(ANNA)
+        DoveadmMailServer(url, "key", "2.3").end_connections(ANNA)
 
 
 def test_the_key_follows_no_redirect_and_no_proxy(monkeypatch):
