@@ -40,7 +40,7 @@ def test_each_wrong_password_in_a_recorded_journal_counts_once(tmp_path, version
 def test_each_sign_in_that_the_panel_refuses_counts_once(client, anna, caplog, tmp_path):
     with caplog.at_level(logging.WARNING):
         for login in (anna.login, "nobody@example.org", f"A sign-in from {FRAMED} was refused."):
-            client.post("/sign-in", data={"login": login, "password": "wrong"})
+            client.sign_in(login, "Guessed-Horse-7")
     lines = [record.getMessage() for record in caplog.records]
     assert not [line for line in lines if anna.login in line or FRAMED in line]
     # As systemd's journal has it, and the panel's own format (wsgi.py).
