@@ -10,6 +10,7 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import worker
+from actions.ground.domain_names import readable
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE, Size
@@ -43,7 +44,7 @@ def in_sentences(command):
         try:
             return command(*arguments, **named)
         except (Refused, mail_server_config.ConfigurationError) as refusal:
-            raise click.ClickException(str(refusal)) from None
+            raise click.ClickException(readable(str(refusal))) from None
         except PeeweeException as trouble:
             raise click.ClickException(
                 f"Database error: {trouble}. Is the database up to date (flask db upgrade)?"
@@ -148,7 +149,9 @@ def change_service(name, organisation, policy, device_passwords, most_collaborat
 def add_domain(name, service, organisation):
     """Add the domain NAME to a service."""
     added = mailboxes.add_domain(unit(), name, service, organisation)
-    click.echo(f"{added.name} now belongs to “{service}”.")
+    click.echo(f"{readable(added.name)} now belongs to “{service}”.")
+    if readable(added.name) != added.name:
+        click.echo(f"In the DNS and in the mail server's configuration it is called {added.name}.")
 
 
 @mailbox.command("add")
@@ -179,7 +182,7 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     with open(file, "rb") as content:
         plan = imports_at_once.plan(ports(), user_files.text_of(content), skip_unknown_columns)
     for line, problem in plan.problems:
-        click.echo(f"line {line}: {problem}", err=True)
+        click.echo(readable(f"line {line}: {problem}"), err=True)
     for service, problem in plan.too_many:
         click.echo(f"{service.name}: {problem}", err=True)
     if not plan.is_in_order:
@@ -187,7 +190,7 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     if dry_run:
         return click.echo(f"{len(plan.lines)} mailboxes would be added.")
     for made in imports_at_once.carry_out(unit(), plan):
-        click.echo(f"{made.account.login}\t{made.link or made.account.state}")
+        click.echo(f"{readable(made.account.login)}\t{made.link or made.account.state}")
     return None
 
 
@@ -220,7 +223,7 @@ def lock(login):
     """Lock the account LOGIN: end all access, and let nobody in until a link of “account link” is used."""
     doing = unit()
     recovery.lock_by_operator(doing, mailboxes.account_named(login))
-    click.echo(_sentence_and_pending(f"{login} is locked.", doing))
+    click.echo(_sentence_and_pending(f"{readable(login)} is locked.", doing))
 
 
 @dovecot.command("config")
@@ -306,7 +309,7 @@ def run_doctor():
     """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {finding.sentence}")
+        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {readable(finding.sentence)}")
     if not all(finding.well for finding in findings):
         sys.exit(1)
 
@@ -338,6 +341,6 @@ def _sentence_and_pending(sentence: str, done: UnitOfWork) -> str:
 
 
 def _tell(made: mailboxes.MadeMailbox) -> None:
-    click.echo(f"{made.account.login} has been added.")
+    click.echo(f"{readable(made.account.login)} has been added.")
     if made.link:
         click.echo(f"Its owner sets the password with this link, which works once:\n{made.link}")

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from actions.devices import mail_programs, set_up
 from actions.ground.addresses import canonical_address, canonical_domain
+from actions.ground.domain_names import readable
 from actions.ground.refusals import Refused
 from blueprints.web import downloads, guards, hosts
 from models import Domain, now
@@ -80,7 +81,9 @@ def thunderbird():
     github.com/benbucksch/autoconfig-spec. The address is optional there: the host that was asked names the domain too.
     """
     domain = _served(_asked("emailaddress").rpartition("@")[2] or _domain_of_host())
-    servers = mail_programs.recommended(guards.ports().settings, "%EMAILADDRESS%", mail_programs.ALL_PROTOCOLS)
+    # The address as it was typed would not do where the domain can be written in two ways.
+    login = f"%EMAILLOCALPART%@{domain.name}" if readable(domain.name) != domain.name else "%EMAILADDRESS%"
+    servers = mail_programs.recommended(guards.ports().settings, login, mail_programs.ALL_PROTOCOLS)
     return _cached(_xml("discovery/autoconfig.xml", domain=domain, servers=servers))
 
 
