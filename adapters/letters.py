@@ -14,8 +14,7 @@ from babel.support import Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context, select_autoescape
 from jinja2.runtime import Context
 
-from actions.ground.addresses import with_ascii_domain
-from actions.ground.domain_names import readable
+from actions.ground.addresses import readable, with_ascii_domain
 from actions.ground.ports import Letter
 from settings import Settings
 

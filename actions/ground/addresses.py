@@ -123,6 +123,11 @@ def with_ascii_domain(address: str) -> str:
         return address
 
 
+def readable(text: str) -> str:
+    """A text as people read it: with the domain names in it (of addresses, or alone) in their readable form."""
+    return domain_names.readable(text)
+
+
 def receiver(address: str, delimiter: str) -> str:
     """The address whose mailbox gets what is sent to this one: what follows the delimiter before the @ is left out, as
     Dovecot does. The empty text delimits nothing."""

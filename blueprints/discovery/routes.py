@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from actions.devices import mail_programs, set_up
-from actions.ground.addresses import canonical_address, canonical_domain
+from actions.ground.addresses import canonical_address, canonical_domain, trimmed
 from actions.ground.domain_names import readable
 from actions.ground.refusals import Refused
 from blueprints.web import downloads, guards, hosts
@@ -128,7 +128,7 @@ def outlook_json(address: str = ""):
 def apple():
     """A configuration profile without a password, which the device asks for."""
     # A plus sign that was not encoded is read as a space, which no address has.
-    address = _address(_asked("emailaddress").replace(" ", "+")) or abort(404)
+    address = _address(trimmed(_asked("emailaddress")).replace(" ", "+")) or abort(404)
     profile = set_up.apple_profile_of_address(guards.ports().settings, address) or abort(404)
     return _cached(downloads.apple_download(profile, "mail"))
 
