@@ -11,6 +11,7 @@ from peewee import PeeweeException
 
 import sender_check
 import worker
+from actions.ground.domain_names import readable
 from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE, Size
@@ -49,7 +50,7 @@ def in_sentences(command):
         try:
             return command(*arguments, **named)
         except (Refused, mail_server_config.ConfigurationError) as refusal:
-            raise click.ClickException(str(refusal)) from None
+            raise click.ClickException(readable(str(refusal))) from None
         except PeeweeException as trouble:
             raise click.ClickException(
                 f"Database error: {trouble}. Is the database up to date (flask db upgrade)?"
@@ -175,7 +176,9 @@ def remove_service(name, organisation, with_mailboxes, yes):
 def add_domain(name, service, organisation):
     """Add the domain NAME to a service."""
     added = mailboxes.add_domain(unit(), name, service, organisation)
-    click.echo(f"{added.name} now belongs to “{service}”.")
+    click.echo(f"{readable(added.name)} now belongs to “{service}”.")
+    if readable(added.name) != added.name:
+        click.echo(f"In the DNS and in the mail server's configuration it is called {added.name}.")
 
 
 @domain.command("remove")
@@ -193,7 +196,7 @@ def remove_domain(name, with_mailboxes, yes):
     if not yes:
         return click.echo(WITHOUT_YES)
     removals.remove_domain(doing, domain, with_mailboxes)
-    return click.echo(_sentence_and_pending(f"{domain.name} has been removed.", doing))
+    return click.echo(_sentence_and_pending(f"{readable(domain.name)} has been removed.", doing))
 
 
 @mailbox.command("add")
@@ -231,7 +234,9 @@ def rename_mailbox(address, new, forward, forward_days):
     doing, renamed = unit(), mailboxes.mailbox_named(address)
     forwarding = renaming.Forwarding(forward_days) if forward or forward_days else None
     account = renaming.rename(doing, renamed, renamed.account.revision, new, forwarding)
-    click.echo(_sentence_and_pending(f"{renamed.address} is called {account.login} from now on.", doing))
+    click.echo(
+        _sentence_and_pending(f"{readable(renamed.address)} is called {readable(account.login)} from now on.", doing)
+    )
 
 
 @mailbox.command("end-forwarding")
@@ -241,7 +246,7 @@ def end_forwarding(address):
     """Refuse mail to the former address ADDRESS from now on."""
     former = renaming.former_address(address)
     renaming.end_forwarding(unit(), former)
-    click.echo(f"Mail to {former.address} is refused from now on.")
+    click.echo(f"Mail to {readable(former.address)} is refused from now on.")
 
 
 @mailbox.command("import")
@@ -258,7 +263,7 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     with open(file, "rb") as content:
         plan = imports_at_once.plan(ports(), user_files.text_of(content), skip_unknown_columns)
     for line, problem in plan.problems:
-        click.echo(f"line {line}: {problem}", err=True)
+        click.echo(readable(f"line {line}: {problem}"), err=True)
     for service, problem in plan.too_many:
         click.echo(f"{service.name}: {problem}", err=True)
     if not plan.is_in_order:
@@ -266,7 +271,7 @@ def import_mailboxes(file, dry_run, skip_unknown_columns):
     if dry_run:
         return click.echo(f"{len(plan.lines)} mailboxes would be added.")
     for made in imports_at_once.carry_out(unit(), plan):
-        click.echo(f"{made.account.login}\t{made.link or made.account.state}")
+        click.echo(f"{readable(made.account.login)}\t{made.link or made.account.state}")
     return None
 
 
@@ -302,7 +307,7 @@ def remove_manager(login, last, yes):
     if not yes:
         return click.echo(WITHOUT_YES)
     managers.remove(doing, account, even_the_last=last)
-    return click.echo(_sentence_and_pending(f"{account.login} is no manager any more.", doing))
+    return click.echo(_sentence_and_pending(f"{readable(account.login)} is no manager any more.", doing))
 
 
 @account.command("link")
@@ -320,7 +325,7 @@ def lock(login):
     """Lock the account LOGIN: end all access, and let nobody in until a link of “account link” is used."""
     doing = unit()
     recovery.lock_by_operator(doing, mailboxes.account_named(login))
-    click.echo(_sentence_and_pending(f"{login} is locked.", doing))
+    click.echo(_sentence_and_pending(f"{readable(login)} is locked.", doing))
 
 
 @dovecot.command("config")
@@ -477,7 +482,7 @@ def run_doctor():
     """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {finding.sentence}")
+        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {readable(finding.sentence)}")
     if not all(finding.well for finding in findings):
         sys.exit(1)
 
@@ -509,18 +514,19 @@ def _sentence_and_pending(sentence: str, done: UnitOfWork) -> str:
 
 
 def _tell(made: mailboxes.MadeMailbox) -> None:
+    login = readable(made.account.login)
     if made.is_new:
-        click.echo(f"{made.account.login} has been added.")
+        click.echo(f"{login} has been added.")
     else:
-        click.echo(f"{made.account.login} was there, and is both now: a manager, and the owner of a mailbox.")
+        click.echo(f"{login} was there, and is both now: a manager, and the owner of a mailbox.")
     if made.link:
         click.echo(f"Its owner sets the password with this link, which works once:\n{made.link}")
 
 
 def _name_losses(what: str, losses: list[str]) -> None:
-    click.echo(f"With {what}:")
+    click.echo(f"With {readable(what)}:")
     for loss in losses:
-        click.echo(f"  {loss}")
+        click.echo(f"  {readable(loss)}")
 
 
 def _lost_with_manager(losses: managers.Losses) -> list[str]:

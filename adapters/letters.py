@@ -14,6 +14,7 @@ from babel.support import Translations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context, select_autoescape
 from jinja2.runtime import Context
 
+from actions.ground.addresses import readable, with_ascii_domain
 from actions.ground.ports import Letter
 from settings import Settings
 
@@ -29,11 +30,15 @@ class TemplateLetters:
         self._environments: dict[tuple[str, str], Environment] = {}
 
     def write(self, name: str, language: str, facts: Mapping[str, object]) -> Letter:
-        subject = self.part(name, "subject", language, facts)
+        facts = readable_facts(facts)
+        subject = self._part(name, "subject", language, facts)
         text, html = (self._template(name, face, language).render(facts).strip() + "\n" for face in (TEXT, HTML))
         return Letter(" ".join(subject.split()), text, html)
 
     def part(self, name: str, part: str, language: str, facts: Mapping[str, object]) -> str:
+        return self._part(name, part, language, readable_facts(facts))
+
+    def _part(self, name: str, part: str, language: str, facts: Mapping[str, object]) -> str:
         template = self._template(name, TEXT, language)
         return "".join(template.blocks[part](template.new_context(facts))).strip()
 
@@ -71,7 +76,29 @@ class TemplateLetters:
         return format_datetime(moment, "long", tzinfo=zone, locale=context["letter_language"])
 
 
+class Fact(str):
+    """A text with domain names as people read them."""
+
+    __slots__ = ()
+
+    @property
+    def for_programs(self) -> str:
+        """An address or domain as it is typed into mail programs, whose servers know the encoded name only."""
+        return with_ascii_domain(self)
+
+
+def readable_facts(facts: Mapping[str, object]) -> dict[str, object]:
+    """The same facts with domain names as people read them."""
+    return {name: _readable(fact) for name, fact in facts.items()}
+
+
 def tidied(text: str) -> str:
     """Plain text whose lines are not indented, with one empty line between its blocks."""
     lines = "\n".join(line.strip(" ") for line in text.split("\n"))
     return re.sub("\n{3,}", "\n\n", lines).strip()
+
+
+def _readable(fact: object) -> object:
+    if isinstance(fact, list | tuple):
+        return [_readable(each) for each in fact]
+    return Fact(readable(fact)) if isinstance(fact, str) else fact

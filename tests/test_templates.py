@@ -80,6 +80,10 @@ def test_no_template_needs_what_the_policy_forbids():
     assert not [file for file in templates if re.search(forbidden, file.read_text(encoding="utf-8"))]
 
 
+def test_browsers_leave_it_to_us_what_an_address_is():
+    assert [name for name, text in TEXTS.items() if re.search(r'[,\s]type="email"[,\s)>]', text)] == []
+
+
 def test_every_template_is_used_and_every_one_that_is_named_exists(app: Flask):
     replies = {hx.reply_of(endpoint) for endpoint in app.view_functions}
     named = named_by_views().union(*map(named_in, TEXTS.values()))

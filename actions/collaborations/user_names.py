@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 from anyascii import anyascii
 
+from actions.ground.addresses import LONGEST_LOGIN, trimmed
 from actions.ground.refusals import N_, Refused
 from models import Account, Mailbox
 
 SHAPE = re.compile(r"[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?")
 LONGEST = 40
-LONGEST_LOGIN = 254
 MOST_PROPOSALS = 4
 LAST_NUMBER = 99
 
@@ -25,7 +25,7 @@ def checked(mailbox: Mailbox, typed: str) -> str:
 
     Only plain letters are valid: no name may look like another one, and Dovecot's logins are ASCII.
     """
-    user_name = typed.strip().lower()
+    user_name = trimmed(typed).lower()
     if not user_name:
         raise Refused(N_("This field is empty."), "user_name")
     if len(user_name) > LONGEST or len(login(mailbox, user_name)) > LONGEST_LOGIN:

@@ -9,7 +9,7 @@ from actions.authority import authority, permissions
 from actions.devices import device_passwords
 from actions.ground import throttle
 from actions.ground.actor import OPERATOR, Actor
-from actions.ground.addresses import checked_name
+from actions.ground.addresses import canonical_login, checked_name, refuse_invisible
 from actions.ground.holding import hold, related, removed
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
@@ -505,9 +505,11 @@ def _know_network(device: Device, address: str) -> bool:
 
 def _user(account: Account, login: str) -> Account | None:
     """The account in the same organisation that a device is for."""
-    if not login.strip():
+    login = canonical_login(login)
+    if not login:
         return None
-    user = Account.by_login(login.strip().lower())
+    refuse_invisible(login, "user")
+    user = Account.by_login(login)
     if not may_be_for(user, account):
         raise _nobody()
     return user

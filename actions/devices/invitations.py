@@ -13,7 +13,7 @@ from actions.devices.device_passwords import ALPHABET
 from actions.devices.devices import MadeDevice, WantedDevice
 from actions.ground import throttle
 from actions.ground.actor import Actor
-from actions.ground.addresses import canonical_contact, with_ascii_domain
+from actions.ground.addresses import canonical_contact, canonical_login
 from actions.ground.encryption import derived_key
 from actions.ground.holding import hold, related
 from actions.ground.ports import Ports
@@ -279,7 +279,7 @@ def _may_invite(invitation: DeviceInvitation) -> bool:
 
 def _user(account: Account, email: str) -> Account | None:
     """The user in the account's organisation whose login is this address."""
-    user = Account.by_login(with_ascii_domain(email).lower())
+    user = Account.by_login(canonical_login(email))
     return user if devices.may_be_for(user, account) else None
 
 

@@ -9,6 +9,7 @@ import segno
 
 from actions.devices import mail_programs
 from actions.devices.mail_programs import NONE, STARTTLS, TLS, Server
+from actions.ground.domain_names import readable
 from models import Account
 from settings import Settings
 
@@ -111,8 +112,8 @@ def _profile(
         "PayloadVersion": 1,
         "PayloadIdentifier": f"postern.{identity}.mail",
         "PayloadUUID": str(uuid.uuid5(identity, "mail")).upper(),
-        "PayloadDisplayName": address,
-        "EmailAccountDescription": address,
+        "PayloadDisplayName": readable(address),
+        "EmailAccountDescription": readable(address),
         "EmailAddress": address,
         **({"EmailAccountName": person} if person else {}),
         **_incoming_keys(mail_programs.incoming(servers), password),
@@ -123,7 +124,7 @@ def _profile(
         "PayloadVersion": 1,
         "PayloadIdentifier": f"postern.{identity}",
         "PayloadUUID": str(identity).upper(),
-        "PayloadDisplayName": f"{one_line(settings.product_name)}: {device_name}",
+        "PayloadDisplayName": f"{one_line(settings.product_name)}: {readable(device_name)}",
         "PayloadOrganization": one_line(settings.product_name),
         "PayloadContent": [payload],
     }

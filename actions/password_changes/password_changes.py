@@ -13,7 +13,7 @@ from peewee import IntegrityError, Value, fn
 
 from actions.authority import authority
 from actions.ground import phone_numbers, throttle
-from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.addresses import canonical_contact, canonical_login, checked_name
 from actions.ground.holding import hold_account
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
@@ -428,7 +428,7 @@ def _by_state(change: PasswordChange) -> dict[str, int]:
 def changes_its_recipient(change: PasswordChange) -> bool:
     """Whether the credentials go to one of the mailboxes whose password is changed: a recipient who cannot open it
     cannot read them."""
-    return change.items.where(PasswordChangeItem.address == change.email.lower()).exists()
+    return change.items.where(PasswordChangeItem.address == canonical_login(change.email)).exists()
 
 
 def clear_away() -> None:

@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass
 
 from actions.ground import throttle
+from actions.ground.addresses import canonical_login
 from actions.ground.encryption import derived_key
 from actions.ground.tokens import digest
 from actions.passwords import guesses
-from actions.passwords.sign_in import canonical_login
 from database import insert_all
 from models import Account, Attempts, LastLogin, now
 from settings import Settings

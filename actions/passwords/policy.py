@@ -15,6 +15,7 @@ from precis_i18n import get_profile
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from actions.devices.device_passwords import has_shape
+from actions.ground.domain_names import readable
 from actions.ground.refusals import N_, Refused
 from models import Account
 
@@ -199,7 +200,8 @@ def _too_long() -> Refused:
 def known_words(account: Account) -> list[str]:
     """What others know about this person, in lower case: the address, its parts, domain names, names."""
     local_part, _, domain = account.login.casefold().rpartition("@")
-    words = [account.login, local_part, *re.split(r"[._+/-]", local_part), domain, *_names_in(domain)]
+    words = [account.login, local_part, *re.split(r"[._+/-]", local_part)]
+    words += [each for name in (domain, readable(domain)) for each in (name, *_names_in(name))]
     words += [account.first_name, account.last_name, account.contact_email, account.contact_email.partition("@")[0]]
     return [word.casefold() for word in dict.fromkeys(words) if len(word) > 2]
 

@@ -3,6 +3,7 @@
 from actions.collaborations import collaborations
 from actions.ground import throttle
 from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_login, refuse_invisible
 from actions.ground.holding import removed
 from actions.ground.ports import Ports
 from actions.ground.throttle import Limit
@@ -11,7 +12,6 @@ from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.outbox import mail, outbox
 from actions.passwords import passwords, policy
-from actions.passwords.sign_in import canonical_login
 from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import links, sessions
@@ -34,8 +34,10 @@ SET_BY = {
 
 def ask_for_link(unit: UnitOfWork, login: str, browser: str | None = None) -> None:
     """Ask for a link to set a new password. This does the same for every login, known or not; the worker later finds
-    the recipient, if there is one. Raises `throttle.TooManyAttempts`."""
+    the recipient, if there is one. Raises `Refused` for a login that no account can have, or
+    `throttle.TooManyAttempts`."""
     login = canonical_login(login)
+    refuse_invisible(login, "login")
     account = Account.by_login(login)
     is_known = sessions.is_known_browser(account, browser)
     counters = (

@@ -1,12 +1,12 @@
 """Signing in with login and password."""
 
 import logging
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from actions.ground import throttle
 from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_login, refuse_invisible
 from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
@@ -17,7 +17,6 @@ from actions.trail import audit
 from actions.trail.events import Event
 from models import Account, WebSession
 
-LONGEST_LOGIN = 254
 log = logging.getLogger(__name__)
 
 
@@ -30,19 +29,14 @@ class SignedIn:
     browser: str
 
 
-def canonical_login(typed: object) -> str:
-    """A login in stored form: without spaces around it, in NFC, in lower case."""
-    if not isinstance(typed, str):
-        return ""
-    return unicodedata.normalize("NFC", typed.strip()).lower()[:LONGEST_LOGIN]
-
-
 def sign_in(unit: UnitOfWork, login: object, password: object, browser: str | None) -> SignedIn:
-    """Sign in; raises `Refused` with one sentence for every failure, or `throttle.TooManyAttempts`.
+    """Sign in; raises `Refused` with one sentence for every failure but an invisible character in the login, which no
+    account has; or `throttle.TooManyAttempts`.
 
     Does the same work, and so takes the same time, for known and unknown logins.
     """
     login = canonical_login(login)
+    refuse_invisible(login, "login")
     account = Account.by_login(login)
     counters = guesses.at_sign_in(login, account, unit.actor.address, browser)
     prove(unit, account, password, counters)

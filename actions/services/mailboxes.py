@@ -1,5 +1,6 @@
 """Organisations, services, domains and mailboxes, as the operator sets them up."""
 
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from actions.ground.addresses import (
     canonical_address,
     canonical_contact,
     canonical_domain,
+    canonical_login,
     checked_name,
     is_same_mailbox,
     receiver,
+    trimmed,
 )
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
@@ -24,6 +27,7 @@ from actions.trail.events import Event
 from models import Account, AccountWord, Domain, FormerAddress, Mailbox, Organisation, Service
 from settings import LANGUAGES
 
+NOT_PLAIN_IN_PATHS = re.compile(r"[^a-z0-9._+-]")
 SERVICE_RULES = ("password_policy", "device_passwords_only", "most_collaborators", "most_mailboxes", "quota_bytes")
 
 
@@ -278,7 +282,7 @@ def _make_link(unit: UnitOfWork, account: Account) -> str:
 
 def account_named(login: str) -> Account:
     """The account with this login; raises `Refused` when there is none."""
-    account = Account.by_login(login.strip().lower())
+    account = Account.by_login(canonical_login(login))
     if account is None:
         raise Refused(N_("There is no account %(login)s."), login=login)
     return account
@@ -286,7 +290,7 @@ def account_named(login: str) -> Account:
 
 def mailbox_named(address: str) -> Mailbox:
     """The mailbox with this address; raises `Refused` when there is none."""
-    found = Mailbox.by_address(address.strip().lower())
+    found = Mailbox.by_address(canonical_login(address))
     if found is None:
         raise Refused(N_("There is no mailbox %(address)s."), "address", address=address)
     return found
@@ -308,7 +312,7 @@ def checked(ports: Ports, new: NewMailbox, find_domain: Callable[[str], object] 
     `find_domain` may refuse domains; without it, every domain that is served here is allowed."""
     address = new_address(ports, new.address)
     (find_domain or domain_of)(address)
-    contact = canonical_contact(new.contact_email) if new.contact_email else ""
+    contact = canonical_contact(new.contact_email) if trimmed(new.contact_email) else ""
     refuse_own_address(ports, contact, address)
     if new.language not in ("", *LANGUAGES):
         sentence = N_("The language must be one of: %(languages)s.")
@@ -388,9 +392,10 @@ def _link(ports: Ports, account: Account, purpose: str) -> str:
 
 
 def fresh_home(address: str) -> str:
-    """A directory that no mailbox had before: the address for people to read, random digits to make it unique."""
+    """A directory that no mailbox had before: the address for people to read, in characters that are plain to every
+    program, and random digits to make it unique."""
     local_part, _, domain = address.rpartition("@")
-    return f"{domain}/{local_part}-{secrets.token_hex(4)}"
+    return f"{domain}/{NOT_PLAIN_IN_PATHS.sub('_', local_part)}-{secrets.token_hex(4)}"
 
 
 def _names(names: dict[str, str]) -> dict[str, str]:

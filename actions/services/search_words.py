@@ -14,6 +14,8 @@ import unicodedata
 
 from anyascii import anyascii
 
+from actions.ground.addresses import trimmed, with_ascii_domain
+from actions.ground.domain_names import readable
 from models import Account, AccountWord, Domain
 
 LONGEST_WORD, LONGEST_SORTED_NAME = 64, 60
@@ -29,8 +31,9 @@ IN_THE_ALPHABET = str.maketrans(
 
 
 def searched(typed: str) -> str:
-    """What somebody who typed this is looking for; empty when it holds no letter or digit."""
-    return "".join(_words(typed)).lstrip("@")[:LONGEST_WORD]
+    """What somebody who typed this is looking for; empty when it holds no letter or digit. A domain that is served is
+    found in either form."""
+    return "".join(_words(_in_stored_form(typed))).lstrip("@")[:LONGEST_WORD]
 
 
 def sort_name(login: str, first_name: str, last_name: str) -> str:
@@ -42,9 +45,8 @@ def sort_name(login: str, first_name: str, last_name: str) -> str:
 
 def words_of(login: str, first_name: str, last_name: str) -> list[str]:
     """The words by which somebody is found, each with what follows it; the top-level domain is none."""
-    address, _, top_level = login.rpartition(".")
     first_to_last, last_to_first = f"{first_name} {last_name}", f"{last_name} {first_name}"
-    found = {*_endings(address, top_level), *_endings(first_to_last), *_endings(last_to_first)[:1]}
+    found = {*_of_address(login), *_of_address(readable(login)), *_endings(first_to_last), *_endings(last_to_first)[:1]}
     cut = sorted({each[:LONGEST_WORD] for each in found})
     # What another word begins with is found by that one.
     return [word for word, following in zip(cut, [*cut[1:], ""], strict=True) if not following.startswith(word)]
@@ -72,6 +74,17 @@ def rows_of(account: Account) -> list[dict]:
         "state": account.state,
     }
     return [{"word": word, **shared} for word in words_of(account.login, account.first_name, account.last_name)]
+
+
+def _in_stored_form(typed: str) -> str:
+    stored = with_ascii_domain(trimmed(typed))
+    is_served = stored != trimmed(typed) and Domain.get_or_none(Domain.name == stored.rpartition("@")[2]) is not None
+    return stored if is_served else typed
+
+
+def _of_address(address: str) -> list[str]:
+    before, _, top_level = address.rpartition(".")
+    return _endings(before, top_level)
 
 
 def _endings(text: str, more: str = "") -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from peewee import fn
 
+from actions.ground.addresses import trimmed, with_ascii_domain
 from actions.services import search_words
 from models import Account, AccountWord, Domain, Mailbox, Service
 
@@ -80,7 +81,7 @@ def _place(service: Service, domain: str) -> Service | Domain | None:
     """Where to look: in the whole service, or in one of its domains."""
     if not domain:
         return service
-    return Domain.get_or_none(Domain.name == domain.strip().lower(), Domain.service == service)
+    return Domain.get_or_none(Domain.name == with_ascii_domain(trimmed(domain).lower()), Domain.service == service)
 
 
 def _entries(place: Service | Domain, wanted: WantedUsers, start: str, backwards: bool = False) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from actions.ground.domain_names import readable
 from actions.ground.sizes import MEGABYTE
 from actions.services.user_list import STATES
 from actions.trail import trail
@@ -13,8 +14,8 @@ READ_AT_A_TIME = 1000
 
 
 def rows(service: Service) -> Iterator[tuple[object, ...]]:
-    """The users, with columns in the order of `HEADER`. Reads in batches along an index, however many users there
-    are."""
+    """The users, with columns in the order of `HEADER`, and domains as people read them. Reads in batches along an
+    index, however many users there are."""
     for state in STATES:
         last = ""
         while piece := _piece(service, state, last):
@@ -31,7 +32,7 @@ def _piece(service: Service, state: str, after: str) -> list[Mailbox]:
 def _row(mailbox: Mailbox) -> tuple[object, ...]:
     account = mailbox.account
     return (
-        mailbox.address,
+        readable(mailbox.address),
         account.first_name,
         account.last_name,
         account.contact_email,

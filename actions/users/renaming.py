@@ -13,6 +13,7 @@ from peewee import IntegrityError
 
 from actions.authority import authority
 from actions.collaborations import collaborations, user_names
+from actions.ground.addresses import canonical_login
 from actions.ground.holding import hold, related
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -100,7 +101,7 @@ def former_addresses(mailbox: Mailbox) -> list[FormerAddress]:
 
 def former_address(address: str) -> FormerAddress:
     """The former address whose mail still arrives; raises `Refused` when there is none."""
-    found = FormerAddress.living(FormerAddress.address == address.strip().lower()).first()
+    found = FormerAddress.living(FormerAddress.address == canonical_login(address)).first()
     if found is None:
         raise Refused(N_("Mail to %(address)s is not forwarded."), address=address)
     return found

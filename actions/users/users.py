@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.ground import phone_numbers, throttle
-from actions.ground.addresses import canonical_contact, checked_name
+from actions.ground.addresses import canonical_contact, canonical_login, checked_name, trimmed
 from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
@@ -228,7 +228,7 @@ def remove(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> None:
     """Remove a user for good: account, mailbox, devices, collaborators, sessions and links. Of a manager the account
     and its password stay, as they are without a mailbox. `typed` is the address, as a confirmation. The messages stay
     in their directory, which no other mailbox ever gets. Raises `Refused`."""
-    if typed.strip().lower() != mailbox.address:
+    if canonical_login(typed) != mailbox.address:
         raise Refused(N_("Type %(address)s to confirm."), "confirmation", address=mailbox.address)
     account = held(unit, mailbox)
     mailbox = account.mailbox
@@ -317,7 +317,7 @@ def _checked_new(ports: Ports, service: Service, address: str, profile: Profile)
 
 def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
     """The profile in stored form; raises `Refused` with the field that is wrong."""
-    contact = canonical_contact(profile.contact_email) if profile.contact_email.strip() else ""
+    contact = canonical_contact(profile.contact_email) if trimmed(profile.contact_email) else ""
     mailboxes.refuse_own_address(ports, contact, account.login)
     if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
         raise Refused(N_("Not a valid choice."), "state")

@@ -6,8 +6,9 @@ The token states who the person is. It does not replace the password, which dang
 from dataclasses import dataclass
 
 from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_login
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
-from actions.passwords.sign_in import canonical_login, refuse_if_changed
+from actions.passwords.sign_in import refuse_if_changed
 from actions.sessions import sessions
 from actions.trail import audit
 from actions.trail.events import Event

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from actions.devices import device_passwords
 from actions.ground import throttle
 from actions.ground.actor import Actor
-from actions.ground.addresses import plain_ip
+from actions.ground.addresses import canonical_login, plain_ip
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.throttle import Counter
@@ -55,7 +55,7 @@ def make(ports: Ports, webmail: Webmail, wanted: WantedCredential) -> MadeCreden
     actor = Actor(address=checked_address(wanted.address), user_agent=wanted.user_agent)
     if not 0 < len(wanted.webmail_session) <= 64:
         raise Refused(N_("This request was not understood."), "sid")
-    login = sign_in.canonical_login(wanted.login)
+    login = canonical_login(wanted.login)
     account = Account.by_login(login)
     counters = _counters(login, account, actor.address)
     sign_in.prove(UnitOfWork(ports, actor), account, wanted.password, counters, webmail.speaks_for)

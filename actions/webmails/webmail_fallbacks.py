@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from peewee import IntegrityError
 
 from actions.ground.actor import Actor
+from actions.ground.addresses import canonical_login
 from actions.ground.refusals import N_, Refused
 from actions.ground.tokens import digest
-from actions.passwords.sign_in import canonical_login
 from actions.trail import audit
 from actions.trail.events import Event
 from actions.webmails.webmail_credentials import checked_address

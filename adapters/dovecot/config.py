@@ -45,7 +45,7 @@ DOVECOT_GROUP = "dovecot"
 
 # What a login may be made of. Not * and ?, which doveadm reads as wildcards, nor what Dovecot's configuration gives a
 # meaning to. The slash parts a collaborator's name from the mailbox.
-USER_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@/_-+=!&'^~"
+USER_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.@/_-+=!&'^~#"
 
 PROTOCOL_PORTS = {
     "imap": ("imap", "imaps"),

@@ -9,6 +9,7 @@ from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, DateField, IntegerField, PasswordField, SelectField, StringField
 from wtforms.validators import EqualTo, NumberRange, Optional, ValidationError
 
+from actions.ground.addresses import canonical_login
 from actions.trail.events import Event
 from actions.trail.trail import Filter
 from blueprints.web import days
@@ -75,7 +76,7 @@ class TrailForm(PanelForm):
 
     @property
     def wanted(self) -> Filter:
-        by, about, mailbox = ((field.data or "").strip().lower() for field in (self.by, self.about, self.mailbox))
+        by, about, mailbox = (canonical_login(field.data) for field in (self.by, self.about, self.mailbox))
         first, last = self.since.data, self.until.data
         return Filter(
             self.action.data or "",

@@ -8,6 +8,7 @@ from flask_login import current_user
 
 from actions.authority import authority, permissions
 from actions.collaborations import collaborations, user_names
+from actions.ground.addresses import trimmed
 from actions.ground.refusals import Refused
 from blueprints.web import audit_words, guards, hx, words
 from models import Collaboration, Mailbox
@@ -208,7 +209,7 @@ def _person_page(form: PersonForm, status: int = 200):
 
 
 def _grant_page(form: NewCollaboratorForm, granted: int, status: int = 200):
-    login = user_names.login(_mailbox(), (form.user_name.data or "").strip().lower())
+    login = user_names.login(_mailbox(), trimmed(form.user_name.data or "").lower())
     return hx.render("collaborations/grant.html", status, form=form, login=login, **_choices(granted))
 
 
@@ -246,7 +247,7 @@ def _choices(chosen: int, kept: int = 0) -> dict:
 
 def _user_name(form: PersonForm) -> dict:
     """What the page says about the user name in the form."""
-    mailbox, typed = _mailbox(), (form.user_name.data or "").strip()
+    mailbox, typed = _mailbox(), trimmed(form.user_name.data or "")
     proposals = user_names.proposals(mailbox, form.first_name.data or "", form.last_name.data or "")
     try:
         login, problem = user_names.login(mailbox, user_names.checked(mailbox, typed)) if typed else "", ""

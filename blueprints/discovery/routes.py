@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, abort, jsonify, render_template, request
 
 from actions.devices import mail_programs, set_up
-from actions.ground.addresses import canonical_address, canonical_domain
+from actions.ground.addresses import canonical_address, canonical_domain, trimmed
+from actions.ground.domain_names import readable
 from actions.ground.refusals import Refused
 from blueprints.web import downloads, guards, hosts
 from models import Domain, now
@@ -80,7 +81,9 @@ def thunderbird():
     github.com/benbucksch/autoconfig-spec. The address is optional there: the host that was asked names the domain too.
     """
     domain = _served(_asked("emailaddress").rpartition("@")[2] or _domain_of_host())
-    servers = mail_programs.recommended(guards.ports().settings, "%EMAILADDRESS%", mail_programs.ALL_PROTOCOLS)
+    # The address as it was typed would not do where the domain can be written in two ways.
+    login = f"%EMAILLOCALPART%@{domain.name}" if readable(domain.name) != domain.name else "%EMAILADDRESS%"
+    servers = mail_programs.recommended(guards.ports().settings, login, mail_programs.ALL_PROTOCOLS)
     return _cached(_xml("discovery/autoconfig.xml", domain=domain, servers=servers))
 
 
@@ -125,7 +128,7 @@ def outlook_json(address: str = ""):
 def apple():
     """A configuration profile without a password, which the device asks for."""
     # A plus sign that was not encoded is read as a space, which no address has.
-    address = _address(_asked("emailaddress").replace(" ", "+")) or abort(404)
+    address = _address(trimmed(_asked("emailaddress")).replace(" ", "+")) or abort(404)
     profile = set_up.apple_profile_of_address(guards.ports().settings, address) or abort(404)
     return _cached(downloads.apple_download(profile, "mail"))
 

@@ -7,6 +7,7 @@ from flask import Response, stream_with_context
 from flask_babel import lazy_gettext as _l
 
 from actions.ground import spreadsheet
+from actions.ground.domain_names import readable
 from actions.trail import trail
 from models import AuditEvent
 
@@ -35,8 +36,8 @@ def csv(name: str, header: Iterable[object], rows: Iterable[Iterable[object]]) -
 
 def trail_row(event: AuditEvent) -> tuple[object, ...]:
     """An event of the audit trail, in the order of `TRAIL_HEADER`."""
-    details = trail.in_words(event.details)
-    who, whom, where = event.actor_login, event.account_login, event.address
+    details = readable(trail.in_words(event.details))
+    who, whom, where = readable(event.actor_login), readable(event.account_login), event.address
     return trail.exact(event.at), sentence(event), who, whom, where, event.user_agent, details, event.action
 
 

@@ -11,7 +11,7 @@ from actions.ground.refusals import N_
 from models import Account
 from settings import Settings
 
-from . import assets, frame, words
+from . import assets, frame, readable_names, words
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 
@@ -27,6 +27,7 @@ class Section:
 
 
 def init_app(app: Flask, settings: Settings) -> None:
+    readable_names.init_app(app)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
     app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}

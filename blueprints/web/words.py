@@ -8,6 +8,8 @@ from flask_babel import format_datetime, format_decimal, format_timedelta, get_l
 from flask_login import current_user
 
 from actions.ground import sizes
+from actions.ground.addresses import trimmed
+from actions.ground.domain_names import readable
 from actions.ground.refusals import Refused
 from actions.passwords import password_strength, policy
 from models import Account
@@ -113,7 +115,7 @@ def _strength(account: Account, password: str) -> password_strength.Strength | N
 
 def masked(login: str) -> str:
     """`anna@example.org` as `a•••@e•••.org`: made of what was typed, so that it tells nothing about the account."""
-    local_part, at, domain = login.strip().partition("@")
+    local_part, at, domain = readable(trimmed(login)).partition("@")
     host, dot, suffix = domain.rpartition(".")
     return f"{local_part[:1]}•••{at}{(host or domain)[:1]}•••{dot}{suffix if dot else ''}" if at else f"{login[:1]}•••"
 

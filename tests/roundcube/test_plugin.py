@@ -411,3 +411,20 @@ def test_a_visitor_without_a_session_gets_no_hand_off(new_client):
         answer = new_client().get(_task="settings", _action=action)
         assert "handoff" not in answer.text
         assert "rcmloginuser" in answer.text
+
+
+def test_each_spelling_of_an_address_is_one_person(host, new_client, stop_panel):
+    address, readable = "o'neil&co@xn--bcher-kva.example", "O'Neil&Co@BÜCHER.example"
+    with contextlib.closing(sqlite3.connect(host.panels[SAME_SITE].database)) as database, database:
+        database.execute(
+            "INSERT INTO domain (service_id, name, created_at) SELECT service_id, ?, created_at FROM domain"
+            " WHERE name = 'example.org'",
+            (address.partition("@")[2],),
+        )
+    host.make_people(address)
+    for typed in (address, readable, f"\u200b {readable}\u00a0"):
+        client = new_client().logged_in(typed, PASSWORD)
+        assert "Message sent successfully." in client.send_mail("vera@example.org", "Hello")
+    assert identities(host, address) == [("Vera Lindqvist", address)]
+    stop_panel(SAME_SITE)
+    assert kept_by(host, new_client().logged_in(f" {readable}", PASSWORD))[1] == PASSWORD

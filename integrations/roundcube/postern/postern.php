@@ -84,8 +84,11 @@ class postern extends rcube_plugin
             $minutes = max(1, (int) ceil(($answer['wait'] ?? 60) / 60));
             return ['abort' => true, 'error' => $this->says('wait', ['minutes' => $minutes])] + $login;
         }
-        if ($this->may_fall_back($status) && $this->fallbacks->admit($user, $address, $user_agent)) {
-            return $login;
+        if ($this->may_fall_back($status)) {
+            $user = $this->spelled($user);
+            if ($this->fallbacks->admit($user, $address, $user_agent)) {
+                return ['user' => $user] + $login;
+            }
         }
         return ['abort' => true, 'error' => $this->says('nologin')] + $login;
     }
@@ -132,6 +135,13 @@ class postern extends rcube_plugin
         $domain = $this->rc->config->get('username_domain');
         $domain = is_array($domain) ? ($domain[$host] ?? '') : $domain;
         return strpos($user, '@') === false && $domain ? $user . '@' . rcube_utils::parse_host($domain, $host) : $user;
+    }
+
+    /** As the mail server knows the name, and so that each spelling of it counts as the same person's. */
+    private function spelled($user)
+    {
+        $user = preg_replace('/^[\s\p{Z}\p{Cf}]+|[\s\p{Z}\p{Cf}]+$/u', '', $user) ?? $user;
+        return (strpos($user, '@') ? rcube_utils::idn_to_ascii($user) : '') ?: $user;
     }
 
     /** The sentence that was in the address of the login page is not for the pages after it. */
