@@ -22,7 +22,7 @@ from actions.upkeep import demo
 from actions.users import imports_at_once, user_files
 from actions.webmails import webmails
 from adapters.dovecot import config as mail_server_config
-from database import pending_migrations, router
+from database import pending_migrations, router, take_time
 from doctor import examine
 from models import Account, Webmail
 from settings import DOVECOT_VERSIONS
@@ -36,10 +36,11 @@ PASSWORD = click.option(
 
 
 def in_sentences(command):
-    """Tell what went wrong in a sentence and an exit code, never in a traceback."""
+    """Let a command take its time, and tell what went wrong in a sentence and an exit code, never in a traceback."""
 
     @functools.wraps(command)
     def run(*arguments, **named):
+        take_time()
         try:
             return command(*arguments, **named)
         except (Refused, mail_server_config.ConfigurationError) as refusal:
