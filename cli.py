@@ -26,7 +26,7 @@ from actions.webmails import webmails
 from adapters import milter
 from adapters.dovecot import config as mail_server_config
 from adapters.dovecot import installed
-from database import pending_migrations, router
+from database import pending_migrations, router, take_time
 from doctor import examine
 from models import Account, Service, Webmail
 from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS
@@ -43,10 +43,11 @@ PASSWORD = click.option(
 
 
 def in_sentences(command):
-    """Tell what went wrong in a sentence and an exit code, never in a traceback."""
+    """Let a command take its time, and tell what went wrong in a sentence and an exit code, never in a traceback."""
 
     @functools.wraps(command)
     def run(*arguments, **named):
+        take_time()
         try:
             return command(*arguments, **named)
         except (Refused, mail_server_config.ConfigurationError) as refusal:

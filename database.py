@@ -2,17 +2,19 @@
 
 import contextlib
 import functools
-import heapq
 import logging
 import operator
 import os
 import stat
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import pymysql
 from peewee import (
     DatabaseError,
     DatabaseProxy,
@@ -24,7 +26,6 @@ from peewee import (
     SqliteDatabase,
 )
 from peewee_migrate import Router
-from playhouse.pool import PooledMySQLDatabase
 from pymysql.constants import CLIENT
 
 database = DatabaseProxy()
@@ -41,6 +42,14 @@ SQLITE_PRAGMAS = {
 
 # Seconds for which a connection to MySQL is used at most.
 LONGEST_CONNECTION = 60
+
+# Seconds that MySQL is waited for: until there is a connection; for the first answer on it; for one on a connection
+# that was left idle; and for a statement, of which a page waits for 5 as it does on SQLite: it says within 8 that
+# the server is silent. The worker and the command line have long statements, and InnoDB alone waits 50 for a lock.
+TO_CONNECT, FIRST_ANSWER, SIGN_OF_LIFE, LONGEST_STATEMENT, LONGEST_WORK = 3, 4, 2, 5, 300
+
+# Seconds for which a server that was silent is not asked again.
+SILENT_FOR = 2
 
 # A transaction that lost against another one is repeated: deadlock and lock wait time-out in MySQL's numbering; a
 # Galera node reports a certification conflict as a deadlock.
@@ -90,33 +99,143 @@ def _sqlite(url: str) -> SqliteDatabase:
     return PrivateSqliteDatabase(str(sqlite_file(url)), pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE", timeout=5)
 
 
-class StrictMySQLDatabase(MySQLDatabase):
-    """MySQL that refuses what does not fit into a column; a connection that would cut it is not used."""
+class Connection(pymysql.connections.Connection):
+    """A connection to MySQL. Whether the server lives at all is waited for shortly, and longer for a statement."""
+
+    def __init__(self, **named: object):
+        super().__init__(read_timeout=FIRST_ANSWER, write_timeout=FIRST_ANSWER, **named)
+        self.made_at = time.monotonic()
+
+    def wait_for_statements(self, seconds: float) -> None:
+        self._read_timeout = self._write_timeout = seconds
+
+    @property
+    def is_old(self) -> bool:
+        return time.monotonic() - self.made_at > LONGEST_CONNECTION
+
+    def lives(self) -> bool:
+        """False once it has ended. Raises `OperationalError` where the server is silent."""
+        self.wait_for_statements(SIGN_OF_LIFE)
+        try:
+            self.ping(reconnect=False)
+        except pymysql.err.Error as failure:
+            if is_silence(failure):
+                raise
+            return False
+        return True
+
+    def settle(self) -> bool:
+        """Leave no transaction open. False where that cannot be, and then the connection has ended."""
+        self.wait_for_statements(SIGN_OF_LIFE)
+        try:
+            self.rollback()
+        except pymysql.err.Error:
+            self.end()
+        return self.open
+
+    def end(self) -> None:
+        with contextlib.suppress(pymysql.err.Error):
+            self.close()
+
+
+def is_silence(trouble: BaseException) -> bool:
+    """Whether the database was waited for in vain. To ask it something else would be to wait once more."""
+    return any(isinstance(cause, TimeoutError | SilentServer) for cause in _contexts(trouble))
+
+
+class SilentServer(OperationalError):
+    """The server was silent a moment ago, and is not asked again yet."""
+
+
+class Silence:
+    """Whether the server is silent: it takes connections and gives no answer. While it is, one thread at a time asks
+    it, and what the others want is refused at once, so that they can say so."""
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._refused_until: float | None = None
+
+    @contextlib.contextmanager
+    def asking(self) -> Iterator[None]:
+        """Inside, the server is asked for a sign of life. Raises `SilentServer` where that is not to be done now."""
+        self._begin()
+        try:
+            yield
+        except BaseException as failure:
+            self._refused_until = time.monotonic() + SILENT_FOR if is_silence(failure) else None
+            raise
+        self._refused_until = None
+
+    def _begin(self) -> None:
+        with self._lock:
+            if self._refused_until is None:
+                return
+            if time.monotonic() < self._refused_until:
+                raise SilentServer("it was silent a moment ago")
+            self._refused_until = time.monotonic() + TO_CONNECT + FIRST_ANSWER
+
+
+class Pool(MySQLDatabase):
+    """Connections to MySQL that requests leave to one another: to make one costs more than most pages, because Python
+    reads all the certificates of the machine for it. Each is asked whether it still lives before it is used again, so
+    that a server that was restarted is not noticed; an old one is not even asked, because what is between here and
+    there may have forgotten it, and the question would be waited for.
+
+    There is one for each thread, and no thread waits for another's. A server that would cut what does not fit into a
+    column is not used.
+    """
 
     field_types: ClassVar[dict[str, str]] = MySQLDatabase.field_types | {"UNLIMITED_TEXT": "LONGTEXT"}
 
-    def _connect(self):
-        connection = super()._connect()
+    def __init__(self, name: str, **named: object):
+        super().__init__(name, **named)
+        # Peewee's lock would be held while a thread waits for the server; what it guards is each thread's own.
+        self._lock = contextlib.nullcontext()
+        self._idle: deque[Connection] = deque()
+        self._silence = Silence()
+        self.longest_statement: float = LONGEST_STATEMENT
+
+    def manual_close(self) -> None:
+        """End this thread's connection, instead of leaving it to the next request."""
+        if not self.is_closed():
+            self.connection().end()
+            self.close()
+
+    def close_all(self) -> None:
+        """End this thread's connection and those that nobody uses."""
+        self.manual_close()
+        while self._idle:
+            self._idle.popleft().end()
+
+    def _connect(self) -> Connection:
+        with self._silence.asking():
+            connection = self._kept() or self._made()
+        connection.wait_for_statements(self.longest_statement)
+        return connection
+
+    def _kept(self) -> Connection | None:
+        # Another thread may take the last one between a look and the grasp.
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.popleft()
+                if not connection.is_old and connection.lives():
+                    return connection
+                connection.end()
+        return None
+
+    def _made(self) -> Connection:
+        connection = Connection(database=self.database, autocommit=True, **self.connect_params)
         with connection.cursor() as cursor:
             cursor.execute("SELECT @@SESSION.sql_mode")
             (modes,) = cursor.fetchone()
         if not STRICT & set(modes.split(",")):
-            connection.close()
+            connection.end()
             raise OperationalError("it would cut what does not fit: its sql_mode lacks STRICT_TRANS_TABLES")
         return connection
 
-
-class Pool(PooledMySQLDatabase, StrictMySQLDatabase):
-    """Connections that requests leave to one another: to make one costs more than most pages, because Python reads all
-    the certificates of the machine for it. Each is asked whether it still lives before it is used again, so that a
-    server that was restarted is not noticed; one that is `stale_timeout` seconds old is not even asked, because what
-    is between here and there may have forgotten it, and the question would be waited for."""
-
-    def _connect(self):
-        with self._pool_lock:
-            while self._connections and self._is_stale(self._connections[0][0]):
-                self._close_raw(heapq.heappop(self._connections)[-1])
-        return super()._connect()
+    def _close(self, connection: Connection) -> None:
+        if connection.open and connection.settle():
+            self._idle.append(connection)
 
 
 def _mysql(url: str) -> Pool:
@@ -127,9 +246,6 @@ def _mysql(url: str) -> Pool:
     parts = urlsplit(url)
     return Pool(
         parts.path.removeprefix("/"),
-        # One for each thread, and no thread waits for another's.
-        max_connections=None,
-        stale_timeout=LONGEST_CONNECTION,
         host=parts.hostname or "127.0.0.1",
         port=parts.port or 3306,
         user=unquote(parts.username or ""),
@@ -138,11 +254,15 @@ def _mysql(url: str) -> Pool:
         client_flag=CLIENT.FOUND_ROWS,
         sql_mode=STRICT_MODE,
         init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        connect_timeout=5,
-        read_timeout=20,
-        write_timeout=20,
+        connect_timeout=TO_CONNECT,
         **dict(parse_qsl(parts.query)),
     )
+
+
+def take_time() -> None:
+    """Nobody waits for a page of this process: it may do long work in one statement."""
+    if is_mysql():
+        database.obj.longest_statement = LONGEST_WORK
 
 
 def sqlite_file(url: str) -> Path:
@@ -202,11 +322,14 @@ def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
 def _first_cause(failure: PeeweeException) -> PeeweeException:
     """What went wrong in a transaction: SQLite itself rolls back when the disk is full, and refuses the ROLLBACK that
     follows."""
-    cause, found = failure.__context__, failure
-    while cause is not None:
-        found = cause if isinstance(cause, PeeweeException) else found
-        cause = cause.__context__
-    return found
+    return [cause for cause in _contexts(failure) if isinstance(cause, PeeweeException)][-1]
+
+
+def _contexts(failure: BaseException) -> Iterator[BaseException]:
+    """The failure and what it was raised amid, the first of all last."""
+    while failure is not None:
+        yield failure
+        failure = failure.__context__
 
 
 class _Written(threading.local):
@@ -348,6 +471,15 @@ def is_mysql() -> bool:
 
 def is_sqlite() -> bool:
     return isinstance(database.obj, SqliteDatabase)
+
+
+def first_damage() -> str:
+    """What SQLite finds wrong in its file, which it reads whole; empty where all is well, or the database is a server.
+    Some damage raises `DatabaseError` instead."""
+    if not is_sqlite():
+        return ""
+    (found,) = database.execute_sql("PRAGMA quick_check(1)").fetchone()
+    return "" if found == "ok" else found
 
 
 def pending_migrations() -> list[str]:

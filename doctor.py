@@ -21,7 +21,7 @@ from adapters.dovecot import config as dovecot_config
 from adapters.dovecot.config import ConfigurationError
 from adapters.postfix import PostfixUnknown
 from blueprints.web.assets import missing_vendor_files
-from database import is_mysql, pending_migrations, sqlite_file, sqlite_mode
+from database import first_damage, is_mysql, pending_migrations, sqlite_file, sqlite_mode
 from models import Account, DeviceInvitation, FormerAddress, Mailbox, OutboxItem, Webmail, now
 from settings import Settings, file_rights, is_loopback_host, is_open_to_others, unknown_variables
 
@@ -155,11 +155,12 @@ def _known_to(user: str, settings: Settings) -> str:
 
 def _database() -> Iterator[Finding]:
     try:
-        missing = pending_migrations()
+        missing, damage = pending_migrations(), first_damage()
     except PeeweeException as trouble:
         yield Finding("database", False, f"The database does not answer: {trouble}. Check POSTERN_DATABASE_URL.")
         return
-    yield Finding("database", True, "The database answers.")
+    mend = f"The database file is damaged ({damage}): stop Postern and Dovecot, and restore a backup."
+    yield Finding("database", not damage, mend if damage else "The database answers.")
     mend = f"{len(missing)} migration(s) are missing: run “flask db upgrade”."
     yield Finding("migrations", not missing, mend if missing else "The database is up to date.")
 

@@ -14,12 +14,13 @@ import random
 import secrets
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -138,9 +139,25 @@ class MariaDB:
 
     def stop(self) -> None:
         if self._process:
+            self.thaw()
             self._process.terminate()
             self._process.wait(STOP_SECONDS)
             self._process = None
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, connections are made as ever and nothing answers: as when its disk hangs."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def create_database(self) -> str:
         """A fresh, empty database; its URL for `POSTERN_DATABASE_URL`. A test opens it again: without TLS, for which

@@ -30,6 +30,7 @@ from lab.installation import environment_of
 from lab.servers import HOST, free_port, is_listening, wait_until
 from models import Account, AuditEvent, Domain, Mailbox, OutboxItem, Service, Webmail, WebSession
 from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS, Settings
+from tests.actions.users.test_sheets import cell, ods, row
 from tests.conftest import PASSWORD, app_of, ports_of
 from tests.signing import ORIGIN
 
@@ -218,8 +219,13 @@ def test_a_password_is_never_repeated(run, people):
         b'address,first_name\n"dora@example.org","D\xc3\xb3ra"\nemil@example.org,E\n',
         "address,first_name\r\ndora@example.org,Dóra\r\nemil@example.org,\r\n".encode("utf-16"),
         "address,first_name\r\ndora@example.org,Dóra\r\nemil@example.org,\r\n".encode("cp1252"),
+        ods(
+            row(cell("address"), cell("first_name"))
+            + row(cell("dora@example.org"), cell("Dóra"))
+            + row(cell("emil@example.org"))
+        ),
     ],
-    ids=["byte order mark", "quotes", "UTF-16", "Western Windows"],
+    ids=["byte order mark", "quotes", "UTF-16", "Western Windows", "ODS"],
 )
 def test_a_file_of_mailboxes_is_imported(run, people, tmp_path, content):
     (tmp_path / "in.csv").write_bytes(content)

@@ -1,6 +1,5 @@
 """Writing many rows at once, on both databases; and the connections to MySQL."""
 
-import time
 from collections.abc import Iterator
 
 import pymysql
@@ -12,7 +11,7 @@ import doctor
 from database import insert_all, update_each
 from models import Account, KnownBrowser, OutboxItem, now
 from tests.actions.conftest import at_the_same_instant
-from tests.conftest import Clock, connection_in_use
+from tests.conftest import connection_in_use
 
 
 def items(*keys: str) -> list[dict]:
@@ -102,8 +101,7 @@ def test_a_connection_that_the_server_has_ended_is_not_used_again(pool, mariadb_
 
 def test_an_old_connection_is_not_even_asked_whether_it_lives(pool, monkeypatch):
     old = connection_in_use()
-    later = Clock(int(time.time()) + db.LONGEST_CONNECTION + 1)
-    monkeypatch.setattr("playhouse.pool.time", later)
+    monkeypatch.setattr(db, "LONGEST_CONNECTION", -1)
     asked = []
     monkeypatch.setattr(pymysql.connections.Connection, "ping", lambda *_: asked.append(True))
     assert connection_in_use() != old
@@ -145,3 +143,12 @@ def test_a_row_that_is_written_as_it_was_counts_as_written(people, anna):
 def test_each_thread_has_a_connection_of_its_own(pool):
     numbers = at_the_same_instant(*[lambda: pool.execute_sql("SELECT connection_id()").fetchone()[0]] * 8)
     assert len(set(numbers)) == 8
+
+
+def test_a_statement_of_the_worker_may_take_longer_than_a_page_waits(pool, monkeypatch):
+    monkeypatch.setattr(pool, "longest_statement", 0.5)
+    with pytest.raises(OperationalError, match="timed out"):
+        pool.execute_sql("SELECT sleep(5)")
+    pool.manual_close()
+    db.take_time()
+    assert pool.execute_sql("SELECT sleep(1)").fetchone() == (0,)

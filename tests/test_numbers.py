@@ -233,6 +233,7 @@ SET_DIRECTLY = {
     "actions/collaborations/collaborations.py: collaboration",
     "actions/devices/invitations.py: present",
     "actions/devices/invitations.py: invitation",
+    "actions/users/_sheets.py: parser",
 }
 
 

@@ -1,8 +1,9 @@
-"""The text of a file whose encoding nobody names: by its mark, as UTF-8, or in the one encoding of Windows in which all
-of its words could be words."""
+"""The text of a file whose encoding nobody names: by its mark, as UTF-16 or UTF-8, or in the one encoding of Windows in
+which all of its words could be words."""
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Callable
 
 # The first that fits: UTF-32's mark begins like UTF-16's.
@@ -13,6 +14,8 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Unassigned, private, and halves of characters.
+UNWRITTEN = ("Cn", "Co", "Cs")
 WORD = re.compile(r"[^\W\d_]+")
 # The signs that a list of people may contain; and those of them that stand in no word: there, they were a letter once.
 SIGNS = frozenset("\xa0’‘“”„«»–—…·°€№§´¿¡")
@@ -37,6 +40,8 @@ def decoded(content: bytes) -> str | None:
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
             return _read_as(encoding, content)
+    if b"\0" in content and (text := _of_wide(content)):
+        return text
     text = _read_as("utf-8", content)
     return _of_windows(content) if text is None else text
 
@@ -46,6 +51,17 @@ def _read_as(encoding: str, content: bytes) -> str | None:
         return content.decode(encoding)
     except UnicodeDecodeError:
         return None
+
+
+def _of_wide(content: bytes) -> str | None:
+    """The text of UTF-16 without its mark: in one order of the bytes it has addresses, and only what can be written."""
+    readings = [_read_as(encoding, content) for encoding in ("utf-16-le", "utf-16-be")]
+    plausible = [text for text in readings if text and "@" in text and _can_be_written(text)]
+    return plausible[0] if len(plausible) == 1 else None
+
+
+def _can_be_written(text: str) -> bool:
+    return not CONTROLS.search(text) and all(unicodedata.category(sign) not in UNWRITTEN for sign in set(text))
 
 
 def _of_windows(content: bytes) -> str | None:

@@ -1,4 +1,5 @@
-"""Files of users: CSV as common programs write it, read line by line, with the problem of each line."""
+"""Files of users: CSV and spreadsheets as common programs write them, read line by line, with the problem of each
+line."""
 
 import csv
 import io
@@ -15,7 +16,7 @@ from actions.ground.sizes import MEGABYTE, Size
 from actions.services import mailboxes
 from actions.services.mailboxes import NewMailbox
 from actions.services.user_list import STATES
-from actions.users import _encodings, _headings
+from actions.users import _encodings, _headings, _sheets
 from models import Account, Domain, FormerAddress, Mailbox, Service
 
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state")
@@ -60,11 +61,22 @@ class NotCsv(Unreadable):
 
 
 def text_of(file: BinaryIO) -> TextIO:
-    """The text of a file, whatever its encoding; raises `Refused` with the field `file` where that is not certain."""
-    text = _encodings.decoded(file.read())
+    """The text of a CSV file, whatever its encoding; a spreadsheet's as if it were one. Raises `Refused` with the field
+    `file` where that is not certain."""
+    content = file.read()
+    text = _as_csv(_sheets.rows(content)) if _sheets.is_one(content) else _encodings.decoded(content)
     if text is None:
         raise _no_text()
     return io.StringIO(text, newline="")
+
+
+def _as_csv(rows: list[list[str]]) -> str:
+    """With all the cells that the first row has, also where nothing is in the last ones."""
+    width = len(rows[0]) if rows else 0
+    text = io.StringIO()
+    text.write("sep=\t\r\n")
+    csv.writer(text, delimiter="\t").writerows(row + [""] * (width - len(row)) if row else row for row in rows)
+    return text.getvalue()
 
 
 def read(file: Iterable[str], skips_unknown: bool = False) -> Iterator[Line]:

@@ -14,6 +14,13 @@ from .forms import ConfirmForm, ForgottenForm, SignInForm
 
 blueprint = Blueprint("sign_in", __name__)
 
+# The forms that come once more when they were out of date: each with the field that says so, and its page.
+ONCE_MORE = {
+    "sign_in.enter": (SignInForm, "password", "sign_in/sign_in.html"),
+    "sign_in.send_link": (ForgottenForm, "login", "sign_in/forgotten.html"),
+    "sign_in.confirmed": (ConfirmForm, "current_password", "sign_in/confirm.html"),
+}
+
 
 @blueprint.get("/sign-in")
 @guards.in_frames
@@ -38,20 +45,23 @@ def enter():
 
 @blueprint.errorhandler(CSRFError)
 def too_late(error: CSRFError):
-    """A form that stood open for long: once more, with the address; or the page asked for, to whoever signed in in
-    another tab meanwhile."""
-    if request.endpoint == "sign_in.enter" and current_user.is_authenticated:
+    """A form that stood open for long: once more, with the address; or the page asked for, to whoever gave the password
+    in another tab meanwhile."""
+    if _is_done_already():
         return hx.redirect(guards.safe_return(request.args.get("next")))
-    if request.endpoint not in ("sign_in.enter", "sign_in.send_link"):
+    if request.endpoint not in ONCE_MORE:
         return errors.stale_form(error)
     sentence = errors.keeps_no_cookies() or _("This form was out of date. Try again.")
-    if request.endpoint == "sign_in.enter":
-        form = SignInForm()
-        form.password.errors = [sentence]
-        return _sign_in_page(form, 422)
-    form = ForgottenForm()
-    form.login.errors = [sentence]
-    return _forgotten_page(form, 422)
+    kind, field, page = ONCE_MORE[request.endpoint]
+    form = kind()
+    form[field].errors = [sentence]
+    return hx.render(page, 422, form=form)
+
+
+def _is_done_already() -> bool:
+    if request.endpoint == "sign_in.confirmed":
+        return sessions.password_is_recent(current_user.record)
+    return request.endpoint == "sign_in.enter" and current_user.is_authenticated
 
 
 @blueprint.get("/sign-out")

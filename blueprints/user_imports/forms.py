@@ -8,6 +8,6 @@ from blueprints.web.forms import PanelForm
 
 
 class FileForm(PanelForm):
-    file = FileField(_l("CSV file"), [FileRequired(_l("Choose a file."))])
+    file = FileField(_l("Spreadsheet or CSV file"), [FileRequired(_l("Choose a file."))])
     invites = BooleanField(_l("Send each an invitation"), default=True)
     skips_unknown = BooleanField(_l("Skip unknown columns"))

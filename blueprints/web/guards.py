@@ -31,7 +31,7 @@ from actions.ground.actor import Actor
 from actions.ground.ports import Ports
 from actions.ground.unit_of_work import UnitOfWork
 from actions.sessions import sessions
-from database import discard_connection
+from database import discard_connection, is_silence
 from models import Account, WebSession
 
 from .redirects import redirect
@@ -176,7 +176,7 @@ def _note_use() -> None:
     try:
         sessions.seen(current_user.record, actor().address)
     except OperationalError as trouble:
-        if request.method not in SAFE_METHODS:
+        if request.method not in SAFE_METHODS or is_silence(trouble):
             raise
         current_app.logger.error("the database did not note that a session is in use: %s", trouble)
         discard_connection()

@@ -89,8 +89,8 @@ def test_nothing_is_there_that_nobody_made(client):
 # --- where a form may come from ---
 
 
-# A form for signing in that is out of date leads on: to the page asked for, or to the form once more.
-LED_ON = {"/sign-in": 303, "/forgotten-password": 422}
+# A form for the password that is out of date leads on: to the page asked for, or to the form once more.
+LED_ON = {"/sign-in": 303, "/forgotten-password": 422, "/confirm-password": 303}
 
 
 @pytest.mark.parametrize("csrf_token", [None, "", "x", "IjAwMCI.x.y"])

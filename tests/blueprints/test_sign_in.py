@@ -259,6 +259,19 @@ def test_what_is_dangerous_asks_for_the_password_again_after_five_minutes(signed
     assert WebSession.select().count() == 1
 
 
+def test_the_question_for_the_password_that_is_out_of_date_comes_again_and_leads_on(signed_in, clock):
+    clock.pass_by(301)
+    page = signed_in.open("/account/sessions").follow("End all others")
+    stale = signed_in.post(page.address, {"csrf_token": "of another day", "current_password": PASSWORD})
+    assert (stale.status, stale.address) == (422, page.address)
+    assert "out of date" in stale.error_of("Current password")
+    assert signed_in.open("/account/sessions/others").path == "/confirm-password"
+    assert stale.fill({"Current password": PASSWORD}).press("Continue").path == "/account/sessions/others"
+    # In a second tab it is not asked once more.
+    late = signed_in.request("POST", page.address, {"csrf_token": "of another day", "current_password": WRONG})
+    assert (late.status, late.headers["Location"]) == (303, "/account/sessions/others")
+
+
 def test_a_dangerous_form_itself_asks_too(signed_in, clock, new_client, anna):
     new_client().sign_in(anna.login, PASSWORD)
     page = signed_in.open("/account/sessions/others")

@@ -8,6 +8,7 @@ import pytest
 from actions.upkeep import housekeeping
 from actions.users import exports, imports
 from models import Account, Mailbox, Organisation, Service, UserImport, UserImportLine, UserImportPart
+from tests.actions.users.test_sheets import xlsx
 from tests.client import Client, Page
 from tests.conftest import PASSWORD
 
@@ -78,11 +79,22 @@ def test_a_file_in_another_encoding_is_read(boss, address, encoding):
     assert "Dóra Müller" in page.text
 
 
+def test_a_spreadsheet_is_read(boss, address):
+    headings = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in ("address", "first_name", "quota_mb"))
+    cells_of = '<c t="inlineStr"><is><t>{}</t></is></c><c r="C{}"><v>512.0</v></c>'
+    dora, wrong = cells_of.format("dora@example.org", 2), cells_of.format("nobody", 5)
+    sheet = xlsx(f'<row r="1">{headings}</row><row r="2">{dora}</row><row r="5">{wrong}</row>')
+    page = upload(boss, address, sheet, "users.xlsx")
+    assert [row[0] for row in cells(page)] == ["5"]
+    assert "not a valid e-mail address" in cells(page)[0][3]
+    assert "dora@example.org" in page.follow("Show all lines").text
+
+
 def test_unknown_columns_are_named_and_skipped_on_request(boss, address):
     text = "address,badge\ndora@example.org,17\n"
     page = upload(boss, address, text)
     assert page.status == 422
-    assert page.error_of("CSV file").startswith("These columns are unknown: badge.")
+    assert page.error_of("Spreadsheet or CSV file").startswith("These columns are unknown: badge.")
     assert "1 user would be added" in upload(boss, address, text, skips_unknown="y").text
 
 
@@ -108,14 +120,14 @@ def test_made_up_places_are_some_page(boss, address, after):
 def test_no_file_of_users_is_told_beside_its_field(boss, address, content):
     page = upload(boss, address, content)
     assert page.status == 422
-    assert page.error_of("CSV file")
+    assert page.error_of("Spreadsheet or CSV file")
     assert not UserImport.select().exists()
 
 
 def test_no_file_at_all_is_told_beside_its_field(boss, address):
     page = boss.open(f"{address}new").press("Check the file")
     assert page.status == 422
-    assert page.error_of("CSV file") == "Choose a file."
+    assert page.error_of("Spreadsheet or CSV file") == "Choose a file."
 
 
 def test_a_file_of_several_megabytes_is_read(boss, address):

@@ -74,7 +74,7 @@ def bring(page: Page, file: dict) -> None:
     page.goto("/services/")
     page.get_by_role("link", name="Info about Mail Light").click()
     page.get_by_role("link", name="Import and export users").click()
-    page.get_by_label("CSV file").set_input_files(file)
+    page.get_by_label("Spreadsheet or CSV file").set_input_files(file)
     press(page, "Check the file")
 
 
@@ -119,7 +119,7 @@ def test_a_file_that_is_too_large_is_not_sent(page: Page, tmp_path):
     sign_in(page, BOSS, "/services/")
     page.get_by_role("link", name="Info about Mail Light").click()
     page.get_by_role("link", name="Import and export users").click()
-    field = page.get_by_label("CSV file")
+    field = page.get_by_label("Spreadsheet or CSV file")
     field.set_input_files(huge)
     press(page, "Check the file")
     assert "The maximum is 16 MB" in field.evaluate("field => field.validationMessage")

@@ -18,6 +18,7 @@ from typing import Self
 import pytest
 
 import database as db
+import doctor
 from actions.ground.ports import Ports
 from actions.passwords import passwords
 from database import database
@@ -209,6 +210,15 @@ def test_a_damaged_file_is_said_and_well_again_once_it_is_put_back(
             assert f"number {number}: database disk image is malformed" in caplog.text
     assert client.open("/account/password").status == 200
     assert change_password(client).status == 200
+
+
+@pytest.mark.parametrize("tables", [(), ("mailbox",), ("audit_event",)], ids=["all", "mailboxes", "events"])
+def test_the_doctor_finds_damage_wherever_it_is(settings: Settings, anna: Account, tables: tuple[str, ...]):
+    assert all(finding.well for finding in doctor._database())
+    with damaged(settings.instance / "postern.db", *tables):
+        assert not all(finding.well for finding in doctor._database())
+        database.close()
+    assert all(finding.well for finding in doctor._database())
 
 
 def assert_said(page: Page) -> None:

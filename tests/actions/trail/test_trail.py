@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from peewee import fn
 
 from actions.ground import spreadsheet
 from actions.trail import trail
 from actions.trail.trail import Filter
-from database import database, is_sqlite
+from database import database, insert_all, is_sqlite
 from models import Account, AuditEvent, Organisation
 
 DAY = 24 * 3600
@@ -81,13 +82,6 @@ def test_clocks_that_differ_lose_nothing(anna):
     assert [action for action, _ in seen(anna, until=4500)] == ["at 4000"]
 
 
-@pytest.fixture(params=[trail.FEW, 3], ids=["few", "many"])
-def counted(request, monkeypatch):
-    """However many events are looked at one by one."""
-    monkeypatch.setattr(trail, "FEW", request.param)
-    monkeypatch.setattr(trail, "CROWD", 5)
-
-
 def dated(account: Account, *moments: int) -> None:
     for at in moments:
         AuditEvent.create(action=f"at {at}", at=at, account=account, mailbox=account.mailbox)
@@ -95,16 +89,29 @@ def dated(account: Account, *moments: int) -> None:
 
 @pytest.mark.parametrize("wrong", [400 * DAY, -400 * DAY], ids=["ahead", "behind"])
 @pytest.mark.parametrize("many", [1, 3])
-def test_events_with_a_wrong_date_hide_no_others(anna, clock, counted, wrong, many):
+def test_events_with_a_wrong_date_hide_no_others(anna, clock, wrong, many):
     start = clock.time() - DAY
     right, wrong_ones = [start + 60 * number for number in range(131)], [start + wrong + n for n in range(many)]
     dated(anna, *right[:65], *wrong_ones, *right[65:])
     days = [(start, None), (None, start + DAY), (start, start + DAY), (start, right[70]), (right[60], None)]
     for since, until in days:
-        expected = [at for at in right + wrong_ones if (since or 0) <= at <= (until or trail.BEYOND_ALL)]
+        expected = [at for at in right + wrong_ones if (since or 0) <= at <= (until or 2**62)]
         found = [event.at for event in trail.events(anna, Filter(since=since, until=until))]
         assert sorted(found) == sorted(expected), (since, until)
     assert len(seen(anna, since=min(wrong_ones), until=max(wrong_ones))) == many
+
+
+def test_a_wrong_date_among_very_many_events_hides_nothing(manager, clock):
+    start, many = clock.time() - 900 * DAY, 25_000
+    behind, ahead = start + 100, clock.time() - 300 * DAY
+    columns = {"action": "web:device:made", "organisation": manager.organisation, "account_login": "", "details": {}}
+    rights = [start + number for number in range(many)]
+    moments = [*rights[:500], ahead, *rights[500:], *range(start + 400 * DAY, start + 400 * DAY + 1500), behind]
+    insert_all(AuditEvent, [{"at": at, **columns} for at in moments])
+    first, last = AuditEvent.select(fn.MIN(AuditEvent.id), fn.MAX(AuditEvent.id)).tuples().get()
+    assert next(trail.whole(manager, Filter(until=start + many))).id == last
+    assert trail.page(manager, Filter(since=start + 500 * DAY))[-1].id == first + 500
+    assert len(list(trail.whole(manager, Filter(since=start, until=start + many)))) == many + 1
 
 
 def test_the_whole_of_it_is_read_piece_by_piece(manager, trails, monkeypatch):
