@@ -4,6 +4,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from peewee import PeeweeException
 
 from actions.ground.addresses import receiver
 from actions.ground.ports import MailerUnavailable, MailServerUnavailable, Ports, SmsUnavailable
+from actions.outbox import return_path
 from actions.passwords import mail_policy
 from actions.webmails import webmail_tokens, webmails
 from adapters.dovecot import config as dovecot_config
@@ -24,6 +26,10 @@ from settings import Settings, file_rights, is_open_to_others, unknown_variables
 
 STUCK_AFTER = 600
 MOST_NAMED = 10
+RETURNED = (
+    "With POSTERN_BOUNCE_ADDRESS, as “E-mails that come back” in docs/operating.md says, the panel shows whose contact"
+    " address takes none."
+)
 # Seconds that the doctor waits for an answer: without one by then, Dovecot lets the person in.
 DOVECOT_WAITS, PATIENCE = 0.2, 2
 
@@ -51,6 +57,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
         yield from _delimited(ports.settings)
         yield from _outbox()
         yield from _addresses(ports)
+        yield _returned(ports)
         yield from _webmails(ports.settings)
     yield from _sms(ports)
     yield _archives(ports)
@@ -288,6 +295,27 @@ def _written_to() -> Iterator[str]:
     )
     for query in (contacts, invited):
         yield from (address for (address,) in query.tuples().iterator())
+
+
+def _returned(ports: Ports) -> Finding:
+    """Whether e-mails that cannot be delivered come back to where somebody learns of it."""
+    subject, settings = "returned e-mails", ports.settings
+    if settings.keeps_mail:
+        return Finding(subject, True, "This demo keeps its e-mails, so none comes back.")
+    plain = settings.bounce_address or parseaddr(settings.mail_from)[1]
+    asked = return_path.with_token(settings, "test") if settings.bounce_address else plain
+    try:
+        refusal = ports.mailer.refusal_of(asked, asked)
+    except MailerUnavailable as trouble:
+        return Finding(subject, False, f"{trouble} Check POSTERN_SMTP_URL.")
+    if refusal:
+        mend = f"They vanish, because the SMTP server takes no mail for {asked} (it says {refusal})."
+        return Finding(subject, False, f"{mend} {RETURNED}")
+    if settings.bounce_address and Mailbox.by_address(plain.lower()):
+        mend = f"{plain} is also a mailbox: set POSTERN_BOUNCE_ADDRESS to an address of its own."
+        return Finding(subject, False, mend)
+    unread = "" if settings.bounce_address else f" Somebody must read them there. {RETURNED}"
+    return Finding(subject, True, f"The SMTP server takes mail for {asked}.{unread}")
 
 
 def _sms(ports: Ports) -> Iterator[Finding]:
