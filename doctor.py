@@ -56,8 +56,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
         yield from _policy(ports.settings)
         yield from _delimited(ports.settings)
         yield from _outbox()
-        yield from _addresses(ports)
-        yield _returned(ports)
+        yield from _smtp(ports)
         yield from _webmails(ports.settings)
     yield from _sms(ports)
     yield _archives(ports)
@@ -270,16 +269,20 @@ def _outbox() -> Iterator[Finding]:
     )
 
 
+def _smtp(ports: Ports) -> Iterator[Finding]:
+    try:
+        yield from _addresses(ports)
+        yield _returned(ports)
+    except MailerUnavailable as trouble:
+        yield Finding("SMTP", False, f"{trouble} Check POSTERN_SMTP_URL.")
+
+
 def _addresses(ports: Ports) -> Iterator[Finding]:
     """Whether the SMTP server takes every address that is stored: earlier versions took what not every server does."""
     affected = [address for address in _written_to() if not address.rpartition("@")[0].isascii()]
     if not affected:
         return
-    try:
-        takes_them = ports.mailer.takes_every_address()
-    except MailerUnavailable as trouble:
-        yield Finding("SMTP", False, f"{trouble} Check POSTERN_SMTP_URL.")
-        return
+    takes_them = ports.mailer.takes_every_address()
     mend = (
         f"{len(affected)} contact address(es) or invitation(s) are not plain ASCII before the @, such as {affected[0]},"
         " and the SMTP server takes none of them (it has no SMTPUTF8): give these people another contact e-mail."
@@ -304,11 +307,7 @@ def _returned(ports: Ports) -> Finding:
         return Finding(subject, True, "This demo keeps its e-mails, so none comes back.")
     plain = settings.bounce_address or parseaddr(settings.mail_from)[1]
     asked = return_path.with_token(settings, "test") if settings.bounce_address else plain
-    try:
-        refusal = ports.mailer.refusal_of(asked, asked)
-    except MailerUnavailable as trouble:
-        return Finding(subject, False, f"{trouble} Check POSTERN_SMTP_URL.")
-    if refusal:
+    if refusal := ports.mailer.refusal_of(asked, asked):
         mend = f"They vanish, because the SMTP server takes no mail for {asked} (it says {refusal})."
         return Finding(subject, False, f"{mend} {RETURNED}")
     if settings.bounce_address and Mailbox.by_address(plain.lower()):

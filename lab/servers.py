@@ -405,10 +405,18 @@ class Postfix:
     login, lets nobody send without one, and hands what it accepted to the relay.
 
     With `lmtp_port`, programs on this machine send without a login, and mail for `LOCAL_DOMAIN` goes there. `local_cf`
-    is added to main.cf.
+    is added to main.cf, `master_cf` to master.cf.
     """
 
-    def __init__(self, sasl_path: str, relay_port: int, lmtp_port: int = 0, local_cf: str = "", port: int = 0):
+    def __init__(
+        self,
+        sasl_path: str,
+        relay_port: int,
+        lmtp_port: int = 0,
+        local_cf: str = "",
+        port: int = 0,
+        master_cf: str = "",
+    ):
         self.port = port or free_port()
         self.directory = new_directory("postfix")
         self.conf = self.directory / "conf"
@@ -421,7 +429,7 @@ class Postfix:
             "lmtp": lmtp_port,
         }
         self._delivers = bool(lmtp_port)
-        self._local_cf = local_cf
+        self._local_cf, self._master_cf = local_cf, master_cf
 
     def __enter__(self) -> Self:
         try:
@@ -449,7 +457,7 @@ class Postfix:
             (self.directory / name).mkdir()
         main_cf = (MAIN_CF + (DELIVERY_CF if self._delivers else "")).format(**self._places) + self._local_cf
         (self.conf / "main.cf").write_text(_each_once(main_cf))
-        (self.conf / "master.cf").write_text(MASTER_CF.format(**self._places))
+        (self.conf / "master.cf").write_text(MASTER_CF.format(**self._places) + self._master_cf)
         subprocess.run(as_root("chown", "-R", "root", str(self.directory)), check=True)
         subprocess.run(as_root("chown", "postfix", str(self.directory / "data")), check=True)
 

@@ -6,14 +6,15 @@ from peewee_migrate import Migrator
 COLUMNS = (
     "bounced_address VARCHAR(254) NOT NULL DEFAULT ''",
     "bounce_status VARCHAR(11) NOT NULL DEFAULT ''",
-    "bounced_at BIGINT NOT NULL DEFAULT 0",
-    "contact_tried_at BIGINT NOT NULL DEFAULT 0",
+    "bounced_at {moment} NOT NULL DEFAULT 0",
+    "contact_tried_at {moment} NOT NULL DEFAULT 0",
 )
 
 
 def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+    moment = "BIGINT" if isinstance(database, pw.MySQLDatabase) else "INTEGER"
     for column in COLUMNS:
-        migrator.run(_add_column, database, "account", column)
+        migrator.run(_add_column, database, "account", column.format(moment=moment))
 
 
 def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
