@@ -114,7 +114,8 @@ def test_what_is_returned_is_on_the_accounts_page(ports, postfix, outside, clien
     except TimeoutError:
         raise AssertionError(postfix.log[-3000:]) from None
     assert "there is no such address" in client.open("/account/password").text
-    assert "status=sent (delivered via postern-bounces service" in postfix.log
+    taken = "status=sent (delivered via postern-bounces service"
+    wait_until(lambda: taken in postfix.log, "Postfix says that it was taken")
 
 
 def test_what_arrives_says_where_it_would_be_returned_to(ports, outside, settings, anna):
