@@ -2,7 +2,9 @@
 
 import functools
 import logging
+import os
 import sys
+from typing import BinaryIO
 
 import click
 from flask import Flask, current_app
@@ -16,6 +18,7 @@ from actions.ground.ports import Ports
 from actions.ground.refusals import Refused
 from actions.ground.sizes import MEGABYTE, Size
 from actions.ground.unit_of_work import UnitOfWork
+from actions.notices import bounces
 from actions.passwords import recovery
 from actions.passwords.policy import POLICIES
 from actions.services import mailboxes
@@ -80,13 +83,14 @@ mailbox = AppGroup("mailbox", help="Mailboxes and the accounts that open them.")
 manager = AppGroup("manager", help="Managers of an organisation, and operators.")
 account = AppGroup("account", help="Accounts of any kind.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
+bounce = AppGroup("bounce", help="E-mails that come back.")
 webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
 
 
 def init_app(app: Flask) -> None:
     for group in (db, service, domain, mailbox, manager, account, dovecot, webmail):
         app.cli.add_command(group)
-    for command in (run_worker, run_sender_check, run_doctor, run_demo):
+    for command in (bounce, run_worker, run_sender_check, run_doctor, run_demo):
         app.cli.add_command(command)
 
 
@@ -453,6 +457,31 @@ def remove_webmail(origin):
     doing = unit()
     webmails.remove(doing, origin)
     click.echo(_sentence_and_pending(f"{origin} has been removed.", doing))
+
+
+@bounce.command("receive")
+@click.argument("recipient")
+def receive_bounce(recipient):
+    """Read one returned e-mail from standard input, as a mail server passes it on; RECIPIENT is the address that it was
+    returned to. The exit code is 0 for whatever was read, and 75 when the mail server must try again later."""
+    try:
+        content = _head_of(sys.stdin.buffer, bounces.MOST_READ)
+        outcome = bounces.receive(ports(), recipient, content) if ports().settings.bounce_address else ""
+    except (PeeweeException, OSError) as trouble:
+        click.echo(f"Try again later: {type(trouble).__name__}", err=True)
+        sys.exit(os.EX_TEMPFAIL)
+    if not outcome:
+        click.echo("POSTERN_BOUNCE_ADDRESS is not set.", err=True)
+        sys.exit(os.EX_TEMPFAIL)
+    click.echo(outcome)
+
+
+def _head_of(stream: BinaryIO, most: int) -> bytes:
+    """The beginning of a stream, which is read to its end: who writes it must not be cut off."""
+    head = stream.read(most)
+    while stream.read(most):
+        pass
+    return head
 
 
 @click.command("worker")

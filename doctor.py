@@ -4,6 +4,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from peewee import PeeweeException
 from actions.ground import phone_numbers
 from actions.ground.addresses import receiver
 from actions.ground.ports import MailerUnavailable, MailServerUnavailable, Ports, SmsUnavailable
+from actions.outbox import return_path
 from actions.passwords import mail_policy
 from actions.webmails import webmail_tokens, webmails
 from adapters import milter, postfix
@@ -27,6 +29,10 @@ from settings import Settings, file_rights, is_loopback_host, is_open_to_others,
 
 STUCK_AFTER = 600
 MOST_NAMED = 10
+RETURNED = (
+    "With POSTERN_BOUNCE_ADDRESS, as “E-mails that come back” in docs/operating.md says, the panel shows whose contact"
+    " address takes none."
+)
 # Seconds that the doctor waits for an answer: without one by then, Dovecot lets the person in.
 DOVECOT_WAITS, PATIENCE = 0.2, 2
 # Where Postfix takes submission when Dovecot does not.
@@ -57,7 +63,7 @@ def examine(ports: Ports) -> Iterator[Finding]:
         yield from _delimited(ports.settings)
         yield from _without_messages()
         yield from _outbox()
-        yield from _addresses(ports)
+        yield from _smtp(ports)
         yield from _webmails(ports.settings)
     yield from _sms(ports)
     yield _archives(ports)
@@ -356,16 +362,20 @@ def _outbox() -> Iterator[Finding]:
     )
 
 
+def _smtp(ports: Ports) -> Iterator[Finding]:
+    try:
+        yield from _addresses(ports)
+        yield _returned(ports)
+    except MailerUnavailable as trouble:
+        yield Finding("SMTP", False, f"{trouble} Check POSTERN_SMTP_URL.")
+
+
 def _addresses(ports: Ports) -> Iterator[Finding]:
     """Whether the SMTP server takes every address that is stored: earlier versions took what not every server does."""
     affected = [address for address in _written_to() if not address.rpartition("@")[0].isascii()]
     if not affected:
         return
-    try:
-        takes_them = ports.mailer.takes_every_address()
-    except MailerUnavailable as trouble:
-        yield Finding("SMTP", False, f"{trouble} Check POSTERN_SMTP_URL.")
-        return
+    takes_them = ports.mailer.takes_every_address()
     mend = (
         f"{len(affected)} contact address(es) or invitation(s) are not plain ASCII before the @, such as {affected[0]},"
         " and the SMTP server takes none of them (it has no SMTPUTF8): give these people another contact e-mail."
@@ -381,6 +391,23 @@ def _written_to() -> Iterator[str]:
     )
     for query in (contacts, invited):
         yield from (address for (address,) in query.tuples().iterator())
+
+
+def _returned(ports: Ports) -> Finding:
+    """Whether e-mails that cannot be delivered come back to where somebody learns of it."""
+    subject, settings = "returned e-mails", ports.settings
+    if settings.keeps_mail:
+        return Finding(subject, True, "This demo keeps its e-mails, so none comes back.")
+    plain = settings.bounce_address or parseaddr(settings.mail_from)[1]
+    asked = return_path.with_token(settings, "test") if settings.bounce_address else plain
+    if refusal := ports.mailer.refusal_of(asked, asked):
+        mend = f"They vanish, because the SMTP server takes no mail for {asked} (it says {refusal})."
+        return Finding(subject, False, f"{mend} {RETURNED}")
+    if settings.bounce_address and Mailbox.by_address(plain.lower()):
+        mend = f"{plain} is also a mailbox: set POSTERN_BOUNCE_ADDRESS to an address of its own."
+        return Finding(subject, False, mend)
+    unread = "" if settings.bounce_address else f" Somebody must read them there. {RETURNED}"
+    return Finding(subject, True, f"The SMTP server takes mail for {asked}.{unread}")
 
 
 def _sms(ports: Ports) -> Iterator[Finding]:

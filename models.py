@@ -143,6 +143,12 @@ class Account(Table):
     service = ForeignKeyField(Service, null=True, on_delete="RESTRICT", index=False, backref="+")
     domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
     sort_name = CharField(320, default="")
+    # The address from which an e-mail came back, the reason as a number (RFC 3463) and when; and when an e-mail was
+    # sent to find out anew, before which nothing counts.
+    bounced_address = CharField(254, default="")
+    bounce_status = CharField(11, default="")
+    bounced_at = BigIntegerField(default=ANCIENT)
+    contact_tried_at = BigIntegerField(default=ANCIENT)
     created_at = BigIntegerField(default=now)
     # How often it was held: see `Table.hold`.
     held = BigIntegerField(default=0)
@@ -189,6 +195,17 @@ class Account(Table):
     def address(self) -> str:
         """The e-mail address that it writes from."""
         return self.mailbox.address if self.is_collaborator else self.login
+
+    @property
+    def outside_addresses(self) -> list[str]:
+        """The addresses at which e-mails reach this person when the mailbox cannot be opened: the contact address, and
+        a manager's login."""
+        return [each for each in (self.contact_email, self.login if self.is_manager else "") if each]
+
+    @property
+    def returned_from(self) -> str:
+        """The address from which its e-mails come back; empty for none that is still in use."""
+        return self.bounced_address if self.bounced_address in self.outside_addresses else ""
 
     @property
     def session_name(self) -> str:

@@ -11,6 +11,7 @@ from peewee import PeeweeException
 from actions.collaborations import collaborations
 from actions.devices import devices
 from actions.ground.ports import Ports
+from actions.notices import bounces
 from actions.outbox import mail, outbox
 from actions.password_changes import archive, password_change_run
 from actions.passwords import recovery
@@ -27,8 +28,8 @@ AFTER_TROUBLE = 5
 # What delivers each kind of item in the outbox. Connections are cut apart from all else: who waits for that does not
 # wait for e-mails; nor do credentials, which a manager waits for, wait behind the notices that go out with them.
 CONNECTIONS = {outbox.CONNECTIONS: connections.cut}
-OTHERS = {"mail": mail.send, "forgotten": recovery.write_to_owner}
-CREDENTIALS, MESSAGES = {"credentials": archive.send_mail}, {"credentials-sms": archive.send_message}
+OTHERS = {"mail": bounces.noting(mail.send), "forgotten": recovery.write_to_owner}
+CREDENTIALS, MESSAGES = {"credentials": bounces.noting(archive.send_mail)}, {"credentials-sms": archive.send_message}
 HANDLERS = CONNECTIONS | OTHERS | CREDENTIALS | MESSAGES
 
 

@@ -25,11 +25,14 @@ class Kept:
 class DemoMailer(Kept):
     """A mailer that keeps every message."""
 
-    def send(self, message: bytes, recipient: str) -> None:
+    def send(self, message: bytes, recipient: str, sender: str = "") -> None:
         self._maildir.add(message)
 
     def takes_every_address(self) -> bool:
         return True
+
+    def refusal_of(self, sender: str, recipient: str) -> str:
+        return ""
 
 
 class DemoSms(Kept):

@@ -14,6 +14,7 @@ from actions.ground.ports import (
     MailServerUnavailable,
     PerhapsDelivered,
     Quota,
+    RecipientRefused,
     SmsRefused,
     SmsUnavailable,
 )
@@ -64,14 +65,21 @@ class MemoryMailer:
 
     def __init__(self):
         self.sent: list[tuple[str, EmailMessage]] = []
+        # The envelope's sender of each.
+        self.senders: list[str] = []
         self.is_down = False
         # Takes what it is given and does not say so.
         self.is_silent = False
         self.international = True
+        # The status with which it refuses each of these addresses, and what it says about it when it is asked.
+        self.refused: dict[str, str] = {}
 
-    def send(self, message: bytes, recipient: str) -> None:
+    def send(self, message: bytes, recipient: str, sender: str = "") -> None:
         if self.is_down:
             raise MailerUnavailable("The mailer is down.")
+        if recipient in self.refused:
+            raise RecipientRefused(self.refusal_of(sender, recipient), recipient, self.refused[recipient])
+        self.senders.append(sender)
         # With the line ends of a machine, as a mailbox keeps it.
         self.sent.append((recipient, message_from_bytes(message.replace(b"\r\n", b"\n"), policy=default)))
         if self.is_silent:
@@ -81,6 +89,11 @@ class MemoryMailer:
         if self.is_down:
             raise MailerUnavailable("The mailer is down.")
         return self.international
+
+    def refusal_of(self, sender: str, recipient: str) -> str:
+        if self.is_down:
+            raise MailerUnavailable("The mailer is down.")
+        return f"550 {self.refused[recipient]} Refused" if recipient in self.refused else ""
 
 
 class NoBreachedPasswords:

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
 
-from actions.ground.ports import MailerUnavailable, MessageRefused, PerhapsDelivered
+from actions.ground.ports import MailerUnavailable, MessageRefused, PerhapsDelivered, RecipientRefused
 
 # How long an answer is waited for, at least what RFC 5321 (4.5.3.2) says: to a command, and to a whole message, which
 # the server may look through and deliver before it answers.
@@ -21,6 +21,13 @@ CHECK_SECONDS = 10
 INTERNATIONAL = ("SMTPUTF8", "BODY=8BITMIME")
 STANDARD_PORTS = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 END = b".\r\n"
+# The enhanced status at the beginning of an answer (RFC 2034), and its subject: an address, or a mailbox.
+ENHANCED_STATUS = re.compile(rb"5\.([0-9]{1,3})\.[0-9]{1,3}(?![0-9.])")
+ABOUT_THE_ADDRESS = (b"1", b"2")
+# Those of them that are about who sends.
+ABOUT_THE_SENDER = ("5.1.7", "5.1.8")
+# The answers to RCPT that are about the address where no enhanced status says more (RFC 5321, 4.2.3).
+ADDRESS_REFUSED, UNTOLD_STATUS = (550, 551, 553), "5.1.0"
 
 
 class SmtpMailer:
@@ -30,13 +37,13 @@ class SmtpMailer:
         self._parts = urlsplit(url)
         self._sender = sender
 
-    def send(self, message: bytes, recipient: str) -> None:
+    def send(self, message: bytes, recipient: str, sender: str = "") -> None:
         """Hand the message over; a refusal for good (5xx) differs from trouble that may pass. Nothing that
         follows the server's answer to the message changes its outcome."""
         with self._connected(COMMAND_SECONDS) as connection:
             options = self._options(connection, message, recipient)
-            _expect(250, *connection.mail(self._sender, options))
-            _expect(250, *connection.rcpt(recipient))
+            _expect(250, *connection.mail(sender or self._sender, options))
+            _expect_recipient(recipient, *connection.rcpt(recipient))
             _expect(354, *connection.docmd("DATA"))
             connection.send(_with_dots(message))
             _expect(250, *_handed_over(connection))
@@ -45,6 +52,15 @@ class SmtpMailer:
         """Whether the server takes addresses that are not ASCII; raises `MailerUnavailable`."""
         with self._connected(CHECK_SECONDS) as connection:
             return connection.has_extn("smtputf8")
+
+    def refusal_of(self, sender: str, recipient: str) -> str:
+        """What the server says when it does not take mail from this address to that one; empty when it would take it.
+        Nothing is sent. Raises `MailerUnavailable`."""
+        with self._connected(CHECK_SECONDS) as connection:
+            for code, answer in _asked(connection, sender, recipient):
+                if code not in (250, 251):
+                    return _quoted(code, answer)
+        return ""
 
     def _options(self, connection: smtplib.SMTP, message: bytes, recipient: str) -> list[str]:
         options = [f"size={len(message)}"] if connection.has_extn("size") else []
@@ -131,6 +147,30 @@ def _expect(expected: int, code: int, answer: bytes) -> None:
         return
     is_for_good = 500 <= code < 600
     raise (MessageRefused if is_for_good else MailerUnavailable)(f"The SMTP server answered {_quoted(code, answer)}")
+
+
+def _expect_recipient(recipient: str, code: int, answer: bytes) -> None:
+    """`_expect` for RCPT: an answer that is about the address, and not about us, is a bounce that comes at once."""
+    status = _about_the_address(code, answer)
+    if status:
+        raise RecipientRefused(f"The SMTP server answered {_quoted(code, answer)}", recipient, status)
+    _expect(250, code, answer)
+
+
+def _about_the_address(code: int, answer: bytes) -> str:
+    """The enhanced status (RFC 3463) of an answer that refuses an address for good; empty for every other answer, also
+    for one by which the server refuses to relay for us, or refuses our own address."""
+    told = ENHANCED_STATUS.match(answer)
+    if told is None:
+        return UNTOLD_STATUS if code in ADDRESS_REFUSED else ""
+    status = told[0].decode()
+    is_about_it = told[1] in ABOUT_THE_ADDRESS and status not in ABOUT_THE_SENDER
+    return status if 500 <= code < 600 and is_about_it else ""
+
+
+def _asked(connection: smtplib.SMTP, sender: str, recipient: str) -> Iterator[tuple[int, bytes]]:
+    yield connection.mail(sender)
+    yield connection.rcpt(recipient)
 
 
 def _quoted(code: int, answer: bytes) -> str:

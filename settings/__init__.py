@@ -33,6 +33,8 @@ NO_POLICY = "no"
 # One address, and what a login by SMTP is made of: text without control characters.
 MAIL_FROM = re.compile(r"(?:.* <)?[!-~]+@[!-~]+")
 SMTP_LOGIN = re.compile(r"[^\x00-\x1f\x7f\ufffd\ud800-\udfff]*")
+# Nothing that would need quotes; what follows it before the @ needs 41 of the 64 characters that may stand there.
+BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,21}[A-Za-z0-9])?@[A-Za-z0-9.-]{1,253}")
 NO_DELIMITER = "no"
 DELIMITERS = "+-_."
 MAIL_PORTS = {
@@ -154,6 +156,7 @@ class Settings:
     # outgoing mail
     smtp_url: str = setting(_url, "smtp://127.0.0.1:25")
     mail_from: str = setting(_address)
+    bounce_address: str = setting(_address)
 
     # text messages and archives
     sms_url: str = setting(_whole_url)
@@ -296,6 +299,11 @@ class Settings:
         yield (
             not MAIL_FROM.fullmatch(self.mail_from),
             "POSTERN_MAIL_FROM must be an e-mail address, such as postern@example.org, with plain ASCII before the @.",
+        )
+        yield (
+            bool(self.bounce_address) and not BOUNCE_ADDRESS.fullmatch(self.bounce_address),
+            "POSTERN_BOUNCE_ADDRESS must be an e-mail address, such as bounces@example.org, with at most 23 letters,"
+            " digits and . _ - before the @.",
         )
         yield (
             not self.demo and not self.doveadm_url,

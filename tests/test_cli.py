@@ -19,6 +19,7 @@ import models
 from actions.ground.actor import OPERATOR
 from actions.ground.ports import MailServerUnavailable
 from actions.ground.unit_of_work import UnitOfWork
+from actions.outbox import return_path
 from actions.passwords import passwords
 from actions.sessions import links
 from actions.webmails import webmails
@@ -403,6 +404,60 @@ def test_on_a_database_that_is_not_migrated_it_is_said(tmp_path, mail_server, ma
     assert "up to date" in app.test_cli_runner().invoke(args=["db", "upgrade"]).output
 
 
+# --- e-mails that come back ---
+
+RETURNED = b"""\
+Content-Type: multipart/report; boundary=b
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.com
+
+Action: failed
+Status: 5.1.1
+"""
+
+
+@pytest.fixture
+def received(settings, ports):
+    """Give a message that was returned to an address; what the command says, and its exit code."""
+
+    def receive(recipient, content, bounce_address="bounces@example.org"):
+        named = replace(settings, bounce_address=bounce_address)
+        app = app_of(named, replace(ports, settings=named))
+        result = app.test_cli_runner().invoke(args=["bounce", "receive", recipient], input=content)
+        return result.exit_code, result.output
+
+    return receive
+
+
+def test_a_returned_e_mail_is_taken(received, settings, anna):
+    named = replace(settings, bounce_address="bounces@example.org")
+    item = OutboxItem.create(kind="mail", key="k", payload="", account=anna)
+    code, said = received(return_path.of(named, item, anna.contact_email), RETURNED)
+    assert (code, "5.1.1" in said) == (0, True)
+    assert Account.get_by_id(anna.id).returned_from == anna.contact_email
+
+
+def test_what_is_none_is_taken_and_dropped(received, people):
+    for recipient in ("bounces@example.org", "bounces+forged@example.org", "", "x"):
+        for content in (b"", b"\xff\0" * 1000, RETURNED, RETURNED + b"x" * 3 * 1024 * 1024):
+            assert received(recipient, content)[0] == 0
+
+
+def test_a_message_waits_with_the_mail_server_while_it_cannot_be_taken(tmp_path, received, mail_server, mailer):
+    assert received("bounces+x@example.org", RETURNED, bounce_address="")[0] == os.EX_TEMPFAIL
+    away = environment_of(tmp_path / "i", "mysql://nobody:hunter2@127.0.0.1:1/none")
+    settings = Settings.load(away | {"POSTERN_BOUNCE_ADDRESS": "bounces@example.org"})
+    token = return_path._written(settings, Account(id=1, created_at=0), models.now(), "a@example.org")
+    app = app_of(settings, ports_of(settings, mail_server, mailer))
+    words = ["bounce", "receive", return_path.with_token(settings, token)]
+    result = app.test_cli_runner().invoke(args=words, input=RETURNED)
+    assert result.exit_code == os.EX_TEMPFAIL
+    assert "hunter2" not in result.output
+
+
 # --- doctor ---
 
 
@@ -468,6 +523,27 @@ def test_a_mail_server_that_reads_another_database(examine, home):
 def test_a_mail_server_of_another_version_than_the_settings_say(examine, settings, said, findings):
     settings = replace(settings, dovecot_version=said)
     assert len(examine(AskedMailServer("/var/vmail/example.org/anna", version="2.4"), settings)) == findings
+
+
+def test_a_sender_whose_e_mails_vanish_when_they_come_back(examine, mailer, settings):
+    well = AskedMailServer("/example.org/anna")
+    mailer.refused["postern@example.org"] = "5.1.1"
+    (mend,) = examine(well)
+    assert "550 5.1.1" in mend
+    named = replace(settings, bounce_address="bounces@example.org")
+    assert examine(well, named) == []
+    mailer.refused["bounces+test@example.org"] = "5.1.1"
+    (mend,) = examine(well, named)
+    assert "bounces+test@example.org" in mend
+
+
+def test_an_address_for_returned_e_mails_that_is_a_mailbox(examine, people, settings):
+    assert len(examine(AskedMailServer("/example.org/anna"), replace(settings, bounce_address="Anna@example.org"))) == 1
+
+
+def test_an_smtp_server_that_cannot_be_asked(examine, mailer):
+    mailer.is_down = True
+    assert len(examine(AskedMailServer("/example.org/anna"))) == 1
 
 
 def test_an_item_that_waits_for_long(examine):

@@ -21,7 +21,7 @@ from actions.ground.holding import hold, related
 from actions.ground.ports import Connection, Ports
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
-from actions.notices import notices
+from actions.notices import bounces, notices
 from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import connections, links, sessions
@@ -204,6 +204,7 @@ def send_link_again(unit: UnitOfWork, collaboration: Collaboration) -> None:
     if account.password_hash or account.state not in (Account.PENDING, Account.SUSPENDED):
         raise Refused(N_("There is nothing to send: %(name)s already has a password."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
+    bounces.forget(account)
     _record(unit, collaboration, Event.COLLABORATION_LINK_SENT)
     if account.state == Account.PENDING:
         notices.collaboration_invited(unit.ports, collaboration, _new_link(collaboration, links.WELCOME))
@@ -223,6 +224,7 @@ def reset(unit: UnitOfWork, collaboration: Collaboration) -> None:
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
     stopped = [device.name for device in (*account.devices, *devices.made_for(account))]
     _end(unit, account, Account.SUSPENDED)
+    bounces.forget(account)
     _record(unit, collaboration, Event.COLLABORATION_RESET)
     notices.collaboration_reset(unit.ports, collaboration, _new_link(collaboration, links.RECOVER), stopped)
 

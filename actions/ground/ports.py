@@ -47,6 +47,15 @@ class MessageRefused(Exception):
     """The message was refused for good (SMTP 5xx), or could not be written safely; another attempt cannot succeed."""
 
 
+class RecipientRefused(MessageRefused):
+    """The message was refused for good because of the address that it went to. `status` is the reason as a number
+    (RFC 3463), such as "5.1.1"."""
+
+    def __init__(self, sentence: str, recipient: str, status: str):
+        super().__init__(sentence)
+        self.recipient, self.status = recipient, status
+
+
 class PerhapsDelivered(Exception):
     """An e-mail or a text message was handed over whole, and what became of it was not answered: it may have been
     delivered, and sending it again may deliver it twice. The text is a sentence for the operator."""
@@ -79,13 +88,19 @@ class MailServer(Protocol):
 class Mailer(Protocol):
     """What Postern needs from SMTP."""
 
-    def send(self, message: bytes, recipient: str) -> None:
-        """Hand one message over for one recipient, byte for byte; raises `MailerUnavailable`, `MessageRefused` or
-        `PerhapsDelivered`. It may wait for an answer for as long as SMTP allows: ten minutes, and more."""
+    def send(self, message: bytes, recipient: str, sender: str = "") -> None:
+        """Hand one message over for one recipient, byte for byte; raises `MailerUnavailable`, `MessageRefused` (or
+        `RecipientRefused`, which is one) or `PerhapsDelivered`. `sender` is where it is returned to if it cannot be
+        delivered; empty for the sender in the settings. It may wait for an answer for as long as SMTP allows: ten
+        minutes, and more."""
 
     def takes_every_address(self) -> bool:
         """Whether the server takes addresses whose part before the @ is not ASCII (SMTPUTF8); raises
         `MailerUnavailable`."""
+
+    def refusal_of(self, sender: str, recipient: str) -> str:
+        """What the server says when it does not take mail from this address to that one; empty when it would take it.
+        Nothing is sent. Raises `MailerUnavailable`."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
 """E-mails to people about what happened to their account.
 
-Others may import `notices`.
+Others may import `bounces`, `notices`.
 """

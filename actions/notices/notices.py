@@ -82,6 +82,11 @@ def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) 
     mail.put(unit.ports, key, "password_link", account.contact_email, account.language, facts, account)
 
 
+def contact_test(unit: UnitOfWork, account: Account, address: str) -> None:
+    """Send an e-mail to one of an account's addresses, to find out whether it arrives."""
+    _tell(unit, account, "contact_test", {}, [address])
+
+
 def collaboration_invited(ports: Ports, collaboration: Collaboration, token: str) -> None:
     """Notify collaborators that they have access, and how to set a password."""
     _write_to_collaborator(ports, collaboration, "collaboration_invitation", **_way_in(ports, links.WELCOME, token))

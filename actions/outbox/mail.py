@@ -6,7 +6,7 @@ from actions.ground.addresses import with_ascii_domain
 from actions.ground.message import Attachment, written
 from actions.ground.ports import Letter, Ports
 from actions.ground.tokens import digest
-from actions.outbox import outbox
+from actions.outbox import outbox, return_path
 from models import Account, OutboxItem
 
 
@@ -49,8 +49,9 @@ def hand_over(
 ) -> None:
     """Send the letter as the message of this item, to an address that every server can take; raises what the mailer
     raises, and `MessageRefused` where it cannot be written safely."""
+    sender = return_path.of(ports.settings, item, recipient)
     recipient = with_ascii_domain(recipient)
-    ports.mailer.send(_composed(ports, item, letter, recipient, attachment), recipient)
+    ports.mailer.send(_composed(ports, item, letter, recipient, attachment), recipient, sender)
 
 
 def _composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str, attachment: Attachment | None) -> bytes:

@@ -40,6 +40,7 @@ class Event(Enum):
     LINK_INVITATION_ACCEPTED = "link:invitation:accepted", N_("An invitation to set up a device was accepted")
     LINK_INVITATION_GUESSED = "link:invitation:guessed", N_("An invitation was withdrawn after too many wrong codes")
     LINK_DEVICE_DISOWNED = "link:device:disowned", N_("A device was disconnected: “This wasn't me”")
+    CONTACT_TESTED = "web:contact:tested", N_("A test e-mail was sent to the contact address")
     PREFERENCES_CHANGED = "web:preferences:changed", N_("The preferences were changed")
     LINK_PASSWORD_WELCOME = "link:password:welcome", N_("The first password was set")
     LINK_PASSWORD_RESET = "link:password:reset", N_("A new password was set with a link")
@@ -62,6 +63,7 @@ class Event(Enum):
     OPERATOR_ACCOUNT_LOCKED = "operator:account:locked", N_("The account was locked by the operator")
     OPERATOR_ACCOUNT_LINK_MADE = "operator:account:link-made", N_("The operator created a link to set a new password")
     MAIL_SESSION_STARTED = "mail:session:started", N_("Signed in to the mailbox")
+    MAIL_CONTACT_BOUNCED = "mail:contact:bounced", N_("E-mails to the contact address came back")
     COLLABORATION_MADE = "web:collaboration:made", N_("A collaborator was added")
     COLLABORATION_LINK_SENT = "web:collaboration:link-sent", N_("The e-mail to set the password was sent again")
     COLLABORATION_PERMISSIONS_CHANGED = (

@@ -16,7 +16,7 @@ from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
-from actions.notices import notices
+from actions.notices import bounces, notices
 from actions.outbox import mail
 from actions.passwords import passwords, policy
 from actions.revocation import revocation
@@ -150,6 +150,7 @@ def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
     if not account.contact_email:
         raise Refused(N_("%(name)s has no contact e-mail to send it to."), name=account.display_name)
     throttle.attempt([LETTERS_TO_ONE.on(account.id, account.created_at)])
+    bounces.forget(account)
     audit.record(unit.actor, Event.USER_LINK_SENT, account)
     _send_link(unit, account, link_purpose(account))
 
@@ -289,6 +290,7 @@ def _keep_profile(unit: UnitOfWork, mailbox: Mailbox, account: Account, profile:
         search_words.enter(account)
     if "contact_email" in changed:
         revocation.revoke(unit, Cause.CONTACT_CHANGED, account)
+        bounces.forget(account)
     quota = {}
     if other_quota:
         quota = {"quota_before": account.mailbox.quota_bytes, "quota_after": profile.quota_bytes}

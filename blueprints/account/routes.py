@@ -7,6 +7,7 @@ from flask_login import current_user
 
 from actions.authority import permissions
 from actions.devices import devices, mail_programs
+from actions.notices import bounces
 from actions.passwords import passphrase, passwords
 from actions.revocation import revocation
 from actions.sessions import connections, sessions
@@ -249,6 +250,20 @@ def save_preferences():
         preferences.save(guards.unit(), form.language.data, form.timezone.data)
     refresh()
     return hx.done(url_for(".show_preferences"), _("Saved."))
+
+
+@blueprint.get("/contact-test")
+@guards.signed_in
+def confirm_contact_test():
+    return hx.render("account/contact_test.html", address=bounces.tested(current_user.account))
+
+
+@blueprint.post("/contact-test")
+@guards.signed_in
+def test_contact():
+    with hx.attempt(url_for(".password")):
+        address = bounces.send_test(guards.unit())
+    return hx.done(url_for(".password"), _("A test e-mail is on its way to %(address)s.", address=address))
 
 
 def _preferences_page(form: PreferencesForm, status: int = 200):

@@ -22,12 +22,12 @@ def icon_symbols(*names: str) -> Markup:
 
 def icon_again(name: str) -> Markup:
     """One of them: a tenth of what drawing it takes."""
-    return Markup('<svg class="icon" aria-hidden="true"><use href="#icon-{}"></use></svg>').format(name)
+    return Markup('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>').format(name)
 
 
 @cache
 def _symbol(name: str) -> str:
-    drawing = lucide(name, id=f"icon-{name}")
+    drawing = lucide(name, id=f"i-{name}")
     without_size = re.sub(r' (?:width|height|class)="[^"]*"', "", drawing.partition(">")[0])
     inside = re.sub(r">\s+<", "><", drawing.partition(">")[2])
     return f"{without_size}>{inside}".replace("<svg", "<symbol", 1).replace("</svg>", "</symbol>")

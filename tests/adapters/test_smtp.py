@@ -2,7 +2,7 @@
 
 import pytest
 
-from actions.ground.ports import MailerUnavailable, MessageRefused, PerhapsDelivered
+from actions.ground.ports import MailerUnavailable, MessageRefused, PerhapsDelivered, RecipientRefused
 from adapters import smtp
 from adapters.smtp import SmtpMailer
 from lab.servers import ScriptedSmtp
@@ -72,6 +72,64 @@ def test_a_server_that_refuses_us_says_nothing_about_the_message(step):
         server.answers |= {step: "554 no", "HELO": "554 no"}
         server.url = server.url.replace("://", "://user:password@")
         send(server)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ("550 5.1.1 nobody here", "5.1.1"),
+        ("552 5.2.2 full", "5.2.2"),
+        ("550-5.1.1 nobody\r\n550 5.1.1 here", "5.1.1"),
+        ("550 nobody here", "5.1.0"),
+        ("553 nobody here", "5.1.0"),
+        ("554 5.7.1 Relay access denied", None),
+        ("553 5.7.1 Sender address rejected: not owned by user", None),
+        ("550 5.1.8 Sender address rejected: Domain not found", None),
+        ("554 no", None),
+        ("530 5.7.0 Authentication required", None),
+        ("503 5.5.1 What?", None),
+    ],
+)
+def test_a_refusal_is_of_the_address_or_of_us(answer, status):
+    with ScriptedSmtp(RCPT=answer) as server, pytest.raises(MessageRefused) as refusal:
+        send(server)
+    assert getattr(refusal.value, "status", None) == status
+    assert getattr(refusal.value, "recipient", ANNA) == ANNA
+
+
+def test_an_address_that_is_refused_for_now_is_not_refused():
+    for answer in ("450 4.1.1 later", "450 5.1.1 what?"):
+        with ScriptedSmtp(RCPT=answer) as server, pytest.raises(MailerUnavailable):
+            send(server)
+
+
+def test_a_refusal_of_the_sender_or_of_the_message_is_not_of_the_address():
+    for step in ("MAIL", "DATA", "."):
+        with ScriptedSmtp(**{step: "550 5.1.1 no"}) as server, pytest.raises(MessageRefused) as refusal:
+            send(server)
+        assert not isinstance(refusal.value, RecipientRefused)
+
+
+def test_it_is_returned_to_the_address_that_is_given():
+    with ScriptedSmtp() as server:
+        SmtpMailer(server.url, SENDER).send(MESSAGE, ANNA, "bounces+x@example.org")
+    assert server.commands[1].startswith("mail FROM:<bounces+x@example.org> ")
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({}, ""),
+        ({"RCPT": "550 5.1.1 nobody here"}, "550 5.1.1 nobody here"),
+        ({"RCPT": "450 4.1.1 later"}, "450 4.1.1 later"),
+        ({"MAIL": "553 5.7.1 not yours"}, "553 5.7.1 not yours"),
+    ],
+)
+def test_whether_it_takes_mail_can_be_asked_without_sending_any(answers, said):
+    with ScriptedSmtp(**answers) as server:
+        assert SmtpMailer(server.url, SENDER).refusal_of("a@example.org", ANNA) == said
+    assert server.handed == []
+    assert not [command for command in server.commands if command.upper().startswith("DATA")]
 
 
 def test_it_waits_as_long_as_the_protocol_says():

@@ -54,7 +54,7 @@ def test_a_worker_that_dies_while_delivering_loses_nothing(ports, mailer, item, 
         pass
 
     class DyingMailer:
-        def send(self, message, recipient):
+        def send(self, message, recipient, sender):
             raise Killed
 
     with pytest.raises(Killed):
@@ -121,7 +121,7 @@ def test_who_connects_while_the_password_changes_is_cut_a_moment_later(ports, ma
 
 def test_a_letter_that_is_refused_for_good_is_given_up(ports, item):
     class Refusing:
-        def send(self, message, recipient):
+        def send(self, message, recipient, sender):
             raise MessageRefused("550 no such user")
 
     assert not outbox.deliver(replace(ports, mailer=Refusing()), item, worker.HANDLERS)
@@ -144,7 +144,7 @@ def test_a_letter_that_nobody_takes_is_given_up_after_a_week(ports, mailer, item
 
 def test_a_surprise_is_no_loss(ports, mailer, item, clock):
     class Surprising:
-        def send(self, message, recipient):
+        def send(self, message, recipient, sender):
             raise KeyError("surprise")
 
     assert not outbox.deliver(replace(ports, mailer=Surprising()), item, worker.HANDLERS)
@@ -252,7 +252,7 @@ def test_what_somebody_else_tried_meanwhile_is_left_to_its_pause(ports, mailer, 
     mailer.is_silent = True
 
     class Slow:
-        def send(self, message, recipient):
+        def send(self, message, recipient, sender):
             assert outbox.deliver_due(ports, worker.HANDLERS) == 1
 
     assert outbox.deliver_due(replace(ports, mailer=Slow()), worker.HANDLERS) == 2
@@ -264,7 +264,7 @@ def test_who_comes_back_after_somebody_else_took_it_leaves_it_to_them(ports, mai
     """A machine that stood still for longer than the lease."""
 
     class Asleep:
-        def send(self, message, recipient):
+        def send(self, message, recipient, sender):
             clock.pass_by(outbox.LEASE)
             assert OutboxItem.get_by_id(item.id).lease(outbox.LEASE)
             raise MailerUnavailable("421")
