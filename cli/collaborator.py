@@ -64,12 +64,12 @@ def show_collaborator(login, as_json):
 @click.option("--first-name", required=True)
 @click.option("--last-name", required=True)
 @click.option("--reference", required=True, help="The e-mail address to which the invitation goes.")
-@click.option("--language", type=click.Choice(list(LANGUAGES)), default="", help="Of the e-mails.")
+@click.option("--language", type=click.Choice(list(LANGUAGES)), help="Of the e-mails.")
 @permission()
 @in_sentences
 def add_collaborator(address, user_name, first_name, last_name, reference, language, chosen):
     """Invite somebody who opens the mailbox ADDRESS as USER_NAME/ADDRESS. Without a permission, they only read."""
-    person = Person(first_name, last_name, reference, user_name, language)
+    person = Person(first_name, last_name, reference, user_name, language or "")
     made = collaborations.make(unit(), mailboxes.mailbox_named(address), person, _sum(chosen))
     account = made.account
     click.echo(f"{readable(account.login)} is invited: a link is on its way to {readable(account.contact_email)}.")

@@ -46,13 +46,13 @@ QUOTA = click.option("--quota", type=click.IntRange(0, 2**30), help="In megabyte
 @click.option("--service", help="Only this service's.", shell_complete=completion.services)
 @ORGANISATION
 @click.option("--domain", help="Only this domain's.", shell_complete=completion.domains)
-@click.option("--state", type=click.Choice(user_list.STATES), default="", help="Only those in this state.")
+@click.option("--state", type=click.Choice(user_list.STATES), help="Only those in this state.")
 @click.option("--text", default="", help="Only those with a word in address or name that begins so.")
 @JSON
 @in_sentences
 def list_mailboxes(service, organisation, domain, state, text, as_json):
     """List the mailboxes, service by service."""
-    wanted = WantedUsers(text=text, state=state, domain=removals.find_domain(domain).name if domain else "")
+    wanted = WantedUsers(text=text, state=state or "", domain=removals.find_domain(domain).name if domain else "")
     found = (_of(each, wanted) for each in _services(service, organisation, domain))
     listed(itertools.chain.from_iterable(found), COLUMNS, as_json)
 

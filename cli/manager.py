@@ -28,12 +28,12 @@ COLUMNS = ("login_readable", "role", "organisation", "first_name", "last_name", 
 
 @manager.command("list")
 @click.option("--organisation", default="", help="Only this organisation's.")
-@click.option("--role", type=click.Choice(Account.MANAGERS), default="", help="Only those with this role.")
+@click.option("--role", type=click.Choice(Account.MANAGERS), help="Only those with this role.")
 @JSON
 @in_sentences
 def list_managers(organisation, role, as_json):
     """List the managers and operators."""
-    listed(map(_facts, managers.every(organisation, role)), COLUMNS, as_json)
+    listed(map(_facts, managers.every(organisation, role or "")), COLUMNS, as_json)
 
 
 @manager.command("show")

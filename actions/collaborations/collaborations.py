@@ -356,6 +356,8 @@ def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
     devices.lock(unit, related(mailbox, "account"))
     if unit.actor.is_operator_at_command_line:
         return
+    if unit.actor.account is None:
+        raise authority.not_allowed()
     acting = hold(unit.actor.account, authority.not_allowed())
     keeps = acting.may_enter and authority.may_keep_mailbox(acting)
     if not keeps or acting.mailbox.id != mailbox.id:
