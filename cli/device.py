@@ -54,9 +54,7 @@ def list_devices(address, as_json):
 @in_sentences
 def show_device(address, device, as_json):
     """Show the device DEVICE of ADDRESS: its number, or its name if there is one with this name."""
-    account = mailboxes.account_named(address)
-    found = _device(account, device)
-    shown(next(_facts(row) for row in _rows(account) if row.device.id == found.id), as_json)
+    _show(_device(mailboxes.account_named(address), device), as_json)
 
 
 @device.command("add")
@@ -105,7 +103,7 @@ def change_device(address, device, name, icon, new_password, print_password, as_
         devices.rename(doing, found, found.name if name is None else name, icon or found.icon)
     if new_password:
         return _hand_over(devices.change_password(doing, found), as_json)
-    return click.echo(f"“{found.name}” is saved.", err=as_json)
+    return _show(found, as_json) if as_json else click.echo(f"“{found.name}” is saved.")
 
 
 @device.command("remove")
@@ -149,6 +147,10 @@ def withdraw(address, number):
     if found is None or not invitations.withdraw(unit(), found):
         raise click.ClickException(f"There is no invitation {number}.")
     click.echo(f"The invitation of {readable(found.recipient)} is withdrawn.")
+
+
+def _show(device: Device, as_json: bool) -> None:
+    shown(next(_facts(row) for row in _rows(device.account) if row.device.id == device.id), as_json)
 
 
 def _rows(account: Account) -> list[Row]:

@@ -1,5 +1,7 @@
 """`flask domain …`: domains of services."""
 
+import itertools
+
 import click
 from flask.cli import AppGroup
 
@@ -11,6 +13,7 @@ from models import Domain, Mailbox
 from . import completion
 from .losses import lost_with_domains
 from .output import JSON, Facts, both, listed, moment, shown
+from .service import of_organisation
 from .shared import (
     DOMAIN_NAME,
     ORGANISATION,
@@ -29,12 +32,15 @@ COLUMNS = ("name_readable", "service", "organisation")
 
 @domain.command("list")
 @click.option("--service", help="Only this service's.", shell_complete=completion.services)
-@ORGANISATION
+@click.option("--organisation", help="Only this organisation's.")
 @JSON
 @in_sentences
 def list_domains(service, organisation, as_json):
     """List the domains."""
-    found = services.every_domain(mailboxes.find_service(service, organisation) if service else None)
+    if organisation and not service:
+        found = itertools.chain.from_iterable(map(services.every_domain, of_organisation(organisation)))
+    else:
+        found = services.every_domain(mailboxes.find_service(service, organisation) if service else None)
     listed(map(_facts, found), COLUMNS, as_json)
 
 

@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from actions.devices import devices
 from actions.ground.domain_names import readable
 from actions.ground.sizes import MEGABYTE
-from actions.services import mailboxes, services, user_list
+from actions.services import mailboxes, user_list
 from actions.services.mailboxes import NewMailbox
 from actions.services.user_list import WantedUsers
 from actions.users import imports_at_once, offboarding, removals, renaming, user_files, users
@@ -22,10 +22,9 @@ from .account import in_use
 from .losses import lost_with_mailbox
 from .made import tell
 from .output import JSON, Facts, both, listed, moment, shown
-from .service import OPERATOR
+from .service import of_organisation
 from .shared import (
     ADDRESS,
-    ORGANISATION,
     PASSWORD,
     WITHOUT_YES,
     YES,
@@ -44,7 +43,7 @@ QUOTA = click.option("--quota", type=click.IntRange(0, 2**30), help="In megabyte
 
 @mailbox.command("list")
 @click.option("--service", help="Only this service's.", shell_complete=completion.services)
-@ORGANISATION
+@click.option("--organisation", help="Only this organisation's.")
 @click.option("--domain", help="Only this domain's.", shell_complete=completion.domains)
 @click.option("--state", type=click.Choice(user_list.STATES), help="Only those in this state.")
 @click.option("--text", default="", help="Only those with a word in address or name that begins so.")
@@ -60,7 +59,7 @@ def list_mailboxes(service, organisation, domain, state, text, as_json):
 def _services(service: str | None, organisation: str | None, domain: str | None) -> list[Service]:
     if service:
         return [mailboxes.find_service(service, organisation)]
-    return [removals.find_domain(domain).service] if domain else list(services.looked_after(OPERATOR))
+    return [removals.find_domain(domain).service] if domain else list(of_organisation(organisation))
 
 
 def _of(service: Service, wanted: WantedUsers):

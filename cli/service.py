@@ -34,9 +34,13 @@ OPERATOR = Account(role=Account.OPERATOR)
 @in_sentences
 def list_services(organisation, as_json):
     """List the services."""
+    listed(map(_facts, of_organisation(organisation)), COLUMNS, as_json)
+
+
+def of_organisation(name: str | None):
+    """The services of an organisation; of all of them where none is named."""
     found = services.looked_after(OPERATOR)
-    found = found.where(Organisation.name == organisation) if organisation else found
-    listed(map(_facts, found), COLUMNS, as_json)
+    return found.where(Organisation.name == name) if name else found
 
 
 @service.command("show")

@@ -266,6 +266,8 @@ def test_mailboxes_are_found_as_on_the_page(ask, people, anna, boris, ports):
     assert found("--state", "suspended") == [boris.login]
     assert found("--text", "kell") == [anna.login]
     assert found("--domain", "Bücher.example") == []
+    assert found("--organisation", "None") == ask("domain", "list", "--organisation", "None") == []
+    assert len(found("--organisation", "Example Ltd")) == len(ask("domain", "list", "--organisation", "Example Ltd"))
     assert ask("domain", "show", "bücher.example")["name"] == other.name
     assert ask("domain", "show", other.name)["name_readable"] == "bücher.example"
 
@@ -405,7 +407,7 @@ def test_a_devices_password_is_printed_once_and_never_where_nobody_asked(succeed
 
 
 def test_devices_are_renamed_and_removed(succeed, refuse, ask, run, anna, boris, phone, ports):
-    succeed("device", "change", anna.login, "Phone", "--name", "Old phone")
+    assert ask("device", "change", anna.login, "Phone", "--name", "Old phone")["name"] == "Old phone"
     assert Device.get().name == "Old phone"
     refuse("device", "remove", boris.login, str(phone.id), "--yes")
     assert run("device", "remove", anna.login)[0] == 2
