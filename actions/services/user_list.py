@@ -57,8 +57,9 @@ class Page:
     after: str = ""
 
 
-def page(service: Service, wanted: WantedUsers, length: int = PAGE) -> Page:
-    """One page of the service's users, with so many of them."""
+def page(service: Service, wanted: WantedUsers, length: int | None = None) -> Page:
+    """One page of the service's users: `PAGE` of them, or as many as `length` says."""
+    length = length or PAGE
     place = _place(service, wanted.domain)
     if place is None or (wanted.is_search and not search_words.searched(wanted.text)):
         return Page([])
