@@ -435,6 +435,18 @@ def insert_all(table: type[Table], rows: list[dict], ignore: bool = False) -> No
         database.execute_sql(statement, values)
 
 
+def in_pieces(query, column, length: int = 1000) -> Iterator["Table"]:
+    """All rows of a query in the order of this column, whose values are all different: read piece by piece, each from
+    where the one before ended, so that they do not fill the memory."""
+    after = None
+    while True:
+        piece = list((query if after is None else query.where(column > after)).order_by(column).limit(length))
+        yield from piece
+        if len(piece) < length:
+            return
+        after = getattr(piece[-1], column.name)
+
+
 def _unless_there() -> str:
     """What leaves rows alone that are there already, and nothing else: MySQL's `INSERT IGNORE` would also cut what does
     not fit."""

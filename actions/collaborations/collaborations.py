@@ -351,8 +351,13 @@ def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
 
 def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Hold the mailbox's owner, so that nothing else changes its collaborators meanwhile. Raises `Refused` when the
-    owner is locked or suspended, or the acting person may no longer manage them."""
+    owner is locked or suspended, or the acting person may no longer manage them. The operator at the command line may
+    manage all."""
     devices.lock(unit, related(mailbox, "account"))
+    if unit.actor.is_operator_at_command_line:
+        return
+    if unit.actor.account is None:
+        raise authority.not_allowed()
     acting = hold(unit.actor.account, authority.not_allowed())
     keeps = acting.may_enter and authority.may_keep_mailbox(acting)
     if not keeps or acting.mailbox.id != mailbox.id:
@@ -364,7 +369,7 @@ def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
     `Refused` when the acting person may not act on it, or it no longer exists."""
     gone = Refused(N_("This collaborator has just been removed."))
     _lock(unit, related(collaboration, "mailbox"))
-    if not authority.may_act_on_collaborator(unit.actor.account, collaboration):
+    if not _may_act_on(unit.actor, collaboration):
         raise authority.not_allowed()
     account = hold(related(collaboration, "account", gone), gone)
     present = Collaboration.get_or_none(collaboration.itself())
@@ -374,8 +379,13 @@ def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
     return account
 
 
+def _may_act_on(actor: Actor, collaboration: Collaboration) -> bool:
+    return actor.is_operator_at_command_line or authority.may_act_on_collaborator(actor.account, collaboration)
+
+
 def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
-    if granted & ~permissions.of(unit.actor.account):
+    own = permissions.ALL if unit.actor.is_operator_at_command_line else permissions.of(unit.actor.account)
+    if granted & ~own:
         raise Refused(N_("You can give only permissions that you have yourself."), "permissions")
 
 

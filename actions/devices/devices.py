@@ -8,7 +8,7 @@ from peewee import JOIN
 from actions.authority import authority, permissions
 from actions.devices import device_passwords
 from actions.ground import throttle
-from actions.ground.actor import OPERATOR, Actor
+from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_login, checked_name, refuse_invisible
 from actions.ground.holding import hold, related, removed
 from actions.ground.ports import Ports
@@ -155,14 +155,15 @@ def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Accou
     return replace(wanted, name=checked_name(wanted.name, "name")), user
 
 
-def are_beyond(by: Account, account: Account, protocols: int) -> bool:
+def are_beyond(by: Account | None, account: Account, protocols: int) -> bool:
     """Whether a device of this account could do more than the account may do, or more than the person who hands it out
-    may do now. A manager of the account may hand out whatever its owner could."""
-    hands = account if authority.may_act_on(by, account) else by
+    may do now. A manager of the account, and the operator at the command line (None), may hand out whatever its owner
+    could."""
+    hands = account if by is None or authority.may_act_on(by, account) else by
     return bool(protocols & ~(protocols_for(account) & protocols_for(hands)))
 
 
-def refuse_beyond(by: Account, account: Account, protocols: int) -> None:
+def refuse_beyond(by: Account | None, account: Account, protocols: int) -> None:
     """Raises `Refused` when a device with these protocols is more than may be handed out (`are_beyond`)."""
     if are_beyond(by, account, protocols):
         raise Refused(N_("You can allow only what you are allowed to do in mail programs yourself."), "protocols")
@@ -208,14 +209,17 @@ def lock(unit: UnitOfWork, account: Account) -> None:
         raise Refused(N_("Your permissions have just changed, and nothing was done. Reload the page."))
 
 
-def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account:
+def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account | None:
     """`lock`, and check that the account's devices may be managed now. Every change to devices and invitations needs
     this.
 
     The check applies to the acting account, or to `by` when the acting person accepted an invitation from `by`. Returns
-    that account as it is now. It is held too: a simultaneous lock also ends what it makes. Raises `Refused`.
+    that account as it is now. It is held too: a simultaneous lock also ends what it makes. Raises `Refused`. The
+    operator at the command line may manage them, and has no account: None.
     """
     lock(unit, account)
+    if by is None and unit.actor.is_operator_at_command_line:
+        return None
     doer = by or unit.actor.account
     present = hold(doer, authority.not_allowed()) if doer else None
     if present is None or not may_look_after(present, account):
@@ -223,7 +227,7 @@ def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) 
     return present
 
 
-def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Account | None = None) -> Account:
+def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Account | None = None) -> Account | None:
     """`lock_to_keep` for an action that makes or renews a secret that opens the account's mailbox by these protocols.
     Also raises `Refused` when the account that hands it out may not hand out that much."""
     present = lock_to_keep(unit, account, by)
@@ -232,7 +236,12 @@ def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Acc
 
 
 def make_checked(
-    unit: UnitOfWork, account: Account, created_by: Account, wanted: WantedDevice, user: Account | None, request_id: str
+    unit: UnitOfWork,
+    account: Account,
+    created_by: Account | None,
+    wanted: WantedDevice,
+    user: Account | None,
+    request_id: str,
 ) -> MadeDevice:
     """Make the device itself within the caller's transaction, which holds the `lock`. This is also the last step of an
     invitation."""
@@ -243,7 +252,7 @@ def make_checked(
         **described(wanted),
         user=user,
         created_by=created_by,
-        created_by_login=created_by.login,
+        created_by_login=created_by.login if created_by else "",
         protocols=wanted.protocols,
         selector=password.selector,
         verifier=password.verifier(),
@@ -384,7 +393,11 @@ def forget_of_others(unit: UnitOfWork, account: Account) -> None:
     invitations and those addressed to it."""
     withdraw_these(unit, invitations_about(account))
     # A person who arrives by a link of the account acts as that account.
-    teller = unit.actor if unit.actor.account or unit.actor == OPERATOR else replace(unit.actor, account=account)
+    teller = (
+        unit.actor
+        if unit.actor.account or unit.actor.is_operator_at_command_line
+        else replace(unit.actor, account=account)
+    )
     forget_these(unit, of_others_known_to(account), teller)
 
 

@@ -8,6 +8,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, replace
 
+from actions.authority import authority
 from actions.devices import devices
 from actions.devices.device_passwords import ALPHABET
 from actions.devices.devices import MadeDevice, WantedDevice
@@ -78,7 +79,7 @@ def invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str,
 
 @unit_of_work
 def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
-    inviter = devices.lock_to_hand_out(unit, account, wanted.protocols)
+    inviter = _inviter(unit, account, wanted.protocols)
     devices.refuse_too_many(account)
     if DeviceInvitation.pending(account).count() >= MOST_PENDING:
         raise Refused(
@@ -115,7 +116,7 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
     The acting person receives the new link and code, and becomes the inviter. Raises `Refused`, with a field when the
     device is more than they may hand out themselves, or `throttle.TooManyAttempts`.
     """
-    inviter = devices.lock_to_hand_out(unit, related(invitation, "account", _void()), invitation.protocols)
+    inviter = _inviter(unit, related(invitation, "account", _void()), invitation.protocols)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
         raise Refused(N_("This invitation has just been accepted or withdrawn."))
@@ -275,6 +276,14 @@ def _may_invite(invitation: DeviceInvitation) -> bool:
     collaborator who manages the mailbox's settings, or a manager of the account."""
     inviter, account = invitation.invited_by, invitation.account
     return devices.may_look_after(inviter, account) and not devices.are_beyond(inviter, account, invitation.protocols)
+
+
+def _inviter(unit: UnitOfWork, account: Account, protocols: int) -> Account:
+    """Who hands the device out, and answers for it until the invitation is accepted: nobody without an account."""
+    inviter = devices.lock_to_hand_out(unit, account, protocols)
+    if inviter is None:
+        raise authority.not_allowed()
+    return inviter
 
 
 def _user(account: Account, email: str) -> Account | None:

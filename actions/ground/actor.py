@@ -22,6 +22,12 @@ class Actor:
         object.__setattr__(self, "user_agent", self.user_agent[:USER_AGENT_LENGTH])
 
     @property
+    def is_operator_at_command_line(self) -> bool:
+        """Whether the operator acts at the command line: this very object, and not just nobody from nowhere, which is
+        what a visitor may look like."""
+        return self is OPERATOR
+
+    @property
     def login(self) -> str:
         return self.account.login if self.account else ""
 

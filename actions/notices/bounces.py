@@ -9,6 +9,7 @@ is noted again. What was sent before is no news then, however often somebody ret
 import functools
 from collections.abc import Callable
 
+from actions.authority import authority
 from actions.ground.actor import Actor
 from actions.ground.addresses import with_ascii_domain
 from actions.ground.holding import hold
@@ -96,10 +97,13 @@ def tested(account: Account) -> str:
 
 
 @unit_of_work
-def send_test(unit: UnitOfWork) -> str:
-    """Send a test e-mail to the acting person's contact address, and forget that e-mails to it came back; returns the
-    address. Raises `Refused` when they have none, or `throttle.TooManyAttempts`."""
-    account = hold(unit.actor.account)
+def send_test(unit: UnitOfWork, account: Account | None = None) -> str:
+    """Send a test e-mail to the contact address of the acting person, or of an `account` on which they may act, and
+    forget that e-mails to it came back; returns the address. Raises `Refused` when they have none, or
+    `throttle.TooManyAttempts`."""
+    if account is not None:
+        authority.refuse_unless_may_act(unit.actor, account)
+    account = hold(account or unit.actor.account)
     address = tested(account)
     if not address:
         raise Refused(N_("There is no contact e-mail."))

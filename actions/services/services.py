@@ -1,9 +1,11 @@
 """Mail services for their managers: the order, and how much of it mailboxes use."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import Size
+from database import in_pieces
 from models import Account, Domain, Mailbox, Organisation, Service
 
 PAGE = 50
@@ -69,6 +71,12 @@ def facts(service: Service) -> Facts:
         service.used_bytes,
         service.used_at,
     )
+
+
+def every_domain(service: Service | None = None) -> Iterator[Domain]:
+    """All domains, or a service's, by name, with their services and organisations."""
+    found = Domain.select(Domain, Service, Organisation).join(Service).join(Organisation)
+    return in_pieces(found.where(Domain.service == service) if service else found, Domain.name)
 
 
 def domains(service: Service):

@@ -8,7 +8,7 @@ enough to mark the place.
 import heapq
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from peewee import fn
 
@@ -17,6 +17,8 @@ from actions.services import search_words
 from models import Account, AccountWord, Domain, Mailbox, Service
 
 PAGE = 24
+# How many are read at a time where all of them are wanted.
+READ_AT_A_TIME = 500
 # Ids with fewer digits fit every database.
 LONGEST_NUMBER = 19
 ADDRESS, NAME = "address", "name"
@@ -55,20 +57,32 @@ class Page:
     after: str = ""
 
 
-def page(service: Service, wanted: WantedUsers) -> Page:
-    """One page of the service's users."""
+def page(service: Service, wanted: WantedUsers, length: int | None = None) -> Page:
+    """One page of the service's users: `PAGE` of them, or as many as `length` says."""
+    length = length or PAGE
     place = _place(service, wanted.domain)
     if place is None or (wanted.is_search and not search_words.searched(wanted.text)):
         return Page([])
     if not wanted.before:
-        entries = _entries(place, wanted, wanted.after)
-        return _page(wanted, entries[:PAGE], before=bool(wanted.after), after=len(entries) > PAGE)
-    entries = _entries(place, wanted, wanted.before, backwards=True)
-    if len(entries) > PAGE:
-        return _page(wanted, entries[PAGE - 1 :: -1], before=True, after=True)
+        entries = _entries(place, wanted, wanted.after, length)
+        return _page(wanted, entries[:length], before=bool(wanted.after), after=len(entries) > length)
+    entries = _entries(place, wanted, wanted.before, length, backwards=True)
+    if len(entries) > length:
+        return _page(wanted, entries[length - 1 :: -1], before=True, after=True)
     # The first page, filled as far as possible.
-    entries = _entries(place, wanted, "")
-    return _page(wanted, entries[:PAGE], before=False, after=len(entries) > PAGE)
+    entries = _entries(place, wanted, "", length)
+    return _page(wanted, entries[:length], before=False, after=len(entries) > length)
+
+
+def every(service: Service, wanted: WantedUsers) -> Iterator[Mailbox]:
+    """All of these users, read piece by piece along the index of their order: however many they are, they do not fill
+    the memory."""
+    while True:
+        piece = page(service, wanted, READ_AT_A_TIME)
+        yield from piece.mailboxes
+        if not piece.after:
+            return
+        wanted = replace(wanted, after=piece.after)
 
 
 def find(service: Service, mailbox_id: int) -> Mailbox | None:
@@ -84,29 +98,31 @@ def _place(service: Service, domain: str) -> Service | Domain | None:
     return Domain.get_or_none(Domain.name == with_ascii_domain(trimmed(domain).lower()), Domain.service == service)
 
 
-def _entries(place: Service | Domain, wanted: WantedUsers, start: str, backwards: bool = False) -> list[Entry]:
-    """The next entries from `start`, one more than a page holds if there are that many."""
+def _entries(
+    place: Service | Domain, wanted: WantedUsers, start: str, length: int, backwards: bool = False
+) -> list[Entry]:
+    """The next entries from `start`, one more than `length` if there are that many."""
     states = [wanted.state] if wanted.state else STATES
     if wanted.is_search:
         prefix = search_words.searched(wanted.text)
-        ranges = [_found(place, state, prefix, start, backwards) for state in states]
+        ranges = [_found(place, state, prefix, start, length, backwards) for state in states]
         falling = backwards
     else:
         falling = backwards != wanted.descending
-        ranges = [_listed(place, state, ORDERS[wanted.order], start, falling) for state in states]
-    return list(itertools.islice(heapq.merge(*ranges, reverse=falling), PAGE + 1))
+        ranges = [_listed(place, state, ORDERS[wanted.order], start, length, falling) for state in states]
+    return list(itertools.islice(heapq.merge(*ranges, reverse=falling), length + 1))
 
 
-def _listed(place: Service | Domain, state: str, column, start: str, falling: bool) -> list[Entry]:
+def _listed(place: Service | Domain, state: str, column, start: str, length: int, falling: bool) -> list[Entry]:
     """The next users in this state, in the order of this column."""
     here = Account.service if isinstance(place, Service) else Account.domain
     query = Account.select(column, Account.id).where(here == place.id, Account.state == state)
     if start:
         query = query.where(column < start if falling else column > start)
-    return list(query.order_by(column.desc() if falling else column.asc()).limit(PAGE + 1).tuples())
+    return list(query.order_by(column.desc() if falling else column.asc()).limit(length + 1).tuples())
 
 
-def _found(place: Service | Domain, state: str, prefix: str, start: str, falling: bool) -> Iterator[Entry]:
+def _found(place: Service | Domain, state: str, prefix: str, start: str, length: int, falling: bool) -> Iterator[Entry]:
     """The next users in this state whom the search finds, each by the word that matched."""
     word, account_id = AccountWord.word, AccountWord.account
     here = AccountWord.service_id if isinstance(place, Service) else AccountWord.domain_id
@@ -118,12 +134,12 @@ def _found(place: Service | Domain, state: str, prefix: str, start: str, falling
     above = word > last_word if last_word and not falling else word >= prefix
     below = word < last_word if last_word and falling else word < prefix + AFTER_ALL_THAT_BEGIN_SO
     orders = (word.desc(), account_id.desc()) if falling else (word.asc(), account_id.asc())
-    others = query.where(above, below).order_by(*orders).limit(PAGE + 1)
+    others = query.where(above, below).order_by(*orders).limit(length + 1)
     if not last_word:
         return others.tuples().iterator()
     # A separate query, which makes each a single range of the index: one word may match many users.
     beyond = account_id < last_id if falling else account_id > last_id
-    same = query.where(word == last_word, beyond).order_by(orders[1]).limit(PAGE + 1)
+    same = query.where(word == last_word, beyond).order_by(orders[1]).limit(length + 1)
     return itertools.chain(same.tuples().iterator(), others.tuples().iterator())
 
 

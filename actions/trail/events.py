@@ -57,6 +57,10 @@ class Event(Enum):
     OPERATOR_SERVICE_REMOVED = "operator:service:removed", N_("A service was removed")
     OPERATOR_MAILBOX_ADDED = "operator:mailbox:added", N_("The mailbox was created")
     OPERATOR_MANAGER_ADDED = "operator:manager:added", N_("The account was created")
+    OPERATOR_MANAGER_CHANGED = (
+        "operator:manager:changed",
+        N_("Role, names or contact e-mail were changed"),
+    )
     OPERATOR_MANAGER_ROLE_GIVEN = "operator:manager:role-given", N_("The account became a manager's too")
     OPERATOR_MANAGER_ROLE_TAKEN = "operator:manager:role-taken", N_("The account is no longer a manager's")
     OPERATOR_MANAGER_REMOVED = "operator:manager:removed", N_("The manager's account was removed")

@@ -3,13 +3,17 @@
 A manager may have a mailbox: then one account is both, with one password. Either can be taken away without the other.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from peewee import JOIN
+
 from actions.authority import authority
-from actions.ground.addresses import canonical_address
+from actions.ground.addresses import canonical_address, canonical_contact, checked_name, trimmed
 from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
+from actions.notices import bounces
 from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.services import mailboxes
@@ -17,7 +21,8 @@ from actions.services.mailboxes import MadeMailbox
 from actions.sessions import sessions
 from actions.trail import audit
 from actions.trail.events import Event
-from models import Account, KnownBrowser, Mailbox, PasswordChange
+from database import in_pieces
+from models import Account, KnownBrowser, Mailbox, Organisation, PasswordChange
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,53 @@ def named(login: str) -> Account:
     """The manager with this login; raises `Refused` when there is none."""
     account = mailboxes.account_named(login)
     if account.role not in Account.MANAGERS:
-        raise Refused(N_("%(login)s is no manager."), login=account.login)
+        raise _no_manager(account)
     return account
+
+
+def every(organisation: str = "", role: str = "") -> Iterator[Account]:
+    """The managers with their organisations, by login: all, or those of an organisation, or with a role."""
+    found = Account.select(Account, Organisation).join(Organisation, JOIN.LEFT_OUTER)
+    found = found.where(Account.role == role if role else Account.role.in_(Account.MANAGERS))
+    return in_pieces(found.where(Organisation.name == organisation) if organisation else found, Account.login)
+
+
+@unit_of_work
+def change(unit: UnitOfWork, account: Account, role: str | None = None, **profile: str) -> Account:
+    """Give a manager another role in the same organisation, which signs them out, and what differs of `first_name`,
+    `last_name` and `contact_email`. One with a mailbox has these as the mailbox's owner. Raises `Refused`."""
+    account = hold(account)
+    authority.refuse_unless_may_act(unit.actor, account)
+    if account.role not in Account.MANAGERS:
+        raise _no_manager(account)
+    if profile and account.mailbox is not None:
+        raise mailboxes.keeps_its_own(account)
+    wanted = {name: _checked(name, value) for name, value in profile.items()}
+    if role is not None:
+        if account.role == Account.OPERATOR or role not in (Account.OWNER, Account.ADMINISTRATOR):
+            raise Refused(N_("The role must be owner, administrator, or operator without an organisation."))
+        wanted["role"] = role
+    changed = {name: value for name, value in wanted.items() if getattr(account, name) != value}
+    if not changed:
+        return account
+    account.write(**changed, revision=account.revision + 1)
+    if "role" in changed:
+        revocation.revoke(unit, Cause.ROLE_CHANGED, account)
+    if "contact_email" in changed:
+        revocation.revoke(unit, Cause.CONTACT_CHANGED, account)
+        bounces.forget(account)
+    audit.record(unit.actor, Event.OPERATOR_MANAGER_CHANGED, account, fields=sorted(changed), role=account.role)
+    return account
+
+
+def _checked(name: str, value: str) -> str:
+    if not trimmed(value):
+        return ""
+    return canonical_contact(value) if name == "contact_email" else checked_name(value, name)
+
+
+def _no_manager(account: Account) -> Refused:
+    return Refused(N_("%(login)s is no manager."), login=account.login)
 
 
 def losses(account: Account) -> Losses:
@@ -91,7 +141,7 @@ def remove(unit: UnitOfWork, account: Account, even_the_last: bool = False) -> N
     account = hold(account)
     authority.refuse_unless_may_act(unit.actor, account)
     if account.role not in Account.MANAGERS:
-        raise Refused(N_("%(login)s is no manager."), login=account.login)
+        raise _no_manager(account)
     if not even_the_last and not _stand_ins(account).exists():
         raise Refused(N_("%(login)s is the last manager. Add another one first."), login=account.login)
     if account.mailbox is None:

@@ -8,9 +8,10 @@ webmails, mail programs, devices, invitations, collaborators, links, the passwor
 import itertools
 from dataclasses import dataclass, field
 
+from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.devices import devices, invitations
-from actions.ground.holding import related
+from actions.ground.holding import hold, related
 from actions.ground.ports import Ports
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
@@ -185,6 +186,16 @@ def _first(names: list[str]) -> list[str]:
 def _programs(seen: Access) -> list[str]:
     connected = [seen.connected, *(guest.connected for guest in seen.guests)]
     return [f"{program.protocol.upper()}, {program.address}" for each in connected for program in each.programs]
+
+
+@unit_of_work
+def sign_out(unit: UnitOfWork, account: Account) -> None:
+    """End an account's browsers, its webmail sessions and all its connected mail programs; the passwords stay. Raises
+    `Refused` when the acting person may not act on the account."""
+    account = hold(account)
+    authority.refuse_unless_may_act(unit.actor, account)
+    audit.record(unit.actor, Event.SESSIONS_ENDED_OTHERS, account, browsers=sessions.count(account))
+    revocation.revoke(unit, Cause.OTHERS_ENDED, account)
 
 
 def reports(mailbox: Mailbox):

@@ -1,14 +1,26 @@
 """The language and time zone of the panel and its e-mails for a person."""
 
+import zoneinfo
+
+from actions.authority import authority
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.trail import audit
 from actions.trail.events import Event
+from models import Account
+from settings import LANGUAGES
 
 
 @unit_of_work
-def save(unit: UnitOfWork, language: str, timezone: str) -> None:
-    """Save the acting person's language and time zone. Empty means the browser's language or the host's time zone."""
-    if not unit.actor.account.write(language=language, timezone=timezone):
+def save(unit: UnitOfWork, language: str, timezone: str, account: Account | None = None) -> None:
+    """Save the language and time zone of the acting person, or of an `account` on which they may act. Empty means the
+    browser's language or the host's time zone. Raises `Refused`."""
+    if account is not None:
+        authority.refuse_unless_may_act(unit.actor, account)
+    if language not in ("", *LANGUAGES):
+        raise Refused(N_("The language must be one of: %(languages)s."), "language", languages=", ".join(LANGUAGES))
+    if timezone and timezone not in zoneinfo.available_timezones():
+        raise Refused(N_("Not a valid choice."), "timezone")
+    if not (account or unit.actor.account).write(language=language, timezone=timezone):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
-    audit.record(unit.actor, Event.PREFERENCES_CHANGED)
+    audit.record(unit.actor, Event.PREFERENCES_CHANGED, account)
