@@ -1,6 +1,7 @@
 """The operator's commands (`flask …`). Each is thin: it reads words, calls one action, prints a sentence."""
 
 import functools
+import json
 import logging
 import os
 import sys
@@ -31,6 +32,7 @@ from adapters.dovecot import config as mail_server_config
 from adapters.dovecot import installed
 from database import pending_migrations, router, take_time
 from doctor import examine
+from doctor.findings import MEND, OK, UNKNOWN
 from models import Account, Service, Webmail
 from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS
 
@@ -39,6 +41,8 @@ ORGANISATION = click.option(
 )
 YES = click.option("--yes", is_flag=True, help="Do it; without this, only name what goes along.")
 WITH_MAILBOXES = click.option("--with-mailboxes", is_flag=True, help="The mailboxes too, with all that opens them.")
+# How the doctor marks what it finds.
+MARKS = {OK: "ok  ", MEND: "MEND", UNKNOWN: "?   "}
 WITHOUT_YES = "Nothing has been changed. Say --yes to do it."
 PASSWORD = click.option(
     "--password-stdin", is_flag=True, help="Read the password from the first line of standard input."
@@ -506,13 +510,17 @@ def run_sender_check(port):
 
 
 @click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For monitoring: a list of check, state, sentence and mend.")
 @with_appcontext
 @in_sentences
-def run_doctor():
+def run_doctor(as_json):
     """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))
-    for finding in findings:
-        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {readable(finding.sentence)}")
+    if as_json:
+        click.echo(json.dumps([finding.facts for finding in findings], ensure_ascii=False, indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{MARKS[finding.state]}  {finding.subject}: {readable(finding.text)}")
     if not all(finding.well for finding in findings):
         sys.exit(1)
 

@@ -21,7 +21,13 @@ def files(*places: str) -> list[Path]:
 def product() -> list[Path]:
     """Everything that runs in an installation."""
     return files(
-        "actions", "adapters", "blueprints", "settings", "migrations", *(str(each.name) for each in ROOT.glob("*.py"))
+        "actions",
+        "adapters",
+        "blueprints",
+        "doctor",
+        "settings",
+        "migrations",
+        *(str(each.name) for each in ROOT.glob("*.py")),
     )
 
 
