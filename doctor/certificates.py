@@ -1,5 +1,6 @@
 """The files of a certificate and its key, and how long a certificate is still valid."""
 
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +15,9 @@ from doctor.findings import Finding, fine, judged, not_known, wrong
 DAY = 24 * 3600
 # certbot renews 30 days before the end: with half of that, something has kept it from doing so.
 ENDS_SOON = 15 * DAY
+RENEW = "Renew it, and reload Dovecot (doveadm reload)."
+# Seconds for a server to show its certificate.
+PATIENCE = 5
 
 
 def ends(subject: str, whose: str, at: float, mend: str) -> Finding:
@@ -44,12 +48,29 @@ def pair(subject: str, certificate: str, key: str, hosts: set[str]) -> Iterator[
             f"The certificate in {certificate} is not valid yet: it begins on {leaf.not_valid_before_utc.date()}."
         )
         yield wrong(subject, sentence, "Check this machine's clock, or use another certificate.")
-    mend = "Renew it, and reload Dovecot (doveadm reload)."
-    yield ends(subject, f"The certificate in {certificate}", leaf.not_valid_after_utc.timestamp(), mend)
+    yield ends(subject, f"The certificate in {certificate}", leaf.not_valid_after_utc.timestamp(), RENEW)
+
+
+def served(subject: str, place: tuple[str, int], hosts: set[str], reason: str) -> Iterator[Finding]:
+    """The same, as far as a server that begins with TLS shows it; `reason` says why its files are not looked at."""
+    try:
+        leaf = x509.load_pem_x509_certificate(ssl.get_server_certificate(place, timeout=PATIENCE).encode())
+    except (OSError, ValueError):
+        yield not_known(subject, f"{reason} Nor does {place[0]} show a certificate on port {place[1]}.")
+        return
+    yield _for_hosts(subject, leaf, hosts)
+    whose = f"The certificate that {place[0]} shows on port {place[1]}"
+    yield ends(subject, whose, leaf.not_valid_after_utc.timestamp(), RENEW)
+
+
+def unreadable(file: str) -> str:
+    """Why this user may not read a file, in a sentence; empty where it can, or the file is not there."""
+    found = _read(file)
+    return f"{file} cannot be read by this user ({found})." if isinstance(found, str) and found else ""
 
 
 def _read(file: str) -> bytes | str:
-    """Its content, or why it cannot be read."""
+    """Its content, or why it cannot be read; the empty text where it is not there."""
     try:
         return Path(file).read_bytes()
     except FileNotFoundError:

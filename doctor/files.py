@@ -16,7 +16,9 @@ SECRETS = ("secret.key", "doveadm.key", "postern.toml", "demo-accounts.txt")
 def settings(ports: Ports) -> Iterator[Finding]:
     of_panel = ports.settings
     problems = of_panel.findings()
-    yield judged("settings", " ".join(problems), "", "The settings are complete and safe.")
+    yield judged(
+        "settings", " ".join(problems), "Correct them and restart Postern.", "The settings are complete and safe."
+    )
     unknown = ", ".join(unknown_variables(os.environ))
     if unknown:
         yield wrong("environment", f"There is no such setting: {unknown}.", "Correct the name or remove it.")

@@ -123,10 +123,10 @@ def certificate(ports: Ports) -> Iterator[Finding]:
     settings, subject = ports.settings, "mail certificate"
     if not settings.has_mail_server or not settings.tls_certificate:
         return
-    if reason := _out_of_sight(settings):
-        yield not_known(subject, reason)
-        return
     hosts = {settings.mail_host, settings.submission_host}
+    if reason := _out_of_sight(settings) or certificates.unreadable(settings.tls_certificate):
+        yield from certificates.served(subject, (settings.mail_host, settings.mail_ports["imaps"]), hosts, reason)
+        return
     yield from certificates.pair(subject, settings.tls_certificate, settings.tls_key, hosts)
 
 

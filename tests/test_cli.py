@@ -618,7 +618,7 @@ def test_dovecot_reads_the_database_as_the_panel_itself(examine, settings):
     assert "Dovecot's account" in mend
 
 
-def test_missing_migrations(tmp_path, mailer):
+def test_missing_migrations(tmp_path, mailer, host):
     settings = Settings.load(environment_of(tmp_path / "i", f"sqlite:///{tmp_path / 'new.db'}"))
     (mend,) = findings_of(settings, AskedMailServer(), mailer)
     assert "flask db upgrade" in mend
@@ -662,6 +662,7 @@ def test_a_webmail_that_would_not_work(examine, environment, ports, changes, cou
         "POSTERN_WEBMAIL_HOSTS": "192.0.2.10",
     }
     settings = Settings.load(environment | good | changes)
+    installation.give_a_sign(settings)
     found = examine(AskedMailServer("/example.org/anna"), settings)
     # Nobody has these names, so no panel answers there.
     assert len([line for line in found if " base URL:" not in line and " mail host:" not in line]) == count
