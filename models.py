@@ -901,6 +901,14 @@ class UsedToken(Table):
     expires_at = BigIntegerField(index=True)
 
 
+class WorkerSign(Table):
+    """A sign of life of the worker on one node, with a check of its secret key, which tells nothing of the key."""
+
+    node = CharField(255, primary_key=True)
+    key_check = FixedCharField(64)
+    seen_at = BigIntegerField(default=now)
+
+
 class WebmailCredential(Table):
     """What one session of a webmail opens the mailbox with in place of the person's password: from the webmail's hosts
     only. It is made like a device's password. What has ended is kept for a while: a webmail's session whose
@@ -969,4 +977,5 @@ TABLES = (
     CredentialsArchive,
     UsedToken,
     WebmailCredential,
+    WorkerSign,
 )

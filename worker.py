@@ -17,7 +17,7 @@ from actions.password_changes import archive, password_change_run
 from actions.passwords import recovery
 from actions.services import fullness
 from actions.sessions import connections
-from actions.upkeep import housekeeping
+from actions.upkeep import housekeeping, installation
 from actions.users import imports
 from database import database, discard_connection, release_connection
 
@@ -53,6 +53,7 @@ DUTIES = (
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
     Duty("users from files", 1, imports.work),
     Duty("storage", 1, fullness.StorageCount().look),
+    Duty("sign of life", 60, lambda ports: installation.give_a_sign(ports.settings)),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 

@@ -3,6 +3,7 @@
 A noun has a module; here is what runs and sets up the installation itself.
 """
 
+import json
 import logging
 import os
 import sys
@@ -24,6 +25,7 @@ from adapters.dovecot import config as mail_server_config
 from adapters.dovecot import installed
 from database import pending_migrations, router
 from doctor import examine
+from doctor.findings import MEND, OK, UNKNOWN
 from models import Webmail
 from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS
 
@@ -43,6 +45,8 @@ db = AppGroup("db", help="The database.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
 bounce = AppGroup("bounce", help="E-mails that come back.")
 webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
+# How the doctor marks what it finds.
+MARKS = {OK: "ok  ", MEND: "MEND", UNKNOWN: "?   "}
 NOUNS = (service, domain, mailbox, manager, account, device, collaborator, password_change)
 
 
@@ -235,13 +239,17 @@ def run_sender_check(port):
 
 
 @click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="For monitoring: a list of check, state, sentence and mend.")
 @with_appcontext
 @in_sentences
-def run_doctor():
+def run_doctor(as_json):
     """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))
-    for finding in findings:
-        click.echo(f"{'ok  ' if finding.well else 'MEND'}  {finding.subject}: {readable(finding.sentence)}")
+    if as_json:
+        click.echo(json.dumps([finding.facts for finding in findings], ensure_ascii=False, indent=2))
+    else:
+        for finding in findings:
+            click.echo(f"{MARKS[finding.state]}  {finding.subject}: {readable(finding.text)}")
     if not all(finding.well for finding in findings):
         sys.exit(1)
 

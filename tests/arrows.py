@@ -25,6 +25,7 @@ def product() -> list[Path]:
         "adapters",
         "blueprints",
         "cli",
+        "doctor",
         "settings",
         "migrations",
         *(str(each.name) for each in ROOT.glob("*.py")),

@@ -7,8 +7,8 @@ import pytest
 from peewee import DataError, IntegrityError, OperationalError
 
 import database as db
-import doctor
 from database import insert_all, update_each
+from doctor import storage
 from models import Account, KnownBrowser, OutboxItem, now
 from tests.actions.conftest import at_the_same_instant
 from tests.conftest import connection_in_use
@@ -115,7 +115,7 @@ def test_a_session_that_would_cut_what_does_not_fit_is_not_used(mariadb_server, 
         lax = db.open_database(url)
         with pytest.raises(OperationalError, match="STRICT_TRANS_TABLES"):
             lax.connect()
-        (finding,) = [finding for finding in doctor._database() if not finding.well]
+        (finding,) = [finding for finding in storage.answers(None) if not finding.well]
         assert "STRICT_TRANS_TABLES" in finding.sentence
     finally:
         mariadb_server.drop_database(url)

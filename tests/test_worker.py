@@ -14,7 +14,7 @@ from peewee import OperationalError
 import database as db
 import worker
 from actions.outbox import outbox
-from actions.upkeep import housekeeping
+from actions.upkeep import housekeeping, installation
 from lab.installation import environment_of
 from lab.servers import wait_until
 from models import OutboxItem
@@ -38,6 +38,7 @@ def test_the_process_delivers_and_stops_when_it_is_told_to(ports, people, tmp_pa
     )
     try:
         wait_until(lambda: OutboxItem.get().delivered_at, "the item is delivered")
+        wait_until(installation.last_sign, "it gives a sign of life")
         process.send_signal(end)
         _, errors = process.communicate(timeout=DEADLINE)
     finally:

@@ -1,4 +1,4 @@
-"""Upkeep: delete what can no longer matter, and create the demo's people.
+"""Upkeep: delete what can no longer matter, know the installation again, and create the demo's people.
 
-Others may import `demo`, `housekeeping`.
+Others may import `demo`, `housekeeping`, `installation`.
 """

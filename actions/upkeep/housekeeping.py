@@ -18,6 +18,7 @@ from models import (
     UserImport,
     WebmailCredential,
     WebSession,
+    WorkerSign,
     now,
 )
 
@@ -35,6 +36,7 @@ USED_TOKENS_KEPT = 1 * DAY
 # As long as a clock may be wrong: once it is corrected, mail arrives as long as was promised.
 FORMER_ADDRESSES_KEPT = 1 * DAY
 CREDENTIALS_KEPT = 30 * DAY
+SIGNS_KEPT = 30 * DAY
 # Events that strangers can cause without naming an existing account.
 STRAY_REFUSALS = (Event.SESSION_REFUSED, Event.HANDOFF_SESSION_REFUSED, Event.WEBMAIL_REQUEST_REFUSED)
 
@@ -69,6 +71,7 @@ def clear_away() -> None:
     FormerAddress.delete().where(FormerAddress.expires_at < moment - FORMER_ADDRESSES_KEPT).execute()
     UsedToken.delete().where(UsedToken.expires_at < moment - USED_TOKENS_KEPT).execute()
     WebmailCredential.delete().where(WebmailCredential.expires_at < moment - CREDENTIALS_KEPT).execute()
+    WorkerSign.delete().where(WorkerSign.seen_at < moment - SIGNS_KEPT).execute()
     Attempts.delete().where(Attempts.last_at < moment - ATTEMPTS_KEPT).execute()
     throttle.return_to_the_present()
     undecided = UserImport.state.in_((UserImport.READING, UserImport.CHECKED))

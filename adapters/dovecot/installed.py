@@ -63,6 +63,15 @@ def refusal(file: Path) -> str:
     return "".join(words[-1:]) or f"doveconf ended with code {asked.returncode}"
 
 
+def in_force(file: Path, *names: str) -> dict[str, str]:
+    """The values of these settings that this configuration brings about, whichever of its files says so; raises
+    `ConfigurationError`."""
+    if not _program("doveconf"):
+        raise ConfigurationError("Dovecot is not installed here.")
+    lines = _told("doveconf", "-c", str(file), *names).splitlines()
+    return {name.strip(): value.strip() for name, equals, value in (line.partition("=") for line in lines) if equals}
+
+
 def _built_with(setting: str) -> str:
     """The default of one of its settings."""
     return re.search(rf"^{setting} = (.*)$", _told("doveconf", "-d", setting), re.MULTILINE).group(1)

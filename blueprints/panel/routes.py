@@ -4,6 +4,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
+from actions.upkeep import installation
 from blueprints.web import assets, guards, hosts, hx
 from database import pending_migrations
 
@@ -28,10 +29,17 @@ def health():
     try:
         missing = pending_migrations()
     except PeeweeException:
-        return Response("the database does not answer\n", 503, mimetype="text/plain")
+        return _health("the database does not answer\n", 503)
     if missing:
-        return Response("the database is not migrated\n", 503, mimetype="text/plain")
-    return Response("ok\n", mimetype="text/plain")
+        return _health("the database is not migrated\n", 503)
+    return _health("ok\n", 200)
+
+
+def _health(text: str, status: int) -> Response:
+    answer = Response(text, status, mimetype="text/plain")
+    if asked := request.headers.get(installation.QUESTION):
+        answer.headers[installation.ANSWER] = installation.answer(guards.ports().settings, asked, request.remote_addr)
+    return answer
 
 
 @panel.get("/assets/<name>")

@@ -156,8 +156,8 @@ def test_a_purpose_is_named_whole_or_not_at_all(server, changes):
 
 def test_older_plugins_go_on_and_the_doctor_says_so(server, ports, clock):
     def is_told_of() -> bool:
-        found = [finding.sentence for finding in doctor.examine(ports) if finding.subject == server.webmail.origin]
-        return any("update its plugin" in sentence for sentence in found)
+        found = [finding.mend for finding in doctor.examine(ports) if finding.subject == server.webmail.origin]
+        return any("Update its plugin" in mend for mend in found)
 
     server.ask("POST", STATE, {})
     assert not is_told_of()

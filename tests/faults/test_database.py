@@ -18,10 +18,10 @@ from typing import Self
 import pytest
 
 import database as db
-import doctor
 from actions.ground.ports import Ports
 from actions.passwords import passwords
 from database import database
+from doctor import storage
 from lab.served_panel import PROGRAMS, ROOT
 from lab.servers import BlackHole, MailSink, wait_until
 from models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem, WebSession
@@ -214,11 +214,11 @@ def test_a_damaged_file_is_said_and_well_again_once_it_is_put_back(
 
 @pytest.mark.parametrize("tables", [(), ("mailbox",), ("audit_event",)], ids=["all", "mailboxes", "events"])
 def test_the_doctor_finds_damage_wherever_it_is(settings: Settings, anna: Account, tables: tuple[str, ...]):
-    assert all(finding.well for finding in doctor._database())
+    assert all(finding.well for finding in storage.damage(None))
     with damaged(settings.instance / "postern.db", *tables):
-        assert not all(finding.well for finding in doctor._database())
+        assert not all(finding.well for finding in storage.damage(None))
         database.close()
-    assert all(finding.well for finding in doctor._database())
+    assert all(finding.well for finding in storage.damage(None))
 
 
 def assert_said(page: Page) -> None:

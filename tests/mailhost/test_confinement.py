@@ -188,7 +188,7 @@ def test_the_doctor_says_which_key_dovecots_workers_may_read(installation):
     assert not _trouble(installation, dovecot_database_user=WORKER)  # they cannot enter the directory
     installation.instance.chmod(0o711)
     assert installation.as_worker(may_read, key)
-    assert f"{WORKER}, who may read secret.key:" in _trouble(installation, dovecot_database_user=WORKER)
+    assert f"{WORKER}, who may read secret.key." in _trouble(installation, dovecot_database_user=WORKER)
 
 
 def _trouble(installation: Installation, **changes: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-import doctor
 from actions.authority import permissions
 from actions.collaborations import collaborations
 from actions.collaborations.collaborations import Person
@@ -20,6 +19,7 @@ from actions.ground.unit_of_work import UnitOfWork
 from actions.passwords import passwords
 from actions.users import renaming
 from actions.users.renaming import Forwarding
+from doctor import mail_server
 from lab.mail_host import OWN_PASSWORD, Login, MailHost
 from lab.servers import HOST, Postfix, wait_until
 from models import Account, Device, FormerAddress, now
@@ -147,7 +147,7 @@ def test_mail_to_the_former_address_arrives_as_long_as_it_is_forwarded(renamed):
     assert renamed.former_accepts_nobody()
     with renamed.host.accounts.connected():
         [former] = renamed.login.account.mailbox.former_addresses
-        [finding] = doctor._former_addresses(renamed.host.ports)
+        [finding] = mail_server.former_addresses(renamed.host.ports)
         assert finding.well
         FormerAddress.update(expires_at=now() - 1).where(former.itself()).execute()
     assert not renamed.delivers(renamed.former.address)

@@ -18,7 +18,8 @@ from actions.devices import devices
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from adapters import milter
-from doctor import Finding
+from doctor import submission
+from doctor.findings import Finding
 from lab.mail_host import OWN_PASSWORD, WEBMAIL, Login, MailHost, plain, running_mail_host
 from lab.servers import HOST, Postfix, ReceivedMessage, free_port, wait_until
 from models import Account, Collaboration, Device
@@ -361,14 +362,14 @@ def test_doctor_knows_whether_people_can_write_as_anybody(doors: Doors, monkeypa
         (open_to_all,) = found_by_doctor(doors, monkeypatch, submission_relay=f"{HOST}:{port}")
         assert not open_to_all.well
         assert "can write as anybody" in open_to_all.sentence
-    monkeypatch.setattr(doctor, "POSTFIX_SUBMISSION", {postfix})
+    monkeypatch.setattr(submission, "POSTFIX_SUBMISSION", {postfix})
     (held,) = found_by_doctor(doors, monkeypatch, **no_submission)
     assert held.well
     assert str(postfix) in held.sentence
     for unknown in ({"submission_relay": "mail.example.net:25"}, {"submission_relay": f"{HOST}:1"}):
         (honest,) = found_by_doctor(doors, monkeypatch, **unknown)
         assert honest.well
-        assert "not known" in honest.sentence
+        assert "Not known" in honest.sentence
     doors.check.close()
     try:
         (silent,) = found_by_doctor(doors, monkeypatch)
