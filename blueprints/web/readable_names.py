@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
     """Make it so for what templates show, alone and within sentences. Babel has been set up."""
     environment = app.jinja_env
     environment.finalize = shown
-    environment.filters |= {"readable": readable, "for_programs": for_programs}
+    environment.filters |= {"readable": readable, "for_programs": for_programs, "shown": shown}
     for name in ("gettext", "ngettext"):
         environment.globals[name] = _with_readable_facts(environment.globals[name])
 

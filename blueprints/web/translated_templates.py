@@ -15,6 +15,7 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
 from . import words
+from .readable_names import shown
 
 
 class TranslatedEnvironment(Environment):
@@ -91,8 +92,13 @@ class Translator(NodeTransformer):
         sentence = self.translations.ugettext(node.args[0].value)
         if not node.kwargs:
             return nodes.TemplateData(sentence % {}, lineno=node.lineno)
-        facts = [nodes.Pair(nodes.Const(fact.key), fact.value) for fact in node.kwargs]
+        facts = [nodes.Pair(nodes.Const(fact.key), _shown(fact.value)) for fact in node.kwargs]
         return nodes.Mod(nodes.TemplateData(sentence), nodes.Dict(facts), lineno=node.lineno)
+
+
+def _shown(fact: nodes.Expr) -> nodes.Filter:
+    """The filter `shown`, which makes a fact of a sentence what a template shows in its place."""
+    return nodes.Filter(fact, "shown", [], [], None, None, lineno=fact.lineno)
 
 
 def _is_written_out(node: nodes.Call) -> bool:
@@ -107,14 +113,18 @@ def _sentences(translations: Translations | NullTranslations) -> dict[str, Calla
     @pass_eval_context
     def gettext(context: EvalContext, sentence: str, /, **facts: object) -> str:
         found = translations.ugettext(sentence)
-        return _trusted(found, context) % facts
+        return _trusted(found, context) % _all_shown(facts)
 
     @pass_eval_context
     def ngettext(context: EvalContext, singular: str, plural: str, count: int, /, **facts: object) -> str:
         found = translations.ungettext(singular, plural, count)
-        return _trusted(found, context) % {"num": count, **facts}
+        return _trusted(found, context) % {"num": count, **_all_shown(facts)}
 
     return {"_": gettext, "gettext": gettext, "ngettext": ngettext}
+
+
+def _all_shown(facts: dict[str, object]) -> dict[str, object]:
+    return {name: shown(fact) for name, fact in facts.items()}
 
 
 def _trusted(sentence: str, context: EvalContext) -> str:

@@ -220,7 +220,7 @@ def test_waiting_for_others_writes_nothing(office, mailer, statements):
 
 
 def test_a_letter_that_is_refused_stops_it_and_nothing_is_changed(office, mailer, monkeypatch):
-    def refuse(message, recipient):
+    def refuse(message, recipient, sender=""):
         raise MessageRefused("550 no such user")
 
     monkeypatch.setattr(mailer, "send", refuse)
