@@ -46,7 +46,7 @@ LISTS = ("webmails", "webmail_hosts")
 REQUIRED = ("base_url", "mail_host", "domain", "organisation", "manager", "mailbox")
 # Settings whose values nobody is shown.
 _SECRETS = re.compile(
-    r"^(database_url|\w*(?:password|headers)|secret_key|doveadm_key|smtp_url|sms_url)([ \t]*=).*$", re.MULTILINE
+    r"^(database_url|\w*password|sms_headers|secret_key|doveadm_key|smtp_url|sms_url)([ \t]*=).*$", re.MULTILINE
 )
 AGAIN = f"Run the command again when that is mended; --undo puts back what was replaced. See {DIRECTORY}."
 
@@ -216,6 +216,8 @@ def _carry_out(plan: list[Step], answers: Answers, host: Host) -> None:
         left = []
         for step in plan:
             left += carry_out(step, record)
+        if host.path(steps.GRANTS).exists():
+            click.echo(f"\nThe SQL of {steps.GRANTS} makes Dovecot's database account: let the administrator run it.")
         if not host.is_this_machine:
             return _say_what_is_left(left, record)
         if not host.has_systemd:
@@ -281,9 +283,11 @@ def _is_as_wanted(step: Directory, host: Host) -> bool:
 
 def _remember(answers: Answers, host: Host) -> None:
     """For the next run. The address of a database holds a password, and stands in the settings."""
-    facts = {name: value for name, value in asdict(answers).items() if name != "database"}
-    if not answers.database.startswith("mysql:"):
-        facts["database"] = answers.database
+    facts = asdict(answers)
+    if answers.database.startswith("mysql:"):
+        del facts["database"]
+    if (answers.mail_certificate, answers.mail_key) == (answers.certificate, answers.key):
+        del facts["mail_certificate"], facts["mail_key"]
     write(host.path(f"{DIRECTORY}/answers.json"), json.dumps(facts, indent=2).encode(), 0o600)
 
 
@@ -306,7 +310,7 @@ def _doctor(host: Host) -> None:
     click.echo("\nPostern runs. What flask doctor finds:\n")
     done = subprocess.run(steps.flask("doctor", host=host), check=False)  # noqa: S603 - our own program
     click.echo(
-        "\nAnother link for a first person: flask --app wsgi account link. A webmail: flask --app wsgi webmail add."
+        "\nAnother link for a first person: “account link”. What registers a webmail: “webmail add”."
     )
     if done.returncode:
         sys.exit(done.returncode)
@@ -335,6 +339,8 @@ def _undo(host: Host, yes: bool) -> None:
                 record.is_done(unit)
         if host.has_systemd:
             tell(record)
+        for name in list(record.due):
+            record.is_done(name)
     return click.echo(f"Database, keys, settings, mail and users stay. What was taken away is in {DIRECTORY}.")
 
 

@@ -122,6 +122,8 @@ class Record:
 
     def _put_back(self, name: str, entry: Entry) -> str:
         path = self.host.path(name)
+        # What a killed run had begun to write.
+        _fresh(path).unlink(missing_ok=True)
         seen = look_at(path)
         if seen == entry.former:
             return f"{name} is as it was."
@@ -218,7 +220,7 @@ def look_at(path: Path) -> Seen:
 def write(path: Path, content: bytes, mode: int, owner: int = -1, group: int = -1) -> None:
     """Replace a file as a whole. Nobody reads half of it, nor a secret before it has its mode. A former attempt's rest
     goes first; a link that somebody put in its place is not followed."""
-    fresh = path.with_name(f".{path.name}.postern-setup")
+    fresh = _fresh(path)
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
@@ -232,11 +234,16 @@ def write(path: Path, content: bytes, mode: int, owner: int = -1, group: int = -
 
 
 def _link(path: Path, target: str) -> None:
-    fresh = path.with_name(f".{path.name}.postern-setup")
+    fresh = _fresh(path)
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
     os.replace(fresh, path)
     _settle(path.parent)
+
+
+def _fresh(path: Path) -> Path:
+    """Where a file is written before it gets its place; no server reads such a name."""
+    return path.with_name(f".{path.name}.postern-setup")
 
 
 def _settle(directory: Path) -> None:

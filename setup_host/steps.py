@@ -26,12 +26,14 @@ from setup_host.answers import (
     written_settings,
 )
 from setup_host.host import Host, SetupError
-from setup_host.record import File
+from setup_host.record import DIRECTORY, File
 
 CODE = Path(__file__).resolve().parents[1]
 INTEGRATIONS = CODE / "integrations"
 # Where the shipped files say that the code is.
 SHIPPED_FOR = "/opt/postern"
+# What the administrator of a database on another host has to run.
+GRANTS = f"{DIRECTORY}/dovecot-account.sql"
 NGINX_SITE = "/etc/nginx/conf.d/postern.conf"
 NGINX_DEFAULT = "/etc/nginx/sites-enabled/default"
 UNITS = ("postern", "postern-sender-check")
@@ -148,8 +150,10 @@ def _key(host: Host, name: str) -> File:
 
 def _tables(answers: Answers, settings: Settings, host: Host) -> list[Step]:
     upgrade = Command(flask("db", "upgrade", host=host))
-    if not answers.makes_database:
+    if answers.uses_sqlite:
         return [upgrade]
+    if not answers.makes_database:
+        return [upgrade, File(GRANTS, dovecot_config.grants(settings), mode=0o600, secret=True)]
     # Its own words hold no quote: letters and digits only.
     password = password_in(settings.database_url)
     accounts = [f"'postern'@'{place}'" for place in ("localhost", "127.0.0.1")]
@@ -182,11 +186,8 @@ def _certificate(answers: Answers, host: Host) -> list[Step]:
     names = [word for name in dict.fromkeys((answers.panel, answers.mail_host)) for word in ("--domain", name)]
     who = ("--non-interactive", "--agree-tos", "--email", answers.manager, "--cert-name", "postern")
     how = ("--webroot", "--webroot-path", WEB_ROOT, "--deploy-hook", "systemctl reload nginx dovecot")
-    return [
-        Command(
-            ("certbot", "certonly", *who, *how, *names), is_done=lambda: host.path(f"{CERTBOT}/fullchain.pem").exists()
-        )
-    ]
+    words = ("certbot", "certonly", *who, *how, *names)
+    return [Command(words, is_done=lambda: host.path(f"{CERTBOT}/fullchain.pem").exists())]
 
 
 def _refuse_missing(host: Host, paths: set[str]) -> None:
