@@ -309,9 +309,7 @@ def _say_how_to_start(record: Record) -> None:
 def _doctor(host: Host) -> None:
     click.echo("\nPostern runs. What flask doctor finds:\n")
     done = subprocess.run(steps.flask("doctor", host=host), check=False)  # noqa: S603 - our own program
-    click.echo(
-        "\nAnother link for a first person: “account link”. What registers a webmail: “webmail add”."
-    )
+    click.echo("\nAnother link for a first person: “account link”. What registers a webmail: “webmail add”.")
     if done.returncode:
         sys.exit(done.returncode)
 

@@ -41,8 +41,9 @@ UNITS = ("postern", "postern-sender-check")
 AFTER: dict[str, tuple[tuple[str, ...], ...]] = {
     "systemd": (("systemctl", "daemon-reload"),),
     **{unit: (("systemctl", "enable", unit), ("systemctl", "restart", unit)) for unit in UNITS},
-    "dovecot": (("systemctl", "restart", "dovecot"),),
+    # Its first start makes the directory of the socket by which it asks Dovecot.
     "postfix": (("postfix", "check"), ("systemctl", "restart", "postfix")),
+    "dovecot": (("systemctl", "restart", "dovecot"),),
     "nginx": (("nginx", "-t"), ("systemctl", "reload-or-restart", "nginx")),
     "fail2ban": (("systemctl", "restart", "fail2ban"),),
 }

@@ -104,7 +104,8 @@ def test_rooms_are_few_and_so_are_the_arrows_between_them():
 
 
 def test_adapters_are_known_to_the_composition_only():
-    others = [file for file in arrows.product() if "adapters" not in file.parts and file.name not in COMPOSITION]
+    knowing = {"adapters", "setup_host"}
+    others = [file for file in arrows.product() if not knowing & {*file.parts} and file.name not in COMPOSITION]
     assert offenders(others, "adapters") == []
 
 
@@ -115,6 +116,16 @@ def test_adapters_know_the_ports_and_nothing_above():
     assert offenders(adapters, "blueprints", "app", "cli", "doctor", "models", "database", "flask") == []
     beyond = offenders(adapters, "actions", but=known)
     assert not [each for each in beyond if not each.endswith(tuple(f"imports {name}" for name in rooms_themselves))]
+
+
+def test_setting_up_a_host_is_an_application_of_its_own():
+    """It runs as root: only what it starts as Postern's own user opens the database."""
+    own = ROOT / "setup_host" / "first_people.py"
+    others = [file for file in arrows.product() if "setup_host" not in file.parts]
+    assert offenders(others, "setup_host") == []
+    as_root = [file for file in arrows.files("setup_host") if file != own]
+    above = ("app", "cli", "doctor", "blueprints", "setup_host.first_people")
+    assert offenders(as_root, "database", "models", *above) == []
 
 
 def test_no_screen_knows_another():
