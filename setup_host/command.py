@@ -263,6 +263,8 @@ def _make(step: Directory, host: Host) -> list[str]:
     if _is_as_wanted(step, host):
         return []
     path, (owner, group) = host.path(step.path), host.owners(step.owner, step.group)
+    if path.is_dir() and owner not in (-1, path.stat().st_uid) and any(path.iterdir()):
+        raise SetupError(f"{step.path} is somebody else's, and not empty: it must belong to {step.owner}.")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chown(path, owner, group)
     path.chmod(step.mode)

@@ -293,6 +293,17 @@ def test_a_link_in_the_place_of_a_key_is_not_followed(root, tmp_path):
                 and not file.is_symlink()]  # fmt: skip
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives directories to others")
+def test_somebody_elses_mail_is_not_taken(root):
+    (root / "etc/passwd").write_text("vmail:x:4000:4000::/var/vmail:/bin/false\n")
+    message = root / "var/vmail/example.org/message"
+    message.parent.mkdir(parents=True)
+    message.touch()
+
+    assert "/var/vmail is somebody else's" in refused(root)
+    assert message.parent.parent.stat().st_uid == 0
+
+
 # --- again, and back ---
 
 
