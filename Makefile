@@ -1,4 +1,4 @@
-.PHONY: help run demo test test-long bench check dist lock translations
+.PHONY: help run demo test test-long test-deploy bench check dist lock translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -18,6 +18,11 @@ SLOW = tests/roundcube tests/sms tests/mailhost tests/browser tests/faults
 test: ## Every test, with real servers on loopback ports
 	@scripts/setup test
 	@.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long" $(SLOW) tests
+
+test-deploy: ## From an empty Debian to a running service, and back: Debian 13 and 12, as root
+	@scripts/setup test
+	@scripts/test-deploy trixie
+	@scripts/test-deploy bookworm
 
 test-long: ## The tests at full size
 	@scripts/setup test

@@ -20,16 +20,8 @@ def files(*places: str) -> list[Path]:
 
 def product() -> list[Path]:
     """Everything that runs in an installation."""
-    return files(
-        "actions",
-        "adapters",
-        "blueprints",
-        "cli",
-        "doctor",
-        "settings",
-        "migrations",
-        *(str(each.name) for each in ROOT.glob("*.py")),
-    )
+    packages = ("actions", "adapters", "blueprints", "cli", "doctor", "settings", "migrations", "setup_host")
+    return files(*packages, *(each.name for each in ROOT.glob("*.py")))
 
 
 @functools.cache

@@ -27,7 +27,7 @@ LONGEST_VIEW = 12
 KNOWN_TO_ADAPTERS = (
     "ground.ports", "ground.addresses", "ground.message", "devices.device_passwords", "passwords.mail_policy",
 )  # fmt: skip
-COMPOSITION = ("app.py", "cli", "doctor")
+COMPOSITION = ("app.py", "cli", "doctor", "setup_host")
 
 
 def offenders(files: list[Path], *forbidden: str, but: tuple[str, ...] = ()) -> list[str]:
@@ -116,6 +116,16 @@ def test_adapters_know_the_ports_and_nothing_above():
     assert offenders(adapters, "blueprints", "app", "cli", "doctor", "models", "database", "flask") == []
     beyond = offenders(adapters, "actions", but=known)
     assert not [each for each in beyond if not each.endswith(tuple(f"imports {name}" for name in rooms_themselves))]
+
+
+def test_setting_up_a_host_is_an_application_of_its_own():
+    """It runs as root: only what it starts as Postern's own user opens the database."""
+    own = ROOT / "setup_host" / "first_people.py"
+    others = [file for file in arrows.product() if "setup_host" not in file.parts]
+    assert offenders(others, "setup_host") == []
+    as_root = [file for file in arrows.files("setup_host") if file != own]
+    above = ("app", "cli", "doctor", "blueprints", "setup_host.first_people")
+    assert offenders(as_root, "database", "models", *above) == []
 
 
 def test_no_screen_knows_another():
