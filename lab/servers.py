@@ -44,28 +44,35 @@ STOP_SECONDS = 20
 CLIENT_SECONDS = 30
 
 # Below Linux's ephemeral range (32768 and up): no outgoing connection can take the port while its server is stopped.
-_PORTS = range(18000, 32000)
+# They are claimed some at a time: each claim is an open file, and a long run needs more ports than a process may have.
+_FIRST_PORTS, _PORTS_AT_ONCE = range(18000, 32000, 50), 50
 # A name in Linux's abstract namespace has one holder, needs no file, and is free again when its process ends.
 _claims: list[socket.socket] = []
+_claimed: list[int] = []
 
 
 def free_port() -> int:
     """A loopback port that nobody listens on, and that is this process's as long as it runs: no other call, also in
     another process, gets it while its server is stopped for a moment."""
     while True:
-        port = random.choice(_PORTS)
-        if _is_claimed(port) and _is_free(port):
-            return port
+        if not _claimed:
+            claim_ports(random.choice(_FIRST_PORTS))
+        with contextlib.suppress(IndexError):
+            if _is_free(port := _claimed.pop()):
+                return port
 
 
-def _is_claimed(port: int) -> bool:
+def claim_ports(port: int) -> bool:
+    """Claim the ports that are claimed together with this one; False when somebody has them."""
+    first = port - port % _PORTS_AT_ONCE
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
-        claim.bind(f"\0postern-port-{port}")
+        claim.bind(f"\0postern-ports-{first}")
     except OSError:
         claim.close()
         return False
     _claims.append(claim)
+    _claimed.extend(random.sample(range(first, first + _PORTS_AT_ONCE), _PORTS_AT_ONCE))
     return True
 
 

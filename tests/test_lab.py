@@ -16,9 +16,9 @@ ANNA, PASSWORD = "anna@example.org", "Right-Password-1"
 
 def test_a_port_that_one_process_was_given_is_given_to_no_other():
     here = servers.free_port()
-    ask = "from lab import servers; print(servers._is_claimed(int(sys.argv[1])))"
+    ask = "from lab import servers; print(servers.claim_ports(int(sys.argv[1])))"
     elsewhere = [sys.executable, "-c", f"import sys; {ask}", str(here)]
-    assert not servers._is_claimed(here)
+    assert not servers.claim_ports(here)
     assert subprocess.run(elsewhere, capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 

@@ -1,4 +1,4 @@
-"""A mail server as far as the panel sees one: doveadm's HTTP API over a list of connections."""
+"""A mail server as far as the panel sees one: doveadm's HTTP API of Dovecot 2.3 over a list of connections."""
 
 import json
 import threading
@@ -52,7 +52,7 @@ class MailServer:
         if not matching:
             return ["error", {"type": "exitCode", "exitCode": NOBODY_CONNECTED}, tag]
         self.connected = [each for each in self.connected if each not in matching]
-        return ["doveadmResponse", [], tag]
+        return ["doveadmResponse", [{"result": each.login} for each in matching], tag]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         server = self

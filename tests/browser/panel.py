@@ -37,6 +37,7 @@ class Panel(ServedPanel):
         own = {
             "POSTERN_WEBMAIL_ORIGINS": " ".join(f"{each.origin} {each.far_origin}" for each in webmails),
             "POSTERN_DOVEADM_URL": mail_server.url,
+            "POSTERN_DOVECOT_VERSION": "2.3",
         }
         super().__init__(directory, **CHEAP_HASHES | own | settings)
 

@@ -17,6 +17,7 @@ FOR_ACCOUNTS = {
     "account.password": "/account/password",
     "account.list_sessions": "/account/sessions",
     "account.confirm_end_others": "/account/sessions/others",
+    "account.confirm_contact_test": "/account/contact-test",
     "account.activity": "/account/activity",
     "account.show_preferences": "/account/preferences",
     "sign_in.confirm": "/confirm-password",
