@@ -15,6 +15,7 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import sender_check
+import upgrades
 import worker
 from actions.ground.domain_names import readable
 from actions.notices import bounces
@@ -23,7 +24,6 @@ from actions.webmails import webmails
 from adapters import milter
 from adapters.dovecot import config as mail_server_config
 from adapters.dovecot import installed
-from database import pending_migrations, router
 from doctor import examine
 from doctor.findings import MEND, OK, UNKNOWN
 from models import Webmail
@@ -33,6 +33,7 @@ from .account import account
 from .activity import list_activity
 from .collaborator import collaborator
 from .completion import print_completion
+from .database import db
 from .device import device
 from .domain import domain
 from .mailbox import mailbox
@@ -41,7 +42,6 @@ from .password_change import password_change
 from .service import service
 from .shared import in_sentences, ports, sentence_and_pending, unit
 
-db = AppGroup("db", help="The database.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
 bounce = AppGroup("bounce", help="E-mails that come back.")
 webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
@@ -55,15 +55,6 @@ def init_app(app: Flask) -> None:
         app.cli.add_command(group)
     for command in (list_activity, print_completion, bounce, run_worker, run_sender_check, run_doctor, run_demo):
         app.cli.add_command(command)
-
-
-@db.command("upgrade")
-@in_sentences
-def upgrade():
-    """Upgrade the database to the current version."""
-    missing = pending_migrations()
-    router().run()
-    click.echo(f"Applied {', '.join(missing)}." if missing else "The database is up to date.")
 
 
 @dovecot.command("config")
@@ -262,7 +253,7 @@ def run_demo():
     settings = ports().settings
     if not settings.demo:
         raise click.ClickException("Demo accounts are created only with POSTERN_DEMO=yes.")
-    router().run()
+    upgrades.upgrade(click.echo)
     demo.prepare(ports())
     click.echo(f"\nSign in at {settings.base_url}/sign-in with one of these accounts:\n\n{demo.kept_accounts(ports())}")
     if settings.keeps_mail:

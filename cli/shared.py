@@ -13,6 +13,7 @@ from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from adapters.dovecot.config import ConfigurationError
 from database import take_time
+from upgrades import NewerDatabase
 
 from . import completion
 
@@ -40,7 +41,7 @@ def in_sentences(command):
         take_time()
         try:
             return command(*arguments, **named)
-        except (Refused, ConfigurationError) as refusal:
+        except (Refused, ConfigurationError, NewerDatabase) as refusal:
             raise click.ClickException(readable(str(refusal))) from None
         except PeeweeException as trouble:
             raise click.ClickException(
