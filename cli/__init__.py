@@ -40,7 +40,7 @@ from .mailbox import mailbox
 from .manager import manager
 from .password_change import password_change
 from .service import service
-from .shared import in_sentences, ports, sentence_and_pending, unit
+from .shared import in_sentences, in_sentences_on_any_version, ports, sentence_and_pending, unit
 
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
 bounce = AppGroup("bounce", help="E-mails that come back.")
@@ -69,7 +69,7 @@ def init_app(app: Flask) -> None:
     is_flag=True,
     help="The files are for another host: look neither for a certificate nor for an installed Dovecot here.",
 )
-@in_sentences
+@in_sentences_on_any_version
 def dovecot_config(dovecot_version, output, elsewhere):
     """Write a complete Dovecot configuration for the storage in use into the directory OUTPUT.
 
@@ -189,9 +189,10 @@ def receive_bounce(recipient):
     """Read one returned e-mail from standard input, as a mail server passes it on; RECIPIENT is the address that it was
     returned to. The exit code is 0 for whatever was read, and 75 when the mail server must try again later."""
     try:
+        upgrades.refuse_newer()
         content = _head_of(sys.stdin.buffer, bounces.MOST_READ)
         outcome = bounces.receive(ports(), recipient, content) if ports().settings.bounce_address else ""
-    except (PeeweeException, OSError) as trouble:
+    except (PeeweeException, OSError, upgrades.NewerDatabase) as trouble:
         click.echo(f"Try again later: {type(trouble).__name__}", err=True)
         sys.exit(os.EX_TEMPFAIL)
     if not outcome:
@@ -210,17 +211,18 @@ def _head_of(stream: BinaryIO, most: int) -> bytes:
 
 @click.command("worker")
 @with_appcontext
-@in_sentences
+@in_sentences_on_any_version
 def run_worker():
     """Deliver the items in the outbox, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s postern worker %(levelname)s %(message)s", force=True)
+    upgrades.refuse_to_start_on_newer()
     worker.run(ports(), worker.stop_on_signals())
 
 
 @click.command("sender-check")
 @click.option("--port", default=sender_check.PORT, show_default=True, type=click.IntRange(1, 65535))
 @with_appcontext
-@in_sentences
+@in_sentences_on_any_version
 def run_sender_check(port):
     """Tell Postfix as whom people may write (as a milter, on a loopback port), until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s postern senders %(levelname)s %(message)s", force=True)
@@ -232,7 +234,7 @@ def run_sender_check(port):
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For monitoring: a list of check, state, sentence and mend.")
 @with_appcontext
-@in_sentences
+@in_sentences_on_any_version
 def run_doctor(as_json):
     """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))

@@ -1,15 +1,24 @@
 """An upgrade that is interrupted anywhere can be run again; two of them wait for one another; and a program that is
 older than the database says so."""
 
+import os
 import re
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import database as db
 import models
 import upgrades
+from lab.installation import environment_of
+from settings import Settings
+from tests.conftest import app_of, ports_of
 from tests.test_old_version import fill
+
+ROOT = Path(__file__).parents[1]
 
 # What changes something, as both databases write it.
 CHANGES = re.compile(r"\s*(CREATE|ALTER|DROP|INSERT|UPDATE|DELETE|PRAGMA (schema_version|writable_schema) =)")
@@ -123,3 +132,60 @@ def test_whoever_comes_second_says_so_and_waits(database_url):
     other.join(30)
     assert "under way" in told[0]
     assert told[1:] == [[]]
+
+
+# --- a database that is ahead ---
+
+LATER = "999_a_later_step"
+
+
+@pytest.fixture
+def ahead(database_url):
+    """The present database, as a later version leaves it."""
+    with db.open_database(database_url).connection_context():
+        db.router().run()
+        db.router().model.create(name=LATER)
+    return database_url
+
+
+@pytest.fixture
+def app_ahead(ahead, tmp_path, mail_server, mailer):
+    settings = Settings.load(environment_of(tmp_path / "instance", ahead))
+    return app_of(settings, ports_of(settings, mail_server, mailer))
+
+
+def programs(*words: str, url: str, instance: Path) -> subprocess.CompletedProcess:
+    environment = os.environ | environment_of(instance, url)
+    return subprocess.run([sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_the_program_does_not_start_on_a_database_that_is_ahead(ahead, tmp_path):
+    for words in (("-c", "import wsgi"), ("-m", "flask", "--app", "wsgi", "worker")):
+        ended = programs(*words, url=ahead, instance=tmp_path / "instance")
+        assert ended.returncode == 1
+        assert LATER in ended.stderr
+        assert "Traceback" not in ended.stderr
+
+
+def test_the_program_starts_on_a_database_of_its_version_and_on_none(database_url, tmp_path):
+    """One that does not answer yet is waited for; one that is empty is to be upgraded."""
+    for url in (database_url, "mysql://nobody:secret@127.0.0.1:1/none"):
+        ended = programs("-c", "import wsgi", url=url, instance=tmp_path / "instance")
+        assert ended.returncode == 0, ended.stderr
+        assert "secret" not in ended.stderr
+
+
+def test_commands_refuse_a_database_that_is_ahead_and_the_doctor_names_it(app_ahead):
+    run = app_ahead.test_cli_runner().invoke
+    for words in (["db", "upgrade"], ["service", "add", "Mail", "--organisation", "Example Ltd"], ["service", "list"]):
+        refused = run(args=words)
+        assert refused.exit_code == 1
+        assert LATER in refused.output
+    assert run(args=["bounce", "receive", "x@example.org"], input="x").exit_code == os.EX_TEMPFAIL
+    assert models.Service.select().count() == 0
+    assert LATER in run(args=["doctor"]).output
+
+
+def test_a_monitor_is_told_that_the_database_is_ahead(app_ahead):
+    answer = app_ahead.test_client().get("/healthz")
+    assert (answer.status_code, LATER in answer.text) == (503, True)
