@@ -26,7 +26,10 @@ from peewee import (
     SqliteDatabase,
 )
 from peewee_migrate import Router
+from peewee_migrate.models import MIGRATE_TABLE
 from pymysql.constants import CLIENT
+
+from migrations.steps import Steps
 
 database = DatabaseProxy()
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -499,9 +502,20 @@ def pending_migrations() -> list[str]:
     return router().diff
 
 
+def unknown_migrations() -> list[str]:
+    """The names of the migrations that this database has seen and this program does not know; raises what an
+    unreachable database raises."""
+    if not database.table_exists(MIGRATE_TABLE):
+        return []
+    applied = router()
+    known = set(applied.todo)
+    return [name for name in applied.done if name not in known]
+
+
 def router() -> Router:
-    """What applies the numbered steps in `migrations/`."""
-    return Router(database.obj, migrate_dir=MIGRATIONS, logger=logging.getLogger("postern.migrations"))
+    """What applies the numbered steps in `migrations/`. `upgrades.upgrade` also sees to it that nobody else does."""
+    log = logging.getLogger("postern.migrations")
+    return Router(database.obj, migrate_dir=MIGRATIONS, logger=log, migrator_class=Steps)
 
 
 def is_same(column, value):

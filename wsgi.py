@@ -2,6 +2,9 @@
 
 import logging
 
+import click
+
+import upgrades
 from app import create_app
 from settings import SettingsError
 
@@ -10,5 +13,8 @@ logging.basicConfig(format="%(asctime)s postern %(levelname)s %(message)s")
 
 try:
     app = create_app()
-except SettingsError as error:
+    # A command decides for itself: the doctor examines any database.
+    if click.get_current_context(silent=True) is None:
+        upgrades.refuse_to_start_on_newer()
+except (SettingsError, upgrades.NewerDatabase) as error:
     raise SystemExit(f"Postern cannot start:\n{error}") from None

@@ -15,6 +15,7 @@ from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
 import sender_check
+import upgrades
 import worker
 from actions.ground.domain_names import readable
 from actions.notices import bounces
@@ -23,7 +24,6 @@ from actions.webmails import webmails
 from adapters import milter
 from adapters.dovecot import config as mail_server_config
 from adapters.dovecot import installed
-from database import pending_migrations, router
 from doctor import examine
 from doctor.findings import MEND, OK, UNKNOWN
 from models import Webmail
@@ -33,15 +33,15 @@ from .account import account
 from .activity import list_activity
 from .collaborator import collaborator
 from .completion import print_completion
+from .database import db
 from .device import device
 from .domain import domain
 from .mailbox import mailbox
 from .manager import manager
 from .password_change import password_change
 from .service import service
-from .shared import in_sentences, ports, sentence_and_pending, unit
+from .shared import in_sentences, in_sentences_on_any_version, ports, sentence_and_pending, unit
 
-db = AppGroup("db", help="The database.")
 dovecot = AppGroup("dovecot", help="The mail server's configuration.")
 bounce = AppGroup("bounce", help="E-mails that come back.")
 webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
@@ -57,15 +57,6 @@ def init_app(app: Flask) -> None:
         app.cli.add_command(command)
 
 
-@db.command("upgrade")
-@in_sentences
-def upgrade():
-    """Upgrade the database to the current version."""
-    missing = pending_migrations()
-    router().run()
-    click.echo(f"Applied {', '.join(missing)}." if missing else "The database is up to date.")
-
-
 @dovecot.command("config")
 @click.option(
     "--dovecot-version",
@@ -78,7 +69,7 @@ def upgrade():
     is_flag=True,
     help="The files are for another host: look neither for a certificate nor for an installed Dovecot here.",
 )
-@in_sentences
+@in_sentences_on_any_version
 def dovecot_config(dovecot_version, output, elsewhere):
     """Write a complete Dovecot configuration for the storage in use into the directory OUTPUT.
 
@@ -198,9 +189,10 @@ def receive_bounce(recipient):
     """Read one returned e-mail from standard input, as a mail server passes it on; RECIPIENT is the address that it was
     returned to. The exit code is 0 for whatever was read, and 75 when the mail server must try again later."""
     try:
+        upgrades.refuse_newer()
         content = _head_of(sys.stdin.buffer, bounces.MOST_READ)
         outcome = bounces.receive(ports(), recipient, content) if ports().settings.bounce_address else ""
-    except (PeeweeException, OSError) as trouble:
+    except (PeeweeException, OSError, upgrades.NewerDatabase) as trouble:
         click.echo(f"Try again later: {type(trouble).__name__}", err=True)
         sys.exit(os.EX_TEMPFAIL)
     if not outcome:
@@ -219,17 +211,18 @@ def _head_of(stream: BinaryIO, most: int) -> bytes:
 
 @click.command("worker")
 @with_appcontext
-@in_sentences
+@in_sentences_on_any_version
 def run_worker():
     """Deliver the items in the outbox, until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s postern worker %(levelname)s %(message)s", force=True)
+    upgrades.refuse_to_start_on_newer()
     worker.run(ports(), worker.stop_on_signals())
 
 
 @click.command("sender-check")
 @click.option("--port", default=sender_check.PORT, show_default=True, type=click.IntRange(1, 65535))
 @with_appcontext
-@in_sentences
+@in_sentences_on_any_version
 def run_sender_check(port):
     """Tell Postfix as whom people may write (as a milter, on a loopback port), until SIGTERM or Ctrl-C."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s postern senders %(levelname)s %(message)s", force=True)
@@ -241,7 +234,7 @@ def run_sender_check(port):
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="For monitoring: a list of check, state, sentence and mend.")
 @with_appcontext
-@in_sentences
+@in_sentences_on_any_version
 def run_doctor(as_json):
     """Check the whole installation; the exit code is 1 if something needs attention."""
     findings = list(examine(ports()))
@@ -262,7 +255,7 @@ def run_demo():
     settings = ports().settings
     if not settings.demo:
         raise click.ClickException("Demo accounts are created only with POSTERN_DEMO=yes.")
-    router().run()
+    upgrades.upgrade(click.echo)
     demo.prepare(ports())
     click.echo(f"\nSign in at {settings.base_url}/sign-in with one of these accounts:\n\n{demo.kept_accounts(ports())}")
     if settings.keeps_mail:

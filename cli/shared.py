@@ -13,6 +13,7 @@ from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from adapters.dovecot.config import ConfigurationError
 from database import take_time
+from upgrades import NewerDatabase, refuse_newer
 
 from . import completion
 
@@ -32,15 +33,18 @@ SERVICE_NAME = click.argument("name", shell_complete=completion.services)
 DOMAIN_NAME = click.argument("name", shell_complete=completion.domains)
 
 
-def in_sentences(command):
-    """Let a command take its time, and tell what went wrong in a sentence and an exit code, never in a traceback."""
+def in_sentences(command, *, on_any_version=False):
+    """Let a command take its time, and tell what went wrong in a sentence and an exit code, never in a traceback. On a
+    database that is newer than this program it refuses, unless said otherwise."""
 
     @functools.wraps(command)
     def run(*arguments, **named):
         take_time()
         try:
+            if not on_any_version:
+                refuse_newer()
             return command(*arguments, **named)
-        except (Refused, ConfigurationError) as refusal:
+        except (Refused, ConfigurationError, NewerDatabase) as refusal:
             raise click.ClickException(readable(str(refusal))) from None
         except PeeweeException as trouble:
             raise click.ClickException(
@@ -55,6 +59,10 @@ def in_sentences(command):
             raise click.ClickException(f"{trouble.filename or 'The system'}: {trouble.strerror or trouble}.") from None
 
     return run
+
+
+# For a command that writes nothing into the database, or decides for itself.
+in_sentences_on_any_version = functools.partial(in_sentences, on_any_version=True)
 
 
 def ports() -> Ports:

@@ -9,7 +9,7 @@ from actions.ground import phone_numbers
 from actions.ground.addresses import receiver
 from actions.ground.ports import Ports
 from actions.upkeep import installation
-from database import database, first_damage, is_mysql, pending_migrations, router
+from database import database, first_damage, is_mysql, pending_migrations, unknown_migrations
 from doctor.clocks import compared
 from doctor.findings import Finding, fine, judged, wrong
 from models import Account, Mailbox
@@ -21,7 +21,7 @@ NEEDED = {"database", "migrations"}
 
 def answers(_ports: Ports) -> Iterator[Finding]:
     try:
-        missing, unknown = pending_migrations(), _from_a_later_version()
+        missing, unknown = pending_migrations(), unknown_migrations()
     except PeeweeException as trouble:
         yield wrong("database", f"The database does not answer: {trouble}.", "Check POSTERN_DATABASE_URL.")
         return
@@ -88,11 +88,6 @@ def without_messages(_ports: Ports) -> Iterator[Finding]:
             f" {_named(affected)}.",
             "Give these people the number of a mobile phone.",
         )
-
-
-def _from_a_later_version() -> list[str]:
-    present = router()
-    return sorted(set(present.done) - set(present.todo))
 
 
 def _named(affected: list[str]) -> str:

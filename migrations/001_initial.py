@@ -4,7 +4,8 @@ These are the models as they were at this step; later steps change them, never t
 """
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 LOCKED = "This account is locked. Ask whoever looks after your mailboxes."
 SUSPENDED = "This account is suspended. Ask whoever looks after your mailboxes."
@@ -31,7 +32,7 @@ PASSWORD = {
 }
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     mysql = isinstance(database, pw.MySQLDatabase)
     if mysql:
         # Logins, addresses and tokens are compared byte by byte, as Dovecot and SQLite do.
@@ -190,5 +191,5 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
         class Meta:
             table_name = "web_session"
 
-    migrator.sql(MAIL_LOGIN.replace("%(password)s", PASSWORD["mysql" if mysql else "sqlite"]))
-    migrator.sql(MAIL_USER)
+    migrator.ensure_view("mail_login", MAIL_LOGIN.replace("%(password)s", PASSWORD["mysql" if mysql else "sqlite"]))
+    migrator.ensure_view("mail_user", MAIL_USER)

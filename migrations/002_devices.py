@@ -1,7 +1,8 @@
 """Devices: passwords of their own for mail programs, when they were used, and invitations to set one up."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 LOCKED = "This account is locked. Ask whoever looks after your mailboxes."
 SUSPENDED = "This account is suspended. Ask whoever looks after your mailboxes."
@@ -33,14 +34,12 @@ PASSWORD = {
 }
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     accounts = migrator.orm["account"]
-    migrator.sql("DROP VIEW mail_login")
     boolean = "BOOL" if isinstance(database, pw.MySQLDatabase) else "INTEGER"
-    # In plain SQL, because peewee would rebuild the SQLite tables, under the eyes of a running mail server.
-    migrator.sql(f"ALTER TABLE service ADD COLUMN device_passwords_only {boolean} NOT NULL DEFAULT 0")
-    migrator.sql(f"ALTER TABLE mailbox ADD COLUMN device_passwords_only {boolean} NOT NULL DEFAULT 0")
-    migrator.sql("ALTER TABLE one_time_link ADD COLUMN subject_id INTEGER")
+    migrator.ensure_column("service", f"device_passwords_only {boolean} NOT NULL DEFAULT 0")
+    migrator.ensure_column("mailbox", f"device_passwords_only {boolean} NOT NULL DEFAULT 0")
+    migrator.ensure_column("one_time_link", "subject_id INTEGER")
 
     @migrator.create_model
     class Device(pw.Model):
@@ -111,5 +110,5 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
             table_name = "device_invitation"
 
     mysql = isinstance(database, pw.MySQLDatabase)
-    migrator.sql(MAIL_LOGIN.replace("%(password)s", PASSWORD["mysql" if mysql else "sqlite"]))
-    migrator.sql(MAIL_DEVICE)
+    migrator.ensure_view("mail_login", MAIL_LOGIN.replace("%(password)s", PASSWORD["mysql" if mysql else "sqlite"]))
+    migrator.ensure_view("mail_device", MAIL_DEVICE)

@@ -1,7 +1,8 @@
 """Collaborations: logins of their own that open somebody else's mailbox, within their permissions."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 LOCKED = "This account is locked. Ask whoever looks after your mailboxes."
 SUSPENDED = "This account is suspended. Ask whoever looks after your mailboxes."
@@ -50,13 +51,13 @@ SESSION_NAME = {
 }
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     kind = "mysql" if isinstance(database, pw.MySQLDatabase) else "sqlite"
     accounts = migrator.orm["account"]
-    migrator.sql("DROP VIEW mail_login")
-    migrator.sql("ALTER TABLE service ADD COLUMN most_collaborators INTEGER NOT NULL DEFAULT 50")
-    _add_reference(migrator, kind, "device", "password_by_id", "account")
-    _add_reference(migrator, kind, "audit_event", "mailbox_id", "mailbox")
+    migrator.ensure_column("service", "most_collaborators INTEGER NOT NULL DEFAULT 50")
+    for table, column, to in (("device", "password_by_id", "account"), ("audit_event", "mailbox_id", "mailbox")):
+        migrator.ensure_reference(table, column, to, "SET NULL")
+        migrator.ensure_index(table, column)
     migrator.sql(
         "UPDATE audit_event SET mailbox_id = (SELECT mailbox.id FROM mailbox"
         " WHERE mailbox.account_id = audit_event.account_id)"
@@ -77,15 +78,4 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
             table_name = "collaboration"
 
     view = MAIL_LOGIN.replace("%(password)s", PASSWORD[kind]).replace("%(session_name)s", SESSION_NAME[kind])
-    migrator.sql(view)
-
-
-def _add_reference(migrator: Migrator, kind: str, table: str, column: str, to: str) -> None:
-    """A column that points to another table, in plain SQL: peewee would rebuild the SQLite table."""
-    reference = f"REFERENCES {to} (id) ON DELETE SET NULL"
-    if kind == "sqlite":
-        migrator.sql(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER {reference}")
-    else:
-        migrator.sql(f"ALTER TABLE {table} ADD COLUMN {column} INTEGER NULL")
-        migrator.sql(f"ALTER TABLE {table} ADD FOREIGN KEY ({column}) {reference}")
-    migrator.sql(f"CREATE INDEX {table}_{column} ON {table} ({column})")
+    migrator.ensure_view("mail_login", view)

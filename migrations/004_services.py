@@ -4,7 +4,8 @@ Migration 012 writes the words by which they are found.
 """
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 NEW_COLUMNS = {
     "service": (
@@ -44,11 +45,11 @@ UPDATE account SET
 """
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     mysql = isinstance(database, pw.MySQLDatabase)
     for table, columns in NEW_COLUMNS.items():
         for column in columns:
-            migrator.sql(f"ALTER TABLE {table} ADD COLUMN {column if mysql else _for_sqlite(column)}")
+            migrator.ensure_column(table, column if mysql else _for_sqlite(column))
     migrator.sql("UPDATE account SET revision = (id * 7919 + created_at) & 1073741823")
     migrator.sql(PLACED)
     migrator.sql(COUNTED)
@@ -70,10 +71,10 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
             ]
 
     for columns in LIST_ORDERS:
-        migrator.sql(f"CREATE INDEX account_{columns.replace(', ', '_')} ON account ({columns})")
+        migrator.ensure_index("account", columns)
     if mysql:
         for table in ("service", "domain"):
-            migrator.sql(f"ALTER TABLE account ADD FOREIGN KEY ({table}_id) REFERENCES {table} (id) ON DELETE RESTRICT")
+            migrator.ensure_foreign_key("account", f"{table}_id", f"REFERENCES {table} (id) ON DELETE RESTRICT")
 
 
 def _for_sqlite(column: str) -> str:

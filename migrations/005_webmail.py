@@ -1,7 +1,8 @@
 """Webmails: whose hand-offs are accepted, and what their sessions open mailboxes with in place of a password."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 # What a webmail's session opens its mailbox with, from the webmail's hosts; `expires_at` in seconds since the epoch.
 MAIL_WEBMAIL = """
@@ -11,7 +12,7 @@ FROM webmail_credential WHERE ended_at IS NULL
 """
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     accounts = migrator.orm["account"]
 
     @migrator.create_model
@@ -55,13 +56,7 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
             table_name = "webmail_credential"
             indexes = [(("selector", "account"), True)]
 
-    # In plain SQL, because peewee would rebuild the SQLite table.
-    reference = "REFERENCES webmail (id) ON DELETE CASCADE"
-    if isinstance(database, pw.MySQLDatabase):
-        migrator.sql("ALTER TABLE web_session ADD COLUMN webmail_id INTEGER NULL")
-        migrator.sql(f"ALTER TABLE web_session ADD FOREIGN KEY (webmail_id) {reference}")
-    else:
-        migrator.sql(f"ALTER TABLE web_session ADD COLUMN webmail_id INTEGER {reference}")
-    migrator.sql("CREATE INDEX web_session_webmail_id ON web_session (webmail_id)")
-    migrator.sql("ALTER TABLE web_session ADD COLUMN webmail_session VARCHAR(64) NOT NULL DEFAULT ''")
-    migrator.sql(MAIL_WEBMAIL)
+    migrator.ensure_reference("web_session", "webmail_id", "webmail", "CASCADE")
+    migrator.ensure_index("web_session", "webmail_id")
+    migrator.ensure_column("web_session", "webmail_session VARCHAR(64) NOT NULL DEFAULT ''")
+    migrator.ensure_view("mail_webmail", MAIL_WEBMAIL)

@@ -1,14 +1,15 @@
 """Password changes of several mailboxes at once, and the encrypted archives that deliver them."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 
 class LongText(pw.TextField):
     field_type = "LONGTEXT"
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     @migrator.create_model
     class PasswordChange(pw.Model):
         id = pw.AutoField()

@@ -1,14 +1,15 @@
 """Files of users that are to be added, and an index for each way to look through a long audit trail."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 WAYS_THROUGH = ("organisation_id, action", "action", "actor_login", "account_login")
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     for columns in WAYS_THROUGH:
-        migrator.sql(f"CREATE INDEX audit_event_{columns.replace(', ', '_')} ON audit_event ({columns})")
+        migrator.ensure_index("audit_event", columns)
 
     @migrator.create_model
     class UserImport(pw.Model):

@@ -2,17 +2,17 @@
 that the person did before it came to a page far back."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 PERSONS = ("actor_login", "account_login")
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     for person in PERSONS:
-        migrator.sql(f"CREATE INDEX audit_event_organisation_id_{person} ON audit_event (organisation_id, {person})")
+        migrator.ensure_index("audit_event", f"organisation_id, {person}")
 
 
-def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
-    where = " ON audit_event" if isinstance(database, pw.MySQLDatabase) else ""
+def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     for person in PERSONS:
-        migrator.sql(f"DROP INDEX audit_event_organisation_id_{person}{where}")
+        migrator.lose_index("audit_event", f"organisation_id, {person}")

@@ -9,7 +9,8 @@ InnoDB keeps its counters for ever by itself.
 from hashlib import sha256
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 BEFORE, AFTER = '"id" INTEGER NOT NULL PRIMARY KEY', '"id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT'
 # What refers to a row by its number and does not end with it.
@@ -50,12 +51,12 @@ FROM one_time_link JOIN account ON account.id = one_time_link.account_id WHERE o
 """
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     mysql = isinstance(database, pw.MySQLDatabase)
     number = "BIGINT" if mysql else "INTEGER"
     for table in HELD:
-        migrator.run(_add_column, database, table, f"held {number} NOT NULL DEFAULT 0")
-    migrator.run(_add_column, database, "one_time_link", "subject CHAR(64) NOT NULL DEFAULT ''")
+        migrator.ensure_column(table, f"held {number} NOT NULL DEFAULT 0")
+    migrator.ensure_column("one_time_link", "subject CHAR(64) NOT NULL DEFAULT ''")
     migrator.sql(SUBJECTS)
     migrator.run(_bind_to_more_than_a_number, database)
     if mysql:
@@ -66,22 +67,16 @@ def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
         migrator.run(_begin_above_all_known, database)
 
 
-def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
+def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     if isinstance(database, pw.MySQLDatabase):
         for table, columns in LONG_ON_MYSQL.items():
             shorter = ", ".join(f"MODIFY {column.replace('LONGTEXT', 'TEXT')}" for column in columns)
             migrator.sql(f"ALTER TABLE {table} {shorter}")
     else:
         migrator.run(_define_numbers, database, AFTER, BEFORE)
-    migrator.sql("ALTER TABLE one_time_link DROP COLUMN subject")
+    migrator.lose_column("one_time_link", "subject")
     for table in HELD:
-        migrator.sql(f"ALTER TABLE {table} DROP COLUMN held")
-
-
-def _add_column(database: pw.Database, table: str, column: str) -> None:
-    """Add a column that is not there yet: MySQL keeps what it did of a step that was interrupted."""
-    if column.partition(" ")[0] not in {present.name for present in database.get_columns(table)}:
-        database.execute_sql(f"ALTER TABLE {table} ADD COLUMN {column}")
+        migrator.lose_column(table, "held")
 
 
 def _bind_to_more_than_a_number(database: pw.Database) -> None:

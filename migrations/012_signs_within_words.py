@@ -10,7 +10,8 @@ import unicodedata
 
 import peewee as pw
 from anyascii import anyascii
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 # Accounts that are read and written at a time, so that a million are not in memory at once.
 BATCH = 500
@@ -34,11 +35,11 @@ IN_THE_ALPHABET = str.maketrans(
 WORD_BEFORE = re.compile(r"[a-z0-9]+")
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     migrator.run(_enter_all, database, _sort_name, _words_of)
 
 
-def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
+def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     migrator.run(_enter_all, database, _sort_name_before, _words_before)
 
 

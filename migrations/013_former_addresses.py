@@ -1,7 +1,8 @@
 """Addresses that mailboxes had before, and whose mail still arrives there."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 # Former addresses whose mail is delivered as well; `expires_at` in seconds since the epoch, NULL for never.
 MAIL_FORMER_ADDRESS = """
@@ -11,7 +12,6 @@ SELECT former_address.address AS address, former_address.expires_at AS expires_a
 FROM former_address JOIN mailbox ON mailbox.id = former_address.mailbox_id
 """
 
-# Each statement is whole or not there at all: MySQL keeps what it did of a step that was interrupted.
 ON_MYSQL = """
 CREATE TABLE IF NOT EXISTS former_address (
     id INTEGER AUTO_INCREMENT NOT NULL PRIMARY KEY, address VARCHAR(254) NOT NULL, domain_id INTEGER NOT NULL,
@@ -30,18 +30,17 @@ CREATE TABLE former_address (
 """
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     if isinstance(database, pw.MySQLDatabase):
         migrator.sql(ON_MYSQL)
-        migrator.sql("DROP VIEW IF EXISTS mail_former_address")
     else:
         migrator.sql(ON_SQLITE)
-        migrator.sql("CREATE UNIQUE INDEX former_address_address ON former_address (address)")
-        migrator.sql("CREATE INDEX former_address_domain_id ON former_address (domain_id)")
-        migrator.sql("CREATE INDEX former_address_mailbox_id ON former_address (mailbox_id)")
-    migrator.sql(MAIL_FORMER_ADDRESS)
+        migrator.ensure_index("former_address", "address", unique=True)
+        migrator.ensure_index("former_address", "domain_id")
+        migrator.ensure_index("former_address", "mailbox_id")
+    migrator.ensure_view("mail_former_address", MAIL_FORMER_ADDRESS)
 
 
-def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
-    migrator.sql("DROP VIEW mail_former_address")
-    migrator.sql("DROP TABLE former_address")
+def rollback(migrator: Steps, database: pw.Database, *, fake=False):
+    migrator.sql("DROP VIEW IF EXISTS mail_former_address")
+    migrator.sql("DROP TABLE IF EXISTS former_address")

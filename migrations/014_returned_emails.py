@@ -1,7 +1,8 @@
 """An account says that e-mails to it came back: which address, why and when; and since when that would be news."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 COLUMNS = (
     "bounced_address VARCHAR(254) NOT NULL DEFAULT ''",
@@ -11,18 +12,12 @@ COLUMNS = (
 )
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     moment = "BIGINT" if isinstance(database, pw.MySQLDatabase) else "INTEGER"
     for column in COLUMNS:
-        migrator.run(_add_column, database, "account", column.format(moment=moment))
+        migrator.ensure_column("account", column.format(moment=moment))
 
 
-def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
+def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     for column in COLUMNS:
-        migrator.sql(f"ALTER TABLE account DROP COLUMN {column.partition(' ')[0]}")
-
-
-def _add_column(database: pw.Database, table: str, column: str) -> None:
-    """Add a column that is not there yet: MySQL keeps what it did of a step that was interrupted."""
-    if column.partition(" ")[0] not in {present.name for present in database.get_columns(table)}:
-        database.execute_sql(f"ALTER TABLE {table} ADD COLUMN {column}")
+        migrator.lose_column("account", column.partition(" ")[0])

@@ -1,7 +1,8 @@
 """Where a worker works, with which secret key, and when it showed itself last."""
 
 import peewee as pw
-from peewee_migrate import Migrator
+
+from migrations.steps import Steps
 
 # One statement: MySQL keeps what it did of a step that was interrupted.
 TABLE = """
@@ -10,9 +11,9 @@ CREATE TABLE IF NOT EXISTS worker_sign (
 """
 
 
-def migrate(migrator: Migrator, database: pw.Database, *, fake=False):
+def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     migrator.sql(TABLE.format(moment="BIGINT" if isinstance(database, pw.MySQLDatabase) else "INTEGER"))
 
 
-def rollback(migrator: Migrator, database: pw.Database, *, fake=False):
-    migrator.sql("DROP TABLE worker_sign")
+def rollback(migrator: Steps, database: pw.Database, *, fake=False):
+    migrator.sql("DROP TABLE IF EXISTS worker_sign")

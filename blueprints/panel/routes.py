@@ -6,7 +6,7 @@ from peewee import PeeweeException
 
 from actions.upkeep import installation
 from blueprints.web import assets, guards, hosts, hx
-from database import pending_migrations
+from database import pending_migrations, unknown_migrations
 
 panel = Blueprint("panel", __name__)
 
@@ -25,13 +25,15 @@ def home():
 @hosts.answers_also(hosts.is_of_a_monitor)
 @guards.public
 def health():
-    """200 once the database is reachable and migrated; a load balancer asks this."""
+    """200 once the database is reachable and of this version; a load balancer asks this."""
     try:
-        missing = pending_migrations()
+        missing, unknown = pending_migrations(), unknown_migrations()
     except PeeweeException:
         return _health("the database does not answer\n", 503)
     if missing:
         return _health("the database is not migrated\n", 503)
+    if unknown:
+        return _health(f"the database is newer than this program, which does not know {', '.join(unknown)}\n", 503)
     return _health("ok\n", 200)
 
 

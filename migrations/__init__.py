@@ -1,0 +1,1 @@
+"""The numbered steps of `flask db upgrade`, and in `steps` what they are made of."""
