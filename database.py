@@ -109,7 +109,7 @@ class Connection(pymysql.connections.Connection):
         super().__init__(read_timeout=FIRST_ANSWER, write_timeout=FIRST_ANSWER, **named)
         self.made_at = time.monotonic()
 
-    def wait_for_statements(self, seconds: float) -> None:
+    def wait_for_statements(self, seconds: float | None) -> None:
         self._read_timeout = self._write_timeout = seconds
 
     @property
@@ -196,7 +196,7 @@ class Pool(MySQLDatabase):
         self._lock = contextlib.nullcontext()
         self._idle: deque[Connection] = deque()
         self._silence = Silence()
-        self.longest_statement: float = LONGEST_STATEMENT
+        self.longest_statement: float | None = LONGEST_STATEMENT
 
     def manual_close(self) -> None:
         """End this thread's connection, instead of leaving it to the next request."""
@@ -262,10 +262,11 @@ def _mysql(url: str) -> Pool:
     )
 
 
-def take_time() -> None:
-    """Nobody waits for a page of this process: it may do long work in one statement."""
+def take_time(longest: float | None = LONGEST_WORK) -> None:
+    """Nobody waits for a page of this process: it may do long work in one statement, of at most so many seconds, or of
+    any length (None)."""
     if is_mysql():
-        database.obj.longest_statement = LONGEST_WORK
+        database.obj.longest_statement = longest
 
 
 def sqlite_file(url: str) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from peewee import PeeweeException
 
-from database import database, discard_connection, is_sqlite, router, sqlite_mode, unknown_migrations
+from database import database, discard_connection, is_sqlite, router, sqlite_mode, take_time, unknown_migrations
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,9 @@ class NewerDatabase(Exception):
 
 def upgrade(tell: Tell) -> list[str]:
     """Take every step that is missing; their names. While another process upgrades, wait, and tell for whom. What an
-    interrupted upgrade left is gone on with."""
+    interrupted upgrade left is gone on with. To change a large table may take hours, in one statement."""
+    take_time(None)
+    discard_connection()
     with _alone(tell):
         refuse_newer()
         return router().run()
