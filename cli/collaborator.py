@@ -1,8 +1,5 @@
 """`flask collaborator …`: people who open somebody else's mailbox, by their logins (`carla/anna@example.org`)."""
 
-from functools import reduce
-from operator import or_
-
 import click
 from flask.cli import AppGroup
 
@@ -14,30 +11,25 @@ from actions.services import mailboxes
 from models import Collaboration
 from settings import LANGUAGES
 
+from .bits import Bits
 from .output import JSON, Facts, both, listed, moment, shown
-from .shared import ADDRESS, LOGIN, WITHOUT_YES, YES, in_sentences, name_losses, ports, sentence_and_pending, unit
+from .shared import ADDRESS, LOGIN, YES, in_sentences, is_meant, ports, sentence_and_pending, unit
 
 collaborator = AppGroup("collaborator", help="Collaborators: they open a mailbox with a login of their own.")
-PERMISSIONS = {
-    "read": permissions.READ,
-    "write": permissions.WRITE,
-    "send": permissions.SEND,
-    "imap": permissions.IMAP,
-    "pop3": permissions.POP3,
-    "settings": permissions.SETTINGS,
-}
+PERMISSIONS = Bits(
+    read=permissions.READ,
+    write=permissions.WRITE,
+    send=permissions.SEND,
+    imap=permissions.IMAP,
+    pop3=permissions.POP3,
+    settings=permissions.SETTINGS,
+)
 COLUMNS = ("login_readable", "first_name", "last_name", "state", "permissions", "last_access_at")
 
 
 def permission(**more):
-    return click.option(
-        "--permission",
-        "chosen",
-        type=click.Choice(list(PERMISSIONS)),
-        multiple=True,
-        help="Several times for several; what one implies comes along.",
-        **more,
-    )
+    help_text = "Several times for several; what one implies comes along."
+    return click.option("--permission", "chosen", type=PERMISSIONS.choice, multiple=True, help=help_text, **more)
 
 
 @collaborator.command("list")
@@ -70,7 +62,7 @@ def show_collaborator(login, as_json):
 def add_collaborator(address, user_name, first_name, last_name, reference, language, chosen):
     """Invite somebody who opens the mailbox ADDRESS as USER_NAME/ADDRESS. Without a permission, they only read."""
     person = Person(first_name, last_name, reference, user_name, language or "")
-    made = collaborations.make(unit(), mailboxes.mailbox_named(address), person, _sum(chosen))
+    made = collaborations.make(unit(), mailboxes.mailbox_named(address), person, PERMISSIONS.sum(chosen))
     account = made.account
     click.echo(f"{readable(account.login)} is invited: a link is on its way to {readable(account.contact_email)}.")
 
@@ -82,8 +74,8 @@ def add_collaborator(address, user_name, first_name, last_name, reference, langu
 def change_collaborator(login, chosen):
     """Give the collaborator LOGIN these permissions and no others. Open connections are cut."""
     doing, found = unit(), _named(login)
-    collaborations.change_permissions(doing, found, _sum(chosen))
-    words = ", ".join(_words(found.permissions))
+    collaborations.change_permissions(doing, found, PERMISSIONS.sum(chosen))
+    words = ", ".join(PERMISSIONS.words(found.permissions))
     click.echo(sentence_and_pending(f"{readable(found.account.login)} may now: {words}.", doing))
 
 
@@ -145,10 +137,7 @@ def _named(login: str) -> Collaboration:
 
 
 def _is_meant(collaboration: Collaboration, yes: bool) -> bool:
-    name_losses(collaboration.account.login, _ends(collaborations.consequences(ports(), collaboration)))
-    if not yes:
-        click.echo(WITHOUT_YES)
-    return yes
+    return is_meant(collaboration.account.login, _ends(collaborations.consequences(ports(), collaboration)), yes)
 
 
 def _ends(consequences: Consequences) -> list[str]:
@@ -171,16 +160,8 @@ def _facts(row: Row) -> Facts:
         "e_mails_come_back": bool(account.returned_from),
         "language": account.language,
         "state": row.state,
-        "permissions": _words(collaboration.permissions),
+        "permissions": PERMISSIONS.words(collaboration.permissions),
         "added_by": collaboration.created_by_login,
         "created_at": moment(collaboration.created_at),
         "last_access_at": moment(row.last_access),
     }
-
-
-def _words(held: int) -> list[str]:
-    return [name for name, bit in PERMISSIONS.items() if held & bit]
-
-
-def _sum(chosen: tuple[str, ...]) -> int:
-    return reduce(or_, (PERMISSIONS[each] for each in chosen), 0)

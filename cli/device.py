@@ -1,8 +1,6 @@
 """`flask device …`: device passwords of a mailbox, or of a collaborator's account."""
 
 from datetime import UTC, timedelta
-from functools import reduce
-from operator import or_
 
 import click
 from flask.cli import AppGroup
@@ -16,12 +14,12 @@ from actions.sessions import connections
 from models import Account, Device, DeviceInvitation
 
 from . import completion
+from .bits import Bits
 from .output import JSON, Facts, both, listed, moment, shown
 from .shared import (
-    WITHOUT_YES,
     YES,
     in_sentences,
-    name_losses,
+    is_meant,
     ports,
     refuse_without_terminal,
     sentence_and_pending,
@@ -29,7 +27,7 @@ from .shared import (
 )
 
 device = AppGroup("device", help="Devices: a password of its own for each mail program.")
-PROTOCOLS = {"imap": Device.IMAP, "pop3": Device.POP3, "sending": Device.SENDING}
+PROTOCOLS = Bits(imap=Device.IMAP, pop3=Device.POP3, sending=Device.SENDING)
 COLUMNS = ("number", "name", "protocols", "for", "last_used_at", "expires_at", "is_connected")
 INVITATION_COLUMNS = ("number", "name", "recipient_readable", "protocols", "expires_at")
 # Of a mailbox's owner, or of a collaborator.
@@ -64,7 +62,7 @@ def show_device(address, device, as_json):
 @click.option(
     "--protocol",
     "protocols",
-    type=click.Choice(list(PROTOCOLS)),
+    type=PROTOCOLS.choice,
     multiple=True,
     default=("imap", "sending"),
     show_default=True,
@@ -79,9 +77,8 @@ def add_device(address, name, icon, protocols, user, expires, print_password, as
     """Make the device NAME for ADDRESS, and print its password, this once. Where this is no terminal, nothing is made
     without --print-password."""
     refuse_without_terminal(print_password)
-    chosen = reduce(or_, (PROTOCOLS[each] for each in protocols))
     until = int((expires.replace(tzinfo=UTC) + timedelta(days=1)).timestamp()) if expires else None
-    wanted = WantedDevice(name, icon, chosen, user, until)
+    wanted = WantedDevice(name, icon, PROTOCOLS.sum(protocols), user, until)
     _hand_over(devices.make(unit(), mailboxes.account_named(address), wanted, new_token()), as_json)
 
 
@@ -120,11 +117,9 @@ def remove_device(address, device, every, yes):
     taken = list(account.devices) if every else [_device(account, device)]
     invited = list(invitations.pending(account)) if every else []
     names = [f"{each.name} ({each.id})" for each in taken] + [f"the invitation of {each.recipient}" for each in invited]
-    name_losses(account.login, names or ["nothing"])
-    if not yes:
-        return click.echo(WITHOUT_YES)
-    devices.disconnect_all(doing, account) if every else devices.disconnect(doing, taken[0])
-    return click.echo(sentence_and_pending("Disconnected.", doing))
+    if is_meant(account.login, names or ["nothing"], yes):
+        devices.disconnect_all(doing, account) if every else devices.disconnect(doing, taken[0])
+        click.echo(sentence_and_pending("Disconnected.", doing))
 
 
 @device.command("invitations")
@@ -175,7 +170,7 @@ def _facts(row: Row) -> Facts:
         "number": device.id,
         "name": device.name,
         "icon": device.icon,
-        "protocols": _protocols(device.protocols),
+        "protocols": PROTOCOLS.words(device.protocols),
         "for": row.recipient,
         "made_by": device.created_by_login,
         "created_at": moment(device.created_at),
@@ -194,14 +189,10 @@ def _invitation(invitation: DeviceInvitation) -> Facts:
         "number": invitation.id,
         "name": invitation.name,
         **both("recipient", invitation.recipient),
-        "protocols": _protocols(invitation.protocols),
+        "protocols": PROTOCOLS.words(invitation.protocols),
         "invited_by": invitation.invited_by.login,
         "expires_at": moment(invitation.expires_at),
     }
-
-
-def _protocols(protocols: int) -> list[str]:
-    return [name for name, bit in PROTOCOLS.items() if protocols & bit]
 
 
 def _hand_over(made: MadeDevice, as_json: bool) -> None:

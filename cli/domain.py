@@ -18,10 +18,9 @@ from .shared import (
     DOMAIN_NAME,
     ORGANISATION,
     WITH_MAILBOXES,
-    WITHOUT_YES,
     YES,
     in_sentences,
-    name_losses,
+    is_meant,
     sentence_and_pending,
     unit,
 )
@@ -91,8 +90,6 @@ def remove_domain(name, with_mailboxes, yes):
     A domain that has mailboxes is removed only --with-mailboxes. An interrupted removal can be run again.
     """
     doing, domain = unit(), removals.find_domain(name)
-    name_losses(domain.name, lost_with_domains(removals.losses_of_domain(domain)))
-    if not yes:
-        return click.echo(WITHOUT_YES)
-    removals.remove_domain(doing, domain, with_mailboxes)
-    return click.echo(sentence_and_pending(f"{readable(domain.name)} has been removed.", doing))
+    if is_meant(domain.name, lost_with_domains(removals.losses_of_domain(domain)), yes):
+        removals.remove_domain(doing, domain, with_mailboxes)
+        click.echo(sentence_and_pending(f"{readable(domain.name)} has been removed.", doing))

@@ -29,7 +29,7 @@ from .shared import (
     WITHOUT_YES,
     YES,
     in_sentences,
-    name_losses,
+    is_meant,
     password_from,
     ports,
     sentence_and_pending,
@@ -196,11 +196,9 @@ def resume(address):
 def remove_mailbox(address, yes):
     """Remove the mailbox ADDRESS. Without --yes, only name what goes along."""
     doing, found = unit(), mailboxes.mailbox_named(address)
-    name_losses(found.address, lost_with_mailbox(users.losses(ports(), found)))
-    if not yes:
-        return click.echo(WITHOUT_YES)
-    users.remove(doing, found, found.address)
-    return click.echo(sentence_and_pending(f"{readable(found.address)} has been removed.", doing))
+    if is_meant(found.address, lost_with_mailbox(users.losses(ports(), found)), yes):
+        users.remove(doing, found, found.address)
+        click.echo(sentence_and_pending(f"{readable(found.address)} has been removed.", doing))
 
 
 @mailbox.command("access")
@@ -283,7 +281,7 @@ def end_forwarding(address):
 @click.option("--skip-unknown-columns", is_flag=True, help="Read the known columns, whatever others there are.")
 @in_sentences
 def import_mailboxes(file, dry_run, skip_unknown_columns):
-    """Add the mailboxes of a CSV FILE, all or none, and print a one-time link for each.
+    """Add the mailboxes of a FILE (CSV, XLSX or ODS), all or none, and print a one-time link for each.
 
     The first line names the columns: address, and any of first_name, last_name, contact_email, quota_mb, language,
     phone, state (active, suspended or locked).

@@ -13,10 +13,9 @@ from .output import JSON, Facts, both, listed, moment, shown
 from .shared import (
     LOGIN,
     PASSWORD,
-    WITHOUT_YES,
     YES,
     in_sentences,
-    name_losses,
+    is_meant,
     password_from,
     sentence_and_pending,
     unit,
@@ -105,8 +104,6 @@ def remove_manager(login, last, yes):
     The account is deleted, unless it has a mailbox: then it goes on as its owner's.
     """
     doing, account = unit(), managers.named(login)
-    name_losses(account.login, lost_with_manager(managers.losses(account)))
-    if not yes:
-        return click.echo(WITHOUT_YES)
-    managers.remove(doing, account, even_the_last=last)
-    return click.echo(sentence_and_pending(f"{readable(account.login)} is no manager any more.", doing))
+    if is_meant(account.login, lost_with_manager(managers.losses(account)), yes):
+        managers.remove(doing, account, even_the_last=last)
+        click.echo(sentence_and_pending(f"{readable(account.login)} is no manager any more.", doing))

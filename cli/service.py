@@ -15,10 +15,9 @@ from .shared import (
     ORGANISATION,
     SERVICE_NAME,
     WITH_MAILBOXES,
-    WITHOUT_YES,
     YES,
     in_sentences,
-    name_losses,
+    is_meant,
     sentence_and_pending,
     unit,
 )
@@ -134,8 +133,6 @@ def remove_service(name, organisation, with_mailboxes, yes):
     """
     doing, service = unit(), mailboxes.find_service(name, organisation)
     owner, losses = service.organisation, removals.losses_of_service(service)
-    name_losses(f"“{service.name}” of {owner.name}", [*lost_with_service(service, losses), f"{owner.name} stays"])
-    if not yes:
-        return click.echo(WITHOUT_YES)
-    removals.remove_service(doing, service, with_mailboxes)
-    return click.echo(sentence_and_pending(f"“{service.name}” has been removed.", doing))
+    if is_meant(f"“{service.name}” of {owner.name}", [*lost_with_service(service, losses), f"{owner.name} stays"], yes):
+        removals.remove_service(doing, service, with_mailboxes)
+        click.echo(sentence_and_pending(f"“{service.name}” has been removed.", doing))

@@ -83,10 +83,14 @@ def sentence_and_pending(sentence: str, done: UnitOfWork) -> str:
     return sentence + later if done.is_pending else sentence
 
 
-def name_losses(what: str, losses: list[str]) -> None:
+def is_meant(what: str, losses: list[str], yes: bool) -> bool:
+    """Name what goes along with something; whether the operator said that it is to go."""
     click.echo(f"With {readable(what)}:")
     for loss in losses:
         click.echo(f"  {readable(loss)}")
+    if not yes:
+        click.echo(WITHOUT_YES)
+    return yes
 
 
 def refuse_without_terminal(may_print: bool) -> None:
