@@ -314,19 +314,19 @@ def transactional(action: Callable[..., Result]) -> Callable[..., Result]:
                 with _whole_or_not_at_all():
                     return action(*arguments, **named)
             except OperationalError as failure:
-                error = _first_cause(failure)
-                lost = error.args and error.args[0] in LOST_TRANSACTIONS
+                lost = failure.args and failure.args[0] in LOST_TRANSACTIONS
                 if not lost or not tries_left or database.in_transaction():
-                    raise error from error.__cause__
+                    raise
         raise AssertionError("unreachable")
 
     return run
 
 
-def _first_cause(failure: PeeweeException) -> PeeweeException:
-    """What went wrong in a transaction: SQLite itself rolls back when the disk is full, and refuses the ROLLBACK that
-    follows."""
-    return [cause for cause in _contexts(failure) if isinstance(cause, PeeweeException)][-1]
+def _first_cause(failure: BaseException) -> BaseException:
+    """What went wrong when a transaction was to be committed: SQLite itself rolls back when the disk is full, and
+    refuses the ROLLBACK that follows."""
+    causes = [cause for cause in _contexts(failure) if isinstance(cause, PeeweeException)]
+    return causes[-1] if causes else failure
 
 
 def _contexts(failure: BaseException) -> Iterator[BaseException]:
@@ -348,16 +348,23 @@ _written = _Written()
 
 @contextlib.contextmanager
 def _whole_or_not_at_all() -> Iterator[None]:
-    kept = len(_written.before)
+    kept, within = len(_written.before), None
     try:
         with database.atomic():
-            yield
-    except BaseException:
+            try:
+                yield
+            except BaseException as failure:
+                within = failure
+                raise
+    except BaseException as failure:
         for row, content in reversed(_written.before[kept:]):
             vars(row).clear()
             vars(row).update(content)
         del _written.before[kept:]
-        raise
+        # Not that the ROLLBACK was refused: MySQL has ended the whole transaction, its savepoints with it, when it was
+        # lost, and SQLite when the disk was full.
+        cause = within or _first_cause(failure)
+        raise cause from cause.__cause__
     if not database.in_transaction():
         _written.before.clear()
 
@@ -498,19 +505,23 @@ def first_damage() -> str:
     return "" if found == "ok" else found
 
 
+def differing_migrations() -> tuple[list[str], list[str]]:
+    """The names of the migrations that this database has not seen yet, and of those that it has seen and this program
+    does not know; raises what an unreachable database raises."""
+    steps = router()
+    known = steps.todo
+    seen = steps.done if database.table_exists(MIGRATE_TABLE) else []
+    return [name for name in known if name not in seen], [name for name in seen if name not in known]
+
+
 def pending_migrations() -> list[str]:
-    """The names of the migrations that this database has not seen yet; raises what an unreachable database raises."""
-    return router().diff
+    """The first of `differing_migrations`."""
+    return differing_migrations()[0]
 
 
 def unknown_migrations() -> list[str]:
-    """The names of the migrations that this database has seen and this program does not know; raises what an
-    unreachable database raises."""
-    if not database.table_exists(MIGRATE_TABLE):
-        return []
-    applied = router()
-    known = set(applied.todo)
-    return [name for name in applied.done if name not in known]
+    """The second of `differing_migrations`."""
+    return differing_migrations()[1]
 
 
 def router() -> Router:

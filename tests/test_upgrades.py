@@ -119,8 +119,8 @@ def test_whoever_comes_second_says_so_and_waits(database_url):
         asked.set()
 
     def second() -> None:
-        with db.database.connection_context():
-            told.append(upgrades.upgrade(tell))
+        told.append(upgrades.upgrade(tell))
+        db.discard_connection()
 
     with db.database.connection_context(), upgrades._alone(print):
         other = threading.Thread(target=second)

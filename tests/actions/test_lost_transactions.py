@@ -41,6 +41,9 @@ class Losing:
                 self._written += 1
                 if self._written == self.at:
                     self.at = None
+                    if db.is_mysql():
+                        # The server has ended the whole transaction by then, and knows its savepoints no more.
+                        real("ROLLBACK")
                     raise OperationalError(DEADLOCK, "Deadlock found when trying to get lock")
             return real(sql, *arguments, **named)
 
