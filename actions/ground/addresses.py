@@ -155,6 +155,16 @@ def checked_name(name: str, field: str) -> str:
     return name
 
 
+def optional_contact(address: str) -> str:
+    """`canonical_contact` where somebody has one; empty for none."""
+    return canonical_contact(address) if trimmed(address) else ""
+
+
+def optional_name(name: str, field: str) -> str:
+    """`checked_name` where there is one; empty for none."""
+    return checked_name(name, field) if name.strip() else ""
+
+
 def holds_web_address(text: str) -> bool:
     """Whether mail programs would turn part of the text into a link, in any width or case."""
     visible = "".join(each for each in text if unicodedata.category(each) != "Cf")

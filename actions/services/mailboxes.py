@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from actions.ground.addresses import (
     canonical_address,
-    canonical_contact,
     canonical_domain,
     canonical_login,
     checked_name,
     is_same_mailbox,
+    optional_contact,
+    optional_name,
     receiver,
-    trimmed,
 )
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
@@ -312,11 +312,9 @@ def checked(ports: Ports, new: NewMailbox, find_domain: Callable[[str], object] 
     `find_domain` may refuse domains; without it, every domain that is served here is allowed."""
     address = new_address(ports, new.address)
     (find_domain or domain_of)(address)
-    contact = canonical_contact(new.contact_email) if trimmed(new.contact_email) else ""
+    contact = optional_contact(new.contact_email)
     refuse_own_address(ports, contact, address)
-    if new.language not in ("", *LANGUAGES):
-        sentence = N_("The language must be one of: %(languages)s.")
-        raise Refused(sentence, "language", languages=", ".join(LANGUAGES))
+    refuse_unknown_language(new.language)
     names = _names({"first_name": new.first_name, "last_name": new.last_name})
     return NewMailbox(
         address,
@@ -342,6 +340,13 @@ def domain_of(address: str) -> Domain:
 def _refuse_unknown_policy(name: str) -> None:
     if name not in policy.POLICIES:
         raise Refused(N_("The password policy must be one of: %(policies)s."), policies=", ".join(policy.POLICIES))
+
+
+def refuse_unknown_language(language: str) -> None:
+    """Raises `Refused` for a language that the panel does not speak; the empty text stands for the browser's."""
+    if language not in ("", *LANGUAGES):
+        sentence = N_("The language must be one of: %(languages)s.")
+        raise Refused(sentence, "language", languages=", ".join(LANGUAGES))
 
 
 def refuse_own_address(ports: Ports, contact: str, *addresses: str) -> None:
@@ -399,4 +404,4 @@ def fresh_home(address: str) -> str:
 
 
 def _names(names: dict[str, str]) -> dict[str, str]:
-    return {part: checked_name(name, part) if name.strip() else "" for part, name in names.items()}
+    return {part: optional_name(name, part) for part, name in names.items()}

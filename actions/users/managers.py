@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from peewee import JOIN
 
 from actions.authority import authority
-from actions.ground.addresses import canonical_address, canonical_contact, checked_name, trimmed
+from actions.ground.addresses import canonical_address, optional_contact, optional_name
 from actions.ground.holding import hold
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
@@ -112,9 +112,7 @@ def change(unit: UnitOfWork, account: Account, role: str | None = None, **profil
 
 
 def _checked(name: str, value: str) -> str:
-    if not trimmed(value):
-        return ""
-    return canonical_contact(value) if name == "contact_email" else checked_name(value, name)
+    return optional_contact(value) if name == "contact_email" else optional_name(value, name)
 
 
 def _no_manager(account: Account) -> Refused:

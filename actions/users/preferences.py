@@ -5,10 +5,10 @@ import zoneinfo
 from actions.authority import authority
 from actions.ground.refusals import N_, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
+from actions.services import mailboxes
 from actions.trail import audit
 from actions.trail.events import Event
 from models import Account
-from settings import LANGUAGES
 
 
 @unit_of_work
@@ -17,8 +17,7 @@ def save(unit: UnitOfWork, language: str, timezone: str, account: Account | None
     browser's language or the host's time zone. Raises `Refused`."""
     if account is not None:
         authority.refuse_unless_may_act(unit.actor, account)
-    if language not in ("", *LANGUAGES):
-        raise Refused(N_("The language must be one of: %(languages)s."), "language", languages=", ".join(LANGUAGES))
+    mailboxes.refuse_unknown_language(language)
     if timezone and timezone not in zoneinfo.available_timezones():
         raise Refused(N_("Not a valid choice."), "timezone")
     if not (account or unit.actor.account).write(language=language, timezone=timezone):

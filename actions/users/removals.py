@@ -126,7 +126,7 @@ def remove_service(unit: UnitOfWork, service: Service, with_mailboxes: bool = Fa
 
 def _refuse_unless_operator(unit: UnitOfWork) -> None:
     """No page does this."""
-    if unit.actor.account is not None:
+    if not unit.actor.is_operator_at_command_line:
         raise authority.not_allowed()
 
 

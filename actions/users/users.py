@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.ground import phone_numbers, throttle
-from actions.ground.addresses import canonical_contact, canonical_login, checked_name, trimmed
+from actions.ground.addresses import canonical_login, optional_contact, optional_name
 from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
 from actions.ground.refusals import N_, Refused
@@ -21,7 +21,7 @@ from actions.outbox import mail
 from actions.passwords import passwords, policy
 from actions.revocation import revocation
 from actions.revocation.table import Cause
-from actions.services import mailboxes, search_words, services
+from actions.services import mailboxes, search_words, services, user_list
 from actions.services.mailboxes import NewMailbox
 from actions.sessions import connections, links, sessions
 from actions.trail import audit
@@ -99,8 +99,7 @@ def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, pa
     `revision` is the account's revision when the form was shown. Raises `Refused`, with nothing changed, when somebody
     has saved the account since, or with the field that is wrong.
     """
-    profile = _checked(unit.ports, related(mailbox, "account"), profile)
-    mailboxes.refuse_own_address(unit.ports, profile.contact_email, *mailbox.addresses)
+    profile = _checked(unit.ports, related(mailbox, "account"), mailbox.addresses, profile)
     new_hash = None
     if password is not None:
         account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
@@ -216,6 +215,14 @@ def losses(ports: Ports, mailbox: Mailbox) -> Losses:
     )
 
 
+def find(actor: Account, service_id: int, mailbox_id: int) -> Mailbox | None:
+    """One of the mailboxes of a service that an account manages, if it outranks the mailbox's owner: the others are in
+    the list alone."""
+    service = services.find(actor, service_id)
+    mailbox = user_list.find(service, mailbox_id) if service else None
+    return mailbox if mailbox and authority.may_act_on(actor, mailbox.account) else None
+
+
 def storage_used(ports: Ports, mailbox: Mailbox) -> Quota | None:
     """The mailbox's use of storage, as Dovecot counts it; None when Dovecot does not answer."""
     try:
@@ -312,28 +319,25 @@ def _checked_new(ports: Ports, service: Service, address: str, profile: Profile)
     if not service.domains.where(Domain.name == name).exists():
         raise Refused(N_("The domain %(domain)s does not belong to this service."), "address", domain=name)
     mailboxes.refuse_taken(address)
-    profile = _checked(ports, Account(login=address), profile)
+    profile = _checked(ports, Account(login=address), [address], profile)
     names = {name: getattr(profile, name) for name in PROFILE}
     return NewMailbox(address, quota_bytes=profile.quota_bytes, **names)
 
 
-def _checked(ports: Ports, account: Account, profile: Profile) -> Profile:
-    """The profile in stored form; raises `Refused` with the field that is wrong."""
-    contact = canonical_contact(profile.contact_email) if trimmed(profile.contact_email) else ""
-    mailboxes.refuse_own_address(ports, contact, account.login)
+def _checked(ports: Ports, account: Account, addresses: Sequence[str], profile: Profile) -> Profile:
+    """The profile of an account whose mailbox has these addresses, in stored form; raises `Refused` with the field that
+    is wrong."""
+    contact = optional_contact(profile.contact_email)
+    mailboxes.refuse_own_address(ports, contact, *addresses)
     if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
         raise Refused(N_("Not a valid choice."), "state")
     return replace(
         profile,
-        first_name=_name(profile.first_name, "first_name"),
-        last_name=_name(profile.last_name, "last_name"),
+        first_name=optional_name(profile.first_name, "first_name"),
+        last_name=optional_name(profile.last_name, "last_name"),
         contact_email=contact,
         phone=_phone(ports, profile.phone, account.phone),
     )
-
-
-def _name(name: str, field: str) -> str:
-    return checked_name(name, field) if name.strip() else ""
 
 
 def _phone(ports: Ports, typed: str, stored: str) -> str:

@@ -4,11 +4,10 @@ from flask import Blueprint, abort, flash, render_template, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
 
-from actions.authority import authority, permissions
+from actions.authority import permissions
 from actions.collaborations.collaborations import ACTIVE, DISABLED, EXPIRED, PENDING, SUSPENDED
-from actions.services import services, user_list
 from actions.sessions.user_agents import browser_name
-from actions.users import offboarding
+from actions.users import offboarding, users
 from blueprints.web import guards, hx
 from models import Mailbox
 
@@ -70,9 +69,7 @@ def show_pending(service_id: int, mailbox_id: int, event_id: int):
 
 def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
     """One of a service's mailboxes that the signed-in account looks after, and whose owner ranks below it."""
-    service = services.find(current_user.account, service_id) or abort(404)
-    mailbox = user_list.find(service, mailbox_id) or abort(404)
-    return mailbox if authority.may_act_on(current_user.account, mailbox.account) else abort(404)
+    return users.find(current_user.account, service_id, mailbox_id) or abort(404)
 
 
 def _access(mailbox: Mailbox) -> dict:

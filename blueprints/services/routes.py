@@ -210,8 +210,7 @@ def _service(service_id: int) -> Service:
 
 def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
     """One of its mailboxes, whose owner ranks below the signed-in account: the others are in the list alone."""
-    mailbox = user_list.find(_service(service_id), mailbox_id) or abort(404)
-    return mailbox if authority.may_act_on(current_user.account, mailbox.account) else abort(404)
+    return users.find(current_user.account, service_id, mailbox_id) or abort(404)
 
 
 def _former(mailbox: Mailbox, former_id: int) -> FormerAddress:
