@@ -1,10 +1,10 @@
 """What the configuration of this machine's Postfix says, by its own `postconf`."""
 
-import os
-import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
+
+from adapters.programs import path_of
 
 # Seconds.
 PATIENCE = 5
@@ -36,8 +36,8 @@ def services(ports: set[int], *parameters: str) -> list[Service]:
 
 
 def _postconf(*words: str) -> str:
-    command = shutil.which("postconf", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if command is None:
+    command = path_of("postconf")
+    if not command:
         raise PostfixUnknown("Postfix is not installed on this machine.")
     try:
         done = subprocess.run(  # noqa: S603 - nothing in it comes from outside

@@ -27,7 +27,7 @@ from adapters.dovecot import installed
 from doctor import examine
 from doctor.findings import MEND, OK, UNKNOWN
 from models import Webmail
-from settings import DEFAULT_DOVECOT_VERSION, DOVECOT_VERSIONS
+from settings import DOVECOT_VERSIONS
 
 from .account import account
 from .activity import list_activity
@@ -77,7 +77,7 @@ def dovecot_config(dovecot_version, output, elsewhere):
     """
     settings = ports().settings
     present = "" if elsewhere else installed.version()
-    version = dovecot_version or settings.dovecot_version or present or DEFAULT_DOVECOT_VERSION
+    version = dovecot_version or installed.version_for(settings, present)
     if not elsewhere:
         _refuse_missing_certificates(settings)
     if version == present:

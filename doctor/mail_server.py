@@ -20,7 +20,7 @@ from doctor.clocks import compared_by_header
 from doctor.files import secrets
 from doctor.findings import Finding, fine, judged, not_known, wrong
 from models import FormerAddress, Mailbox
-from settings import DEFAULT_DOVECOT_VERSION, Settings, file_rights, is_loopback_host
+from settings import Settings, file_rights, is_loopback_host
 
 # Where the system's Dovecot and fail2ban look.
 DOVECOT, FAIL2BAN = Path(config.DIRECTORY), Path("/etc/fail2ban")
@@ -281,7 +281,7 @@ def _compared(settings: Settings) -> tuple[list[str], list[str]]:
 def _expected(settings: Settings) -> dict[str, str]:
     """As “flask dovecot config” decides."""
     present = installed.version()
-    version = settings.dovecot_version or present or DEFAULT_DOVECOT_VERSION
+    version = installed.version_for(settings, present)
     if version == present:
         settings = installed.without(settings, installed.missing_protocols(settings))
     return config.render(settings, version, DOVECOT)

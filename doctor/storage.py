@@ -9,7 +9,7 @@ from actions.ground import phone_numbers
 from actions.ground.addresses import receiver
 from actions.ground.ports import Ports
 from actions.upkeep import installation
-from database import database, first_damage, is_mysql, pending_migrations, unknown_migrations
+from database import database, differing_migrations, first_damage, is_mysql
 from doctor.clocks import compared
 from doctor.findings import Finding, fine, judged, wrong
 from models import Account, Mailbox
@@ -21,7 +21,7 @@ NEEDED = {"database", "migrations"}
 
 def answers(_ports: Ports) -> Iterator[Finding]:
     try:
-        missing, unknown = pending_migrations(), unknown_migrations()
+        missing, unknown = differing_migrations()
     except PeeweeException as trouble:
         yield wrong("database", f"The database does not answer: {trouble}.", "Check POSTERN_DATABASE_URL.")
         return

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from idna import IDNAError
+
 from actions.ground.domain_names import in_ascii
 from settings import Settings, SettingsError
 from setup_host import edits
@@ -68,13 +70,13 @@ class Answers:
 
     def checked(self) -> "Answers":
         """The answers in the form in which files have them. Raises `SetupError` with every finding."""
-        parts = urlsplit(self.base_url)
+        parts, domain = urlsplit(self.base_url), _stored(self.domain.strip())
         complete = replace(
             self,
             base_url=self.base_url.rstrip("/"),
-            domain=in_ascii(self.domain.strip().lower()),
+            domain=domain,
             mail_host=self.mail_host.strip().lower(),
-            mail_from=self.mail_from or f"postern@{in_ascii(self.domain.strip().lower())}",
+            mail_from=self.mail_from or f"postern@{domain}",
             mail_certificate=self.mail_certificate or self.certificate,
             mail_key=self.mail_key or self.key,
         )
@@ -97,7 +99,7 @@ class Answers:
                 "Manager, mailbox and sender are e-mail addresses.",
             ),
             (
-                in_ascii(self.mailbox.rpartition("@")[2].lower()) != complete.domain,
+                _stored(self.mailbox.rpartition("@")[2]) != domain,
                 "The first mailbox must belong to the domain.",
             ),
             (
@@ -182,3 +184,11 @@ def _database(answers: Answers, has: dict[str, object]) -> dict[str, object]:
         "dovecot_mysql_user": has.get("dovecot_mysql_user") or "dovecot",
         "dovecot_mysql_password": has.get("dovecot_mysql_password") or secrets.token_hex(24),
     }
+
+
+def _stored(domain: str) -> str:
+    """A domain as it is stored; empty for what is none."""
+    try:
+        return in_ascii(domain.lower())
+    except IDNAError:
+        return ""

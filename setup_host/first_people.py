@@ -15,6 +15,7 @@ from actions.services import mailboxes
 from actions.services.mailboxes import MadeMailbox, NewMailbox
 from actions.users import managers, removals
 from app import create_app
+from cli.made import tell
 from database import take_time
 from models import Account
 
@@ -53,9 +54,7 @@ def main() -> None:
         except (Refused, PeeweeException) as trouble:
             sys.exit(readable(f"The first people could not be added: {trouble}"))
     for each in made:
-        print(f"{readable(each.account.login)} has been added.")
-        if each.link:
-            print(f"Its owner sets the password with this link, which works once:\n{each.link}")
+        tell(each)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adapters.dovecot import config as dovecot_config
 from adapters.dovecot import installed
-from settings import DEFAULT_DOVECOT_VERSION, Settings
+from settings import Settings
 from setup_host import edits
 from setup_host.answers import (
     CERTBOT,
@@ -201,7 +201,7 @@ def _refuse_missing(host: Host, paths: set[str]) -> None:
 
 def _dovecot(settings: Settings, host: Host) -> list[Step]:
     present = installed.version() if host.is_this_machine else ""
-    version = settings.dovecot_version or present or host.dovecot_version() or DEFAULT_DOVECOT_VERSION
+    version = installed.version_for(settings, present or host.dovecot_version())
     directory = dovecot_config.DIRECTORY
     try:
         texts = dovecot_config.render(settings, version, directory)

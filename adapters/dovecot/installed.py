@@ -1,15 +1,13 @@
 """The Dovecot that is installed on this host: what `flask dovecot config` asks it before it replaces anything."""
 
-import functools
-import os
 import re
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 from adapters.dovecot.config import PROTOCOL_PORTS, ConfigurationError
-from settings import Settings
+from adapters.programs import path_of
+from settings import DEFAULT_DOVECOT_VERSION, Settings
 
 # The program that a protocol needs, and Debian's package of it.
 PROGRAMS = {
@@ -24,10 +22,15 @@ DRIVERS = {"sqlite": "dovecot-sqlite", "mysql": "dovecot-mysql"}
 
 def version() -> str:
     """Its release series, such as "2.4"; the empty text where there is none."""
-    if not _program("dovecot"):
+    if not path_of("dovecot"):
         return ""
     found = re.match(r"\d+\.\d+", _told("dovecot", "--version"))
     return found.group() if found else ""
+
+
+def version_for(settings: Settings, present: str) -> str:
+    """The release series to write for: that of the settings, else the one that is `present`, else the default."""
+    return settings.dovecot_version or present or DEFAULT_DOVECOT_VERSION
 
 
 def missing_protocols(settings: Settings) -> dict[str, str]:
@@ -66,7 +69,7 @@ def refusal(file: Path) -> str:
 def in_force(file: Path, *names: str) -> dict[str, str]:
     """The values of these settings that this configuration brings about, whichever of its files says so; raises
     `ConfigurationError`."""
-    if not _program("doveconf"):
+    if not path_of("doveconf"):
         raise ConfigurationError("Dovecot is not installed here.")
     lines = _told("doveconf", "-c", str(file), *names).splitlines()
     return {name.strip(): value.strip() for name, equals, value in (line.partition("=") for line in lines) if equals}
@@ -86,11 +89,5 @@ def _told(name: str, *arguments: str) -> str:
 
 def _run(name: str, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(  # noqa: S603 - Dovecot's own programs, and no word of anybody else
-        [_program(name), *arguments], capture_output=True, text=True, errors="replace", check=False, timeout=30
+        [path_of(name), *arguments], capture_output=True, text=True, errors="replace", check=False, timeout=30
     )
-
-
-@functools.cache
-def _program(name: str) -> str:
-    """Where a program is, in the directories of the system's programs as well; the empty text if it is not."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin") or ""
