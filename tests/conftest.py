@@ -223,6 +223,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch, database: None) -> list[str]:
+    """The SQL that is executed from now on."""
+    executed: list[str] = []
+    real = db.database.obj.execute_sql
+
+    def execute(sql, *arguments, **named):
+        executed.append(sql)
+        return real(sql, *arguments, **named)
+
+    monkeypatch.setattr(db.database.obj, "execute_sql", execute)
+    return executed
+
+
+@pytest.fixture
 def app(database: None, settings: Settings, ports: Ports) -> Flask:
     return app_of(settings, ports)
 

@@ -6,7 +6,7 @@ from peewee import PeeweeException
 
 from actions.upkeep import installation
 from blueprints.web import assets, guards, hosts, hx
-from database import pending_migrations, unknown_migrations
+from database import differing_migrations
 
 panel = Blueprint("panel", __name__)
 
@@ -27,7 +27,7 @@ def home():
 def health():
     """200 once the database is reachable and of this version; a load balancer asks this."""
     try:
-        missing, unknown = pending_migrations(), unknown_migrations()
+        missing, unknown = differing_migrations()
     except PeeweeException:
         return _health("the database does not answer\n", 503)
     if missing:

@@ -30,6 +30,11 @@ def shown(value: object) -> object:
     return readable(value) if type(value) is str else value
 
 
+def all_shown(facts: dict[str, object]) -> dict[str, object]:
+    """What stands for the placeholders of a sentence."""
+    return {name: shown(fact) for name, fact in facts.items()}
+
+
 def for_programs(address: str) -> ForPrograms:
     """An address or domain as it is typed into mail programs, whose servers know the encoded name only."""
     return ForPrograms(with_ascii_domain(address))
@@ -38,6 +43,6 @@ def for_programs(address: str) -> ForPrograms:
 def _with_readable_facts(says: Callable) -> Callable:
     @pass_context
     def said(context: Context, *sentences: object, **facts: object) -> str:
-        return says(context, *sentences, **{name: shown(fact) for name, fact in facts.items()})
+        return says(context, *sentences, **all_shown(facts))
 
     return said

@@ -15,12 +15,24 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
 from . import words
-from .readable_names import shown
+from .readable_names import all_shown
+
+
+class ShortEscapes(CodeGenerator):
+    """Compiles templates that ask `TranslatedEnvironment.escaped`: most values are HTML already, and Markup would make
+    another of each."""
+
+    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
+        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
+            super()._output_child_pre(node, frame, finalize)
+        else:
+            self.write(f"environment.escaped({finalize.src or ''}")
 
 
 class TranslatedEnvironment(Environment):
     """Flask's environment, which gives its templates out in the language of the request."""
 
+    code_generator_class = ShortEscapes
     # The language of this environment's templates; none for the one that gives them out, and outside a request.
     language = ""
     translations: Translations | NullTranslations | None = None
@@ -64,20 +76,6 @@ class TranslatedEnvironment(Environment):
         return value if type(value) is Markup else escape(value)
 
 
-class ShortEscapes(CodeGenerator):
-    """Compiles templates that ask `TranslatedEnvironment.escaped`: most values are HTML already, and Markup would make
-    another of each."""
-
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
-        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
-            super()._output_child_pre(node, frame, finalize)
-        else:
-            self.write(f"environment.escaped({finalize.src or ''}")
-
-
-TranslatedEnvironment.code_generator_class = ShortEscapes
-
-
 class Translator(NodeTransformer):
     """Puts sentences in the place of `_("…")`. As where Jinja asks the catalogue, a sentence is trusted HTML, and what
     stands for a placeholder in it is escaped."""
@@ -113,18 +111,14 @@ def _sentences(translations: Translations | NullTranslations) -> dict[str, Calla
     @pass_eval_context
     def gettext(context: EvalContext, sentence: str, /, **facts: object) -> str:
         found = translations.ugettext(sentence)
-        return _trusted(found, context) % _all_shown(facts)
+        return _trusted(found, context) % all_shown(facts)
 
     @pass_eval_context
     def ngettext(context: EvalContext, singular: str, plural: str, count: int, /, **facts: object) -> str:
         found = translations.ungettext(singular, plural, count)
-        return _trusted(found, context) % {"num": count, **_all_shown(facts)}
+        return _trusted(found, context) % {"num": count, **all_shown(facts)}
 
     return {"_": gettext, "gettext": gettext, "ngettext": ngettext}
-
-
-def _all_shown(facts: dict[str, object]) -> dict[str, object]:
-    return {name: shown(fact) for name, fact in facts.items()}
 
 
 def _trusted(sentence: str, context: EvalContext) -> str:

@@ -57,17 +57,3 @@ def office(ports: Ports, people: People, manager: Account) -> Office:
 def mara(office: Office) -> Actor:
     """The manager, who acts."""
     return office.actor
-
-
-@pytest.fixture
-def statements(monkeypatch: pytest.MonkeyPatch, database: None) -> list[str]:
-    """The SQL that is executed from now on."""
-    executed: list[str] = []
-    real = db.database.obj.execute_sql
-
-    def execute(sql, *arguments, **named):
-        executed.append(sql)
-        return real(sql, *arguments, **named)
-
-    monkeypatch.setattr(db.database.obj, "execute_sql", execute)
-    return executed

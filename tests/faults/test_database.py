@@ -28,6 +28,7 @@ from models import Account, AuditEvent, OneTimeLink, Organisation, OutboxItem, W
 from settings import Settings
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of
+from tests.faults.conftest import BeforeCommit
 
 NEW_PASSWORD = "Better-Horse-8"
 SHORT_LOCK = 3
@@ -53,17 +54,6 @@ class Lock:
     def let_go(self) -> None:
         if self._connection.in_transaction:
             self._connection.rollback()
-
-
-class LockBeforeCommit:
-    """In place of the breached passwords: asked when all is judged and nothing is written yet, it takes the lock."""
-
-    def __init__(self, lock: Lock):
-        self._lock = lock
-
-    def contain(self, password: str) -> bool:
-        self._lock.take()
-        return False
 
 
 @pytest.fixture
@@ -111,7 +101,7 @@ def test_a_long_lock_changes_nothing_and_is_said(client: Client, settings: Setti
 
 
 def test_a_long_lock_at_the_commit_changes_nothing(ports: Ports, settings: Settings, anna: Account, lock: Lock):
-    client = Client(app_of(settings, replace(ports, breaches=LockBeforeCommit(lock))), settings.base_url)
+    client = Client(app_of(settings, replace(ports, breaches=BeforeCommit(lock.take))), settings.base_url)
     client.sign_in(anna.login, PASSWORD)
     assert_said(change_password(client))
     assert_nothing_changed(settings, anna)

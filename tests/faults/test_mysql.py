@@ -21,6 +21,7 @@ from models import Account, WebSession
 from settings import Settings
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of, connection_in_use
+from tests.faults.conftest import BeforeCommit
 from tests.faults.test_database import assert_said, change_password, pend_a_flash
 
 BROWSERS = 8
@@ -62,17 +63,6 @@ def test_a_server_that_is_down_is_said_and_its_return_is_not_noticed(client: Cli
     server.stop()
     server.start()
     assert client.open("/account/password").status == 200
-
-
-class FreezeBeforeCommit:
-    """In place of the breached passwords: asked when all is judged and nothing is written yet."""
-
-    def __init__(self, server: MariaDB):
-        self._server = server
-
-    def contain(self, password: str) -> bool:
-        self._server.freeze()
-        return False
 
 
 @pytest.fixture
@@ -128,7 +118,7 @@ def test_a_frozen_server_is_said_to_everybody_in_time_and_its_return_is_noticed(
 def test_a_server_that_freezes_amid_a_change_is_waited_for_once(
     impatient: None, ports: Ports, settings: Settings, anna: Account, server: MariaDB
 ):
-    app = app_of(settings, replace(ports, breaches=FreezeBeforeCommit(server)))
+    app = app_of(settings, replace(ports, breaches=BeforeCommit(server.freeze)))
     client = Client(app, settings.base_url)
     client.sign_in(anna.login, PASSWORD)
     try:

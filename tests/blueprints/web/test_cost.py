@@ -3,10 +3,8 @@ They may fall; what makes one rise is looked at."""
 
 import sys
 
-import pytest
 from werkzeug.test import EnvironBuilder
 
-import database as db
 from tests.client import Client
 
 # The most statements of a page that was asked for before. `_note_use` writes only every half minute.
@@ -22,19 +20,6 @@ STATEMENTS = {
 # Of Python and of what it calls in C: 31,000 before queries and sentences were written once; a bare route of Flask has
 # a few hundred.
 PASSWORD_PAGE_CALLS = 7_600
-
-
-@pytest.fixture
-def statements(monkeypatch, app) -> list[str]:
-    executed: list[str] = []
-    real = db.database.obj.execute_sql
-
-    def execute(sql, *arguments, **named):
-        executed.append(sql)
-        return real(sql, *arguments, **named)
-
-    monkeypatch.setattr(db.database.obj, "execute_sql", execute)
-    return executed
 
 
 def counted(client: Client, statements: list[str], addresses) -> dict[str, int]:
