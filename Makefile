@@ -1,4 +1,4 @@
-.PHONY: help run demo test test-long test-deploy bench check dist deb lock translations
+.PHONY: help run demo test test-long test-deploy bench check dist deb image lock translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -19,8 +19,8 @@ test: ## Every test, with real servers on loopback ports
 	@scripts/setup test
 	@.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long and not deploy" $(SLOW) tests
 
-test-deploy: ## From an empty Debian to a running service, and back: Debian 13 and 12, as root; the Debian package too
-	@scripts/setup test
+test-deploy: ## From an empty Debian to a running service, and back: Debian 13 and 12, as root; package and image too
+	@scripts/setup deploy
 	@scripts/test-deploy trixie
 	@scripts/test-deploy bookworm
 	@.venv/bin/pytest tests/deploy
@@ -46,6 +46,10 @@ dist: ## A tarball that needs no Node: dist/postern-VERSION.tar.gz
 deb: ## A package for the Debian of this machine, of what is committed: dist/postern_VERSION_ARCHITECTURE.deb
 	@scripts/setup run
 	@scripts/deb "$$(scripts/dist)"
+
+image: ## A container image for Docker and Podman, of that package: dist/postern_VERSION_ARCHITECTURE_image.tar
+	@scripts/setup image
+	@scripts/image "$$(scripts/deb "$$(scripts/dist)")"
 
 lock: ## Lock the Python packages that requirements*.in name, with their checksums
 	@scripts/setup test
