@@ -23,6 +23,7 @@ test-deploy: ## From an empty Debian to a running service, and back: Debian 13 a
 	@scripts/setup deploy
 	@scripts/test-deploy trixie
 	@scripts/test-deploy bookworm
+	@scripts/test-deploy trixie package
 	@.venv/bin/pytest tests/deploy
 
 test-long: ## The tests at full size

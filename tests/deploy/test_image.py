@@ -31,8 +31,8 @@ class Podman:
     def __call__(self, *words: str, fails: bool = False) -> str:
         """What it prints. Raises `RuntimeError` when it fails, or when it does not although it should."""
         places = ("--root", str(self.directory / "store"), "--runroot", str(self.directory / "run"))
-        # No service manager here would look after cgroups and health checks: runc can do without.
-        how = ("--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--events-backend", "none")
+        # They ask for no service manager, which there may be none of.
+        how = ("--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
         ran = subprocess.run(as_root(program("podman"), *places, *how, *words), capture_output=True, text=True)
         if bool(ran.returncode) != fails:
             raise RuntimeError(f"podman {' '.join(words)} ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
