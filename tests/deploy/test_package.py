@@ -135,6 +135,7 @@ def test_the_package_holds_what_a_host_needs_and_nobody_but_root_may_write_it(bu
 
     writable = [row for row in rows if row[1] != "root/root" or (row[0][0] != "l" and "w" in row[0][4:])]
     assert writable == []
+    assert [row[5] for row in rows if re.search(r"\.so[.\d]*$", row[5]) and row[0].startswith("-rwx")] == []
     assert {path.split("/")[1] for path in paths if path != "/"} == {"opt", "usr"}
     for needed in ("wsgi.py", "wsgi.ini", ".venv/bin/uwsgi", "translations/it/LC_MESSAGES/messages.mo"):
         assert f"/opt/postern/{needed}" in paths
