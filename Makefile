@@ -1,4 +1,4 @@
-.PHONY: help run demo test test-long test-deploy bench check dist lock translations
+.PHONY: help run demo test test-long test-deploy bench check dist deb image lock translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -17,16 +17,18 @@ SLOW = tests/roundcube tests/sms tests/mailhost tests/browser tests/faults
 
 test: ## Every test, with real servers on loopback ports
 	@scripts/setup test
-	@.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long" $(SLOW) tests
+	@.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long and not deploy" $(SLOW) tests
 
-test-deploy: ## From an empty Debian to a running service, and back: Debian 13 and 12, as root
-	@scripts/setup test
+test-deploy: ## From an empty Debian to a running service, and back: Debian 13 and 12, as root; package and image too
+	@scripts/setup deploy
 	@scripts/test-deploy trixie
 	@scripts/test-deploy bookworm
+	@scripts/test-deploy trixie package
+	@.venv/bin/pytest tests/deploy
 
 test-long: ## The tests at full size
 	@scripts/setup test
-	@.venv/bin/pytest
+	@.venv/bin/pytest -m "not deploy"
 
 bench: ## Speed, as ratios to a base measured in the same run
 	@scripts/setup test
@@ -41,6 +43,14 @@ check: ## Style of code and templates
 dist: ## A tarball that needs no Node: dist/postern-VERSION.tar.gz
 	@scripts/setup run
 	@scripts/dist
+
+deb: ## A package for the Debian of this machine, of what is committed: dist/postern_VERSION_ARCHITECTURE.deb
+	@scripts/setup run
+	@scripts/deb "$$(scripts/dist)"
+
+image: ## A container image for Docker and Podman, of that package: dist/postern_VERSION_ARCHITECTURE_image.tar
+	@scripts/setup image
+	@scripts/image "$$(scripts/deb "$$(scripts/dist)")"
 
 lock: ## Lock the Python packages that requirements*.in name, with their checksums
 	@scripts/setup test

@@ -329,7 +329,11 @@ def _undo(host: Host, yes: bool) -> None:
         click.confirm("Go on?", abort=True)
     with _alone(host):
         record = Record(host)
-        units = [unit for unit in UNITS if f"/etc/systemd/system/{unit}.service" in record.entries]
+        units = [
+            unit
+            for unit in UNITS
+            if f"/etc/systemd/system/{unit}.service" in record.entries or steps.is_packaged(unit, host)
+        ]
         if host.has_systemd and units:
             run(["systemctl", "disable", "--now", *units])
         for sentence in record.undo():

@@ -37,6 +37,8 @@ GRANTS = f"{DIRECTORY}/dovecot-account.sql"
 NGINX_SITE = "/etc/nginx/conf.d/postern.conf"
 NGINX_DEFAULT = "/etc/nginx/sites-enabled/default"
 UNITS = ("postern", "postern-sender-check")
+# Where the Debian package has put them already.
+PACKAGED_UNITS = "/usr/lib/systemd/system"
 # What follows a change of files, in this order.
 AFTER: dict[str, tuple[tuple[str, ...], ...]] = {
     "systemd": (("systemctl", "daemon-reload"),),
@@ -273,10 +275,16 @@ def _words(value: str) -> list[str]:
 
 
 def _units(host: Host) -> list[File]:
+    """Those of the package stay its own: copies would win over them, also over the next version's."""
     return [
         File(f"/etc/systemd/system/{unit}.service", _shipped(f"systemd/{unit}.service", host), tells=("systemd", unit))
         for unit in UNITS
+        if not is_packaged(unit, host)
     ]
+
+
+def is_packaged(unit: str, host: Host) -> bool:
+    return host.path(f"{PACKAGED_UNITS}/{unit}.service").exists()
 
 
 def _nginx(answers: Answers, uses_certbot: bool, host: Host) -> list[File]:

@@ -76,7 +76,8 @@ def configuration() -> dict[str, str]:
 
 def unit(name: str, what: str) -> list[list[str]]:
     """The values of a unit's lines, as systemd's words."""
-    text = Path(f"/etc/systemd/system/{name}.service").read_text(encoding="utf-8")
+    written, packaged = (Path(place, f"{name}.service") for place in ("/etc/systemd/system", "/usr/lib/systemd/system"))
+    text = (written if written.exists() else packaged).read_text(encoding="utf-8")
     return [shlex.split(value) for value in re.findall(rf"^{what}=(.*)$", text, re.MULTILINE)]
 
 

@@ -126,6 +126,18 @@ def text(root: Path, name: str) -> str:
 # --- what is written ---
 
 
+def test_the_units_of_the_package_are_used_and_not_covered_by_copies(root):
+    packaged = root / "usr/lib/systemd/system"
+    packaged.mkdir(parents=True)
+    for unit in ("postern", "postern-sender-check"):
+        (packaged / f"{unit}.service").write_text("[Service]\n")
+    run(root)
+
+    assert list(root.glob("etc/systemd/system/postern*")) == []
+    # Both are enabled and started all the same: their settings are new.
+    assert {"postern", "postern-sender-check"} <= due(root)
+
+
 def test_every_file_has_the_names_that_were_said(root):
     run(root)
 
