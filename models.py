@@ -27,6 +27,8 @@ from mail_views import SELECTOR_LENGTH, PermissionBits, ProtocolBits
 from named_queries import named
 
 ANCIENT = 0
+# A number of bytes before it is known.
+NOT_KNOWN = -1
 
 # Seconds by which the clocks of two nodes may differ. What lies further ahead was written by a clock that was wrong.
 CLOCKS_DIFFER = 60
@@ -143,6 +145,10 @@ class Account(Table):
     service = ForeignKeyField(Service, null=True, on_delete="RESTRICT", index=False, backref="+")
     domain = ForeignKeyField(Domain, null=True, on_delete="RESTRICT", index=False, backref="+")
     sort_name = CharField(320, default="")
+    # What the mailbox held when Dovecot was asked last, in bytes, NOT_KNOWN before that; and when a mail program or
+    # webmail signed in last, about to the hour, ANCIENT for never.
+    used_bytes = BigIntegerField(default=NOT_KNOWN)
+    last_access = BigIntegerField(default=ANCIENT)
     # The address from which an e-mail came back, the reason as a number (RFC 3463) and when; and when an e-mail was
     # sent to find out anew, before which nothing counts.
     bounced_address = CharField(254, default="")
@@ -163,6 +169,10 @@ class Account(Table):
             (("service", "state", "sort_name"), False),
             (("domain", "state", "login"), False),
             (("domain", "state", "sort_name"), False),
+            (("service", "state", "used_bytes"), False),
+            (("domain", "state", "used_bytes"), False),
+            (("service", "state", "last_access"), False),
+            (("domain", "state", "last_access"), False),
         )
 
     @property

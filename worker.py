@@ -15,7 +15,7 @@ from actions.notices import bounces
 from actions.outbox import mail, outbox
 from actions.password_changes import archive, password_change_run
 from actions.passwords import recovery
-from actions.services import fullness
+from actions.services import fullness, last_access
 from actions.sessions import connections
 from actions.upkeep import housekeeping, installation
 from actions.users import imports
@@ -52,6 +52,7 @@ DUTIES = (
     Duty("new networks", 5, devices.NetworkWatch().look),
     Duty("collaborators' accesses", 5, collaborations.AccessWatch().look),
     Duty("users from files", 1, imports.work),
+    Duty("last accesses", 60, last_access.LastAccessWatch().look),
     Duty("storage", 1, fullness.StorageCount().look),
     Duty("sign of life", 60, lambda ports: installation.give_a_sign(ports.settings)),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),

@@ -1,11 +1,12 @@
-"""How much storage each service's mailboxes use together: a few queries to Dovecot at a time, with the sums stored for
-the pages."""
+"""How much storage each mailbox uses, and each service's mailboxes together: a few queries to Dovecot at a time, with
+the answers stored for the pages."""
 
 from collections import Counter
 from time import monotonic
 
 from actions.ground.ports import MailServerUnavailable, Ports
-from models import Domain, Mailbox, Service, now
+from database import transactional, update_each
+from models import Account, Domain, Mailbox, Service, now
 
 # Dovecot counts this many in a quarter of a second, and has other work to do.
 ASKED_AT_ONCE = 50
@@ -32,14 +33,17 @@ class StorageCount:
             held = ports.mail_server.quotas([mailbox.address for mailbox in mailboxes])
         except MailServerUnavailable:
             return
-        for mailbox in mailboxes:
-            self._sums[mailbox.domain.service_id] += held[mailbox.address].used if mailbox.address in held else 0
+        used = {mailbox: held[mailbox.address].used if mailbox.address in held else 0 for mailbox in mailboxes}
+        for mailbox, amount in used.items():
+            self._sums[mailbox.domain.service_id] += amount
+        _keep(used)
         self._last_id = mailboxes[-1].id
 
     def _following(self):
         return (
-            Mailbox.select(Mailbox.id, Mailbox.address, Domain.service)
+            Mailbox.select(Mailbox.id, Mailbox.address, Domain.service, Account)
             .join(Domain)
+            .join_from(Mailbox, Account)
             .where(Mailbox.id > self._last_id)
             .order_by(Mailbox.id)
             .limit(ASKED_AT_ONCE)
@@ -54,3 +58,10 @@ class StorageCount:
     def _begin(self) -> None:
         self._sums: Counter[int] = Counter()
         self._last_id = 0
+
+
+@transactional
+def _keep(used: dict[Mailbox, int]) -> None:
+    """Write what differs from the last answer, where the list of users is ordered by it."""
+    owners = ((mailbox.account, amount) for mailbox, amount in used.items())
+    update_each([(owner, {"used_bytes": amount}) for owner, amount in owners if owner.used_bytes != amount])
