@@ -108,14 +108,18 @@ class Page:
         form, button = self._button(text)
         if form.get("role") == "search":
             address = urljoin(self.address, form.get("action", ""))
-            return self.client.open(f"{address}?{urlencode(self._content(form, button))}", **headers)
+            return self.client.open(f"{address}?{urlencode(self._content(form, button))}", **self._from_here(headers))
         assert form.get("method", "get") == "post"
         action = button.get("formaction") or form.get("action", "")
-        return self.client.post(urljoin(self.address, action), self._content(form, button), **headers)
+        return self.client.post(urljoin(self.address, action), self._content(form, button), **self._from_here(headers))
 
     def follow(self, text: str) -> "Page":
         """Follow the link with these words."""
-        return self.client.open(urljoin(self.address, self.links[text]))
+        return self.client.open(urljoin(self.address, self.links[text]), **self._from_here())
+
+    def _from_here(self, headers: dict[str, str] | None = None) -> dict[str, str]:
+        """With the address of this page, as our policy has browsers say."""
+        return {"Referer": urljoin(self.client.base_url, self.address).partition("#")[0]} | (headers or {})
 
     def content_of(self, button: str) -> list[tuple[str, str]]:
         """What pressing this button would send."""
@@ -254,7 +258,7 @@ class Client:
         self, app: Flask, base_url: str, address: str = "192.0.2.1", user_agent: str = BROWSER, **headers: str
     ):
         self._client = app.test_client()
-        self._base_url = base_url
+        self.base_url = base_url
         self.address = address
         self._headers = {"User-Agent": user_agent} | headers
         # What must never stand in an answer: whatever is typed into a password field, and what tests add.
@@ -266,7 +270,7 @@ class Client:
             address,
             method=method,
             data=_as_form(content),
-            base_url=self._base_url,
+            base_url=self.base_url,
             headers=self._headers | {name.replace("_", "-"): value for name, value in headers.items()},
             environ_base={"REMOTE_ADDR": self.address},
         )
@@ -288,11 +292,11 @@ class Client:
         return page.press("Sign in")
 
     def cookie(self, name: str) -> str | None:
-        found = self._client.get_cookie(name, domain=urlsplit(self._base_url).hostname)
+        found = self._client.get_cookie(name, domain=urlsplit(self.base_url).hostname)
         return found.value if found else None
 
     def set_cookie(self, name: str, value: str, domain: str = "") -> None:
-        parts = urlsplit(self._base_url)
+        parts = urlsplit(self.base_url)
         self._client.set_cookie(name, value, domain=domain or parts.hostname, secure=parts.scheme == "https")
 
     def cookies(self) -> dict[str, str]:

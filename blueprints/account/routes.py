@@ -112,7 +112,7 @@ def list_sessions():
 @guards.signed_in
 def end_session(session_id: int):
     sessions.end(guards.unit(), _own_session(session_id))
-    return _one_ended(_("The browser is signed out."))
+    return _one_ended("browsers", _("The browser is signed out."))
 
 
 @blueprint.post("/sessions/webmails/<int:credential_id>/end")
@@ -120,12 +120,12 @@ def end_session(session_id: int):
 def end_webmail(credential_id: int):
     credential = WebmailCredential.living(current_user.account).where(WebmailCredential.id == credential_id).first()
     webmail_credentials.end(guards.unit(), credential or abort(404))
-    return _one_ended(_("The webmail is signed out."))
+    return _one_ended("webmails", _("The webmail is signed out."))
 
 
-def _one_ended(sentence: str):
+def _one_ended(table: str, sentence: str):
     if sessions.exists(current_user.record):
-        return _ended(sentence)
+        return _ended(table, sentence)
     session.end()
     flash(_("You are signed out."), "success")
     return hx.redirect(url_for("sign_in.sign_in"))
@@ -139,7 +139,7 @@ def end_program():
         abort(400)
     device_id, address = form.device_id.data or 0, form.address.data
     sessions.end_program(guards.unit(), device_id, address)
-    return _ended(_("The mail programs at this address are disconnected."))
+    return _ended("programs", _("The mail programs at this address are disconnected."))
 
 
 @blueprint.get("/sessions/others")
@@ -152,12 +152,13 @@ def confirm_end_others():
 @guards.recent_password
 def end_others():
     revocation.end_others(guards.unit())
-    return _ended(_("All other browsers and mail programs are signed out."))
+    return _ended("browsers", _("All other browsers and mail programs are signed out."))
 
 
-def _ended(sentence: str):
+def _ended(table: str, sentence: str):
+    """Say so above the list of sessions, at the heading of this table."""
     words.flash_pending() if guards.unit().is_pending else flash(sentence, "success")
-    return hx.redirect(url_for(".list_sessions"))
+    return hx.redirect(url_for(".list_sessions", _anchor=table))
 
 
 def _own_session(session_id: int):

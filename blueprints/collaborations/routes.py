@@ -17,6 +17,8 @@ from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
 
 blueprint = Blueprint("collaborations", __name__, url_prefix="/collaborations")
 
+# The heading of the list, where nothing is left of a row.
+HEADING = "collaborators"
 COLLABORATION = "/<int:collaboration_id>"
 
 
@@ -117,9 +119,8 @@ def change_permissions(collaboration_id: int):
     collaboration, form = _acted_on(collaboration_id), PermissionsForm()
     with hx.submit(form, partial(_permissions_page, collaboration, form.chosen), "permissions"):
         collaborations.change_permissions(guards.unit(), collaboration, form.chosen)
-    return hx.done(
-        _list(), _("The permissions of %(name)s are saved and take effect immediately.", **_named(collaboration))
-    )
+    sentence = _("The permissions of %(name)s are saved and take effect immediately.", **_named(collaboration))
+    return hx.done(_row_of(collaboration), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
@@ -132,10 +133,10 @@ def confirm_reset(collaboration_id: int):
 @guards.recent_password
 def reset(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    with hx.attempt(_list()):
+    with hx.attempt(_row_of(collaboration)):
         collaborations.reset(guards.unit(), collaboration)
     sentence = _("The password of %(name)s no longer works. A link is on its way.", **_named(collaboration))
-    return hx.done(_list(), sentence)
+    return hx.done(_row_of(collaboration), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
@@ -148,9 +149,10 @@ def confirm_disabling(collaboration_id: int):
 @guards.recent_password
 def disable(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    with hx.attempt(_list()):
+    with hx.attempt(_row_of(collaboration)):
         collaborations.disable(guards.unit(), collaboration)
-    return hx.done(_list(), _("%(name)s is disabled and can no longer open the mailbox.", **_named(collaboration)))
+    sentence = _("%(name)s is disabled and can no longer open the mailbox.", **_named(collaboration))
+    return hx.done(_row_of(collaboration), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
@@ -163,9 +165,10 @@ def confirm_removal(collaboration_id: int):
 @guards.recent_password
 def remove(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    with hx.attempt(_list()):
+    with hx.attempt(_list(HEADING)):
         collaborations.remove(guards.unit(), collaboration)
-    return hx.done(_list(), _("%(name)s has been removed. The user name is available again.", **_named(collaboration)))
+    sentence = _("%(name)s has been removed. The user name is available again.", **_named(collaboration))
+    return hx.done(_list(HEADING), sentence)
 
 
 def _mailbox() -> Mailbox:
@@ -189,8 +192,13 @@ def _named(collaboration: Collaboration) -> dict[str, str]:
     return {"name": collaboration.account.display_name}
 
 
-def _list() -> str:
-    return url_for(".list_collaborations")
+def _list(row: str = "") -> str:
+    """The list, at the row or the heading with this id."""
+    return url_for(".list_collaborations", _anchor=row or None)
+
+
+def _row_of(collaboration: Collaboration) -> str:
+    return _list(f"collaboration-{collaboration.id}")
 
 
 def _wrong_step(form: NewCollaboratorForm, status: int):

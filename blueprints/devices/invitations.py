@@ -62,11 +62,13 @@ def withdrawal(invitation_id: int):
 @blueprint.post(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdraw(invitation_id: int):
-    with hx.attempt(_list()):
-        withdrawn = invitations.withdraw(guards.unit(), _own(invitation_id))
+    invitation = _own(invitation_id)
+    place = _list(f"invitations-{invitation.account_id}")
+    with hx.attempt(place):
+        withdrawn = invitations.withdraw(guards.unit(), invitation)
     if withdrawn:
-        return hx.done(_list(), _("The invitation is withdrawn. Its link no longer works."))
-    return hx.done(_list(), _("The invitation has just been accepted. The device is in the list."), "warning")
+        return hx.done(place, _("The invitation is withdrawn. Its link no longer works."))
+    return hx.done(place, _("The invitation has just been accepted. The device is in the list."), "warning")
 
 
 def _own(invitation_id: int) -> DeviceInvitation:
@@ -86,8 +88,9 @@ def _letter_page(invitation: DeviceInvitation, form: ResendForm):
     return hx.render("invitations/letter.html", invitation=invitation, recipient=invitation.recipient, form=form)
 
 
-def _list() -> str:
-    return url_for("devices.list_devices")
+def _list(row: str = "") -> str:
+    """The list, at the row or the heading with this id."""
+    return url_for("devices.list_devices", _anchor=row or None)
 
 
 def _made_page(invited: invitations.Invited):

@@ -115,7 +115,7 @@ def rename(device_id: int):
     device, form = _own(device_id), DescriptionForm()
     with hx.submit(form, partial(_name_page, device), "name"):
         devices.rename(guards.unit(), device, **form.described)
-    return hx.done(_list(), _("The device is now called “%(name)s”.", name=device.name))
+    return hx.done(_list(f"device-{device.id}"), _("The device is now called “%(name)s”.", name=device.name))
 
 
 @blueprint.get(f"{DEVICE}/disconnection")
@@ -128,9 +128,10 @@ def disconnection(device_id: int):
 @guards.recent_password
 def disconnect(device_id: int):
     device = _own(device_id)
-    with hx.attempt(_list()):
+    place = _list(f"devices-{device.account_id}")
+    with hx.attempt(place):
         devices.disconnect(guards.unit(), device)
-    return hx.done(_list(), _("“%(name)s” is disconnected. Its password no longer works.", name=device.name))
+    return hx.done(place, _("“%(name)s” is disconnected. Its password no longer works.", name=device.name))
 
 
 @blueprint.get("/disconnection")
@@ -148,9 +149,11 @@ def disconnection_of_all():
 @blueprint.post("/disconnection")
 @guards.recent_password
 def disconnect_all():
-    with hx.attempt(_list()):
-        devices.disconnect_all(guards.unit(), device_forms.acted_for())
-    return hx.done(_list(), _("All devices are disconnected. Their passwords no longer work."))
+    account = device_forms.acted_for()
+    place = _list(f"devices-{account.id}")
+    with hx.attempt(place):
+        devices.disconnect_all(guards.unit(), account)
+    return hx.done(place, _("All devices are disconnected. Their passwords no longer work."))
 
 
 @blueprint.get("/requirement")
@@ -203,8 +206,9 @@ def _new_password(device: Device) -> devices.MadeDevice:
     return made
 
 
-def _list() -> str:
-    return url_for(".list_devices")
+def _list(row: str = "") -> str:
+    """The list, at the row or the heading with this id."""
+    return url_for(".list_devices", _anchor=row or None)
 
 
 def _new_page(form: NewDeviceForm, status: int = 200):

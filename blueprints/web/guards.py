@@ -19,7 +19,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, current_app, flash, g, request, session, url_for
 from flask_babel import gettext as _
@@ -34,6 +33,7 @@ from actions.sessions import sessions
 from database import discard_connection, is_silence
 from models import Account, WebSession
 
+from . import returns
 from .redirects import redirect
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -228,7 +228,7 @@ def _admit():
     if access.manager and not current_user.account.is_manager:
         return _to_sign_in_as_manager() if could_manage() and not access.background else abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
-        return redirect(url_for("sign_in.confirm", next=_way_back()))
+        return redirect(url_for("sign_in.confirm", next=returns.after_confirmation(_way_back())))
     if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
         request.max_content_length = largest
     return None
@@ -249,13 +249,6 @@ def _to_sign_in_as_manager():
 def _way_back() -> str:
     """Where to return to: the page that is open in the browser, or the one at this address, if there is any."""
     if request.htmx:
-        return safe_return(_path_of(request.headers.get("HX-Current-URL", "")))
+        return safe_return(returns.path_of(request.headers.get("HX-Current-URL", "")))
     readable = "GET" in current_app.create_url_adapter(request).allowed_methods()
     return request.full_path.rstrip("?") if readable else url_for("home")
-
-
-def _path_of(address: str) -> str:
-    try:
-        return urlsplit(address).path
-    except ValueError:
-        return ""

@@ -1,13 +1,18 @@
 """Domain names on pages: every one is shown as people read it, unless the template says that it is `for_programs`."""
 
+import re
 from collections.abc import Callable
 
 from flask import Flask
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from markupsafe import Markup, escape
 
 from actions.ground.addresses import with_ascii_domain
 from actions.ground.domain_names import readable
+
+# Where a sign begins within an address.
+SIGNS = re.compile(r"(?<=.)(?=[.@])")
 
 
 class ForPrograms(str):
@@ -20,7 +25,7 @@ def init_app(app: Flask) -> None:
     """Make it so for what templates show, alone and within sentences. Babel has been set up."""
     environment = app.jinja_env
     environment.finalize = shown
-    environment.filters |= {"readable": readable, "for_programs": for_programs, "shown": shown}
+    environment.filters |= {"breakable": breakable, "readable": readable, "for_programs": for_programs, "shown": shown}
     for name in ("gettext", "ngettext"):
         environment.globals[name] = _with_readable_facts(environment.globals[name])
 
@@ -38,6 +43,11 @@ def all_shown(facts: dict[str, object]) -> dict[str, object]:
 def for_programs(address: str) -> ForPrograms:
     """An address or domain as it is typed into mail programs, whose servers know the encoded name only."""
     return ForPrograms(with_ascii_domain(address))
+
+
+def breakable(address: str) -> Markup:
+    """An address that a narrow column breaks before its signs alone."""
+    return Markup(SIGNS.sub("<wbr>", escape(readable(address))))  # noqa: S704 - escaped
 
 
 def _with_readable_facts(says: Callable) -> Callable:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flask import Flask, current_app, flash, request
-from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, gettext
+from flask_babel import format_date, format_datetime, format_decimal, format_timedelta, get_locale, gettext
 from flask_login import current_user
 
 from actions.ground import sizes
@@ -65,6 +65,11 @@ def duration(seconds: int) -> str:
 def exact_time(at: datetime) -> str:
     """The whole date and time in the person's zone."""
     return format_datetime(at, "full")
+
+
+def day(at: datetime) -> str:
+    """The date in the person's zone: “Nov 30, 2026”."""
+    return format_date(at, "medium")
 
 
 def size(amount: int) -> str:

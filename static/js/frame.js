@@ -40,7 +40,8 @@ if (webmails.length) {
   document.addEventListener("click", event => {
     const link = event.target.closest("a[href]");
     if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-    if (link.target || link.download || link.origin !== location.origin || link.hash) return;
+    if (link.target || link.download || link.origin !== location.origin) return;
+    if (link.hash && link.pathname + link.search === location.pathname + location.search) return;
     event.preventDefault();
     location.replace(link.href);
   });

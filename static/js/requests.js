@@ -20,6 +20,13 @@ document.addEventListener("htmx:after:swap", event => {
   invalid = null;
 });
 
+// A search goes on as it was typed when the person comes back to it. In a frame the address is the webmail's.
+document.addEventListener("htmx:after:swap", ({detail: {ctx: {sourceElement}}}) => {
+  if (sourceElement?.dataset?.kept === undefined || parent !== window) return;
+  const asked = [...new FormData(sourceElement)].filter(([, value]) => value);
+  history.replaceState(history.state, "", `${location.pathname}?${new URLSearchParams(asked)}`);
+});
+
 // GET changes nothing, nor does a POST that says so; of any other it is not known whether it arrived.
 function reportFailure({request, sourceElement}) {
   const harmless = request.method === "GET" || "changesNothing" in sourceElement.dataset;
