@@ -22,6 +22,7 @@ from blueprints.offboarding.routes import blueprint as offboarding
 from blueprints.panel.routes import home, panel
 from blueprints.password_changes.routes import blueprint as password_changes
 from blueprints.services.routes import blueprint as services
+from blueprints.services.several import blueprint as several
 from blueprints.sign_in.routes import blueprint as sign_in
 from blueprints.user_imports.routes import blueprint as user_imports
 from blueprints.web import (
@@ -93,6 +94,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         discovery,
         password_changes,
         services,
+        several,
         offboarding,
         user_imports,
     ):

@@ -75,6 +75,7 @@ DONE_BY = {
     "services.save_user POST": "mailbox change",
     "services.send_link POST": "mailbox link",
     "services.suspend POST": "mailbox suspend",
+    "several.act POST": "mailbox suspend",
     "links.lock POST": "account lock",
     "links.end_device POST": "device remove",
     "links.set_password POST": "mailbox change",
@@ -98,6 +99,7 @@ NO_COMMAND = {
         "password_changes.count POST",
         "services.check_password POST",
         "services.suggest_password POST",
+        "several.pick POST",
     ),
     "a session of a browser": (
         "handoff.arrive POST",

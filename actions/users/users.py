@@ -140,6 +140,14 @@ def set_password(unit: UnitOfWork, account: Account, new_hash: str, must_change:
 
 
 @unit_of_work
+def change_quota(unit: UnitOfWork, mailbox: Mailbox, quota_bytes: int) -> None:
+    """Give the mailbox another quota, in bytes, 0 for no limit; all else of the profile stays. Raises `Refused`."""
+    account = held(unit, mailbox)
+    profile = Profile(quota_bytes=quota_bytes, **{name: getattr(account, name) for name in PROFILE})
+    _keep_profile(unit, mailbox, account, profile)
+
+
+@unit_of_work
 def send_link(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Send a link by which the user sets the password: the first one, a new one, or the one that reopens a locked
     account. Earlier links become void. Raises `Refused`, or `throttle.TooManyAttempts`."""

@@ -47,7 +47,7 @@ def new(service_id: int):
         email=manager.contact_email or manager.login,
         language=words.language(),
     )
-    return _form_page(service, [request.args.get("mailbox", 0, type=addresses.number)], form)
+    return _form_page(service, request.args.getlist("mailbox", type=addresses.number), form)
 
 
 @blueprint.post(f"{FORM}/mailboxes")

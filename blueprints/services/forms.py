@@ -80,6 +80,18 @@ class EditForm(UserForm):
         return self.typed_password if self.change_password.data else None
 
 
+class QuotaForm(PanelForm):
+    """One quota for several users."""
+
+    quota = StringField(_l("Quota"), [longest()])
+    unit = SelectField(_l("Unit of the quota"), choices=UNITS, default="GB")
+
+    @property
+    def quota_bytes(self) -> int:
+        """Raises `Refused` for a quota that is none."""
+        return sizes.parsed(self.quota.data or "", self.unit.data)
+
+
 class RenamingForm(PanelForm):
     revision = IntegerField(validators=[required()], widget=HiddenInput())
     address = StringField(_l("New address"), [required(), longest()])

@@ -9,12 +9,12 @@ from flask_login import current_user
 from actions.authority import authority
 from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
-from actions.services.user_list import WantedUsers
-from actions.users import renaming, users
-from blueprints.web import guards, hx, words
+from actions.users import renaming, several, users
+from blueprints.web import guards, hx, returns, words
 from models import Account, FormerAddress, Mailbox, Service
 
-from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm
+from . import wanted
+from .forms import EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm
 
 blueprint = Blueprint("services", __name__, url_prefix="/services")
 
@@ -23,6 +23,8 @@ MAILBOXES = f"{SERVICE}/mailboxes/"
 MAILBOX = f"{SERVICE}/mailboxes/<int:mailbox_id>"
 # More than that are typed and not chosen.
 MOST_DOMAINS_TO_CHOOSE = 30
+# The heading of the list, where nothing is left of a row.
+LIST = "users-of-service"
 
 
 @blueprint.get("/")
@@ -43,9 +45,9 @@ def show(service_id: int):
 @guards.manager
 def list_users(service_id: int):
     """“Manage users”; for htmx, while somebody types, the table alone."""
-    service, wanted = _service(service_id), _wanted()
-    listed, may_act_on = user_list.page(service, wanted), partial(authority.may_act_on, current_user.account)
-    return hx.render("services/users.html", listed=listed, wanted=wanted, may_act_on=may_act_on, **_around(service))
+    service = _service(service_id)
+    may_act_on = partial(authority.may_act_on, current_user.account)
+    return hx.render("services/users.html", may_act_on=may_act_on, **_listed(service), **_around(service))
 
 
 @blueprint.get(f"{MAILBOXES}new")
@@ -60,7 +62,7 @@ def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
     with hx.submit(form, partial(_new_page, service), "address"):
         account = users.add(guards.unit(), service, form.address.data, form.profile, form.password)
-    return _done(service, _added(account))
+    return hx.done(_list_of(service), _added(account))
 
 
 def _added(account: Account) -> str:
@@ -101,9 +103,7 @@ def save_user(service_id: int, mailbox_id: int):
     form = EditForm(mailbox)
     with hx.submit(form, partial(_edit_page, mailbox), "revision"):
         users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
-    return _done(
-        mailbox.domain.service, _("%(login)s is saved. The changes take effect immediately.", login=mailbox.address)
-    )
+    return _done(mailbox, _("%(login)s is saved. The changes take effect immediately.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/link")
@@ -120,7 +120,7 @@ def send_link(service_id: int, mailbox_id: int):
     with _attempt(mailbox):
         users.send_link(guards.unit(), mailbox)
     contact = mailbox.account.contact_email
-    return _done(mailbox.domain.service, _("A link is on its way to %(contact)s.", contact=contact))
+    return _done(mailbox, _("A link is on its way to %(contact)s.", contact=contact))
 
 
 @blueprint.get(f"{MAILBOX}/suspension")
@@ -136,7 +136,7 @@ def suspend(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     with _attempt(mailbox):
         users.suspend(guards.unit(), mailbox)
-    return _done(mailbox.domain.service, _("%(login)s is suspended.", login=mailbox.address))
+    return _done(mailbox, _("%(login)s is suspended.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/resumption")
@@ -151,7 +151,7 @@ def resume(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     with _attempt(mailbox):
         users.resume(guards.unit(), mailbox)
-    return _done(mailbox.domain.service, _("%(login)s can be used again.", login=mailbox.address))
+    return _done(mailbox, _("%(login)s can be used again.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/address")
@@ -168,7 +168,7 @@ def rename(service_id: int, mailbox_id: int):
     with hx.submit(form, partial(_renaming_page, mailbox), "revision"):
         account = renaming.rename(guards.unit(), mailbox, form.revision.data, form.address.data, form.forwarding)
     sentence = _("%(before)s is called %(login)s from now on.", before=mailbox.address, login=account.login)
-    return _done(mailbox.domain.service, sentence)
+    return _done(mailbox, sentence)
 
 
 @blueprint.get(f"{MAILBOX}/former-addresses/<int:former_id>/end")
@@ -185,7 +185,7 @@ def end_forwarding(service_id: int, mailbox_id: int, former_id: int):
     former = _former(mailbox, former_id)
     with _attempt(mailbox):
         renaming.end_forwarding(guards.unit(), former)
-    return _done(mailbox.domain.service, _("Mail to %(address)s is refused from now on.", address=former.address))
+    return _done(mailbox, _("Mail to %(address)s is refused from now on.", address=former.address))
 
 
 @blueprint.get(f"{MAILBOX}/removal")
@@ -200,12 +200,27 @@ def remove(service_id: int, mailbox_id: int):
     mailbox, form = _mailbox(service_id, mailbox_id), RemovalForm()
     with hx.submit(form, partial(_removal_page, mailbox), "confirmation"):
         users.remove(guards.unit(), mailbox, form.confirmation.data or "")
-    return _done(mailbox.domain.service, _("%(login)s has been removed.", login=mailbox.address))
+    sentence = _("%(login)s has been removed.", login=mailbox.address)
+    return hx.done(_list_of(mailbox.domain.service, LIST), sentence)
 
 
 def _service(service_id: int) -> Service:
     """A service that the signed-in account looks after."""
     return services.find(current_user.account, service_id) or abort(404)
+
+
+def _listed(service: Service) -> dict:
+    """The page of users that the address asks for, and where among all that were found it is."""
+    asked_for = wanted.users(request.args)
+    listed = user_list.page(service, asked_for)
+    return {
+        "listed": listed,
+        "wanted": asked_for,
+        "asked": wanted.asked_of(request.args),
+        "first": wanted.first_place(request.args, listed),
+        "found": user_list.count(service, asked_for),
+        "limits": (user_list.PAGE, user_list.MOST_COUNTED, several.MOST),
+    }
 
 
 def _mailbox(service_id: int, mailbox_id: int) -> Mailbox:
@@ -218,20 +233,6 @@ def _former(mailbox: Mailbox, former_id: int) -> FormerAddress:
     return renaming.find_former(mailbox, former_id) or abort(404)
 
 
-def _wanted() -> WantedUsers:
-    """What the address asks the list for; what it cannot mean is left out."""
-    asked = request.args
-    return WantedUsers(
-        text=asked.get("text", ""),
-        domain=asked.get("domain", ""),
-        state=asked.get("state", "") if asked.get("state") in STATES else "",
-        order=asked.get("order", "") if asked.get("order") in user_list.ORDERS else user_list.ADDRESS,
-        descending=asked.get("descending") == "yes",
-        after=asked.get("after", ""),
-        before=asked.get("before", ""),
-    )
-
-
 def _around(service: Service) -> dict:
     """What the pages of a service show around their subject: its domains, and the states of its users."""
     domains = list(services.domains(service).limit(MOST_DOMAINS_TO_CHOOSE + 1))
@@ -239,13 +240,13 @@ def _around(service: Service) -> dict:
         "service": service,
         "domains": domains[:MOST_DOMAINS_TO_CHOOSE],
         "has_more_domains": len(domains) > MOST_DOMAINS_TO_CHOOSE,
-        "states": STATES,
+        "states": wanted.STATES,
     }
 
 
 def _new_page(service: Service, form: NewUserForm, status: int = 200):
     checks = words.checklist(Account(login=""), "", service.password_policy)
-    return hx.render("services/new.html", status, form=form, **checks, **_around(service))
+    return hx.render("services/new.html", status, form=form, back=_list_of(service), **checks, **_around(service))
 
 
 def _edit_page(mailbox: Mailbox, form: EditForm, status: int = 200):
@@ -255,6 +256,7 @@ def _edit_page(mailbox: Mailbox, form: EditForm, status: int = 200):
         status,
         form=form,
         mailbox=mailbox,
+        back=_back_to(mailbox),
         used=users.storage_used(guards.ports(), mailbox),
         former_addresses=renaming.former_addresses(mailbox),
         consequences=passwords.consequences(guards.ports(), mailbox.account),
@@ -280,12 +282,22 @@ def _removal_page(mailbox: Mailbox, form: RemovalForm, status: int = 200):
 
 
 def _question(page: str, mailbox: Mailbox, status: int = 200, **more: object):
-    return hx.render(page, status, mailbox=mailbox, person=mailbox.account, service=mailbox.domain.service, **more)
+    around = {"mailbox": mailbox, "person": mailbox.account, "service": mailbox.domain.service}
+    return hx.render(page, status, back=_back_to(mailbox), **around, **more)
 
 
-def _done(service: Service, sentence: str):
-    return hx.done(url_for(".list_users", service_id=service.id), sentence)
+def _list_of(service: Service, row: str = "") -> str:
+    """The service's users as they were searched, filtered and paged when somebody left for the page that asks."""
+    return returns.to(url_for(".list_users", service_id=service.id), row)
+
+
+def _back_to(mailbox: Mailbox) -> str:
+    return _list_of(mailbox.domain.service, f"user-{mailbox.id}")
+
+
+def _done(mailbox: Mailbox, sentence: str):
+    return hx.done(_back_to(mailbox), sentence)
 
 
 def _attempt(mailbox: Mailbox):
-    return hx.attempt(url_for(".list_users", service_id=mailbox.domain.service_id))
+    return hx.attempt(_back_to(mailbox))
