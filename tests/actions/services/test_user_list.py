@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import database as db
 from actions.ground.unit_of_work import UnitOfWork
-from actions.services import search_words, user_list
+from actions.services import last_access, search_words, user_list
 from actions.services.user_list import WantedUsers
 from actions.users import users
 from lab.actors import acting
-from models import Account, Domain, Mailbox, Service
+from models import CLOCKS_DIFFER, Account, Domain, LastLogin, Mailbox, Service
 
 FIRST = ("Anna", "Борис", "chiara", "Đorđe", "", "Zoë Maria")
 LAST = ("Keller", "Orlov", "de' Rossi", "", "Ünal")
@@ -27,8 +27,9 @@ def crowd(people, monkeypatch):
     second_domain = Domain.create(service=people.service, name="example.net")
     for number, (first, last) in enumerate(itertools.islice(itertools.cycle(itertools.product(FIRST, LAST)), 60)):
         people.domain = (first_domain, second_domain)[number % 2]
-        people.add(f"p{number:02}.{'even' if number % 2 else 'odd'}", None, first_name=first, last_name=last,
-                   state=STATES[number % 4])  # fmt: skip
+        added = people.add(f"p{number:02}.{'even' if number % 2 else 'odd'}", None, first_name=first, last_name=last,
+                           state=STATES[number % 4])  # fmt: skip
+        added.write(used_bytes=number % 5, last_access=number // 9, password_hash=None if number % 3 else "hash")
     people.domain = first_domain
     return people
 
@@ -41,6 +42,7 @@ def accounts_by_hand(wanted: WantedUsers) -> list[str]:
         words = search_words.words_of(account.login, account.first_name, account.last_name)
         matching = sorted(word for word in words if word.startswith(text))
         here = not wanted.domain or account.login.endswith(f"@{wanted.domain}")
+        here = here and wanted.has_password in (None, account.password_hash is not None)
         if here and wanted.state in ("", account.state) and (not wanted.text or matching):
             key = (matching[0], account.id) if wanted.text else getattr(account, user_list.ORDERS[wanted.order].name)
             found.append((key, account.login))
@@ -60,7 +62,8 @@ def forwards(service: Service, **wanted: object) -> list[user_list.Page]:
 
 ORDERS = [{"order": order, "descending": falling} for order in user_list.ORDERS for falling in (False, True)]
 SEARCHES = [{"text": text} for text in ("a", "p1", "keller", "anna k", "boris", "example", "odd@", "zoe maria", "unal")]
-FILTERS = [{}, {"domain": "example.net"}, {"state": Account.SUSPENDED}, {"domain": "example.org", "state": "active"}]
+FILTERS = [{}, {"domain": "example.net"}, {"state": Account.SUSPENDED}, {"domain": "example.org", "state": "active"},
+           {"state": Account.ACTIVE, "has_password": False}]  # fmt: skip
 
 
 @pytest.mark.parametrize("chosen", FILTERS, ids=str)
@@ -70,11 +73,49 @@ def test_the_pages_hold_everybody_once_in_order_there_and_back(crowd, chosen):
         expected = accounts_by_hand(WantedUsers(**wanted, **chosen))
         assert [login for page in pages for login in logins(page)] == expected, wanted
         assert not pages[0].before
+        service = Service.get_by_id(crowd.service.id)
+        assert user_list.count(service, WantedUsers(**wanted, **chosen)) == len(expected)
         back = [pages[-1]]
         while back[-1].before:
             back.append(user_list.page(crowd.service, WantedUsers(**wanted, **chosen, before=back[-1].before)))
         assert set(itertools.chain.from_iterable(map(logins, back))) == set(expected)
         assert logins(back[-1]) == logins(pages[0])
+
+
+def test_no_more_are_counted_than_a_page_says(crowd, monkeypatch):
+    monkeypatch.setattr(user_list, "MOST_COUNTED", 10)
+    service = Service.get_by_id(crowd.service.id)
+    assert user_list.count(service, WantedUsers(text="p")) == 11
+    assert user_list.count(service, WantedUsers()) == 60
+
+
+@pytest.mark.parametrize("mark", ["", "x", "1.x", "1.--5", "1.٣", f"1.{'9' * 30}", f"{'9' * 30}.1", "\x00"])
+def test_a_mark_that_is_none_is_harmless(crowd, mark):
+    assert user_list.page(crowd.service, WantedUsers(order=user_list.USED, after=mark)).mailboxes
+
+
+def test_the_last_access_is_noted_from_what_dovecot_wrote(people, ports, clock):
+    anna, boris = people.add("anna", None), people.add("boris", None)
+    watch, moment = last_access.LastAccessWatch(), clock.moment
+
+    def log_in(account: Account, device: int, at: int) -> None:
+        LastLogin.replace(
+            login_id=account.id, device_id=device, service="imap", ip="192.0.2.1", last_access=at
+        ).execute()
+
+    log_in(anna, 0, moment - 90)
+    log_in(anna, 7, moment - 30)
+    watch.look(ports)
+    assert [Account.get_by_id(each.id).last_access for each in (anna, boris)] == [moment - 30, 0]
+    log_in(anna, 0, moment)
+    watch.look(ports)
+    assert Account.get_by_id(anna.id).last_access == moment - 30
+    clock.moment += 2 * last_access.HOUR
+    log_in(anna, 0, clock.moment)
+    log_in(boris, 0, clock.moment + 10**6)
+    watch.look(ports)
+    assert Account.get_by_id(anna.id).last_access == clock.moment
+    assert Account.get_by_id(boris.id).last_access <= clock.moment + CLOCKS_DIFFER
 
 
 def test_names_are_found_whatever_the_script_or_case(people):

@@ -428,6 +428,8 @@ def test_the_storage_of_a_service_is_added_up_little_by_little(ports, people, ma
     for _ in range(4):
         count.look(ports)
     assert Service.get().used_bytes == 5000 + sizes.GIGABYTE * 5000
+    used = [account.used_bytes for account in Account.select().order_by(Account.login)]
+    assert used == [2000, 1000, 1000, 1000, sizes.GIGABYTE * 5000]
 
 
 @pytest.mark.parametrize(
