@@ -33,9 +33,11 @@ class Report:
 
 def of(actor: Account, service: Service, numbers: Iterable[int]) -> list[Mailbox]:
     """Those of the service's mailboxes with these numbers whose owners the actor outranks, by address. Any other number
-    is left out."""
+    is left out. Raises `Refused` where they are too many."""
     known = {number for number in numbers if 0 < number <= LARGEST_ID}
-    found = user_list.with_numbers(service, list(islice(known, MOST)))
+    if len(known) > MOST:
+        raise _too_many()
+    found = user_list.with_numbers(service, list(known))
     return [mailbox for mailbox in found if authority.may_act_on(actor, mailbox.account)]
 
 
@@ -44,10 +46,14 @@ def found(actor: Account, service: Service, wanted: WantedUsers, seen: int) -> l
     found. Raises `Refused` where they are others by now, or too many."""
     mailboxes = list(islice(user_list.every(service, wanted), MOST + 1))
     if len(mailboxes) > MOST:
-        raise Refused(N_("At most %(most)s users can be selected at once. Narrow the search."), most=MOST)
+        raise _too_many()
     if len(mailboxes) != seen:
         raise Refused(N_("The search finds other users by now. Look at the list again."))
     return [mailbox for mailbox in mailboxes if authority.may_act_on(actor, mailbox.account)]
+
+
+def _too_many() -> Refused:
+    return Refused(N_("At most %(most)s users can be selected at once. Narrow the search."), most=MOST)
 
 
 @unit_of_work

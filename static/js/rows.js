@@ -29,7 +29,10 @@ function goTo(place) {
   (inside || place).focus();
 }
 
-if (location.hash) {
+function goOn() {
   const place = [...recall(), location.hash.slice(1)].map(id => document.getElementById(id)).find(Boolean);
   if (place?.matches("main :is(tr, h2)")) goTo(place);
 }
+
+// The browser goes to the fragment itself until the page is loaded, and takes the focus away from what is not there.
+if (location.hash) addEventListener("load", () => setTimeout(goOn));

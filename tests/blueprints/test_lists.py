@@ -192,6 +192,8 @@ def test_no_more_than_fit_into_one_transaction(browser, people, users, monkeypat
     page = browser.open(list_of(people.service, SEARCH))
     assert "Select all" not in page.text
     assert pick(page, users[:2], "Suspend").title == "Suspend 2 users?"
+    send(browser, list_of(people.service, "several/suspend"), users)
+    assert [state_of(account) for account in users] == ["active"] * 3
 
 
 def test_one_who_is_refused_is_named_and_the_others_are_done(browser, people, users, ports):

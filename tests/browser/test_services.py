@@ -48,7 +48,7 @@ def find(page: Page, login: str) -> None:
 
 
 def to_users(page: Page, service: str = "Mail Light") -> None:
-    page.get_by_role("link", name="Active orders").click()
+    page.get_by_role("link", name="Active orders").first.click()
     page.get_by_role("link", name=service, exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Manage users")
 
