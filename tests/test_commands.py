@@ -504,10 +504,13 @@ def completed(environment, people, anna, tmp_path):
     wrapper.write_text(f'#!/bin/sh\ncd {ROOT} && exec {flask} "$@"\n')
     wrapper.chmod(0o755)
     ours = os.environ | environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    completion = subprocess.run(
+        [wrapper, "completion", "bash"], env=ours, capture_output=True, text=True, check=True
+    ).stdout
 
     def complete(*words):
         script = (
-            'eval "$(postern completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
+            f'{completion}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
             ' _postern_completion "$1"; printf "%s\\n" "${COMPREPLY[@]}"'
         )
         command = ["bash", "-c", script, "bash", "postern", *words]
@@ -517,6 +520,7 @@ def completed(environment, people, anna, tmp_path):
     return complete
 
 
+@pytest.mark.parametrize("module_database_url", ["sqlite"], indirect=True)
 def test_bash_completes_nouns_verbs_options_and_names(completed):
     assert {"mailbox", "manager"} <= set(completed("ma"))
     assert completed("mailbox", "sus") == ["suspend"]
