@@ -9,11 +9,15 @@ import cli
 from actions.ground.encryption import derived_key
 from actions.ground.ports import Ports
 from blueprints.account.routes import blueprint as account
+from blueprints.account.user_activity import blueprint as user_activity
 from blueprints.collaborations.routes import blueprint as collaborations
+from blueprints.collaborations.user_collaborations import blueprint as user_collaborations
 from blueprints.demo.routes import blueprint as demo
 from blueprints.devices.invitations import blueprint as invitations
 from blueprints.devices.recipient import blueprint as set_up
 from blueprints.devices.routes import blueprint as devices
+from blueprints.devices.user_devices import blueprint as user_devices
+from blueprints.devices.user_invitations import blueprint as user_invitations
 from blueprints.discovery.routes import blueprint as discovery
 from blueprints.handoff.routes import blueprint as handoff
 from blueprints.links.routes import blueprint as links
@@ -95,6 +99,10 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         services,
         offboarding,
         user_imports,
+        user_devices,
+        user_invitations,
+        user_collaborations,
+        user_activity,
     ):
         app.register_blueprint(blueprint)
     for blueprint in (handoff, webmail, mail_policy):

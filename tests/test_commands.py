@@ -79,6 +79,15 @@ DONE_BY = {
     "links.end_device POST": "device remove",
     "links.set_password POST": "mailbox change",
     "sign_in.send_link POST": "mailbox link",
+    "user_collaborations.change_permissions POST": "collaborator change",
+    "user_collaborations.disable POST": "collaborator disable",
+    "user_collaborations.remove POST": "collaborator remove",
+    "user_collaborations.reset POST": "collaborator reset",
+    "user_collaborations.send_link_again POST": "collaborator link",
+    "user_devices.disconnect POST": "device remove",
+    "user_devices.disconnect_all POST": "device remove",
+    "user_devices.rename POST": "device change",
+    "user_invitations.withdraw POST": "device withdraw",
     # One command reads, checks and adds; what is not wanted was not kept.
     "user_imports.begin POST": "mailbox import",
     "user_imports.make POST": "mailbox import",
@@ -98,6 +107,7 @@ NO_COMMAND = {
         "password_changes.count POST",
         "services.check_password POST",
         "services.suggest_password POST",
+        "user_collaborations.implied POST",
     ),
     "a session of a browser": (
         "handoff.arrive POST",
@@ -118,6 +128,8 @@ NO_COMMAND = {
     "a person answers for whom they invite, and sees the code; “device add” hands a device out": (
         "invitations.create POST",
         "invitations.resend POST",
+        "user_invitations.create POST",
+        "user_invitations.resend POST",
         "set_up.accept POST",
         "set_up.profile POST",
         "set_up.prove POST",

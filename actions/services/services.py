@@ -30,6 +30,12 @@ def find(account: Account, service_id: int) -> Service | None:
     return looked_after(account).where(Service.id == service_id).first()
 
 
+def only(account: Account) -> Service | None:
+    """The service of an account that manages exactly one."""
+    found = list(looked_after(account).limit(2))
+    return found[0] if len(found) == 1 else None
+
+
 @dataclass(frozen=True)
 class Page:
     """Some of the services that an account manages, and the numbers of the pages before and after; None where there is

@@ -93,6 +93,13 @@ class TrailForm(PanelForm):
         return {field.name: field._value() if field.name != "action" else field.data for field in self if field.data}
 
 
+def event_id(text: str) -> int:
+    """An event's number, as a database can hold it; raises `ValueError` for anything else."""
+    if not text.isdecimal() or len(text) > 18:
+        raise ValueError(text)
+    return int(text)
+
+
 @cache
 def _zones() -> list[str]:
     """The zones that are named after places."""

@@ -19,7 +19,7 @@ from blueprints.web import downloads, frame, guards, hx, words
 from blueprints.web.audit_words import sentence, was_in_mail_program
 from models import AuditEvent, WebmailCredential, WebSession
 
-from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
+from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm, event_id
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -183,7 +183,7 @@ def activity():
     form = TrailForm(request.args)
     if not form.validate():
         return _activity_page(form, [], 422)
-    before = request.args.get("before", type=_event_id)
+    before = request.args.get("before", type=event_id)
     return _activity_page(form, trail.page(current_user.account, form.wanted, before, EVENTS_A_PAGE + 1))
 
 
@@ -211,13 +211,6 @@ def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200)
         was_in_mail_program=was_in_mail_program,
         browser_name=browser_name,
     )
-
-
-def _event_id(text: str) -> int:
-    """What a database can hold; raises `ValueError` for anything else."""
-    if not text.isdecimal() or len(text) > 18:
-        raise ValueError(text)
-    return int(text)
 
 
 @blueprint.get("/permissions")

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, render_template, request
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -10,7 +10,7 @@ from actions.authority import authority, permissions
 from actions.collaborations import collaborations, user_names
 from actions.ground.addresses import trimmed
 from actions.ground.refusals import Refused
-from blueprints.web import audit_words, guards, hx, words
+from blueprints.web import audit_words, guards, hx, of_user, words
 from models import Collaboration, Mailbox
 
 from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
@@ -101,7 +101,7 @@ def send_link_again(collaboration_id: int):
     with hx.attempt(_list()):
         collaborations.send_link_again(guards.unit(), collaboration)
     sentence = _("A new e-mail is on its way. The link in the earlier one no longer works.")
-    return hx.done(url_for(".details", collaboration_id=collaboration.id), sentence)
+    return hx.done(of_user.address_of("collaborations.details", collaboration_id=collaboration.id), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/permissions")
@@ -169,7 +169,10 @@ def remove(collaboration_id: int):
 
 
 def _mailbox() -> Mailbox:
-    """The mailbox whose collaborators the signed-in account looks after."""
+    """The mailbox whose collaborators the page is about: the named user's; where the address names none, the one whose
+    collaborators the signed-in account looks after."""
+    if named := of_user.mailbox():
+        return named
     account = current_user.account
     return account.mailbox if authority.may_keep_mailbox(account) else abort(404)
 
@@ -190,7 +193,7 @@ def _named(collaboration: Collaboration) -> dict[str, str]:
 
 
 def _list() -> str:
-    return url_for(".list_collaborations")
+    return of_user.address_of("collaborations.list_collaborations")
 
 
 def _wrong_step(form: NewCollaboratorForm, status: int):
@@ -226,9 +229,8 @@ def _permissions_page(collaboration: Collaboration, granted: int, form: Permissi
 
 
 def _choices(chosen: int, kept: int = 0) -> dict:
-    """The permissions to tick. `by` is what brings one along; the acting person gives only what they have
-    themselves."""
-    granted, own = permissions.completed(chosen), permissions.of(current_user.account) | kept
+    """The permissions to tick. `by` is what brings one along; the acting person gives only what they may."""
+    granted, own = permissions.completed(chosen), authority.grantable(current_user.account, _mailbox()) | kept
     return {
         "reading": permissions.named(permissions.READ)[0],
         "choices": [

@@ -1,11 +1,10 @@
 """Invitations as their inviter sees them: made, sent again, withdrawn."""
 
-from flask import Blueprint, abort, request, url_for
+from flask import Blueprint, abort, request
 from flask_babel import gettext as _
-from flask_login import current_user
 
-from actions.devices import devices, invitations
-from blueprints.web import guards, hx
+from actions.devices import invitations
+from blueprints.web import guards, hx, of_user
 from models import DeviceInvitation
 
 from . import device_forms
@@ -20,7 +19,7 @@ INVITATION = "/<int:invitation_id>"
 @guards.signed_in
 def list_invitations():
     """The list of devices shows them."""
-    return hx.redirect(_list())
+    return hx.redirect(list_address())
 
 
 @blueprint.get("/new")
@@ -41,39 +40,43 @@ def create():
 @blueprint.get(f"{INVITATION}/letter")
 @guards.recent_password
 def letter(invitation_id: int):
-    return _letter_page(_own(invitation_id), ResendForm())
+    return _letter_page(own(invitation_id), ResendForm())
 
 
 @blueprint.post(f"{INVITATION}/letter")
 @guards.recent_password
 def resend(invitation_id: int):
-    invitation, form = _own(invitation_id), ResendForm()
-    with hx.attempt(_list()):
+    invitation, form = own(invitation_id), ResendForm()
+    with hx.attempt(list_address()):
         return _made_page(invitations.resend(guards.unit(), invitation, form.mailed.data))
 
 
 @blueprint.get(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdrawal(invitation_id: int):
-    invitation = _own(invitation_id)
+    invitation = own(invitation_id)
     return hx.render("invitations/withdrawal.html", invitation=invitation, recipient=invitation.recipient)
 
 
 @blueprint.post(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdraw(invitation_id: int):
-    with hx.attempt(_list()):
-        withdrawn = invitations.withdraw(guards.unit(), _own(invitation_id))
+    with hx.attempt(list_address()):
+        withdrawn = invitations.withdraw(guards.unit(), own(invitation_id))
     if withdrawn:
-        return hx.done(_list(), _("The invitation is withdrawn. Its link no longer works."))
-    return hx.done(_list(), _("The invitation has just been accepted. The device is in the list."), "warning")
+        return hx.done(list_address(), _("The invitation is withdrawn. Its link no longer works."))
+    return hx.done(list_address(), _("The invitation has just been accepted. The device is in the list."), "warning")
 
 
-def _own(invitation_id: int) -> DeviceInvitation:
-    """An invitation of one of the accounts whose devices the signed-in one looks after."""
-    accounts = devices.looked_after(current_user.account)
+def own(invitation_id: int) -> DeviceInvitation:
+    """An invitation of one of the accounts that the page may be about."""
+    accounts = device_forms.looked_after()
     pending = (DeviceInvitation.pending(account).where(DeviceInvitation.id == invitation_id) for account in accounts)
     return next((found for query in pending if (found := query.first())), None) or abort(404)
+
+
+def list_address() -> str:
+    return of_user.address_of("devices.list_devices")
 
 
 def _new_page(form: InvitationForm, status: int = 200):
@@ -84,10 +87,6 @@ def _new_page(form: InvitationForm, status: int = 200):
 
 def _letter_page(invitation: DeviceInvitation, form: ResendForm):
     return hx.render("invitations/letter.html", invitation=invitation, recipient=invitation.recipient, form=form)
-
-
-def _list() -> str:
-    return url_for("devices.list_devices")
 
 
 def _made_page(invited: invitations.Invited):

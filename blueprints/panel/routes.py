@@ -4,6 +4,7 @@ from flask import Blueprint, Response, abort, request, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
+from actions.services import services
 from actions.upkeep import installation
 from blueprints.web import assets, guards, hosts, hx
 from database import differing_migrations
@@ -14,11 +15,16 @@ panel = Blueprint("panel", __name__)
 @guards.in_frames
 @guards.public
 def home():
-    """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way
-    in."""
+    """To the first page that is of use: the users of a manager's only service, a manager's services, the password of
+    anybody else who is signed in, or the way in."""
     if not current_user.is_authenticated:
         return hx.redirect(url_for("sign_in.sign_in"))
-    return hx.redirect(url_for("services.list_services" if current_user.account.is_manager else "account.password"))
+    if not current_user.account.is_manager:
+        return hx.redirect(url_for("account.password"))
+    only = services.only(current_user.account)
+    return hx.redirect(
+        url_for("services.list_users", service_id=only.id) if only else url_for("services.list_services")
+    )
 
 
 @panel.get("/healthz")

@@ -15,7 +15,7 @@ STATIC = Path(__file__).parents[2] / "static"
 
 STYLES = (
     "layers", "tokens", "base", "layout", "card", "form", "button", "table", "dialog", "flash", "meter", "menu",
-    "badge", "choice", "tiles", "entry", "facts", "note", "list", "granted", "filter", "picker", "progress",
+    "badge", "choice", "tiles", "entry", "facts", "note", "list", "tabs", "granted", "filter", "picker", "progress",
     "disclosure", "secret", "waiting", "scan", "condition",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")

@@ -11,7 +11,7 @@ from actions.ground.refusals import N_
 from models import Account
 from settings import Settings
 
-from . import assets, frame, readable_names, words
+from . import assets, frame, of_user, readable_names, words
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 
@@ -35,6 +35,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters |= {"duration": words.duration}
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
+    app.jinja_env.globals |= {"address_of": of_user.address_of, "named_user": of_user.mailbox, "TABS": of_user.TABS}
 
     @app.context_processor
     def panel() -> dict:

@@ -34,7 +34,7 @@ def row_of(page, login: str) -> str:
 
 def test_they_sign_in_once_and_see_both_kinds_of_pages(client, both, people):
     page = client.sign_in(both.login, PASSWORD)
-    assert page.path == "/services/"
+    assert page.path == f"/services/{people.service.id}/mailboxes/"
     for name in ("Active orders", "Password", "Devices", "Collaborations", "Sessions", "Activity"):
         assert name in page.links
     assert client.open("/devices/").status == client.open("/collaborations/").status == 200

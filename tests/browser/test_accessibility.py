@@ -30,6 +30,7 @@ BEHIND_LINKS = ("links.password", "links.not_me")
 NO_PAGES = (
     "home", "static", "panel.", "discovery.", "account.everywhere", "account.show_permissions",
     "collaborations.", "devices.", "invitations.", "set_up.", "password_changes.", "demo.attachment", "services.",
+    "user_devices.", "user_invitations.", "user_collaborations.", "user_activity.",
     "links.not_my_device", "handoff.", "offboarding.", "user_imports.", "account.export_activity",
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ import pytest
 
 from actions.devices import devices
 from actions.devices.devices import MadeDevice, WantedDevice
+from actions.ground.actor import Actor
 from actions.ground.unit_of_work import UnitOfWork
 from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
 from lab.servers import HOST, Idle, pop3_login, wait_until
@@ -147,6 +148,18 @@ def test_who_is_connected_is_told_device_by_device(host: MailHost, person: Perso
     assert all(at_once(Idle.is_open, waiting[1:]))
     host.ports.mail_server.end_connections(person.address, None)
     assert all(seconds < 2 for seconds in at_once(lambda each: each.seconds_until_dropped(2), waiting[1:]))
+
+
+def test_a_lost_phone_that_a_manager_disconnects_is_out_and_no_other(host: MailHost, person: Person):
+    lost, kept = person.make(), person.make()
+    connected, other = (person.waits_in_idle(each.password) for each in (lost, kept))
+    with host.accounts.connected():
+        manager = Account.create(login=f"manager.{next(numbers)}@example.com", role=Account.OPERATOR)
+        assert cuts_at_once(devices.disconnect, UnitOfWork(host.ports, Actor(account=manager)), lost.device)
+    assert connected.seconds_until_dropped(2) < 2
+    assert not person.opens_imap(lost.password)
+    assert other.is_open()
+    assert person.opens_imap(kept.password)
 
 
 # --- what a device's password does not open ---
