@@ -201,6 +201,7 @@ def kill_setup_when(point: str) -> None:
     setup = subprocess.Popen([*map(str, SETUP)], cwd=CODE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                              start_new_session=True)  # fmt: skip
     until(lambda: POINTS[point]() or setup.poll() is not None, point)
+    assert setup.poll() is None, f"setup ended before {point}"
     os.killpg(setup.pid, signal.SIGKILL)
     setup.wait(STOP_SECONDS)
 
