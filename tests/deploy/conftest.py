@@ -53,7 +53,7 @@ def new_root(built) -> Iterator[Callable[[], DebianRoot]]:
         yield new_root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def image(built, tmp_path_factory) -> Iterator[tuple[Podman, str]]:
     """The image of the package, loaded from its archive; and its name."""
     package = shutil.copy(built.package, tmp_path_factory.mktemp("image"))

@@ -2,8 +2,8 @@
 whose image is another project's. They have no network besides the one that they share: what is published is not tried.
 """
 
-import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -93,7 +93,8 @@ class Composed:
         if check.get("disable"):
             words.append("--no-healthcheck")
         elif check:
-            words += ["--health-cmd", json.dumps(check["test"]), "--health-interval", "disable"]
+            assert check["test"][0] == "CMD"
+            words += ["--health-cmd", shlex.join(check["test"][1:]), "--health-interval", "disable"]
         return words
 
     def _environment(self, service: dict) -> list[str]:
