@@ -181,27 +181,11 @@ def test_a_device_of_one_protocol_opens_no_other(person: Person):
     assert "for this protocol" in refusal_text(person.imap, for_pop3)
 
 
-def test_an_expired_device_opens_nothing(person: Person, host: MailHost):
-    lasting, expired = person.make(expires_at=now() + 3600), person.make(expires_at=now() + 3600)
-    with host.accounts.connected():
-        Device.update(expires_at=now() - 1).where(Device.id == expired.device.id).execute()
-    assert person.opens_imap(lasting.password)
-    openings = (person.opens_imap, person.opens_pop3, person.opens_submission, person.opens_postfix)
-    assert not any(at_once(lambda opens: opens(expired.password), openings))
-
-
 def test_a_selector_opens_nothing_with_the_verifier_of_another_device(person: Person):
     first, second = person.make().password, person.make().password
     mixed = [first[:8] + second[8:], second[:8] + first[8:], first[:8] + "-aaaaaa" * 4, first[:-1], first.upper()]
     assert not any(at_once(person.opens_imap, mixed))
     assert all(at_once(person.opens_imap, [first, second]))
-
-
-def test_a_device_does_not_open_another_mailbox(host: MailHost, person: Person):
-    stranger = new_person(host)
-    password = person.make().password
-    assert not any(at_once(lambda opens: opens(password), (stranger.opens_imap, stranger.opens_postfix)))
-    assert person.opens_imap(password)
 
 
 @pytest.mark.parametrize("state", [Account.SUSPENDED, Account.LOCKED])
