@@ -41,6 +41,8 @@ from models import (
 from tests.client import Client
 from tests.conftest import app_of
 
+pytestmark = pytest.mark.every_pair
+
 PERSON_AT = "198.51.100.7"
 EVERYTHING = Device.IMAP | Device.POP3 | Device.SENDING
 HOUR = 3600

@@ -17,6 +17,8 @@ from tests.conftest import app_of, ports_of
 from tests.test_old_version import ANNA, NOTES, PASSWORD, fill
 from tests.test_upgrades import CHANGES
 
+pytestmark = pytest.mark.every_pair
+
 # All that Dovecot asks today and did not ask in version 008.
 LATER_VIEW = "mail_former_address"
 LATER_QUERY = re.compile(r" \\\n *UNION ALL SELECT (?:[^\n]*\\\n)*[^\n]*")
