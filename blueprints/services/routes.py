@@ -61,14 +61,14 @@ def new_user(service_id: int):
 @guards.manager_recently
 def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
-    with hx.submit(
-        form, partial(_new_page, service), "address", check=lambda: _with_new(users.check_new, service, form)
-    ):
+    check = partial(_with_new, users.check_new, service, form)
+    with hx.submit(form, partial(_new_page, service), "address", check=check):
         account = _with_new(users.add, service, form)
     return _done(service, _added(account))
 
 
 def _with_new(act: Callable, service: Service, form: NewUserForm):
+    """`users.add` or `users.check_new` with what was typed, once the form was validated."""
     return act(guards.unit(), service, form.whole_address, form.profile, form.password)
 
 
@@ -109,12 +109,15 @@ def edit_user(service_id: int, mailbox_id: int):
 def save_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     form = EditForm(mailbox)
-    check = lambda: users.check_edit(guards.unit(), mailbox, form.profile, form.password)  # noqa: E731
-    with hx.submit(form, partial(_edit_page, mailbox), "revision", check=check):
+    with hx.submit(form, partial(_edit_page, mailbox), "revision", check=partial(_check_edit, mailbox, form)):
         users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
     return _done(
         mailbox.domain.service, _("%(login)s is saved. The changes take effect immediately.", login=mailbox.address)
     )
+
+
+def _check_edit(mailbox: Mailbox, form: EditForm) -> None:
+    users.check_edit(guards.unit(), mailbox, form.profile, form.password)
 
 
 @blueprint.get(f"{MAILBOX}/link")
