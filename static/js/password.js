@@ -20,16 +20,20 @@ document.addEventListener("submit", event => makeReady(event.target), true);
 
 // What repeats the password may still become the same; once it is left, or cannot, it differs.
 document.addEventListener("input", ({target}) => compare(target.form, true));
-document.addEventListener("change", ({target}) => compare(target.form, false));
+// A field is left when a button is pressed: what is said then would move it away.
+document.addEventListener("change", async ({target}) => {
+  await untilLetGo;
+  compare(target.form, false);
+});
 
 function compare(form, typing) {
   const repeated = form?.querySelector("[data-repeats]");
   if (!repeated) return;
-  const {value} = document.querySelector(repeated.dataset.repeats);
-  const same = typing && document.activeElement === repeated ? value.startsWith(repeated.value) : value === repeated.value;
+  const [value, again] = [document.querySelector(repeated.dataset.repeats), repeated].map(each => each.value.normalize());
+  const same = typing && document.activeElement === repeated ? value.startsWith(again) : value === again;
   const said = repeated.closest(".field").querySelector("[data-differs]");
   if (same) forgetError(repeated);
-  said.textContent = same || !repeated.value || repeated.ariaInvalid ? "" : said.dataset.differs;
+  said.textContent = same || !again || repeated.ariaInvalid ? "" : said.dataset.differs;
 }
 
 // Some systems type a letter and its accent as two characters: mail programs send them as one.

@@ -125,6 +125,12 @@ def test_a_right_current_password_stays_while_the_new_one_is_mended(signed_in, p
     expect(signed_in.get_by_role("dialog")).to_be_visible()
 
 
+def test_a_press_is_not_lost_to_a_difference_that_is_said_meanwhile(signed_in, person):
+    fill_in(signed_in, person.password, person.new_password, person.new_password[:-1])
+    press(signed_in, "Change")
+    expect(signed_in.locator("#confirm_password-error")).to_be_visible()
+
+
 def test_a_difference_is_said_while_the_password_is_repeated(signed_in, person):
     said = signed_in.locator("[data-differs]")
     new_field(signed_in).fill(person.new_password)
