@@ -97,7 +97,9 @@ DONE_BY = {
 NO_COMMAND = {
     "looks at what was typed": (
         "account.check_password POST",
+        "account.everywhere POST",
         "account.suggest_password POST",
+        "collaborations.back_to_person POST",
         "collaborations.check_person POST",
         "collaborations.check_user_name POST",
         "collaborations.implied POST",

@@ -20,7 +20,7 @@ from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name, is_same_mailbox
 from actions.ground.holding import hold, related
 from actions.ground.ports import Connection, Ports
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import bounces, notices
 from actions.revocation import revocation
@@ -121,9 +121,26 @@ def state(collaboration: Collaboration) -> str:
 
 
 def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
-    """The person's data in stored form; raises `Refused` with the field that is wrong."""
+    """The person's data in stored form; raises `Refused` with all fields that are wrong."""
+    faults, stored = Faults(), []
+    with faults:
+        stored.append(checked_name(person.first_name, "first_name"))
+    with faults:
+        stored.append(checked_name(person.last_name, "last_name"))
+    with faults:
+        stored.append(_checked_reference(unit, mailbox, person.reference_email))
+    with faults:
+        stored.append(user_names.checked(mailbox, person.user_name))
+    with faults:
+        if person.language not in ("", *LANGUAGES):
+            raise Refused(N_("Not a valid choice."), "language")
+    faults.refuse()
+    return Person(*stored, person.language)
+
+
+def _checked_reference(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> str:
     try:
-        reference = canonical_contact(person.reference_email)
+        reference = canonical_contact(typed)
     except Refused as refusal:
         raise Refused(refusal.sentence, "reference_email", **refusal.facts) from None
     delimiter = unit.ports.settings.recipient_delimiter
@@ -135,19 +152,11 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
             ),
             "reference_email",
         )
-    if person.language not in ("", *LANGUAGES):
-        raise Refused(N_("Not a valid choice."), "language")
-    return Person(
-        checked_name(person.first_name, "first_name"),
-        checked_name(person.last_name, "last_name"),
-        reference,
-        user_names.checked(mailbox, person.user_name),
-        person.language,
-    )
+    return reference
 
 
 def make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
-    """Add a collaborator to a mailbox and send the invitation. Raises `Refused` with the field that is wrong."""
+    """Add a collaborator to a mailbox and send the invitation. Raises `Refused` with all fields that are wrong."""
     person, chosen = checked(unit, mailbox, person), permissions.completed(chosen)
     return _make(unit, mailbox, person, chosen)
 

@@ -1,5 +1,8 @@
 """My account: the password, who is signed in, what happened, and how the panel speaks."""
 
+from collections.abc import Callable
+from functools import partial
+
 from flask import Blueprint, abort, flash, render_template, request, session, url_for
 from flask_babel import gettext as _
 from flask_babel import refresh
@@ -36,7 +39,7 @@ def password():
 @guards.signed_in
 def change_password():
     form = PasswordForm()
-    with hx.submit(form, _password_page, "current_password", too_many=429):
+    with _submitted(form, _password_page):
         renewed = passwords.change(
             guards.unit(),
             form.current_password.data,
@@ -48,11 +51,25 @@ def change_password():
     return _go_on(renewed) if renewed else _signed_out()
 
 
+def _submitted(form: PasswordForm, again: Callable):
+    """All that is wrong is said together; a wrong current password counts as a guess whatever else is wrong."""
+    check = partial(_check_change, form)
+    return hx.submit(form, again, "current_password", too_many=429, check=check)
+
+
+def _check_change(form: PasswordForm) -> None:
+    passwords.check_change(
+        guards.unit(), form.current_password.data, form.new_password.data, browser=guards.known_browser()
+    )
+
+
 def _go_on(renewed: tuple[WebSession, str]):
     guards.go_on_in(renewed)
     frame.tell_password_changed(everywhere=False)
     flash(_("The new password is set. Browsers and mail programs stay signed in."), "success")
-    return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
+    if not request.htmx:
+        return hx.redirect(url_for(".password"))
+    return hx.anew(_password_page(PasswordForm(formdata=None)))
 
 
 def _signed_out():
@@ -61,12 +78,16 @@ def _signed_out():
     return hx.done(url_for("sign_in.sign_in"), _("The new password is set. Sign in with it."))
 
 
-@blueprint.get("/password/everywhere")
+@blueprint.route("/password/everywhere", methods=["GET", "POST"])
 @guards.signed_in
 def everywhere():
-    """What logging out from everywhere ends: the dialog's content, which the page itself shows without JavaScript."""
+    """What logging out from everywhere ends: the dialog's content, once nothing is wrong with the form. Without
+    JavaScript, the page itself shows it."""
     if not request.htmx:
         return hx.redirect(url_for(".password"))
+    if request.method == "POST":
+        with _submitted(form := PasswordForm(), _password_again):
+            _check_change(form)
     consequences = passwords.consequences(guards.ports(), current_user.account)
     return hx.render("account/everywhere.html", consequences=consequences, browser_name=browser_name)
 
@@ -85,15 +106,23 @@ def suggest_password():
 
 
 def _password_page(form: PasswordForm, status: int = 200):
-    return hx.render(
-        "account/password.html",
-        status,
-        form=form,
-        username=current_user.account.login,
-        consequences=passwords.consequences(guards.ports(), current_user.account),
-        browser_name=browser_name,
-        **words.checklist(current_user.account, ""),
-    )
+    return hx.render("account/password.html", status, **_around(form))
+
+
+def _password_again(form: PasswordForm, status: int):
+    """The form in the place of the one that was sent to be checked, and not in the dialog."""
+    return hx.instead("#password", "account/change_password.htmx.html", status, **_around(form))
+
+
+def _around(form: PasswordForm) -> dict:
+    account = current_user.account
+    return {
+        "form": form,
+        "username": account.login,
+        "consequences": passwords.consequences(guards.ports(), account),
+        "browser_name": browser_name,
+        **words.checklist(account, form.new_password.data or ""),
+    }
 
 
 @blueprint.get("/sessions")

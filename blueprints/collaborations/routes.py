@@ -31,25 +31,34 @@ def list_collaborations():
 @blueprint.get("/new")
 @guards.recent_password
 def new():
-    return _person_page(PersonForm(language=words.language()))
+    return _person_page(NewCollaboratorForm(language=words.language()))
 
 
 @blueprint.post("/new")
 @guards.recent_password
 def check_person():
     """“Continue”: the second step, with the answers of the first in it."""
-    form, mailbox = PersonForm(), _mailbox()
-    with hx.submit(form, _person_page, "user_name"):
+    form, mailbox = NewCollaboratorForm(), _mailbox()
+    _propose(form)
+    check = partial(collaborations.checked, guards.unit(), mailbox, form.person)
+    with hx.submit(form, _wrong_step, "user_name", check=check):
         collaborations.refuse_too_many(mailbox)
-        collaborations.checked(guards.unit(), mailbox, form.person)
-    return _grant_page(NewCollaboratorForm(), granted=permissions.READ)
+        check()
+    return _grant_page(form, form.chosen)
+
+
+@blueprint.post("/new/person")
+@guards.recent_password
+def back_to_person():
+    """“Back”: the first step again, with all that was typed and chosen."""
+    return _person_page(NewCollaboratorForm())
 
 
 @blueprint.post("/new/proposal")
 @guards.recent_password
 def take_proposal():
     """A proposal's button, where no script fills it in."""
-    form = PersonForm()
+    form = NewCollaboratorForm()
     form.user_name.data = request.form.get("proposal", "")
     return _person_page(form)
 
@@ -74,11 +83,10 @@ def implied():
 @guards.recent_password
 def create():
     form, mailbox = NewCollaboratorForm(), _mailbox()
-    with hx.submit(form, _wrong_step, "user_name"):
+    check = partial(collaborations.checked, guards.unit(), mailbox, form.person)
+    with hx.submit(form, _wrong_step, "user_name", check=check):
         made = collaborations.make(guards.unit(), mailbox, form.person, form.chosen)
-    address = made.account.contact_email
-    sentence = _("%(name)s is invited: an e-mail is on its way to %(address)s.", **_named(made), address=address)
-    return hx.done(_list(), sentence)
+    return hx.done(_list(), _("Invitation sent to %(address)s.", address=made.account.contact_email))
 
 
 @blueprint.get(COLLABORATION)
@@ -207,7 +215,13 @@ def _question(page: str, collaboration_id: int):
     return hx.render(page, collaboration=collaboration, person=collaboration.account, consequences=consequences)
 
 
-def _person_page(form: PersonForm, status: int = 200):
+def _propose(form: PersonForm) -> None:
+    """Fill in the first user name that is proposed where none was typed."""
+    if not trimmed(form.user_name.data or ""):
+        form.user_name.data = next(iter(_user_name(form)["proposals"]), "")
+
+
+def _person_page(form: NewCollaboratorForm, status: int = 200):
     return hx.render("collaborations/new.html", status, form=form, **_user_name(form))
 
 

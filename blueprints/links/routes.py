@@ -26,7 +26,8 @@ def password(token: str):
 @guards.public
 def set_password(token: str):
     link, form = _find(token, links.SETS_PASSWORD), NewPasswordForm()
-    with hx.submit(form, partial(_password_page, link, token), "new_password"):
+    check = partial(recovery.check_new, guards.unit(), link, form.new_password.data)
+    with hx.submit(form, partial(_password_page, link, token), "new_password", check=check):
         browser = recovery.set_password(guards.unit(), link, form.new_password.data, guards.known_browser())
     _forget_own_session(link.account_id)
     session.browser = browser
@@ -80,7 +81,7 @@ def _find(token: str, purposes: tuple[str, ...]):
     return links.find(token, purposes) or abort(410)
 
 
-def _password_page(link, token: str, form, status: int = 200):
+def _password_page(link, token: str, form: NewPasswordForm, status: int = 200):
     return hx.render(
         "links/password.html",
         status,
@@ -88,7 +89,8 @@ def _password_page(link, token: str, form, status: int = 200):
         token=token,
         username=link.account.login,
         is_first=link.purpose == links.WELCOME,
-        **words.checklist(link.account, ""),
+        shared=link.account.mailbox if link.account.is_collaborator else None,
+        **words.checklist(link.account, form.new_password.data or ""),
     )
 
 

@@ -1,5 +1,6 @@
 """Active orders: the mail services, what there is to know of each, and their users."""
 
+from collections.abc import Callable
 from functools import partial
 
 from flask import Blueprint, abort, render_template, request, url_for
@@ -7,6 +8,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.authority import authority
+from actions.ground.addresses import canonical_login
 from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.services.user_list import WantedUsers
@@ -14,7 +16,7 @@ from actions.users import renaming, users
 from blueprints.web import guards, hx, words
 from models import Account, FormerAddress, Mailbox, Service
 
-from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm
+from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm, UserForm, as_typed
 
 blueprint = Blueprint("services", __name__, url_prefix="/services")
 
@@ -51,16 +53,23 @@ def list_users(service_id: int):
 @blueprint.get(f"{MAILBOXES}new")
 @guards.manager_recently
 def new_user(service_id: int):
-    return _new_page(_service(service_id), NewUserForm())
+    service = _service(service_id)
+    return _new_page(service, NewUserForm(**as_typed(services.usual_quota(service))))
 
 
 @blueprint.post(MAILBOXES)
 @guards.manager_recently
 def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
-    with hx.submit(form, partial(_new_page, service), "address"):
-        account = users.add(guards.unit(), service, form.address.data, form.profile, form.password)
+    check = partial(_with_new, users.check_new, service, form)
+    with hx.submit(form, partial(_new_page, service), "address", check=check):
+        account = _with_new(users.add, service, form)
     return _done(service, _added(account))
+
+
+def _with_new(act: Callable, service: Service, form: NewUserForm):
+    """`users.add` or `users.check_new` with what was typed, once the form was validated."""
+    return act(guards.unit(), service, form.whole_address, form.profile, form.password)
 
 
 def _added(account: Account) -> str:
@@ -76,8 +85,9 @@ def _added(account: Account) -> str:
 @guards.background
 def check_password(service_id: int):
     """The text under the new password while it is typed."""
-    typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
-    return render_template("components/checklist.html", **words.checklist(Account(login=""), typed, policy))
+    form, policy = PasswordCheckForm(), _service(service_id).password_policy
+    checks = words.checklist(form.account, form.new_password.data or "", policy)
+    return render_template("components/checklist.html", **checks)
 
 
 @blueprint.post(f"{MAILBOXES}password-suggestion")
@@ -99,11 +109,15 @@ def edit_user(service_id: int, mailbox_id: int):
 def save_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     form = EditForm(mailbox)
-    with hx.submit(form, partial(_edit_page, mailbox), "revision"):
+    with hx.submit(form, partial(_edit_page, mailbox), "revision", check=partial(_check_edit, mailbox, form)):
         users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
     return _done(
         mailbox.domain.service, _("%(login)s is saved. The changes take effect immediately.", login=mailbox.address)
     )
+
+
+def _check_edit(mailbox: Mailbox, form: EditForm) -> None:
+    users.check_edit(guards.unit(), mailbox, form.profile, form.password)
 
 
 @blueprint.get(f"{MAILBOX}/link")
@@ -244,7 +258,7 @@ def _around(service: Service) -> dict:
 
 
 def _new_page(service: Service, form: NewUserForm, status: int = 200):
-    checks = words.checklist(Account(login=""), "", service.password_policy)
+    checks = _checks(form, form.whole_address, service)
     return hx.render("services/new.html", status, form=form, **checks, **_around(service))
 
 
@@ -258,9 +272,16 @@ def _edit_page(mailbox: Mailbox, form: EditForm, status: int = 200):
         used=users.storage_used(guards.ports(), mailbox),
         former_addresses=renaming.former_addresses(mailbox),
         consequences=passwords.consequences(guards.ports(), mailbox.account),
-        **words.checklist(Account(login=""), "", service.password_policy),
+        **_checks(form, mailbox.address, service),
         **_around(service),
     )
+
+
+def _checks(form: UserForm, address: str, service: Service) -> dict:
+    """The checklist of the password in the form, for the account of this address."""
+    names = {"first_name": form.first_name.data or "", "last_name": form.last_name.data or ""}
+    account = Account(login=canonical_login(address), **names)
+    return words.checklist(account, form.new_password.data or "", service.password_policy)
 
 
 def _renaming_page(mailbox: Mailbox, form: RenamingForm, status: int = 200):

@@ -1,6 +1,7 @@
 """Words for people: sentences in their language, times in their zone."""
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from flask import Flask, current_app, flash, request
@@ -10,7 +11,7 @@ from flask_login import current_user
 from actions.ground import sizes
 from actions.ground.addresses import trimmed
 from actions.ground.domain_names import readable
-from actions.ground.refusals import Refused
+from actions.ground.refusals import Listed
 from actions.passwords import password_strength, policy
 from models import Account
 from settings import LANGUAGES
@@ -40,8 +41,16 @@ def choose_timezone() -> str:
 
 def translated(message) -> str:
     """An action's message (`sentence` and `facts`, which may hold further messages) in the person's language."""
-    facts = {name: translated(fact) if hasattr(fact, "sentence") else fact for name, fact in message.facts.items()}
+    if isinstance(message, Listed):
+        return Listed.joined(map(translated, message))
+    if not message.facts:
+        return gettext(message.sentence)
+    facts = {name: translated(fact) if _is_message(fact) else fact for name, fact in message.facts.items()}
     return gettext(message.sentence, **facts)
+
+
+def _is_message(fact: object) -> bool:
+    return hasattr(fact, "sentence") or isinstance(fact, Listed)
 
 
 def moment(seconds: int) -> datetime:
@@ -85,32 +94,39 @@ def language() -> str:
 
 
 def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
-    """What the live checklist shows for what was typed: the policy's rules, what mail programs cannot send, and the
-    strength; and the same rules for password managers. The policy is the account's own if none is named."""
-    password = "" if not typed else _as_far_as_sendable(typed)
+    """What the live checklist shows for what was typed: all requirements, and how hard it is to guess; and the policy
+    for password managers. The policy is the account's own if none is named."""
     policy_name = policy_name or account.password_policy
-    strength = _strength(account, password)
-    return {
-        "password_rules": policy.PASSWORD_RULES[policy_name],
-        "rules": [
-            *({"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)),
-            *({"text": translated(refusal), "met": False} for refusal in _refusals(typed)),
-        ],
-        "strength": strength
-        and {
-            "score": strength.score,
-            "word": gettext(strength.word),
-            "advice": gettext(strength.advice) if strength.advice else "",
-        },
-    }
+    checked = {"password_rules": policy.PASSWORD_RULES[policy_name]}
+    if not typed:
+        return checked | {"rules": _before_typing(policy_name, language()), "strength": None}
+    required = policy.requirements(account, typed, guards.ports().settings.password_blocklist, policy_name)
+    strength = _strength(account, typed, all(each.met for each in required))
+    return checked | {"rules": _lines(required), "strength": strength}
 
 
-def _strength(account: Account, password: str) -> password_strength.Strength | None:
-    """What the meter shows: nothing to a person who asks all the time."""
+@cache
+def _before_typing(policy_name: str, _language: str) -> list[dict]:
+    """The checklist of an empty field, which is the same for everybody who reads this language."""
+    return _lines(policy.requirements(Account(login=""), "", policy=policy_name))
+
+
+def _lines(required: list[policy.Rule]) -> list[dict]:
+    return [{"text": translated(each), "met": each.met} for each in required]
+
+
+def _strength(account: Account, typed: str, is_accepted: bool) -> dict | None:
+    """What the meter shows: nothing to a person who asks all the time. It never praises what is refused, and says of
+    what is accepted that it is."""
     asking = current_user.account if current_user.is_authenticated else account
-    if not password or not current_app.extensions["strength budget"].spend(asking.id):
+    if not current_app.extensions["strength budget"].spend(asking.id):
         return None
-    return password_strength.of(account, password)
+    strength = password_strength.of(account, typed)
+    return {
+        "score": strength.score if is_accepted else min(strength.score, password_strength.LOW),
+        "word": gettext(strength.word if is_accepted else password_strength.NOT_ACCEPTED),
+        "advice": gettext(strength.advice) if strength.advice else "",
+    }
 
 
 def masked(login: str) -> str:
@@ -130,21 +146,3 @@ def flash_pending() -> None:
             ),
             "warning",
         )
-
-
-def _refusals(typed: str) -> list[Refused]:
-    """Why mail programs cannot send what was typed, if so."""
-    try:
-        if typed:
-            policy.sendable(typed)
-    except Refused as refusal:
-        return [refusal]
-    return []
-
-
-def _as_far_as_sendable(typed: str) -> str:
-    """The form that is measured; what cannot be sent at all is measured as it was typed, and refused on submit."""
-    try:
-        return policy.prepared(typed)
-    except Refused:
-        return typed[: policy.LONGEST]

@@ -219,7 +219,7 @@ def test_logging_out_from_everywhere_names_the_devices(any_page, panel, person):
     press(page, EVERYWHERE)
     if page.has_script:
         expect(page.get_by_role("dialog").locator(".when-decided")).to_contain_text("Anna's phone")
-        press(page, "Yes, update it and log me out")
+        press(page, "Update and log out everywhere")
     page.wait_for_url("**/sign-in")
     assert count(panel, person) == 0
 
