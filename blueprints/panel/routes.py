@@ -1,12 +1,14 @@
 """The panel's own addresses."""
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request, session, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
 from actions.upkeep import installation
 from blueprints.web import assets, guards, hosts, hx
 from database import differing_migrations
+
+from .forms import LanguageForm
 
 panel = Blueprint("panel", __name__)
 
@@ -35,6 +37,17 @@ def health():
     if unknown:
         return _health(f"the database is newer than this program, which does not know {', '.join(unknown)}\n", 503)
     return _health("ok\n", 200)
+
+
+@panel.post("/language")
+@guards.public
+def choose_language():
+    """The language for a visitor's browser: the page that they were on, in it."""
+    form = LanguageForm()
+    if not form.validate():
+        abort(400)
+    session.language = form.language.data
+    return hx.redirect(guards.safe_return(form.next.data))
 
 
 def _health(text: str, status: int) -> Response:

@@ -9,9 +9,9 @@ from actions.authority import authority
 from actions.devices.devices import looked_after
 from actions.ground.refusals import N_
 from models import Account
-from settings import Settings
+from settings import LANGUAGES, Settings
 
-from . import assets, frame, readable_names, words
+from . import assets, frame, guards, readable_names, words
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 
@@ -35,6 +35,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters |= {"duration": words.duration}
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
+    app.jinja_env.globals |= {"languages": LANGUAGES, "this_page": guards.way_back, "is_in_trouble": _is_in_trouble}
 
     @app.context_processor
     def panel() -> dict:
@@ -44,7 +45,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             "account": account,
             "navigation": navigation(account) if account else [],
             "webmails": frame.webmails(settings),
-            "theme": frame.theme(),
+            "theme": frame.theme(account),
             "language": words.language(),
             "product_name": settings.product_name,
             "shows_outbox": settings.keeps_mail,
@@ -68,6 +69,11 @@ def navigation(account: Account) -> list[Section]:
         ("account.show_preferences", N_("Preferences"), "settings-2"),
     )
     return [Section(endpoint, label, icon, _is_current(endpoint)) for endpoint, label, icon in sections]
+
+
+def _is_in_trouble() -> bool:
+    """Whether the database does not answer: no form would be known again."""
+    return session.trouble is not None
 
 
 def asset_url(name: str) -> str:

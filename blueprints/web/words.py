@@ -25,9 +25,12 @@ def init_app(app: Flask) -> None:
 
 
 def choose_language() -> str:
-    """The webmail's language in its frame, or the account's, the first of the browser's that we speak, the host's."""
+    """The webmail's language in its frame, or the account's, the one that was chosen in this browser, the first of the
+    browser's that we speak, the host's."""
     chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
     if chosen in LANGUAGES:
+        return chosen
+    if chosen := current_app.session_interface.chosen_language(request):
         return chosen
     return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
 

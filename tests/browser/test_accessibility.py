@@ -20,11 +20,12 @@ FOR_ACCOUNTS = {
     "account.confirm_contact_test": "/account/contact-test",
     "account.activity": "/account/activity",
     "account.show_preferences": "/account/preferences",
+    "account.contact": "/account/contact",
     "sign_in.confirm": "/confirm-password",
     "sign_in.confirm_sign_out": "/sign-out",
 }
 # Each has a test of its own below.
-BEHIND_LINKS = ("links.password", "links.not_me")
+BEHIND_LINKS = ("links.password", "links.not_me", "links.contact", "links.not_my_contact")
 # Redirections, files, what programs read, and the dialog's content, which is looked at with its page.
 # Devices, invitations, collaborations and hand-offs are looked at by tests of their own, which know how to get there.
 NO_PAGES = (

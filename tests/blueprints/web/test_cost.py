@@ -12,7 +12,7 @@ STATEMENTS = {
     "/account/password": 4,
     "/account/sessions": 4,
     "/account/activity": 3,
-    "/account/preferences": 1,
+    "/account/preferences": 2,
     "/devices/": 5,
     "/devices/new": 1,
     "/collaborations/": 5,

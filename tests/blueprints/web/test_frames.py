@@ -147,6 +147,17 @@ def test_the_webmail_shows_whom_it_handed_over_whatever_is_answered(handed_over)
         assert framers(page_in_frame(handed_over, address).headers) == ORIGIN
 
 
+def test_the_frame_has_the_webmails_language_and_theme(app, handed_over, anna, settings):
+    anna.write(theme=Account.DARK)
+    handed_over.set_cookie("postern-language", "ru")
+    framed = page_in_frame(handed_over, "/devices/").tree.find("html")
+    assert (framed.get("data-theme"), framed.get("lang")) == ("auto", "en")
+    assert handed_over.open("/devices/", Sec_Fetch_Dest=IN_TAB).tree.find("html").get("data-theme") == "dark"
+    visitor = page_in_frame(Client(app, settings.base_url), "/sign-in")
+    assert framers(visitor.headers) == f"{ORIGIN} {OTHER}"
+    assert visitor.tree.find(".//footer") is None
+
+
 def test_a_hand_off_that_does_not_count_leaves_the_own_session_without_a_frame(signed_in):
     answer = signed_in.request("POST", "/handoff", {"token": "x"}, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
     assert (answer.status, framers(answer.headers)) == (403, "'none'")
