@@ -272,7 +272,8 @@ def contact():
 @blueprint.post("/contact")
 @guards.recent_password
 def change_contact():
-    form, _account = ContactForm(), _who_may_change_contact()
+    _who_may_change_contact()
+    form = ContactForm()
     with hx.submit(form, _contact_page, "contact_email", too_many=429):
         address = contacts.ask(guards.unit(), form.contact_email.data)
     return hx.done(
@@ -319,7 +320,7 @@ def _preferences_page(form: PreferencesForm | None = None, status: int = 200, na
         "account/preferences.html",
         status,
         form=form or _present_preferences(account),
-        names=names or NameForm(first_name=account.first_name, last_name=account.last_name),
+        names=names or NameForm(formdata=None, first_name=account.first_name, last_name=account.last_name),
         may_rename=preferences.may_rename(account),
         may_change_contact=contacts.may_change(account),
         unconfirmed=contacts.unconfirmed(account),

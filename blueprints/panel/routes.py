@@ -5,7 +5,7 @@ from flask_login import current_user
 from peewee import PeeweeException
 
 from actions.upkeep import installation
-from blueprints.web import assets, guards, hosts, hx
+from blueprints.web import assets, frame, guards, hosts, hx
 from database import differing_migrations
 
 from .forms import LanguageForm
@@ -16,11 +16,11 @@ panel = Blueprint("panel", __name__)
 @guards.in_frames
 @guards.public
 def home():
-    """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way
-    in."""
+    """To the first page that is of use: what there is to see for whoever is signed in, the password in a webmail's
+    frame, or the way in."""
     if not current_user.is_authenticated:
         return hx.redirect(url_for("sign_in.sign_in"))
-    return hx.redirect(url_for("services.list_services" if current_user.account.is_manager else "account.password"))
+    return hx.redirect(url_for("account.password" if frame.is_framed() else "overview.show"))
 
 
 @panel.get("/healthz")

@@ -16,7 +16,7 @@ STATIC = Path(__file__).parents[2] / "static"
 STYLES = (
     "layers", "tokens", "base", "layout", "card", "form", "button", "table", "dialog", "flash", "meter", "menu",
     "badge", "choice", "tiles", "entry", "facts", "note", "list", "granted", "filter", "picker", "progress",
-    "disclosure", "secret", "waiting", "scan", "condition", "footer",
+    "disclosure", "secret", "waiting", "scan", "condition", "footer", "chart",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
 SCRIPTS = ("page", "dialog", "requests", "password", "files", "zone", "frame")

@@ -21,6 +21,7 @@ class Section:
     """An entry of the panel's navigation; the template translates its label."""
 
     endpoint: str
+    address: str
     label: str
     icon: str
     current: bool
@@ -32,6 +33,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
     app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}
     app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
+    app.jinja_env.filters |= {"short_date": words.short_date}
     app.jinja_env.filters |= {"duration": words.duration}
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
@@ -59,6 +61,7 @@ def navigation(account: Account) -> list[Section]:
     orders = [("services.list_services", N_("Active orders"), "package")]
     own_permissions = [("account.show_permissions", N_("My permissions"), "list-checks")]
     sections = (
+        ("overview.show", N_("Overview"), "house"),
         *(orders if account.is_manager else []),
         *(own_permissions if account.is_collaborator else []),
         ("account.password", N_("Password"), "key-round"),
@@ -68,7 +71,12 @@ def navigation(account: Account) -> list[Section]:
         ("account.activity", N_("Activity"), "history"),
         ("account.show_preferences", N_("Preferences"), "settings-2"),
     )
-    return [Section(endpoint, label, icon, _is_current(endpoint)) for endpoint, label, icon in sections]
+    return [_section(*each) for each in sections]
+
+
+def _section(endpoint: str, label: str, icon: str) -> Section:
+    address = url_for(endpoint)
+    return Section(endpoint, address, label, icon, _is_current(address))
 
 
 def _is_in_trouble() -> bool:
@@ -81,7 +89,6 @@ def asset_url(name: str) -> str:
     return url_for("panel.asset", name=assets.hashed_name(name))
 
 
-def _is_current(endpoint: str) -> bool:
+def _is_current(address: str) -> bool:
     """Whether the page is the section's own, or below it."""
-    address = url_for(endpoint)
     return request.path == address or (address.endswith("/") and request.path.startswith(address))

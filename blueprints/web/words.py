@@ -1,8 +1,9 @@
 """Words for people: sentences in their language, times in their zone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from babel.dates import format_skeleton
 from flask import Flask, current_app, flash, request
 from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, gettext
 from flask_login import current_user
@@ -68,6 +69,11 @@ def duration(seconds: int) -> str:
 def exact_time(at: datetime) -> str:
     """The whole date and time in the person's zone."""
     return format_datetime(at, "full")
+
+
+def short_date(day: date) -> str:
+    """The day and the month."""
+    return format_skeleton("MMMd", day, locale=get_locale())
 
 
 def size(amount: int) -> str:

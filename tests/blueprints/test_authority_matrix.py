@@ -151,6 +151,8 @@ MATRIX = {
     "offboarding.show_access GET": MANAGED,
     "offboarding.show_pending GET": MANAGED_ALONE,
     "offboarding.show_report GET": MANAGED,
+    "overview.connected GET": SIGNED_IN_ALONE,
+    "overview.show GET": SIGNED_IN,
     "panel.asset GET": SWITCHED_OFF,
     "panel.choose_language POST": PUBLIC,
     "panel.health GET": PUBLIC,

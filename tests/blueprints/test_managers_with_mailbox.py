@@ -34,7 +34,7 @@ def row_of(page, login: str) -> str:
 
 def test_they_sign_in_once_and_see_both_kinds_of_pages(client, both, people):
     page = client.sign_in(both.login, PASSWORD)
-    assert page.path == "/services/"
+    assert page.path == "/overview/"
     for name in ("Active orders", "Password", "Devices", "Collaborations", "Sessions", "Activity"):
         assert name in page.links
     assert client.open("/devices/").status == client.open("/collaborations/").status == 200
@@ -91,4 +91,4 @@ def test_a_manager_whose_role_ended_is_signed_out(client, both, anna, people, po
     managers.remove(UnitOfWork(ports), both, even_the_last=True)
     assert client.open("/services/").path == "/sign-in"
     page = client.sign_in(both.login, PASSWORD)
-    assert page.title == "Password" and "Active orders" not in page.links
+    assert page.title == "Overview" and "Active orders" not in page.links
