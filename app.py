@@ -23,6 +23,7 @@ from blueprints.handoff.routes import blueprint as handoff
 from blueprints.links.routes import blueprint as links
 from blueprints.mail_policy.routes import blueprint as mail_policy
 from blueprints.offboarding.routes import blueprint as offboarding
+from blueprints.overview.routes import blueprint as overview
 from blueprints.panel.routes import home, panel
 from blueprints.password_changes.routes import blueprint as password_changes
 from blueprints.services.routes import blueprint as services
@@ -87,6 +88,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     for blueprint in (
         panel,
         sign_in,
+        overview,
         account,
         collaborations,
         devices,

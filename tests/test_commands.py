@@ -48,6 +48,7 @@ DONE_BY = {
     "account.end_session POST": "account logout",
     "account.end_webmail POST": "account logout",
     "account.change_password POST": "mailbox change",
+    "account.save_name POST": "mailbox change",
     "account.save_preferences POST": "account change",
     "account.test_contact POST": "account test-contact",
     "collaborations.change_permissions POST": "collaborator change",
@@ -111,9 +112,16 @@ NO_COMMAND = {
         "services.suggest_password POST",
         "user_collaborations.implied POST",
     ),
+    "a person proves that an address is theirs; “mailbox change” takes the operator's word": (
+        "account.cancel_contact POST",
+        "account.change_contact POST",
+        "links.confirm_contact POST",
+        "links.put_contact_back POST",
+    ),
     "a session of a browser": (
         "handoff.arrive POST",
         "handoff.go_on POST",
+        "panel.choose_language POST",
         "sign_in.confirmed POST",
         "sign_in.enter POST",
         "sign_in.sign_out POST",
@@ -383,6 +391,8 @@ def test_preferences_and_a_test_of_the_contact_address(succeed, refuse, anna):
     succeed("account", "change", anna.login, "--language", "ru", "--timezone", "Europe/Rome")
     succeed("account", "change", anna.login, "--language", "")
     assert (reread(anna).language, reread(anna).timezone) == ("", "Europe/Rome")
+    succeed("account", "change", anna.login, "--theme", "dark")
+    assert (reread(anna).theme, reread(anna).timezone) == ("dark", "Europe/Rome")
     refuse("account", "change", anna.login, "--timezone", "Mars/Base")
     assert anna.contact_email in succeed("account", "test-contact", anna.login)
 

@@ -10,19 +10,20 @@ from flask_login import current_user
 
 from actions.authority import permissions
 from actions.devices import devices, mail_programs
+from actions.ground.addresses import unmistakable
 from actions.notices import bounces
 from actions.passwords import passphrase, passwords
 from actions.revocation import revocation
 from actions.sessions import connections, sessions
 from actions.sessions.user_agents import browser_name
 from actions.trail import trail
-from actions.users import preferences
+from actions.users import contacts, preferences
 from actions.webmails import webmail_credentials
 from blueprints.web import downloads, frame, guards, hx, words
 from blueprints.web.audit_words import sentence, was_in_mail_program
-from models import AuditEvent, WebmailCredential, WebSession
+from models import Account, AuditEvent, WebmailCredential, WebSession
 
-from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm, event_id
+from .forms import CheckForm, ContactForm, EndForm, NameForm, PasswordForm, PreferencesForm, TrailForm, event_id
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -260,18 +261,65 @@ def show_permissions():
 @blueprint.get("/preferences")
 @guards.signed_in
 def show_preferences():
-    account = current_user.account
-    return _preferences_page(PreferencesForm(language=account.language, timezone=account.timezone))
+    return _preferences_page()
 
 
 @blueprint.post("/preferences")
 @guards.signed_in
 def save_preferences():
-    form = PreferencesForm()
+    form = PreferencesForm(_default_timezone())
     with hx.submit(form, _preferences_page, "language"):
-        preferences.save(guards.unit(), form.language.data, form.timezone.data)
+        preferences.save(guards.unit(), form.language.data, form.timezone.data or "", theme=form.theme.data)
     refresh()
+    session.language = form.language.data
     return hx.done(url_for(".show_preferences"), _("Saved."))
+
+
+@blueprint.post("/name")
+@guards.signed_in
+def save_name():
+    form = NameForm()
+    with hx.submit(form, lambda form, status: _preferences_page(status=status, names=form), "first_name"):
+        preferences.rename(guards.unit(), form.first_name.data or "", form.last_name.data or "")
+    return hx.done(url_for(".show_preferences"), _("Saved."))
+
+
+@blueprint.get("/contact")
+@guards.recent_password
+def contact():
+    waiting = contacts.unconfirmed(_who_may_change_contact())
+    return _contact_page(ContactForm(contact_email=waiting and waiting.address))
+
+
+@blueprint.post("/contact")
+@guards.recent_password
+def change_contact():
+    _who_may_change_contact()
+    form = ContactForm()
+    with hx.submit(form, _contact_page, "contact_email", too_many=429):
+        address = contacts.ask(guards.unit(), form.contact_email.data)
+    return hx.done(
+        url_for(".show_preferences"),
+        _("A link to confirm it is on its way to %(address)s.", address=unmistakable(address)),
+    )
+
+
+@blueprint.post("/contact/cancellation")
+@guards.signed_in
+def cancel_contact():
+    _who_may_change_contact()
+    with hx.attempt(url_for(".show_preferences")):
+        contacts.cancel(guards.unit())
+    return hx.done(url_for(".show_preferences"), _("Your contact e-mail stays as it is."))
+
+
+def _who_may_change_contact() -> Account:
+    account = current_user.account
+    return account if contacts.may_change(account) else abort(404)
+
+
+def _contact_page(form: ContactForm, status: int = 200):
+    return hx.render("account/contact.html", status, form=form)
 
 
 @blueprint.get("/contact-test")
@@ -288,5 +336,25 @@ def test_contact():
     return hx.done(url_for(".password"), _("A test e-mail is on its way to %(address)s.", address=address))
 
 
-def _preferences_page(form: PreferencesForm, status: int = 200):
-    return hx.render("account/preferences.html", status, form=form)
+def _preferences_page(form: PreferencesForm | None = None, status: int = 200, names: NameForm | None = None):
+    account = current_user.account
+    return hx.render(
+        "account/preferences.html",
+        status,
+        form=form or _present_preferences(account),
+        names=names or NameForm(formdata=None, first_name=account.first_name, last_name=account.last_name),
+        may_rename=preferences.may_rename(account),
+        may_change_contact=contacts.may_change(account),
+        unconfirmed=contacts.unconfirmed(account),
+        automatic_timezone=_default_timezone(),
+    )
+
+
+def _present_preferences(account: Account) -> PreferencesForm:
+    """What is chosen now. A form about the person's name has none of it."""
+    chosen = {"language": account.language, "timezone": account.timezone, "theme": account.theme}
+    return PreferencesForm(_default_timezone(), formdata=None, **chosen)
+
+
+def _default_timezone() -> str:
+    return guards.ports().settings.default_timezone

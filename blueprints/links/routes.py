@@ -9,6 +9,7 @@ from flask_login import current_user
 from actions.devices import devices
 from actions.passwords import recovery
 from actions.sessions import links
+from actions.users import contacts
 from blueprints.web import guards, hx, words
 
 from .forms import NewPasswordForm
@@ -74,6 +75,38 @@ def end_device(token: str):
         devices.disown(guards.unit(), link)
     words.flash_pending()
     return hx.render("links/device_ended.html")
+
+
+@blueprint.get("/contact/<token>")
+@guards.public
+def contact(token: str):
+    return hx.render("links/contact.html", link=_find(token, (links.CONFIRM_CONTACT,)))
+
+
+@blueprint.post("/contact/<token>")
+@guards.public
+def confirm_contact(token: str):
+    link = _find(token, (links.CONFIRM_CONTACT,))
+    with hx.attempt_once():
+        contacts.confirm(guards.unit(), link)
+    return hx.render("links/contact_confirmed.html", link=link)
+
+
+@blueprint.get("/not-my-contact/<token>")
+@guards.public
+def not_my_contact(token: str):
+    return hx.render("links/not_my_contact.html", link=_find(token, (links.DISOWN_CONTACT,)))
+
+
+@blueprint.post("/not-my-contact/<token>")
+@guards.public
+def put_contact_back(token: str):
+    link = _find(token, (links.DISOWN_CONTACT,))
+    with hx.attempt_once():
+        contacts.disown(guards.unit(), link)
+    _forget_own_session(link.account_id)
+    words.flash_pending()
+    return hx.render("links/locked.html", login=link.account.login)
 
 
 def _find(token: str, purposes: tuple[str, ...]):

@@ -1,13 +1,15 @@
 """The panel's own addresses."""
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request, session, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
 from actions.services import services
 from actions.upkeep import installation
-from blueprints.web import assets, guards, hosts, hx
+from blueprints.web import assets, frame, guards, hosts, hx
 from database import differing_migrations
+
+from .forms import LanguageForm
 
 panel = Blueprint("panel", __name__)
 
@@ -15,16 +17,14 @@ panel = Blueprint("panel", __name__)
 @guards.in_frames
 @guards.public
 def home():
-    """To the first page that is of use: the users of a manager's only service, a manager's services, the password of
-    anybody else who is signed in, or the way in."""
+    """To the first page that is of use: the password in a webmail's frame, the users of a manager's only service, what
+    there is to see for anybody else who is signed in, or the way in."""
     if not current_user.is_authenticated:
         return hx.redirect(url_for("sign_in.sign_in"))
-    if not current_user.account.is_manager:
+    if frame.is_framed():
         return hx.redirect(url_for("account.password"))
-    only = services.only(current_user.account)
-    return hx.redirect(
-        url_for("services.list_users", service_id=only.id) if only else url_for("services.list_services")
-    )
+    only = services.only(current_user.account) if current_user.account.is_manager else None
+    return hx.redirect(url_for("services.list_users", service_id=only.id) if only else url_for("overview.show"))
 
 
 @panel.get("/healthz")
@@ -41,6 +41,17 @@ def health():
     if unknown:
         return _health(f"the database is newer than this program, which does not know {', '.join(unknown)}\n", 503)
     return _health("ok\n", 200)
+
+
+@panel.post("/language")
+@guards.public
+def choose_language():
+    """The language for a visitor's browser: the page that they were on, in it."""
+    form = LanguageForm()
+    if not form.validate():
+        abort(400)
+    session.language = form.language.data
+    return hx.redirect(guards.safe_return(form.next.data))
 
 
 def _health(text: str, status: int) -> Response:

@@ -228,7 +228,7 @@ def _admit():
     if access.manager and not current_user.account.is_manager:
         return _to_sign_in_as_manager() if could_manage() and not access.background else abort(404)
     if access.recent_password and not sessions.password_is_recent(current_user.record):
-        return redirect(url_for("sign_in.confirm", next=_way_back()))
+        return redirect(url_for("sign_in.confirm", next=way_back()))
     if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
         request.max_content_length = largest
     return None
@@ -237,16 +237,16 @@ def _admit():
 def _to_sign_in():
     if request.method not in SAFE_METHODS:
         flash(_("You are signed out, and nothing was changed. Sign in and try again."), "warning")
-    return redirect(url_for("sign_in.sign_in", next=_way_back()))
+    return redirect(url_for("sign_in.sign_in", next=way_back()))
 
 
 def _to_sign_in_as_manager():
     """Of a manager whom a webmail signed in as a person."""
     flash(_("Sign in with your password to manage users."), "warning")
-    return redirect(url_for("sign_in.sign_in", next=_way_back()))
+    return redirect(url_for("sign_in.sign_in", next=way_back()))
 
 
-def _way_back() -> str:
+def way_back() -> str:
     """Where to return to: the page that is open in the browser, or the one at this address, if there is any."""
     if request.htmx:
         return safe_return(_path_of(request.headers.get("HX-Current-URL", "")))

@@ -1,9 +1,10 @@
 """Words for people: sentences in their language, times in their zone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from babel.dates import format_skeleton
 from flask import Flask, current_app, flash, request
 from flask_babel import format_datetime, format_decimal, format_timedelta, get_locale, gettext
 from flask_login import current_user
@@ -26,9 +27,12 @@ def init_app(app: Flask) -> None:
 
 
 def choose_language() -> str:
-    """The webmail's language in its frame, or the account's, the first of the browser's that we speak, the host's."""
+    """The webmail's language in its frame, or the account's, the one that was chosen in this browser, the first of the
+    browser's that we speak, the host's."""
     chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
     if chosen in LANGUAGES:
+        return chosen
+    if chosen := current_app.session_interface.chosen_language(request):
         return chosen
     return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
 
@@ -74,6 +78,11 @@ def duration(seconds: int) -> str:
 def exact_time(at: datetime) -> str:
     """The whole date and time in the person's zone."""
     return format_datetime(at, "full")
+
+
+def short_date(day: date) -> str:
+    """The day and the month."""
+    return format_skeleton("MMMd", day, locale=get_locale())
 
 
 def size(amount: int) -> str:

@@ -52,6 +52,8 @@ MANAGED, MANAGERS = "++++>00000> +000>00000>", "++++>00000> ++++>00000>"
 HERS, KEPT = "00000+0000> 0000000000>", "00000+++00> 0000000000>"
 # People who manage a mailbox, each their own; and collaborators, about themselves.
 KEEPERS, COLLABORATORS = "000+++++0+> 000+++++0+>", "000000+++0> 000000+++0>"
+# Everybody but collaborators, whose contact e-mail is the one that the mailbox's owner entered.
+OWN_CONTACT = "++++++000+> ++++++000+>"
 # People who may use mail programs, with devices of their own.
 OWN_DEVICES = "000++++00+> 000++++00+>"
 # The same, where a page asks on its own.
@@ -61,10 +63,13 @@ KEPT_ALONE, KEEPERS_ALONE = "00000+++00- 0000000000-", "000+++++0+- 000+++++0+-"
 # Of each route the roles in the order above: in Anna's organisation, and of another.
 MATRIX = {
     "account.activity GET": SIGNED_IN,
+    "account.cancel_contact POST": OWN_CONTACT,
+    "account.change_contact POST": OWN_CONTACT,
     "account.change_password POST": SIGNED_IN,
     "account.check_password POST": SIGNED_IN_ALONE,
     "account.confirm_contact_test GET": SIGNED_IN,
     "account.confirm_end_others GET": SIGNED_IN,
+    "account.contact GET": OWN_CONTACT,
     "account.end_others POST": SIGNED_IN,
     "account.end_program POST": SIGNED_IN,
     "account.end_session POST": HERS,
@@ -74,6 +79,7 @@ MATRIX = {
     "account.export_activity GET": SIGNED_IN,
     "account.list_sessions GET": SIGNED_IN,
     "account.password GET": SIGNED_IN,
+    "account.save_name POST": SIGNED_IN,
     "account.save_preferences POST": SIGNED_IN,
     "account.show_permissions GET": COLLABORATORS,
     "account.show_preferences GET": SIGNED_IN,
@@ -132,18 +138,25 @@ MATRIX = {
     "invitations.withdraw POST": KEPT,
     "invitations.withdrawal GET": KEPT,
     "links.check_password POST": PUBLIC,
+    "links.confirm_contact POST": PUBLIC,
+    "links.contact GET": PUBLIC,
     "links.end_device POST": PUBLIC,
     "links.lock POST": PUBLIC,
     "links.not_me GET": PUBLIC,
+    "links.not_my_contact GET": PUBLIC,
     "links.not_my_device GET": PUBLIC,
     "links.password GET": PUBLIC,
+    "links.put_contact_back POST": PUBLIC,
     "links.set_password POST": PUBLIC,
     "offboarding.confirm GET": MANAGED,
     "offboarding.end POST": MANAGED,
     "offboarding.show_access GET": MANAGED,
     "offboarding.show_pending GET": MANAGED_ALONE,
     "offboarding.show_report GET": MANAGED,
+    "overview.connected GET": SIGNED_IN_ALONE,
+    "overview.show GET": SIGNED_IN,
     "panel.asset GET": SWITCHED_OFF,
+    "panel.choose_language POST": PUBLIC,
     "panel.health GET": PUBLIC,
     "password_changes.cancel POST": MANAGED,
     "password_changes.choose POST": MANAGED,

@@ -91,4 +91,4 @@ def test_a_manager_whose_role_ended_is_signed_out(client, both, anna, people, po
     managers.remove(UnitOfWork(ports), both, even_the_last=True)
     assert client.open("/services/").path == "/sign-in"
     page = client.sign_in(both.login, PASSWORD)
-    assert page.title == "Password" and "Active orders" not in page.links
+    assert page.title == "Overview" and "Active orders" not in page.links

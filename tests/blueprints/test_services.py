@@ -212,7 +212,7 @@ def test_an_invited_user_sets_the_password_alone(browser, service, ports, mailer
     hers = new_client()
     page = hers.open(link.removeprefix(ports.settings.base_url))
     page.fill({"New password": NEW, "Confirm new password": NEW}).press("Set password")
-    assert hers.sign_in("dora@example.org", NEW).title == "Password"
+    assert hers.sign_in("dora@example.org", NEW).title == "Overview"
     assert hers.open("/devices/").title == "Devices"
 
 
@@ -433,7 +433,7 @@ def test_suspending_and_resuming(browser, service, anna, new_client):
     assert "Suspended" in page.text
     assert hers.sign_in(anna.login, PASSWORD).path == "/sign-in"
     page = browser.open(page_of(service, anna, "/resumption")).press("Resume anna@example.org")
-    assert hers.sign_in(anna.login, PASSWORD).title == "Password"
+    assert hers.sign_in(anna.login, PASSWORD).title == "Overview"
 
 
 def test_a_locked_account_is_opened_by_a_new_password_only(browser, service, anna):

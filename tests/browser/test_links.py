@@ -42,7 +42,7 @@ def test_a_forgotten_password(any_page, new_context, person):
     assert is_void(any_page, link)
     assert is_refused(any_page, person.login, person.password)
     enter(any_page, person.login, person.new_password)
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_a_first_password(any_page, panel):
@@ -52,7 +52,7 @@ def test_a_first_password(any_page, panel):
     assert is_void(any_page, link)
     any_page.goto("/sign-in")
     enter(any_page, login, "Quilted-Meadow-7")
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_the_page_behind_a_link_helps_like_the_password_page(page, panel):

@@ -39,7 +39,7 @@ def test_log_out_from_everywhere(any_page, other_browser, person, mail_server):
     assert is_signed_out(other_browser)
     assert is_refused(any_page, person.login, person.password)
     enter(any_page, person.login, person.new_password)
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_what_will_end_is_named_before_the_button_is_pressed(any_page, other_browser, person, mail_server):

@@ -53,7 +53,7 @@ def test_a_double_click_makes_one_change(any_page, panel, person):
     any_page.context.clear_cookies()
     any_page.goto("/sign-in")
     enter(any_page, person.login, person.new_password)
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_a_second_tab_after_a_change(any_page, panel, person):

@@ -43,7 +43,7 @@ def test_one_press_logs_out_from_everywhere(signed_in, settings, anna, new_clien
     assert len(page.flashes) == 1
     assert mail_server.connected == []
     assert other.open("/account/password").title == "Sign in"
-    assert signed_in.sign_in(anna.login, NEW).title == "Password"
+    assert signed_in.sign_in(anna.login, NEW).title == "Overview"
 
 
 def test_when_the_mail_server_is_down_it_is_said_and_done_later(signed_in, settings, anna, mail_server):
@@ -197,7 +197,7 @@ def test_json_is_no_form(signed_in, settings, anna):
 @pytest.mark.parametrize("new", ["{PLAIN}x-Xyz9", "' OR 1=1; Or'--", "Vu7😀kqzw", "Zébre-Grün-8", "  Vu7 kqzw"])
 def test_an_unusual_password_opens_the_next_time(signed_in, anna, new_client, new):
     change_form(signed_in.open("/account/password"), PASSWORD, new).press("Change")
-    assert new_client().sign_in(anna.login, new).title == "Password"
+    assert new_client().sign_in(anna.login, new).title == "Overview"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def password_was_long_ago() -> None:
 def test_without_devices_the_page_says_why_one_is_better(signed_in):
     page = signed_in.open("/devices/")
     assert page.title == "Devices"
-    assert "if you lose a phone" in page.text
+    assert "If you lose one, disconnect just that one." in page.text
 
 
 def test_the_list_shows_what_is_known(signed_in, device, mail_server, anna):
@@ -409,7 +409,8 @@ def test_this_wasnt_me_about_a_device_that_is_gone_says_so(client, device, ports
     devices.disconnect(UnitOfWork(ports, acting(anna)), device)
     page = client.open(address)
     assert page.status == 200
-    assert page.buttons == []
+    # That of the language.
+    assert page.buttons == ["Choose"]
 
 
 def test_everything_is_in_the_audit_trail_without_a_secret(signed_in, anna):
