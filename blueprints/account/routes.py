@@ -143,7 +143,7 @@ def end_program():
 
 
 @blueprint.get("/sessions/others")
-@guards.recent_password
+@guards.asks_password
 def confirm_end_others():
     return hx.render("account/end_others.html", **_in_use())
 

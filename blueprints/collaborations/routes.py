@@ -10,7 +10,7 @@ from actions.authority import authority, permissions
 from actions.collaborations import collaborations, user_names
 from actions.ground.addresses import trimmed
 from actions.ground.refusals import Refused
-from blueprints.web import audit_words, guards, hx, words
+from blueprints.web import audit_words, guards, hx, reauthentication, words
 from models import Collaboration, Mailbox
 
 from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
@@ -29,24 +29,25 @@ def list_collaborations():
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.signed_in
 def new():
     return _person_page(PersonForm(language=words.language()))
 
 
 @blueprint.post("/new")
-@guards.recent_password
+@guards.asks_password
 def check_person():
     """“Continue”: the second step, with the answers of the first in it."""
     form, mailbox = PersonForm(), _mailbox()
     with hx.submit(form, _person_page, "user_name"):
         collaborations.refuse_too_many(mailbox)
         collaborations.checked(guards.unit(), mailbox, form.person)
-    return _grant_page(NewCollaboratorForm(), granted=permissions.READ)
+    second = NewCollaboratorForm()
+    return _grant_page(second, second.chosen)
 
 
 @blueprint.post("/new/proposal")
-@guards.recent_password
+@guards.signed_in
 def take_proposal():
     """A proposal's button, where no script fills it in."""
     form = PersonForm()
@@ -72,6 +73,7 @@ def implied():
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(check_person)
 def create():
     form, mailbox = NewCollaboratorForm(), _mailbox()
     with hx.submit(form, _wrong_step, "user_name"):
@@ -105,10 +107,12 @@ def send_link_again(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/permissions")
-@guards.recent_password
+@guards.asks_password
 def show_permissions(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    return _permissions_page(collaboration, collaboration.permissions, PermissionsForm())
+    form = PermissionsForm()
+    granted = form.chosen if form.is_submitted() else collaboration.permissions
+    return _permissions_page(collaboration, granted, form)
 
 
 @blueprint.post(f"{COLLABORATION}/permissions")
@@ -123,7 +127,7 @@ def change_permissions(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
-@guards.recent_password
+@guards.asks_password
 def confirm_reset(collaboration_id: int):
     return _question("collaborations/reset.html", collaboration_id)
 
@@ -139,7 +143,7 @@ def reset(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
-@guards.recent_password
+@guards.asks_password
 def confirm_disabling(collaboration_id: int):
     return _question("collaborations/disabling.html", collaboration_id)
 
@@ -154,7 +158,7 @@ def disable(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
-@guards.recent_password
+@guards.asks_password
 def confirm_removal(collaboration_id: int):
     return _question("collaborations/removal.html", collaboration_id)
 

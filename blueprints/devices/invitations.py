@@ -5,7 +5,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.devices import devices, invitations
-from blueprints.web import guards, hx
+from blueprints.web import guards, hx, reauthentication
 from models import DeviceInvitation
 
 from . import device_forms
@@ -24,13 +24,14 @@ def list_invitations():
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.asks_password
 def new():
     return _new_page(InvitationForm())
 
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(new)
 def create():
     account, form = device_forms.acted_for(), InvitationForm()
     with hx.submit(form, _new_page, "email"):
@@ -39,7 +40,7 @@ def create():
 
 
 @blueprint.get(f"{INVITATION}/letter")
-@guards.recent_password
+@guards.asks_password
 def letter(invitation_id: int):
     return _letter_page(_own(invitation_id), ResendForm())
 

@@ -11,7 +11,7 @@ from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.services.user_list import WantedUsers
 from actions.users import renaming, users
-from blueprints.web import guards, hx, words
+from blueprints.web import guards, hx, reauthentication, words
 from models import Account, FormerAddress, Mailbox, Service
 
 from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm
@@ -49,13 +49,14 @@ def list_users(service_id: int):
 
 
 @blueprint.get(f"{MAILBOXES}new")
-@guards.manager_recently
+@guards.manager_asks
 def new_user(service_id: int):
     return _new_page(_service(service_id), NewUserForm())
 
 
 @blueprint.post(MAILBOXES)
 @guards.manager_recently
+@reauthentication.asked_in(new_user)
 def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
     with hx.submit(form, partial(_new_page, service), "address"):
@@ -88,7 +89,7 @@ def suggest_password(service_id: int):
 
 
 @blueprint.get(MAILBOX)
-@guards.manager_recently
+@guards.manager_asks
 def edit_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _edit_page(mailbox, EditForm(mailbox))
@@ -107,7 +108,7 @@ def save_user(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/link")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_link(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/link.html", mailbox, hours=users.link_hours(mailbox.account))
@@ -124,7 +125,7 @@ def send_link(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/suspension")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_suspension(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/suspension.html", mailbox, stops=users.losses(guards.ports(), mailbox))
@@ -140,7 +141,7 @@ def suspend(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/resumption")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_resumption(service_id: int, mailbox_id: int):
     return _question("services/resumption.html", _mailbox(service_id, mailbox_id))
 
@@ -155,7 +156,7 @@ def resume(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/address")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_renaming(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _renaming_page(mailbox, RenamingForm(revision=mailbox.account.revision))
@@ -172,7 +173,7 @@ def rename(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/former-addresses/<int:former_id>/end")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_end_of_forwarding(service_id: int, mailbox_id: int, former_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/forwarding_end.html", mailbox, former=_former(mailbox, former_id))
@@ -189,7 +190,7 @@ def end_forwarding(service_id: int, mailbox_id: int, former_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/removal")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_removal(service_id: int, mailbox_id: int):
     return _removal_page(_mailbox(service_id, mailbox_id), RemovalForm())
 

@@ -9,7 +9,7 @@ document.addEventListener("htmx:after:settle", event => {
   if (event.target !== dialogBody) return;
   if (!dialogBody.childElementCount) dialog.close();
   else if (!dialog.open) dialog.showModal();
-  document.getElementById("dialog-title")?.focus();
+  (dialogBody.querySelector("[autofocus]") ?? document.getElementById("dialog-title"))?.focus();
 });
 
 document.addEventListener("htmx:after:swap", event => {
