@@ -53,6 +53,7 @@ def test_a_user_is_typed_in_for_longer_than_five_minutes(any_page: Page, panel: 
     for label, text in typed.items():
         expect(page.get_by_label(label, exact=True)).to_have_value(text)
     if page.has_script:
+        page.emulate_media(reduced_motion="reduce")
         examine(page)
     refused_then_given(page, BOSS, "Add the user")
     says(page)
@@ -87,7 +88,7 @@ def test_a_collaborator_in_two_steps(any_page: Page, panel: Panel, person: Perso
     expect(page.get_by_label("Send", exact=True)).to_be_checked()
     refused_then_given(page, person, "Create account")
     says(page)
-    assert panel.events(person, "web:collaboration:made") == 1
+    assert panel.events(Person(f"mario/{person.login}"), "web:collaboration:made") == 1
 
 
 def test_a_device_is_disconnected_with_the_password_in_the_dialog(device: Page, panel: Panel, person: Person):
@@ -96,6 +97,7 @@ def test_a_device_is_disconnected_with_the_password_in_the_dialog(device: Page, 
     expect(once_more(device)).to_be_focused()
     if device.has_script:
         expect(device.get_by_role("dialog")).to_be_visible()
+        device.emulate_media(reduced_motion="reduce")
         examine(device)
     refused_then_given(device, person, "Disconnect the device")
     says(device)
