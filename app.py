@@ -37,6 +37,7 @@ from blueprints.web import (
     hosts,
     hx,
     proxies,
+    reauthentication,
     security_headers,
     templates,
     words,
@@ -79,7 +80,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     hosts.init_app(app, settings)
     hx.init_app(app)
     errors.init_app(app)
-    guards.init_app(app)
+    guards.init_app(app, reauthentication.ask)
     security_headers.init_app(app, settings)
     templates.init_app(app, settings)
     words.init_app(app)

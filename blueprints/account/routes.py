@@ -173,7 +173,7 @@ def end_program():
 
 
 @blueprint.get("/sessions/others")
-@guards.recent_password
+@guards.asks_password
 def confirm_end_others():
     return hx.render("account/end_others.html", **_in_use())
 
@@ -285,7 +285,7 @@ def save_name():
 
 
 @blueprint.get("/contact")
-@guards.recent_password
+@guards.asks_password
 def contact():
     waiting = contacts.unconfirmed(_who_may_change_contact())
     return _contact_page(ContactForm(contact_email=waiting and waiting.address))

@@ -10,7 +10,7 @@ from actions.authority import authority, permissions
 from actions.collaborations import collaborations, user_names
 from actions.ground.addresses import trimmed
 from actions.ground.refusals import Refused
-from blueprints.web import audit_words, guards, hx, of_user, words
+from blueprints.web import audit_words, guards, hx, of_user, reauthentication, words
 from models import Collaboration, Mailbox
 
 from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
@@ -29,13 +29,13 @@ def list_collaborations():
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.signed_in
 def new():
     return _person_page(NewCollaboratorForm(language=words.language()))
 
 
 @blueprint.post("/new")
-@guards.recent_password
+@guards.asks_password
 def check_person():
     """“Continue”: the second step, with the answers of the first in it."""
     form, mailbox = NewCollaboratorForm(), _mailbox()
@@ -44,18 +44,19 @@ def check_person():
     with hx.submit(form, _wrong_step, "user_name", check=check):
         collaborations.refuse_too_many(mailbox)
         check()
-    return _grant_page(form, form.chosen)
+    second = NewCollaboratorForm()
+    return _grant_page(second, second.chosen)
 
 
 @blueprint.post("/new/person")
-@guards.recent_password
+@guards.signed_in
 def back_to_person():
     """“Back”: the first step again, with all that was typed and chosen."""
     return _person_page(NewCollaboratorForm())
 
 
 @blueprint.post("/new/proposal")
-@guards.recent_password
+@guards.signed_in
 def take_proposal():
     """A proposal's button, where no script fills it in."""
     form = NewCollaboratorForm()
@@ -81,6 +82,7 @@ def implied():
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(check_person)
 def create():
     form, mailbox = NewCollaboratorForm(), _mailbox()
     check = partial(collaborations.checked, guards.unit(), mailbox, form.person)
@@ -113,10 +115,12 @@ def send_link_again(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/permissions")
-@guards.recent_password
+@guards.asks_password
 def show_permissions(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    return _permissions_page(collaboration, collaboration.permissions, PermissionsForm())
+    form = PermissionsForm()
+    granted = form.chosen if form.is_submitted() else collaboration.permissions
+    return _permissions_page(collaboration, granted, form)
 
 
 @blueprint.post(f"{COLLABORATION}/permissions")
@@ -131,7 +135,7 @@ def change_permissions(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
-@guards.recent_password
+@guards.asks_password
 def confirm_reset(collaboration_id: int):
     return _question("collaborations/reset.html", collaboration_id)
 
@@ -147,7 +151,7 @@ def reset(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
-@guards.recent_password
+@guards.asks_password
 def confirm_disabling(collaboration_id: int):
     return _question("collaborations/disabling.html", collaboration_id)
 
@@ -162,7 +166,7 @@ def disable(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
-@guards.recent_password
+@guards.asks_password
 def confirm_removal(collaboration_id: int):
     return _question("collaborations/removal.html", collaboration_id)
 

@@ -33,7 +33,7 @@ def send_link_again(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/permissions")
-@guards.manager_recently
+@guards.manager_asks
 def show_permissions(collaboration_id: int):
     return routes.show_permissions(collaboration_id)
 
@@ -45,7 +45,7 @@ def change_permissions(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_reset(collaboration_id: int):
     return routes.confirm_reset(collaboration_id)
 
@@ -57,7 +57,7 @@ def reset(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_disabling(collaboration_id: int):
     return routes.confirm_disabling(collaboration_id)
 
@@ -69,7 +69,7 @@ def disable(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_removal(collaboration_id: int):
     return routes.confirm_removal(collaboration_id)
 

@@ -4,7 +4,7 @@ from flask import Blueprint, abort, request
 from flask_babel import gettext as _
 
 from actions.devices import invitations
-from blueprints.web import guards, hx, of_user
+from blueprints.web import guards, hx, of_user, reauthentication
 from models import DeviceInvitation
 
 from . import device_forms
@@ -23,13 +23,14 @@ def list_invitations():
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.asks_password
 def new():
     return _new_page(InvitationForm())
 
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(new)
 def create():
     account, form = device_forms.acted_for(), InvitationForm()
     with hx.submit(form, _new_page, "email"):
@@ -38,7 +39,7 @@ def create():
 
 
 @blueprint.get(f"{INVITATION}/letter")
-@guards.recent_password
+@guards.asks_password
 def letter(invitation_id: int):
     return _letter_page(own(invitation_id), ResendForm())
 

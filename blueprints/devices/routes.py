@@ -10,7 +10,7 @@ from flask_login import current_user
 from actions.authority import authority
 from actions.devices import devices, invitations
 from actions.sessions import connections
-from blueprints.web import guards, hx, of_user, words
+from blueprints.web import guards, hx, of_user, reauthentication, words
 from models import Account, Device, Mailbox, now
 
 from . import device_forms
@@ -51,13 +51,14 @@ def _list_of(account: Account) -> dict:
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.asks_password
 def new():
     return _new_page(NewDeviceForm(request_id=secrets.token_urlsafe(32)))
 
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(new)
 def create():
     account, form = device_forms.acted_for(), NewDeviceForm()
     with hx.submit(form, _new_page, "name"):
@@ -79,7 +80,7 @@ def waiting(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/password")
-@guards.recent_password
+@guards.asks_password
 def password(device_id: int):
     return hx.render("devices/password.html", device=_own(device_id))
 
@@ -91,7 +92,7 @@ def change_password(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/profile")
-@guards.recent_password
+@guards.asks_password
 def profile(device_id: int):
     return hx.render("devices/profile.html", device=_with_profile(device_id))
 
@@ -120,7 +121,7 @@ def rename(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/disconnection")
-@guards.recent_password
+@guards.asks_password
 def disconnection(device_id: int):
     return hx.render("devices/disconnection.html", device=_own(device_id))
 
@@ -135,7 +136,7 @@ def disconnect(device_id: int):
 
 
 @blueprint.get("/disconnection")
-@guards.recent_password
+@guards.asks_password
 def disconnection_of_all():
     account = device_forms.acted_for()
     return hx.render(
@@ -155,7 +156,7 @@ def disconnect_all():
 
 
 @blueprint.get("/requirement")
-@guards.recent_password
+@guards.asks_password
 def requirement():
     mailbox = _mailbox()
     connected = connections.of(guards.ports(), mailbox.account)

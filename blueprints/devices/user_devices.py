@@ -15,7 +15,7 @@ def list_devices():
 
 
 @blueprint.get(f"{DEVICE}/name")
-@guards.manager_recently
+@guards.manager_asks
 def name(device_id: int):
     return routes.name(device_id)
 
@@ -27,7 +27,7 @@ def rename(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/disconnection")
-@guards.manager_recently
+@guards.manager_asks
 def disconnection(device_id: int):
     return routes.disconnection(device_id)
 
@@ -39,7 +39,7 @@ def disconnect(device_id: int):
 
 
 @blueprint.get("/disconnection")
-@guards.manager_recently
+@guards.manager_asks
 def disconnection_of_all():
     return routes.disconnection_of_all()
 

@@ -4,7 +4,7 @@ from flask import abort
 from flask_babel import gettext as _
 
 from actions.devices import invitations
-from blueprints.web import guards, hx, of_user
+from blueprints.web import guards, hx, of_user, reauthentication
 from models import DeviceInvitation
 
 from . import device_forms
@@ -23,13 +23,14 @@ def list_invitations():
 
 
 @blueprint.get("/new")
-@guards.manager_recently
+@guards.manager_asks
 def new():
     return _new_page(UserInvitationForm(invitations.addresses_of(device_forms.acted_for())))
 
 
 @blueprint.post("/")
 @guards.manager_recently
+@reauthentication.asked_in(new)
 def create():
     account = device_forms.acted_for()
     form = UserInvitationForm(invitations.addresses_of(account))
@@ -39,7 +40,7 @@ def create():
 
 
 @blueprint.get(f"{INVITATION}/letter")
-@guards.manager_recently
+@guards.manager_asks
 def letter(invitation_id: int):
     return routes.letter(invitation_id)
 
@@ -54,7 +55,7 @@ def resend(invitation_id: int):
 
 
 @blueprint.get(f"{INVITATION}/withdrawal")
-@guards.manager_recently
+@guards.manager_asks
 def withdrawal(invitation_id: int):
     return routes.withdrawal(invitation_id)
 

@@ -13,7 +13,7 @@ from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.services.user_list import WantedUsers
 from actions.users import renaming, users
-from blueprints.web import guards, hx, words
+from blueprints.web import guards, hx, reauthentication, words
 from models import Account, FormerAddress, Mailbox, Service
 
 from .forms import STATES, EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm, UserForm, as_typed
@@ -51,7 +51,7 @@ def list_users(service_id: int):
 
 
 @blueprint.get(f"{MAILBOXES}new")
-@guards.manager_recently
+@guards.manager_asks
 def new_user(service_id: int):
     service = _service(service_id)
     return _new_page(service, NewUserForm(**as_typed(services.usual_quota(service))))
@@ -59,6 +59,7 @@ def new_user(service_id: int):
 
 @blueprint.post(MAILBOXES)
 @guards.manager_recently
+@reauthentication.asked_in(new_user)
 def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
     check = partial(_with_new, users.check_new, service, form)
@@ -98,7 +99,7 @@ def suggest_password(service_id: int):
 
 
 @blueprint.get(MAILBOX)
-@guards.manager_recently
+@guards.manager_asks
 def edit_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _edit_page(mailbox, EditForm(mailbox))
@@ -121,7 +122,7 @@ def _check_edit(mailbox: Mailbox, form: EditForm) -> None:
 
 
 @blueprint.get(f"{MAILBOX}/link")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_link(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/link.html", mailbox, hours=users.link_hours(mailbox.account))
@@ -138,7 +139,7 @@ def send_link(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/suspension")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_suspension(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/suspension.html", mailbox, stops=users.losses(guards.ports(), mailbox))
@@ -154,7 +155,7 @@ def suspend(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/resumption")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_resumption(service_id: int, mailbox_id: int):
     return _question("services/resumption.html", _mailbox(service_id, mailbox_id))
 
@@ -169,7 +170,7 @@ def resume(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/address")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_renaming(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _renaming_page(mailbox, RenamingForm(revision=mailbox.account.revision))
@@ -186,7 +187,7 @@ def rename(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/former-addresses/<int:former_id>/end")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_end_of_forwarding(service_id: int, mailbox_id: int, former_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/forwarding_end.html", mailbox, former=_former(mailbox, former_id))
@@ -203,7 +204,7 @@ def end_forwarding(service_id: int, mailbox_id: int, former_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/removal")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_removal(service_id: int, mailbox_id: int):
     return _removal_page(_mailbox(service_id, mailbox_id), RemovalForm())
 

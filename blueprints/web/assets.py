@@ -19,7 +19,7 @@ STYLES = (
     "disclosure", "secret", "waiting", "scan", "condition", "footer", "chart",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
-SCRIPTS = ("page", "dialog", "requests", "password", "drafts", "files", "zone", "frame")
+SCRIPTS = ("page", "dialog", "requests", "password", "reauthentication", "drafts", "files", "zone", "frame")
 
 JAVASCRIPT = "text/javascript; charset=utf-8"
 MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "early.js": JAVASCRIPT, "app.js": JAVASCRIPT}

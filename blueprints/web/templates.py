@@ -11,7 +11,7 @@ from actions.ground.refusals import N_
 from models import Account
 from settings import LANGUAGES, Settings
 
-from . import assets, frame, guards, of_user, readable_names, words
+from . import assets, frame, guards, of_user, readable_names, reauthentication, words
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 
@@ -32,6 +32,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
     app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}
+    app.jinja_env.globals |= {"reauthentication_asked": reauthentication.asked}
     app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
     app.jinja_env.filters |= {"short_date": words.short_date}
     app.jinja_env.filters |= {"duration": words.duration}

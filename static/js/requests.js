@@ -12,7 +12,7 @@ document.addEventListener("htmx:after:settle", event => {
   for (const field of opener?.form?.querySelectorAll("[aria-invalid]") ?? []) forgetError(field);
   if (!dialogBody.childElementCount) dialog.close();
   else if (!dialog.open) dialog.showModal();
-  document.getElementById("dialog-title")?.focus();
+  (dialogBody.querySelector("[autofocus]") ?? document.getElementById("dialog-title"))?.focus();
 });
 
 document.addEventListener("htmx:after:swap", event => {

@@ -82,7 +82,9 @@ def test_a_webmails_session_leads_to_the_sign_in_before_the_managers_pages(app, 
 
 def test_the_password_given_in_a_webmails_session_opens_no_managers_page(app, client, both, webmail):
     hand_over(app, client, both, webmail)
-    client.open("/confirm-password?next=/services/").fill({"Current password": PASSWORD}).press("Continue")
+    client.open("/confirm-password?next=/services/").fill({"Enter your password to continue": PASSWORD}).press(
+        "Continue"
+    )
     assert client.open("/services/").path == "/sign-in"
 
 

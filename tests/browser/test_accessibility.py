@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .accessibility import examine
-from .people import EVERYWHERE, enter, fill_in, letter_link, new_field, press, says, sign_in
+from .people import EVERYWHERE, enter, fill_in, letter_link, new_field, once_more, press, says, sign_in
 
 FOR_EVERYBODY = {
     "sign_in.sign_in": "/sign-in",
@@ -130,7 +130,7 @@ def test_the_open_account_menu(page, person):
 def test_a_refused_confirmation(page, person):
     sign_in(page, person)
     page.goto("/confirm-password")
-    page.get_by_label("Current password").fill("Wrong-Secret-0")
+    once_more(page).fill("Wrong-Secret-0")
     press(page, "Continue")
     expect(page.locator(".error")).to_be_visible()
     examine(page)
