@@ -93,9 +93,25 @@ class PrivateSqliteDatabase(SqliteDatabase):
 
 def open_database(url: str):
     """Point every model at the database of this URL (`sqlite:////path/file.db`, `mysql://user:password@host/name`)."""
-    opened = _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
+    opened = database_of(url)
     database.initialize(opened)
     return opened
+
+
+def database_of(url: str) -> "PrivateSqliteDatabase | Pool":
+    """The database of this URL, which no model uses yet."""
+    return _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
+
+
+@contextlib.contextmanager
+def using(another: "PrivateSqliteDatabase | Pool") -> Iterator[None]:
+    """Inside, the models, and what is here, use another database. For a process that has one thread."""
+    present = database.obj
+    database.initialize(another)
+    try:
+        yield
+    finally:
+        database.initialize(present)
 
 
 def _sqlite(url: str) -> SqliteDatabase:

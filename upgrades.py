@@ -1,4 +1,5 @@
-"""Bring the database to the present version, one process at a time; and notice one that is ahead of this program."""
+"""Bring the database to the present version or a step back, one process at a time; and notice one that this program
+must not use."""
 
 import contextlib
 import fcntl
@@ -7,11 +8,13 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 from peewee import PeeweeException
 
 from database import database, discard_connection, is_sqlite, router, sqlite_mode, take_time, unknown_migrations
+from migrations.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -20,30 +23,70 @@ ASK_AGAIN = 2
 LONGEST_LOCK_NAME = 64
 HOST_OF_A_CONNECTION = "SELECT host FROM information_schema.processlist WHERE id = "
 
+# What is under way stands in the history of steps, where every program finds it, also one of before, that must not use
+# the database meanwhile. What it is called begins so.
+COPYING, UNDOING = "unfinished copy of ", "unfinished downgrade of "
+# What is wrong with such a database, and how to mend it.
+UNFINISHED = {
+    COPYING: ("This database is a copy that is not finished.", "Run the same “flask db copy-to” as before once more."),
+    UNDOING: ("A downgrade of the database was interrupted.", "Run “flask db downgrade” once more."),
+}
+
 Tell = Callable[[str], None]
 
 
-class NewerDatabase(Exception):
-    """The database was upgraded by a later version of Postern. The text is a sentence for the operator."""
+class Unsuitable(Exception):
+    """This cannot be done with this database. The text is sentences for the operator."""
+
+
+class NewerDatabase(Unsuitable):
+    """The database was upgraded by a later version of Postern, or something that was begun with it is unfinished."""
 
 
 def upgrade(tell: Tell) -> list[str]:
     """Take every step that is missing; their names. While another process upgrades, wait, and tell for whom. What an
-    interrupted upgrade left is gone on with. To change a large table may take hours, in one statement."""
-    take_time(None)
-    discard_connection()
-    with _alone(tell):
+    interrupted upgrade left is gone on with."""
+    take_any_time()
+    with alone(tell):
         refuse_newer()
         return router().run()
+
+
+def downgrade(tell: Tell) -> tuple[str, str]:
+    """Take back the step that was taken last; its name, and that of the step before it. What an interrupted downgrade
+    left is gone on with. Raises `Unsuitable` where something would be lost."""
+    take_any_time()
+    with alone(tell):
+        begun = [name.removeprefix(UNDOING) for name in unknown_migrations() if name.startswith(UNDOING)]
+        if not begun:
+            refuse_newer()
+        history, done = router().model, [name for name in router().done if not name.startswith(UNDOING)]
+        if not begun and not done:
+            raise Unsuitable("The database has no tables yet.")
+        step = begun[0] if begun else done[-1]
+        # On SQLite all of it or nothing. MySQL keeps the mark with the first change of a table.
+        with database.atomic():
+            if not begun:
+                _refuse_loss(step)
+                history.create(name=UNDOING + step)
+            _take_back(step)
+            history.delete().where(history.name.in_((step, UNDOING + step))).execute()
+        return step, max((name for name in done if name != step), default="nothing")
 
 
 def refuse_newer() -> None:
     """Raises `NewerDatabase`, and what an unreachable database raises."""
     if unknown := unknown_migrations():
         raise NewerDatabase(
-            f"The database is newer than this program, which does not know its step {', '.join(unknown)}."
+            " ".join(unfinished(unknown))
+            or f"The database is newer than this program, which does not know its step {', '.join(unknown)}."
             " Start the version that the database was upgraded to, or a later one."
         )
+
+
+def unfinished(unknown: list[str]) -> tuple[str, ...]:
+    """What is under way with a database that has these steps, and how to finish it; empty for nothing."""
+    return next((told for mark, told in UNFINISHED.items() for name in unknown if name.startswith(mark)), ())
 
 
 def refuse_to_start_on_newer() -> None:
@@ -56,10 +99,38 @@ def refuse_to_start_on_newer() -> None:
         discard_connection()
 
 
+def take_any_time() -> None:
+    """To change a large table may take hours, in one statement."""
+    take_time(None)
+    discard_connection()
+
+
 @contextlib.contextmanager
-def _alone(tell: Tell) -> Iterator[None]:
+def alone(tell: Tell) -> Iterator[None]:
+    """Inside, no other process upgrades the database. While one does, wait, and tell for whom."""
     with _holding_the_file(tell) if is_sqlite() else _holding_the_name(tell):
         yield
+
+
+def _refuse_loss(step: str) -> None:
+    would_lose = getattr(_migration(step), "would_lose", None)
+    if would_lose is None:
+        raise Unsuitable(
+            f"The step {step} cannot be taken back: it would lose the tables or columns that it made, with what is in"
+            " them. Nothing has been changed. A backup from before it is the way back."
+        )
+    if loss := would_lose(database.obj):
+        raise Unsuitable(f"The step {step} cannot be taken back: {loss} would be lost. Nothing has been changed.")
+
+
+def _take_back(step: str) -> None:
+    steps = Steps(database.obj)
+    _migration(step).rollback(steps, database.obj)
+    steps()
+
+
+def _migration(step: str):
+    return import_module(f"migrations.{step}")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from database import database, differing_migrations, first_damage, is_mysql
 from doctor.clocks import compared
 from doctor.findings import Finding, fine, judged, wrong
 from models import Account, Mailbox
+from upgrades import unfinished
 
 MOST_NAMED = 10
 # Without these being well, nothing that is in the database can be examined.
@@ -29,6 +30,8 @@ def answers(_ports: Ports) -> Iterator[Finding]:
     trouble, mend = "", ""
     if missing:
         trouble, mend = f"{len(missing)} migration(s) are missing.", "Run “flask db upgrade”."
+    elif begun := unfinished(unknown):
+        trouble, mend = begun
     elif unknown:
         trouble = f"A later version of Postern has been at work here: it applied {', '.join(unknown)}."
         mend = "Run that version here too, or restore the backup that was made before."
