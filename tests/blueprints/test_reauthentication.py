@@ -137,7 +137,8 @@ TABLE = {
     ),
     "user_imports.make": Dangerous(MANAGER, "{imported}/users", "Add 2 users", Event.USERS_IMPORTED),
     "account.change_contact": Dangerous(
-        ANNA, "/account/contact", "Send the link", Event.CONTACT_WANTED, {"New contact e-mail": "new@elsewhere.example.com"}
+        ANNA, "/account/contact", "Send the link", Event.CONTACT_WANTED,
+        {"New contact e-mail": "new@elsewhere.example.com"}
     ),
     "user_collaborations.change_permissions": Dangerous(
         MANAGER, "{user}/collaborators/{active}/permissions", "Save permissions",
@@ -172,7 +173,8 @@ TABLE = {
         MANAGER, "{user}/devices/invitations/{to_user}/letter", "Create a new link", Event.INVITATION_RENEWED
     ),
     "user_invitations.withdraw": Dangerous(
-        MANAGER, "{user}/devices/invitations/{invitation}/withdrawal", "Withdraw the invitation", Event.INVITATION_WITHDRAWN
+        MANAGER, "{user}/devices/invitations/{invitation}/withdrawal", "Withdraw the invitation",
+        Event.INVITATION_WITHDRAWN,
     ),
 }  # fmt: skip
 # They need a finished change of passwords: `test_password_changes.py` sends them.
