@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import TextIO
 
 from peewee import PeeweeException
 
@@ -20,11 +21,23 @@ ASK_AGAIN = 2
 LONGEST_LOCK_NAME = 64
 HOST_OF_A_CONNECTION = "SELECT host FROM information_schema.processlist WHERE id = "
 
+# What the names of the files for locks end with.
+UPGRADE, RUNNING = "-upgrade", "-running"
+_held_for_good: list[TextIO] = []
+# A table that is there while a restore is under way, or was interrupted.
+UNFINISHED = "restore_unfinished"
+# Those of Postern's account; Dovecot has one of its own.
+OTHER_CONNECTIONS = """
+SELECT id, host FROM information_schema.processlist
+WHERE db = DATABASE() AND user = SUBSTRING_INDEX(USER(), '@', 1) AND id <> CONNECTION_ID()
+"""
+
 Tell = Callable[[str], None]
 
 
-class NewerDatabase(Exception):
-    """The database was upgraded by a later version of Postern. The text is a sentence for the operator."""
+class UnusableDatabase(Exception):
+    """The database was upgraded by a later version of Postern, or is being restored. The text is a sentence for the
+    operator."""
 
 
 def upgrade(tell: Tell) -> list[str]:
@@ -32,24 +45,27 @@ def upgrade(tell: Tell) -> list[str]:
     interrupted upgrade left is gone on with. To change a large table may take hours, in one statement."""
     take_time(None)
     discard_connection()
-    with _alone(tell):
+    with alone(tell):
         refuse_newer()
         return router().run()
 
 
 def refuse_newer() -> None:
-    """Raises `NewerDatabase`, and what an unreachable database raises."""
+    """Raises `UnusableDatabase`, and what an unreachable database raises."""
+    if is_half_restored():
+        raise UnusableDatabase("A restore of this database was interrupted. Run it again (flask restore).")
     if unknown := unknown_migrations():
-        raise NewerDatabase(
+        raise UnusableDatabase(
             f"The database is newer than this program, which does not know its step {', '.join(unknown)}."
             " Start the version that the database was upgraded to, or a later one."
         )
 
 
 def refuse_to_start_on_newer() -> None:
-    """Raises `NewerDatabase`. A database that does not answer is no reason not to start: it is waited for."""
+    """Raises `UnusableDatabase`. A database that does not answer is no reason not to start: it is waited for."""
     try:
         refuse_newer()
+        say_that_it_runs()
     except PeeweeException as trouble:
         log.warning("the database does not answer yet: %s", trouble)
     finally:
@@ -57,20 +73,78 @@ def refuse_to_start_on_newer() -> None:
 
 
 @contextlib.contextmanager
-def _alone(tell: Tell) -> Iterator[None]:
+def alone(tell: Tell) -> Iterator[None]:
+    """Inside, no other process changes the tables; while another does, wait, and tell for whom."""
     with _holding_the_file(tell) if is_sqlite() else _holding_the_name(tell):
         yield
 
 
+def say_that_it_runs() -> None:
+    """Until this process ends, no restore begins. Raises `UnusableDatabase` while one is under way. MySQL's server
+    knows by itself who is connected."""
+    if not is_sqlite():
+        return
+    try:
+        file = _file_beside(RUNNING)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UnusableDatabase("The database is being restored.") from None
+    except OSError as trouble:
+        log.warning("a restore will not notice that this process runs: %s", trouble)
+    else:
+        _held_for_good.append(file)
+
+
+@contextlib.contextmanager
+def while_nothing_runs() -> Iterator[None]:
+    """Inside, no panel and no worker uses the database. Raises `UnusableDatabase` where one does."""
+    if not is_sqlite():
+        # Its own do not count.
+        database.close_all()
+        if found := list(database.execute_sql(OTHER_CONNECTIONS)):
+            named = ", ".join(f"{number} from {host}" for number, host in found)
+            raise UnusableDatabase(
+                f"Something uses the database (connection {named}). Stop Postern on every host first."
+            )
+        yield
+        return
+    with contextlib.closing(_file_beside(RUNNING)) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnusableDatabase("Postern is running. Stop it first (systemctl stop postern).") from None
+        yield
+
+
+def begin_restore() -> None:
+    """From here to the end of the restore nobody else uses the database, however it is interrupted."""
+    database.execute_sql(f"CREATE TABLE IF NOT EXISTS {UNFINISHED} (id INTEGER)")
+
+
+def is_half_restored() -> bool:
+    return database.table_exists(UNFINISHED)
+
+
+def end_restore() -> None:
+    database.execute_sql(f"DROP TABLE {UNFINISHED}")
+
+
+def _file_beside(suffix: str) -> TextIO:
+    """A file beside that of an SQLite database, for a lock, which ends with its process. It stays: to delete it would
+    let two processes hold one each. Whoever may use the database may use it."""
+    file = Path(database.database)
+    descriptor = os.open(file.with_name(f"{file.name}{suffix}"), os.O_RDWR | os.O_CREAT, 0o600)
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, sqlite_mode(file))
+        owner = (file if file.exists() else file.parent).stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return os.fdopen(descriptor, "r+", encoding="utf-8")
+
+
 @contextlib.contextmanager
 def _holding_the_file(tell: Tell) -> Iterator[None]:
-    """A lock on a file beside the database, which ends with its process. The file stays: to delete it would let two
-    processes hold one each. It says who holds the lock."""
-    file = Path(database.database)
-    descriptor = os.open(file.with_name(f"{file.name}-upgrade"), os.O_RDWR | os.O_CREAT, 0o600)
-    with contextlib.closing(os.fdopen(descriptor, "r+", encoding="utf-8")) as held:
-        with contextlib.suppress(PermissionError):
-            os.fchmod(descriptor, sqlite_mode(file))
+    """The file says who holds the lock."""
+    with contextlib.closing(_file_beside(UPGRADE)) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -6,9 +6,11 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from peewee import Database
 
 import database as db
 import models
@@ -32,30 +34,30 @@ class Interruptions:
     """Ends an upgrade right after each statement that changes something, one for each upgrade; what was interrupted
     before passes, so that each upgrade comes a statement further."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch):
-        self._monkeypatch = monkeypatch
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, every: int = 1):
+        self._monkeypatch, self._every = monkeypatch, every
         self.after: set[str] = set()
 
-    def upgrade(self) -> None:
-        """As a process of its own does it. Raises `Interrupted`."""
-        opened = db.database.obj
+    def interrupt(self, work: Callable[[], object]) -> None:
+        """Raises `Interrupted`."""
         with self._monkeypatch.context() as patched:
-            plain = opened.execute_sql
+            plain = Database.execute_sql
 
-            def interrupting(statement, *arguments, **named):
-                cursor = plain(statement, *arguments, **named)
+            def interrupting(database, statement, *arguments, **named):
+                cursor = plain(database, statement, *arguments, **named)
                 if CHANGES.match(statement) and statement not in self.after:
                     self.after.add(statement)
-                    raise Interrupted(statement)
+                    if len(self.after) % self._every == 0:
+                        raise Interrupted(statement)
                 return cursor
 
-            patched.setattr(opened, "execute_sql", interrupting)
-            upgrades.upgrade(print)
+            patched.setattr(Database, "execute_sql", interrupting)
+            work()
 
-    def upgrade_to_the_end(self) -> None:
+    def to_the_end(self, work: Callable[[], object]) -> None:
         while True:
             try:
-                return self.upgrade()
+                return self.interrupt(work)
             except Interrupted:
                 pass
             finally:
@@ -95,14 +97,14 @@ def test_an_upgrade_that_is_interrupted_after_each_statement_can_be_run_again(
     begin, database_url, second_database_url, tmp_path, monkeypatch
 ):
     interruptions = Interruptions(monkeypatch)
-    ways = {database_url: lambda: upgrades.upgrade(print), second_database_url: interruptions.upgrade_to_the_end}
+    ways = {database_url: lambda work: work(), second_database_url: interruptions.to_the_end}
     came_to = []
-    for number, (url, upgrade) in enumerate(ways.items()):
+    for number, (url, do) in enumerate(ways.items()):
         if begin != "from nothing":
             (tmp_path / str(number)).mkdir()
             fill(url, tmp_path / str(number))
         opened = db.open_database(url)
-        upgrade()
+        do(lambda: upgrades.upgrade(print))
         db.discard_connection()
         with opened.connection_context():
             came_to.append((definitions(), rows()))
@@ -122,7 +124,7 @@ def test_whoever_comes_second_says_so_and_waits(database_url):
         told.append(upgrades.upgrade(tell))
         db.discard_connection()
 
-    with db.database.connection_context(), upgrades._alone(print):
+    with db.database.connection_context(), upgrades.alone(print):
         other = threading.Thread(target=second)
         other.start()
         assert asked.wait(30)
