@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +13,18 @@ from typing import TextIO
 
 from peewee import PeeweeException
 
-from database import database, discard_connection, is_sqlite, router, sqlite_mode, take_time, unknown_migrations
+from database import (
+    UNFINISHED_RESTORE,
+    admitted_to_restores,
+    database,
+    discard_connection,
+    is_sqlite,
+    is_unfinished_restore,
+    router,
+    sqlite_mode,
+    take_time,
+    unknown_migrations,
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +36,13 @@ HOST_OF_A_CONNECTION = "SELECT host FROM information_schema.processlist WHERE id
 # What the names of the files for locks end with.
 UPGRADE, RUNNING = "-upgrade", "-running"
 _held_for_good: list[TextIO] = []
-# A table that is there while a restore is under way, or was interrupted.
-UNFINISHED = "restore_unfinished"
 # Those of Postern's account; Dovecot has one of its own.
 OTHER_CONNECTIONS = """
 SELECT id, host FROM information_schema.processlist
 WHERE db = DATABASE() AND user = SUBSTRING_INDEX(USER(), '@', 1) AND id <> CONNECTION_ID()
 """
+# How often and after how many seconds it is asked again: the server notices a little later that a connection ended.
+ASKED_FOR_OTHERS, ASKED_AFTER = 20, 0.1
 
 Tell = Callable[[str], None]
 
@@ -51,10 +63,14 @@ def upgrade(tell: Tell) -> list[str]:
 
 
 def refuse_newer() -> None:
-    """Raises `UnusableDatabase`, and what an unreachable database raises."""
-    if is_half_restored():
-        raise UnusableDatabase("A restore of this database was interrupted. Run it again (flask restore).")
-    if unknown := unknown_migrations():
+    """Raises `UnusableDatabase`, also for one that is being restored, and what an unreachable database raises."""
+    try:
+        unknown = unknown_migrations()
+    except PeeweeException as trouble:
+        if is_unfinished_restore(trouble):
+            raise UnusableDatabase(f"{trouble}.") from None
+        raise
+    if unknown:
         raise UnusableDatabase(
             f"The database is newer than this program, which does not know its step {', '.join(unknown)}."
             " Start the version that the database was upgraded to, or a later one."
@@ -64,8 +80,9 @@ def refuse_newer() -> None:
 def refuse_to_start_on_newer() -> None:
     """Raises `UnusableDatabase`. A database that does not answer is no reason not to start: it is waited for."""
     try:
-        refuse_newer()
+        # First: what a restore leaves is looked at when none can begin any more.
         say_that_it_runs()
+        refuse_newer()
     except PeeweeException as trouble:
         log.warning("the database does not answer yet: %s", trouble)
     finally:
@@ -80,8 +97,8 @@ def alone(tell: Tell) -> Iterator[None]:
 
 
 def say_that_it_runs() -> None:
-    """Until this process ends, no restore begins. Raises `UnusableDatabase` while one is under way. MySQL's server
-    knows by itself who is connected."""
+    """Until this process ends, no restore of an SQLite database begins. Raises `UnusableDatabase` while one is under
+    way. MySQL's server knows by itself who is connected."""
     if not is_sqlite():
         return
     try:
@@ -97,17 +114,40 @@ def say_that_it_runs() -> None:
 
 @contextlib.contextmanager
 def while_nothing_runs() -> Iterator[None]:
-    """Inside, no panel and no worker uses the database. Raises `UnusableDatabase` where one does."""
-    if not is_sqlite():
-        # Its own do not count.
-        database.close_all()
-        if found := list(database.execute_sql(OTHER_CONNECTIONS)):
-            named = ", ".join(f"{number} from {host}" for number, host in found)
-            raise UnusableDatabase(
-                f"Something uses the database (connection {named}). Stop Postern on every host first."
-            )
+    """Inside, no panel and no worker uses the database, and this thread may use one whose restore was interrupted.
+    Raises `UnusableDatabase` where one does."""
+    with admitted_to_restores(), _holding_the_running() if is_sqlite() else contextlib.nullcontext():
+        if not is_sqlite():
+            # Its own do not count.
+            database.close_all()
+            _refuse_others()
         yield
-        return
+
+
+def begin_restore() -> None:
+    """From here to `end_restore` nobody else gets a connection to the database, however the restore is interrupted.
+    Raises `UnusableDatabase` where somebody got one since `while_nothing_runs` asked."""
+    was_unfinished = is_half_restored()
+    database.execute_sql(f"CREATE TABLE IF NOT EXISTS {UNFINISHED_RESTORE} (id INTEGER)")
+    try:
+        if not is_sqlite():
+            _refuse_others()
+    except UnusableDatabase:
+        if not was_unfinished:
+            end_restore()
+        raise
+
+
+def is_half_restored() -> bool:
+    return database.table_exists(UNFINISHED_RESTORE)
+
+
+def end_restore() -> None:
+    database.execute_sql(f"DROP TABLE {UNFINISHED_RESTORE}")
+
+
+@contextlib.contextmanager
+def _holding_the_running() -> Iterator[None]:
     with contextlib.closing(_file_beside(RUNNING)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -116,17 +156,14 @@ def while_nothing_runs() -> Iterator[None]:
         yield
 
 
-def begin_restore() -> None:
-    """From here to the end of the restore nobody else uses the database, however it is interrupted."""
-    database.execute_sql(f"CREATE TABLE IF NOT EXISTS {UNFINISHED} (id INTEGER)")
-
-
-def is_half_restored() -> bool:
-    return database.table_exists(UNFINISHED)
-
-
-def end_restore() -> None:
-    database.execute_sql(f"DROP TABLE {UNFINISHED}")
+def _refuse_others() -> None:
+    for _time in range(ASKED_FOR_OTHERS):
+        found = list(database.execute_sql(OTHER_CONNECTIONS))
+        if not found:
+            return
+        time.sleep(ASKED_AFTER)
+    named = ", ".join(f"{number} from {host}" for number, host in found)
+    raise UnusableDatabase(f"Something uses the database (connection {named}). Stop Postern on every host first.")
 
 
 def _file_beside(suffix: str) -> TextIO:

@@ -9,21 +9,25 @@ end is noticed, and neither side holds more than one piece in memory.
 import io
 import secrets
 import struct
+import unicodedata
 from typing import BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from actions.ground.refusals import Refused
+
 MAGIC = b"Postern backup 1\n"
-# The binary logarithm of scrypt's cost: 128 MB of memory. A file that asks for more than the most is refused.
-COST, MOST_COST = 17, 20
+# The binary logarithm of scrypt's cost: 128 MB of memory. It stands in the head; a file that asks for more than the
+# most (256 MB) is refused before that is spent.
+COST, MOST_COST = 17, 18
 SALT, PREFIX, PIECE, TAG = 16, 7, 64 * 1024, 16
 HEAD = len(MAGIC) + 1 + SALT + PREFIX
 
 
-class Unreadable(Exception):
-    """The passphrase is wrong, or the file is damaged or none of ours. The text is a sentence."""
+class Unreadable(Refused):
+    """The passphrase is wrong, or the file is damaged or none of ours."""
 
 
 class Sealing(io.RawIOBase):
@@ -57,7 +61,7 @@ class Opening(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, passphrase: str):
         head = file.read(HEAD)
-        if len(head) < HEAD or not head.startswith(MAGIC) or head[len(MAGIC)] > MOST_COST:
+        if len(head) < HEAD or not head.startswith(MAGIC) or not 1 <= head[len(MAGIC)] <= MOST_COST:
             raise Unreadable("This is no backup of Postern's.")
         self._file = file
         self._pieces = _Pieces(head, passphrase)
@@ -82,7 +86,9 @@ class Opening(io.RawIOBase):
 class _Pieces:
     def __init__(self, head: bytes, passphrase: str):
         cost, salt = head[len(MAGIC)], head[-SALT - PREFIX : -PREFIX]
-        key = Scrypt(salt=salt, length=32, n=2**cost, r=8, p=1).derive(passphrase.encode())
+        # Typed on another keyboard, the same letters may be made of other characters.
+        secret = unicodedata.normalize("NFC", passphrase).encode()
+        key = Scrypt(salt=salt, length=32, n=2**cost, r=8, p=1).derive(secret)
         self._cipher, self._head, self._number = AESGCM(key), head, 0
 
     def encrypt(self, piece: bytes, last: bool) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import pymysql
 
 import mail_views
-from database import MOST_PARAMETERS, database, is_mysql, is_sqlite
+from database import MOST_PARAMETERS, UNFINISHED_RESTORE, database, is_mysql, is_sqlite
 from models import TABLES
 
 AT_ONCE = 500
@@ -16,8 +16,6 @@ NAME = re.compile(r"[a-z_]+")
 NEXT_NUMBER = re.compile(r" AUTO_INCREMENT=(\d+)")
 HISTORY = "migratehistory"
 NAMES = tuple(table._meta.table_name for table in TABLES)
-# They come by themselves, and nobody misses them.
-COME_BY_THEMSELVES = ("worker_sign", "attempts", "used_token")
 
 Rows = list[tuple]
 
@@ -96,11 +94,15 @@ def in_any_order() -> Iterator[None]:
         database.execute_sql(f"{statement}1")
 
 
-def is_empty() -> bool:
-    """Whether nothing stands in the database that anybody would miss."""
-    present = set(database.get_tables())
-    kept = [name for name in NAMES if name in present and name not in COME_BY_THEMSELVES]
-    return not any(database.execute_sql(f"SELECT 1 FROM {_quoted(name)} LIMIT 1").fetchone() for name in kept)
+def strange_tables() -> list[str]:
+    """Those in the database that this version does not know."""
+    return sorted({*database.get_tables()} - {*NAMES, HISTORY, UNFINISHED_RESTORE})
+
+
+def make_views() -> None:
+    """The present ones, where there are none."""
+    for statement in mail_views.statements(mail_views.MYSQL if is_mysql() else mail_views.SQLITE).values():
+        database.execute_sql(statement)
 
 
 def drop_all() -> None:

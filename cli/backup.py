@@ -9,7 +9,7 @@ import upgrades
 from actions.trail import trail
 from backups import backup, restore
 
-from .shared import in_sentences, in_sentences_on_any_version, ports
+from .shared import WITHOUT_YES, in_sentences, in_sentences_on_any_version, ports
 
 PASSPHRASE_FILE = click.option(
     "--passphrase-file",
@@ -30,39 +30,33 @@ def write_backup(file, passphrase_file):
     read it, and nobody can restore it.
     """
     counts = backup.write(ports().settings, file, _passphrase(passphrase_file, twice=True))
-    click.echo(f"{file} holds {sum(counts.values())} rows of {len(counts)} tables, with the keys and the settings.")
+    click.echo(f"{file} holds {sum(counts.values())} rows of {len(counts)} tables, the keys and the settings.")
 
 
 @click.command("restore")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @PASSPHRASE_FILE
-@click.option("--replace", is_flag=True, help="Even if the database is not empty: replace all that stands in it.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do it; without this, only say what it brings back.")
 @with_appcontext
 @in_sentences_on_any_version
-def restore_backup(file, passphrase_file, replace, yes):
+def restore_backup(file, passphrase_file, yes):
     """Go back to the backup FILE: the database that the settings name, SQLite or MySQL, and the keys.
 
-    Stop Postern first. Browsers, webmails, links and invitations of that time stay ended. If it is interrupted, run it
-    again.
+    Stop Postern first. All that stands in the database now is replaced. Browsers, webmails, links and invitations of
+    that time stay ended. If it is interrupted, nobody can use the database until it is run again.
     """
     settings, passphrase = ports().settings, _passphrase(passphrase_file)
-    try:
-        found = restore.look(file, passphrase)
-    except restore.Unreadable as trouble:
-        raise click.ClickException(f"{trouble} Nothing was changed.") from None
-    restore.refuse_other_keys(settings, found)
+    found = restore.look(file, passphrase)
     with upgrades.while_nothing_runs():
-        if not replace:
-            restore.refuse_other_data()
-        click.echo(f"This goes back to {trail.exact(found.made_at)}, with {sum(found.counts.values())} rows.")
-        for what, number in restore.brought_back(found).items():
-            click.echo(f"  It undoes what happened since to {what}: {number}.")
-        click.echo("Passwords of that day are valid again, those of devices too. Tell people.")
+        restore.refuse_what_does_not_fit(settings, found)
+        click.echo(f"This goes back to {trail.exact(found.made_at)}, with {sum(found.counts.values())} rows:")
+        for sentence in restore.consequences(settings, found):
+            click.echo(f"  {sentence}")
         if not yes:
-            click.confirm("Restore?", abort=True)
+            click.echo(WITHOUT_YES)
+            return
         restore.carry_out(settings, file, passphrase, found, click.echo)
-    click.echo("Restored. Start Postern, and run “flask doctor”.")
+    click.echo("Restored. Start Postern, run “flask doctor”, and tell people which passwords are valid.")
 
 
 def _passphrase(file: Path | None, twice: bool = False) -> str:

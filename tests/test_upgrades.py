@@ -6,11 +6,9 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from peewee import Database
 
 import database as db
 import models
@@ -34,30 +32,30 @@ class Interruptions:
     """Ends an upgrade right after each statement that changes something, one for each upgrade; what was interrupted
     before passes, so that each upgrade comes a statement further."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, every: int = 1):
-        self._monkeypatch, self._every = monkeypatch, every
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self._monkeypatch = monkeypatch
         self.after: set[str] = set()
 
-    def interrupt(self, work: Callable[[], object]) -> None:
-        """Raises `Interrupted`."""
+    def upgrade(self) -> None:
+        """As a process of its own does it. Raises `Interrupted`."""
+        opened = db.database.obj
         with self._monkeypatch.context() as patched:
-            plain = Database.execute_sql
+            plain = opened.execute_sql
 
-            def interrupting(database, statement, *arguments, **named):
-                cursor = plain(database, statement, *arguments, **named)
+            def interrupting(statement, *arguments, **named):
+                cursor = plain(statement, *arguments, **named)
                 if CHANGES.match(statement) and statement not in self.after:
                     self.after.add(statement)
-                    if len(self.after) % self._every == 0:
-                        raise Interrupted(statement)
+                    raise Interrupted(statement)
                 return cursor
 
-            patched.setattr(Database, "execute_sql", interrupting)
-            work()
+            patched.setattr(opened, "execute_sql", interrupting)
+            upgrades.upgrade(print)
 
-    def to_the_end(self, work: Callable[[], object]) -> None:
+    def upgrade_to_the_end(self) -> None:
         while True:
             try:
-                return self.interrupt(work)
+                return self.upgrade()
             except Interrupted:
                 pass
             finally:
@@ -97,14 +95,14 @@ def test_an_upgrade_that_is_interrupted_after_each_statement_can_be_run_again(
     begin, database_url, second_database_url, tmp_path, monkeypatch
 ):
     interruptions = Interruptions(monkeypatch)
-    ways = {database_url: lambda work: work(), second_database_url: interruptions.to_the_end}
+    ways = {database_url: lambda: upgrades.upgrade(print), second_database_url: interruptions.upgrade_to_the_end}
     came_to = []
-    for number, (url, do) in enumerate(ways.items()):
+    for number, (url, upgrade) in enumerate(ways.items()):
         if begin != "from nothing":
             (tmp_path / str(number)).mkdir()
             fill(url, tmp_path / str(number))
         opened = db.open_database(url)
-        do(lambda: upgrades.upgrade(print))
+        upgrade()
         db.discard_connection()
         with opened.connection_context():
             came_to.append((definitions(), rows()))
