@@ -1,7 +1,7 @@
-"""A command that kills its own process (SIGKILL) before its n-th step: `python -m tests.killed N backup …`.
+"""A command that kills its own process (SIGKILL) before a step: `python -m tests.killed STEP backup …`.
 
-A step is a statement, among a restore's one that changes something, or a file that gets another name. With 0 it is not
-killed, and prints how many steps it took.
+A step is a statement, among a restore's one that changes something, or a file that gets another name (`rename`). STEP
+is its number, or how it begins. With 0 the process is not killed, and prints how many steps it took.
 """
 
 import os
@@ -16,28 +16,29 @@ from tests.test_upgrades import CHANGES
 
 
 class Steps:
-    def __init__(self, number: int):
-        self.number, self.taken = number, 0
+    def __init__(self, last: str):
+        self.last, self.taken = last, 0
 
-    def take(self) -> None:
+    def take(self, step: str) -> None:
         self.taken += 1
-        if self.taken == self.number:
+        is_last = self.taken == int(self.last) if self.last.isdigit() else step.startswith(self.last)
+        if is_last:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(number: int, words: list[str]) -> None:
+def run(last: str, words: list[str]) -> None:
     app = create_app()
-    steps, plain = Steps(number), Database.execute_sql
+    steps, plain = Steps(last), Database.execute_sql
 
     def execute(database, statement, *arguments, **named):
         if words[0] == "backup" or CHANGES.match(statement):
-            steps.take()
+            steps.take(statement)
         return plain(database, statement, *arguments, **named)
 
     Database.execute_sql = execute
-    sys.addaudithook(lambda event, _arguments: event == "os.rename" and steps.take())
+    sys.addaudithook(lambda event, _arguments: event == "os.rename" and steps.take("rename"))
     _envelope.COST = 4
-    if words[0] == "backup" and number:
+    if words[0] == "backup" and last != "0":
         # Some of it is in the file before the end.
         _envelope.PIECE = 1024
     done = app.test_cli_runner().invoke(args=words)
@@ -47,4 +48,4 @@ def run(number: int, words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(int(sys.argv[1]), sys.argv[2:])
+    run(sys.argv[1], sys.argv[2:])

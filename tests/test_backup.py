@@ -336,13 +336,9 @@ def test_whoever_came_in_since_it_was_asked_is_found(request, tmp_path):
 # --- killed ---
 
 
-def killed(settings: Settings, number: int, *words: object) -> subprocess.CompletedProcess:
-    return program(settings, "-m", "tests.killed", str(number), *map(str, words))
-
-
-def some_of(steps: int) -> list[int]:
-    """The first step, one in the middle, and the last ones."""
-    return [1, steps // 2, steps - 1, steps]
+def killed(settings: Settings, step: int | str, *words: object) -> subprocess.CompletedProcess:
+    """Before this step; before none with 0."""
+    return program(settings, "-m", "tests.killed", str(step), *map(str, words))
 
 
 def test_a_restore_that_is_killed_leaves_what_was_there_or_what_nobody_uses_and_is_run_again(settings, file):
@@ -376,8 +372,8 @@ def test_a_restore_that_is_killed_leaves_what_was_there_or_what_nobody_uses_and_
         Account.by_login(ANNA).write(first_name="Changed")
     let_go()
     former, outcomes = seen(settings), []
-    for number in some_of(steps):
-        died = killed(settings, number, *words)
+    for step in (1, steps // 2, "rename", f"DROP TABLE {db.UNFINISHED_RESTORE}"):
+        died = killed(settings, step, *words)
         assert died.returncode == -signal.SIGKILL, died.stderr
         outcomes.append(is_former())
     assert (outcomes[0], outcomes[-2:]) == (True, [False, False])
@@ -393,8 +389,8 @@ def test_a_backup_that_is_killed_leaves_no_half_file_and_is_run_again(settings, 
     assert whole.returncode == 0, whole.stderr
     assert PASSPHRASE not in whole.stderr
     file.write_bytes(former)
-    for number in some_of(int(whole.stdout)):
-        assert killed(settings, number, *words).returncode == -signal.SIGKILL
+    for step in (1, int(whole.stdout) // 2, "rename"):
+        assert killed(settings, step, *words).returncode == -signal.SIGKILL
         assert file.read_bytes() == former
         left = [each.read_bytes() for each in file.parent.glob(f".{file.name}*")]
         assert not [secret for secret in (NOTES["secret_key"], ANNA) for each in left if secret.encode() in each]
@@ -481,6 +477,21 @@ def test_what_is_sealed_is_opened_and_no_piece_is_changed_moved_repeated_or_left
         file.write_bytes(head + b"".join(attack))
         with pytest.raises(_envelope.Unreadable):
             opened(file)
+
+
+@ON_SQLITE
+def test_a_link_in_the_place_of_a_lock_is_not_followed(settings):
+    """Dovecot's processes may write into the directory of the database, and may not touch the keys."""
+    secret, file = settings.instance / "secret.key", db.sqlite_file(settings.database_url)
+    for name in (f"{file.name}-running", f"{file.name}-upgrade"):
+        file.with_name(name).unlink(missing_ok=True)
+        file.with_name(name).symlink_to(secret)
+    secret.chmod(0o400)
+    upgrades.say_that_it_runs()
+    for use in (lambda: upgrades.upgrade(print), upgrades.while_nothing_runs().__enter__):
+        with pytest.raises(OSError, match="symbolic links"):
+            use()
+    assert (secret.read_text(), stat.S_IMODE(secret.stat().st_mode)) == (NOTES["secret_key"], 0o400)
 
 
 def test_a_passphrase_is_the_same_on_another_keyboard(tmp_path):
