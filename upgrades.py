@@ -6,14 +6,27 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from typing import TextIO
 
 from peewee import PeeweeException
 
-from database import database, discard_connection, is_sqlite, router, sqlite_mode, take_time, unknown_migrations
+from database import (
+    UNFINISHED_RESTORE,
+    admitted_to_restores,
+    database,
+    discard_connection,
+    is_sqlite,
+    is_unfinished_restore,
+    router,
+    sqlite_mode,
+    take_time,
+    unknown_migrations,
+)
 from migrations.steps import Steps
 
 log = logging.getLogger(__name__)
@@ -31,6 +44,16 @@ UNFINISHED = {
     COPYING: ("This database is a copy that is not finished.", "Run the same “flask db copy-to” as before once more."),
     UNDOING: ("A downgrade of the database was interrupted.", "Run “flask db downgrade” once more."),
 }
+# What the names of the files for locks end with.
+UPGRADE, RUNNING = "-upgrade", "-running"
+_held_for_good: list[TextIO] = []
+# Those of Postern's account; Dovecot has one of its own.
+OTHER_CONNECTIONS = """
+SELECT id, host FROM information_schema.processlist
+WHERE db = DATABASE() AND user = SUBSTRING_INDEX(USER(), '@', 1) AND id <> CONNECTION_ID()
+"""
+# How often and after how many seconds it is asked again: the server notices a little later that a connection ended.
+ASKED_FOR_OTHERS, ASKED_AFTER = 20, 0.1
 
 Tell = Callable[[str], None]
 
@@ -39,8 +62,9 @@ class Unsuitable(Exception):
     """This cannot be done with this database. The text is sentences for the operator."""
 
 
-class NewerDatabase(Unsuitable):
-    """The database was upgraded by a later version of Postern, or something that was begun with it is unfinished."""
+class UnusableDatabase(Unsuitable):
+    """The database was upgraded by a later version of Postern, is being restored, or something that was begun with it
+    is unfinished."""
 
 
 def upgrade(tell: Tell) -> list[str]:
@@ -75,9 +99,15 @@ def downgrade(tell: Tell) -> tuple[str, str]:
 
 
 def refuse_newer() -> None:
-    """Raises `NewerDatabase`, and what an unreachable database raises."""
-    if unknown := unknown_migrations():
-        raise NewerDatabase(
+    """Raises `UnusableDatabase`, also for one that is being restored, and what an unreachable database raises."""
+    try:
+        unknown = unknown_migrations()
+    except PeeweeException as trouble:
+        if is_unfinished_restore(trouble):
+            raise UnusableDatabase(f"{trouble}.") from None
+        raise
+    if unknown:
+        raise UnusableDatabase(
             " ".join(unfinished(unknown))
             or f"The database is newer than this program, which does not know its step {', '.join(unknown)}."
             " Start the version that the database was upgraded to, or a later one."
@@ -90,8 +120,10 @@ def unfinished(unknown: list[str]) -> tuple[str, ...]:
 
 
 def refuse_to_start_on_newer() -> None:
-    """Raises `NewerDatabase`. A database that does not answer is no reason not to start: it is waited for."""
+    """Raises `UnusableDatabase`. A database that does not answer is no reason not to start: it is waited for."""
     try:
+        # First: what a restore leaves is looked at when none can begin any more.
+        say_that_it_runs()
         refuse_newer()
     except PeeweeException as trouble:
         log.warning("the database does not answer yet: %s", trouble)
@@ -107,7 +139,7 @@ def take_any_time() -> None:
 
 @contextlib.contextmanager
 def alone(tell: Tell) -> Iterator[None]:
-    """Inside, no other process upgrades the database. While one does, wait, and tell for whom."""
+    """Inside, no other process changes the tables; while another does, wait, and tell for whom."""
     with _holding_the_file(tell) if is_sqlite() else _holding_the_name(tell):
         yield
 
@@ -133,15 +165,93 @@ def _migration(step: str):
     return import_module(f"migrations.{step}")
 
 
+def say_that_it_runs() -> None:
+    """Until this process ends, no restore of an SQLite database begins. Raises `UnusableDatabase` while one is under
+    way. MySQL's server knows by itself who is connected."""
+    if not is_sqlite():
+        return
+    try:
+        file = _file_beside(RUNNING)
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UnusableDatabase("The database is being restored.") from None
+    except OSError as trouble:
+        log.warning("a restore will not notice that this process runs: %s", trouble)
+    else:
+        _held_for_good.append(file)
+
+
+@contextlib.contextmanager
+def while_nothing_runs() -> Iterator[None]:
+    """Inside, no panel and no worker uses the database, and this thread may use one whose restore was interrupted.
+    Raises `UnusableDatabase` where one does."""
+    with admitted_to_restores(), _holding_the_running() if is_sqlite() else contextlib.nullcontext():
+        if not is_sqlite():
+            # Its own do not count.
+            database.close_all()
+            _refuse_others()
+        yield
+
+
+def begin_restore() -> None:
+    """From here to `end_restore` nobody else gets a connection to the database, however the restore is interrupted.
+    Raises `UnusableDatabase` where somebody got one since `while_nothing_runs` asked."""
+    was_unfinished = is_half_restored()
+    database.execute_sql(f"CREATE TABLE IF NOT EXISTS {UNFINISHED_RESTORE} (id INTEGER)")
+    try:
+        if not is_sqlite():
+            _refuse_others()
+    except UnusableDatabase:
+        if not was_unfinished:
+            end_restore()
+        raise
+
+
+def is_half_restored() -> bool:
+    return database.table_exists(UNFINISHED_RESTORE)
+
+
+def end_restore() -> None:
+    database.execute_sql(f"DROP TABLE {UNFINISHED_RESTORE}")
+
+
+@contextlib.contextmanager
+def _holding_the_running() -> Iterator[None]:
+    with contextlib.closing(_file_beside(RUNNING)) as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnusableDatabase("Postern is running. Stop it first (systemctl stop postern).") from None
+        yield
+
+
+def _refuse_others() -> None:
+    for _time in range(ASKED_FOR_OTHERS):
+        found = list(database.execute_sql(OTHER_CONNECTIONS))
+        if not found:
+            return
+        time.sleep(ASKED_AFTER)
+    named = ", ".join(f"{number} from {host}" for number, host in found)
+    raise UnusableDatabase(f"Something uses the database (connection {named}). Stop Postern on every host first.")
+
+
+def _file_beside(suffix: str) -> TextIO:
+    """A file beside that of an SQLite database, for a lock, which ends with its process. It stays: to delete it would
+    let two processes hold one each. Whoever may use the database may use it, and may write into its directory: a link
+    that they put in its place is not followed."""
+    file = Path(database.database)
+    descriptor = os.open(file.with_name(f"{file.name}{suffix}"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    with contextlib.suppress(OSError):
+        os.fchmod(descriptor, sqlite_mode(file))
+        owner = (file if file.exists() else file.parent).stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return os.fdopen(descriptor, "r+", encoding="utf-8")
+
+
 @contextlib.contextmanager
 def _holding_the_file(tell: Tell) -> Iterator[None]:
-    """A lock on a file beside the database, which ends with its process. The file stays: to delete it would let two
-    processes hold one each. It says who holds the lock."""
-    file = Path(database.database)
-    descriptor = os.open(file.with_name(f"{file.name}-upgrade"), os.O_RDWR | os.O_CREAT, 0o600)
-    with contextlib.closing(os.fdopen(descriptor, "r+", encoding="utf-8")) as held:
-        with contextlib.suppress(PermissionError):
-            os.fchmod(descriptor, sqlite_mode(file))
+    """The file says who holds the lock."""
+    with contextlib.closing(_file_beside(UPGRADE)) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -334,7 +334,7 @@ def test_only_an_empty_database_or_a_copy_of_this_one_is_written_into(source, da
         assert [each.name for each in Organisation.select()] == ["Another"]
         Organisation.delete().execute()
         db.router().model.create(name=f"{COPYING}another")
-    with pytest.raises(upgrades.NewerDatabase, match="copy that is not finished"):
+    with pytest.raises(upgrades.UnusableDatabase, match="copy that is not finished"):
         copy_to(another_url, print)
     change(another_url, f"DELETE FROM migratehistory WHERE name = '{COPYING}another'")
     copied = copy_to(another_url, print)

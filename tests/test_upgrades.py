@@ -218,7 +218,7 @@ def test_a_step_back_that_is_interrupted_after_each_statement_can_be_run_again(d
         if unknown := db.unknown_migrations():
             left.append(len(columns_of("account")))
             assert unknown == [f"{upgrades.UNDOING}014_returned_emails"]
-            with pytest.raises(upgrades.NewerDatabase, match="“flask db downgrade” once more"):
+            with pytest.raises(upgrades.UnusableDatabase, match="“flask db downgrade” once more"):
                 upgrades.upgrade(print)
 
     interruptions = Interruptions(monkeypatch)

@@ -132,6 +132,7 @@ class Event(Enum):
     WEBMAIL_ENDED = "web:webmail:ended", N_("A webmail was signed out")
     OPERATOR_WEBMAIL_ADDED = "operator:webmail:added", N_("A webmail was registered")
     OPERATOR_WEBMAIL_REMOVED = "operator:webmail:removed", N_("A webmail was removed")
+    OPERATOR_DATABASE_RESTORED = "operator:database:restored", N_("The database was restored from a backup")
 
 
 _SENTENCES = {event.code: event.sentence for event in Event}

@@ -7,7 +7,7 @@ from peewee import PeeweeException
 from actions.services import services
 from actions.upkeep import installation
 from blueprints.web import assets, frame, guards, hosts, hx
-from database import differing_migrations
+from database import differing_migrations, is_unfinished_restore
 
 from .forms import LanguageForm
 
@@ -34,8 +34,9 @@ def health():
     """200 once the database is reachable and of this version; a load balancer asks this."""
     try:
         missing, unknown = differing_migrations()
-    except PeeweeException:
-        return _health("the database does not answer\n", 503)
+    except PeeweeException as trouble:
+        is_restored = is_unfinished_restore(trouble)
+        return _health("the database is being restored\n" if is_restored else "the database does not answer\n", 503)
     if missing:
         return _health("the database is not migrated\n", 503)
     if unknown:
