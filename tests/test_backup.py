@@ -232,7 +232,7 @@ def test_passwords_and_devices_come_back_and_nothing_that_was_open(
     clock.pass_by(MINUTE)
     outbox.deliver_due(ports_of(restored, mail_server, mailer), worker.HANDLERS)
     assert mailer.sent == []
-    assert Client(app, elsewhere.base_url).sign_in(BORIS, PASSWORD).title == "Password"
+    assert Client(app, elsewhere.base_url).sign_in(BORIS, PASSWORD).title == "Overview"
     assert Device.select().where(Device.name == "Anna's phone").exists()
 
 

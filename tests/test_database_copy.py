@@ -158,7 +158,7 @@ def test_people_sign_in_and_mail_programs_open_their_mail(tmp_path, mariadb_serv
     environment = environment_of(tmp_path / "instance", target, POSTERN_SECRET_KEY=NOTES["secret_key"])
     settings = Settings.load(environment)
     browser = Client(app_of(settings, ports_of(settings, mail_server, mailer)), settings.base_url)
-    assert browser.sign_in(ANNA, PASSWORD).title == "Password"
+    assert browser.sign_in(ANNA, PASSWORD).title == "Overview"
     port = start_dovecot(target, webmail_hosts=(WEBMAIL,)).port("imap")
     known = [*NOTES["devices"].values(), {"login": ANNA, "password": PASSWORD}]
     assert [each for each in known if not imap_accepts(port, each["login"], each["password"])] == []

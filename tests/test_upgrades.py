@@ -233,6 +233,7 @@ def test_a_step_back_that_is_interrupted_after_each_statement_can_be_run_again(d
 
 # For each step: a row that is not as it was without it, how the refusal calls what is lost, and how it goes away.
 LOST = {
+    "016": (models.Account, {"theme": "dark"}, "chosen theme", "UPDATE account SET theme = ''"),
     "014": (models.Account, {"bounced_at": 9}, "1 account", "UPDATE account SET bounced_at = 0, contact_tried_at = 0"),
     "013": (models.FormerAddress, {}, "1 former address", "DELETE FROM former_address"),
     "011": (models.UserImportLine, {"phone": "+393331234567"}, "1 user", "DELETE FROM user_import_line"),
