@@ -9,16 +9,21 @@ import cli
 from actions.ground.encryption import derived_key
 from actions.ground.ports import Ports
 from blueprints.account.routes import blueprint as account
+from blueprints.account.user_activity import blueprint as user_activity
 from blueprints.collaborations.routes import blueprint as collaborations
+from blueprints.collaborations.user_collaborations import blueprint as user_collaborations
 from blueprints.demo.routes import blueprint as demo
 from blueprints.devices.invitations import blueprint as invitations
 from blueprints.devices.recipient import blueprint as set_up
 from blueprints.devices.routes import blueprint as devices
+from blueprints.devices.user_devices import blueprint as user_devices
+from blueprints.devices.user_invitations import blueprint as user_invitations
 from blueprints.discovery.routes import blueprint as discovery
 from blueprints.handoff.routes import blueprint as handoff
 from blueprints.links.routes import blueprint as links
 from blueprints.mail_policy.routes import blueprint as mail_policy
 from blueprints.offboarding.routes import blueprint as offboarding
+from blueprints.overview.routes import blueprint as overview
 from blueprints.panel.routes import home, panel
 from blueprints.password_changes.routes import blueprint as password_changes
 from blueprints.services.routes import blueprint as services
@@ -33,6 +38,7 @@ from blueprints.web import (
     hosts,
     hx,
     proxies,
+    reauthentication,
     security_headers,
     templates,
     words,
@@ -75,7 +81,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     hosts.init_app(app, settings)
     hx.init_app(app)
     errors.init_app(app)
-    guards.init_app(app)
+    guards.init_app(app, reauthentication.ask)
     security_headers.init_app(app, settings)
     templates.init_app(app, settings)
     words.init_app(app)
@@ -84,6 +90,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     for blueprint in (
         panel,
         sign_in,
+        overview,
         account,
         collaborations,
         devices,
@@ -97,6 +104,10 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         several,
         offboarding,
         user_imports,
+        user_devices,
+        user_invitations,
+        user_collaborations,
+        user_activity,
     ):
         app.register_blueprint(blueprint)
     for blueprint in (handoff, webmail, mail_policy):

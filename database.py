@@ -66,9 +66,49 @@ TROUBLE = (DatabaseError, InterfaceError)
 # Of one statement; SQLite takes 32,766.
 MOST_PARAMETERS = 30_000
 
+# A table that is there while the database is being restored, and stays where that was interrupted.
+UNFINISHED_RESTORE = "unfinished_restore"
+UNFINISHED_ON_SQLITE = f"SELECT 1 FROM sqlite_master WHERE name = '{UNFINISHED_RESTORE}'"  # noqa: S608 - our name
+UNFINISHED_ON_MYSQL = f"""
+SELECT COUNT(*) FROM information_schema.tables
+WHERE table_schema = DATABASE() AND table_name = '{UNFINISHED_RESTORE}'
+"""  # noqa: S608 - our name
+
 # Whatever the server's own configuration says: what does not fit is refused, and never cut.
 STRICT_MODE = "TRADITIONAL"
 STRICT = {"STRICT_TRANS_TABLES", "STRICT_ALL_TABLES"}
+
+
+class UnfinishedRestore(OperationalError):
+    """The database is being restored, or that was interrupted: what stands in it is not to be used."""
+
+    def __init__(self):
+        super().__init__("The database is being restored; where that was interrupted, run it again (flask restore)")
+
+
+class _Admitted(threading.local):
+    """Whether this thread may use a database that is being restored."""
+
+    to_restores = False
+
+
+_admitted = _Admitted()
+
+
+@contextlib.contextmanager
+def admitted_to_restores() -> Iterator[None]:
+    """Inside, this thread may use a database that is being restored; everybody else is refused a connection."""
+    _admitted.to_restores = True
+    try:
+        yield
+    finally:
+        _admitted.to_restores = False
+        discard_connection()
+
+
+def _refuse_unfinished(is_unfinished: bool) -> None:
+    if is_unfinished and not _admitted.to_restores:
+        raise UnfinishedRestore
 
 
 class PrivateSqliteDatabase(SqliteDatabase):
@@ -88,14 +128,36 @@ class PrivateSqliteDatabase(SqliteDatabase):
                 os.fchmod(descriptor, sqlite_mode(Path(self.database)))
             finally:
                 os.close(descriptor)
-        return super()._connect()
+        connection = super()._connect()
+        try:
+            _refuse_unfinished(bool(connection.execute(UNFINISHED_ON_SQLITE).fetchone()))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def open_database(url: str):
     """Point every model at the database of this URL (`sqlite:////path/file.db`, `mysql://user:password@host/name`)."""
-    opened = _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
+    opened = database_of(url)
     database.initialize(opened)
     return opened
+
+
+def database_of(url: str) -> "PrivateSqliteDatabase | Pool":
+    """The database of this URL, which no model uses yet."""
+    return _sqlite(url) if url.startswith("sqlite:") else _mysql(url)
+
+
+@contextlib.contextmanager
+def using(another: "PrivateSqliteDatabase | Pool") -> Iterator[None]:
+    """Inside, the models, and what is here, use another database. For a process that has one thread."""
+    present = database.obj
+    database.initialize(another)
+    try:
+        yield
+    finally:
+        database.initialize(present)
 
 
 def _sqlite(url: str) -> SqliteDatabase:
@@ -144,6 +206,11 @@ class Connection(pymysql.connections.Connection):
 def is_silence(trouble: BaseException) -> bool:
     """Whether the database was waited for in vain. To ask it something else would be to wait once more."""
     return any(isinstance(cause, TimeoutError | SilentServer) for cause in _contexts(trouble))
+
+
+def is_unfinished_restore(trouble: BaseException) -> bool:
+    """Whether the database was refused because it is being restored."""
+    return any(isinstance(cause, UnfinishedRestore) for cause in _contexts(trouble))
 
 
 class SilentServer(OperationalError):
@@ -229,8 +296,13 @@ class Pool(MySQLDatabase):
     def _made(self) -> Connection:
         connection = Connection(database=self.database, autocommit=True, **self.connect_params)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT @@SESSION.sql_mode")
-            (modes,) = cursor.fetchone()
+            cursor.execute(f"SELECT @@SESSION.sql_mode, ({UNFINISHED_ON_MYSQL})")
+            modes, unfinished = cursor.fetchone()
+        try:
+            _refuse_unfinished(bool(unfinished))
+        except UnfinishedRestore:
+            connection.end()
+            raise
         if not STRICT & set(modes.split(",")):
             connection.end()
             raise OperationalError("it would cut what does not fit: its sql_mode lacks STRICT_TRANS_TABLES")
@@ -524,10 +596,10 @@ def unknown_migrations() -> list[str]:
     return differing_migrations()[1]
 
 
-def router() -> Router:
+def router(steps: type[Steps] = Steps) -> Router:
     """What applies the numbered steps in `migrations/`. `upgrades.upgrade` also sees to it that nobody else does."""
     log = logging.getLogger("postern.migrations")
-    return Router(database.obj, migrate_dir=MIGRATIONS, logger=log, migrator_class=Steps)
+    return Router(database.obj, migrate_dir=MIGRATIONS, logger=log, migrator_class=steps)
 
 
 def is_same(column, value):

@@ -123,6 +123,7 @@ class Account(Table):
     ACTIVE, LOCKED, SUSPENDED = "active", "locked", "suspended"
     # Only collaborators: invited and without a password yet; and never to come back.
     PENDING, DISABLED = "pending", "disabled"
+    LIGHT, DARK = "light", "dark"
 
     login = CharField(254, unique=True)
     role = CharField(16, default=PERSON)
@@ -134,6 +135,8 @@ class Account(Table):
     phone = CharField(16, default="")
     language = CharField(8, default="")
     timezone = CharField(64, default="")
+    # LIGHT or DARK; empty for what the person's system has.
+    theme = CharField(8, default="")
     password_hash = CharField(255, null=True)
     password_changed_at = BigIntegerField(null=True)
     must_change_password = BooleanField(default=False)
@@ -435,6 +438,8 @@ class OneTimeLink(Table):
     subject_id = IntegerField(null=True)
     # What makes that very thing: of a device, the form that it was made by.
     subject = FixedCharField(64, default="")
+    # The contact e-mail that it confirms, or puts back.
+    address = CharField(254, default="")
     created_at = BigIntegerField(default=now)
     expires_at = BigIntegerField()
     used_at = BigIntegerField(null=True)

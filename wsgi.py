@@ -16,5 +16,5 @@ try:
     # A command decides for itself: the doctor examines any database.
     if click.get_current_context(silent=True) is None:
         upgrades.refuse_to_start_on_newer()
-except (SettingsError, upgrades.NewerDatabase) as error:
+except (SettingsError, upgrades.UnusableDatabase) as error:
     raise SystemExit(f"Postern cannot start:\n{error}") from None

@@ -30,7 +30,7 @@ def cold_load(directory: Path) -> Load:
         page.get_by_label("E-mail address").fill(LOGIN)
         page.get_by_label("Password", exact=True).fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url("**/account/password", wait_until="networkidle")
+        page.wait_for_url("**/overview/", wait_until="networkidle")
         load = _watched(page, f"{served.url}/account/password")
         browser.close()
     return load

@@ -31,6 +31,7 @@ from settings import DOVECOT_VERSIONS
 
 from .account import account
 from .activity import list_activity
+from .backup import restore_backup, write_backup
 from .collaborator import collaborator
 from .completion import print_completion
 from .database import db
@@ -53,7 +54,8 @@ NOUNS = (service, domain, mailbox, manager, account, device, collaborator, passw
 def init_app(app: Flask) -> None:
     for group in (*NOUNS, db, dovecot, webmail):
         app.cli.add_command(group)
-    for command in (list_activity, print_completion, bounce, run_worker, run_sender_check, run_doctor, run_demo):
+    running = (run_worker, run_sender_check, run_doctor, run_demo)
+    for command in (write_backup, restore_backup, list_activity, print_completion, bounce, *running):
         app.cli.add_command(command)
 
 
@@ -192,7 +194,7 @@ def receive_bounce(recipient):
         upgrades.refuse_newer()
         content = _head_of(sys.stdin.buffer, bounces.MOST_READ)
         outcome = bounces.receive(ports(), recipient, content) if ports().settings.bounce_address else ""
-    except (PeeweeException, OSError, upgrades.NewerDatabase) as trouble:
+    except (PeeweeException, OSError, upgrades.UnusableDatabase) as trouble:
         click.echo(f"Try again later: {type(trouble).__name__}", err=True)
         sys.exit(os.EX_TEMPFAIL)
     if not outcome:

@@ -69,12 +69,13 @@ def sign_out(login):
 @LOGIN
 @click.option("--language", type=click.Choice(("", *LANGUAGES)), help="Empty for the browser's.")
 @click.option("--timezone", help="Such as Europe/Rome; empty for the mail service's.")
+@click.option("--theme", type=click.Choice(("", *preferences.THEMES)), help="Empty for the system's.")
 @in_sentences
-def change_account(login, language, timezone):
-    """Change the language and time zone in which the panel speaks to LOGIN. What is not named stays."""
+def change_account(login, language, timezone, theme):
+    """Change the language, time zone and theme in which the panel speaks to LOGIN. What is not named stays."""
     found = mailboxes.account_named(login)
     language = found.language if language is None else language
-    preferences.save(unit(), language, found.timezone if timezone is None else timezone, found)
+    preferences.save(unit(), language, found.timezone if timezone is None else timezone, found, theme)
     click.echo(f"{readable(found.login)} is saved.")
 
 

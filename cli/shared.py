@@ -13,7 +13,7 @@ from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from adapters.dovecot.config import ConfigurationError
 from database import take_time
-from upgrades import NewerDatabase, refuse_newer
+from upgrades import Unsuitable, refuse_newer
 
 from . import completion
 
@@ -44,7 +44,7 @@ def in_sentences(command, *, on_any_version=False):
             if not on_any_version:
                 refuse_newer()
             return command(*arguments, **named)
-        except (Refused, ConfigurationError, NewerDatabase) as refusal:
+        except (Refused, ConfigurationError, Unsuitable) as refusal:
             raise click.ClickException(readable(str(refusal))) from None
         except PeeweeException as trouble:
             raise click.ClickException(

@@ -9,10 +9,11 @@ from actions.ground import phone_numbers
 from actions.ground.addresses import receiver
 from actions.ground.ports import Ports
 from actions.upkeep import installation
-from database import database, differing_migrations, first_damage, is_mysql
+from database import database, differing_migrations, first_damage, is_mysql, is_unfinished_restore
 from doctor.clocks import compared
 from doctor.findings import Finding, fine, judged, wrong
 from models import Account, Mailbox
+from upgrades import unfinished
 
 MOST_NAMED = 10
 # Without these being well, nothing that is in the database can be examined.
@@ -23,12 +24,17 @@ def answers(_ports: Ports) -> Iterator[Finding]:
     try:
         missing, unknown = differing_migrations()
     except PeeweeException as trouble:
-        yield wrong("database", f"The database does not answer: {trouble}.", "Check POSTERN_DATABASE_URL.")
+        if is_unfinished_restore(trouble):
+            yield wrong("database", f"{trouble}.", "Run “flask restore” again, to its end.")
+        else:
+            yield wrong("database", f"The database does not answer: {trouble}.", "Check POSTERN_DATABASE_URL.")
         return
     yield fine("database", "The database answers.")
     trouble, mend = "", ""
     if missing:
         trouble, mend = f"{len(missing)} migration(s) are missing.", "Run “flask db upgrade”."
+    elif begun := unfinished(unknown):
+        trouble, mend = begun
     elif unknown:
         trouble = f"A later version of Postern has been at work here: it applied {', '.join(unknown)}."
         mend = "Run that version here too, or restore the backup that was made before."

@@ -1,12 +1,15 @@
-"""Clean Debians for the tests of the package: a directory that `scripts/debian-root` filled from the machine's mirror.
+"""Clean Debians for the tests of the package: a directory that `scripts/debian-root` filled from the machine's mirror;
+and containers.
 
 What runs in one has this machine's network and processes, but no device or file of it, and no service manager. Its
 /proc is mounted in a namespace that ends with the command, so nothing stays mounted.
 """
 
+import platform
 import shutil
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -14,6 +17,7 @@ from lab.programs import as_root, program
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+THIS_DEBIAN = platform.freedesktop_os_release().get("VERSION_CODENAME", "")
 
 _PATH = "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
 _ENTER = 'mount -t proc proc "$1/proc" && exec chroot "$@"'
@@ -79,3 +83,22 @@ class DebianRoot:
     def take(self, path: str, directory: Path) -> Path:
         """A copy of one of its files, outside."""
         return Path(shutil.copy(f"{self.path}{path}", directory))
+
+
+@dataclass(frozen=True)
+class Podman:
+    """A store of images and containers of its own."""
+
+    directory: Path
+
+    def __call__(self, *words: str, fails: bool = False, given: str | None = None) -> str:
+        """What it prints; `given` is its standard input. Raises `RuntimeError` when it fails, or when it does not
+        although it should."""
+        places = ("--root", str(self.directory / "store"), "--runroot", str(self.directory / "run"))
+        # They ask for no service manager, which there may be none of.
+        how = ("--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
+        command = as_root(program("podman"), *places, *how, *words)
+        ran = subprocess.run(command, input=given, capture_output=True, text=True)
+        if bool(ran.returncode) != fails:
+            raise RuntimeError(f"podman {' '.join(words)} ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
+        return ran.stdout

@@ -67,9 +67,8 @@ def page_in_frame(visitor: Visitor, page: str) -> Iterator[None]:
 
 
 def give_password(visitor: Visitor, password: str = PASSWORD) -> None:
-    """A hand-off is no password: what is dangerous asks for it first."""
+    """A hand-off is no password: the form of what is dangerous asks for it."""
     visitor.type("#current_password", password)
-    visitor.click("main form button.primary")
 
 
 # --- Password ---
@@ -123,8 +122,8 @@ def add_device(visitor: Visitor, host: WholeHost, login: str) -> str:
 def begin_device(visitor: Visitor) -> None:
     """From the list of devices to the page that shows the new password."""
     visitor.click("a.primary[href*='/devices/new']")
-    give_password(visitor)
     visitor.type("#name", "Kitchen radio")
+    give_password(visitor)
     visitor.click("main form button.primary")
     visitor.waits_for("#device-password")
 
@@ -151,12 +150,12 @@ def invite_collaborator(visitor: Visitor, host: WholeHost, login: str) -> None:
     """The invitation travels by real mail."""
     with page_in_frame(visitor, "collaborations"):
         visitor.click("a.primary[href*='/collaborations/new']")
-        give_password(visitor)
         visitor.type("#first_name", "Mario")
         visitor.type("#last_name", "Rossi")
         visitor.type("#reference_email", f"{login.partition('@')[0]}@contact.example.com")
         visitor.type("#user_name", "mario.rossi")
         visitor.click("#collaborator button.primary")
+        give_password(visitor)
         visitor.click("main form[action='/collaborations/'] button.primary")
         visitor.waits_for("tr[id^='collaboration-']")
     wait_until(lambda: is_invited(host, f"mario.rossi/{login}"), "the invitation arrives", PATIENCE_SECONDS)

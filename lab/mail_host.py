@@ -37,6 +37,7 @@ from settings import Settings
 
 OWN_PASSWORD = "Right-Password-1"
 WEBMAIL, ELSEWHERE = "127.0.0.2", "127.0.0.3"
+WAYS = ("imap", "pop3", "submission", "postfix", "sieve")
 
 numbers = itertools.count(1)
 
@@ -109,6 +110,10 @@ class Login:
             stream.write(b'AUTHENTICATE "PLAIN" "%s"\r\n' % plain(self.address, password))
             stream.flush()
             return next(answers) == b"OK"
+
+    def openings(self, password: str, source: str = HOST) -> set[str]:
+        """The protocols that let this password in."""
+        return {way for way in WAYS if getattr(self, f"opens_{way}")(password, source=source)}
 
     def _opens_smtp(self, port: int, password: str, source: str) -> bool:
         with smtplib.SMTP(HOST, port, timeout=10, source_address=(source, 0)) as smtp:

@@ -344,7 +344,11 @@ class Dovecot:
         self.settings.mail_root.mkdir()
         if IS_ROOT:
             shutil.chown(self.settings.mail_root, self.settings.mail_user)
-        files = dovecot_config.render(self.settings, self.settings.dovecot_version, self.conf.parent)
+        self.configure()
+
+    def configure(self) -> None:
+        """Write its configuration, which it reads when it starts, and at `doveadm reload`."""
+        files = self._files()
         dovecot_config.write(files, self.conf.parent)
         shared = [str(self.conf.parent / name) for name in dovecot_config.GROUP_FILES & files.keys()]
         if shared and not IS_ROOT:
@@ -353,6 +357,9 @@ class Dovecot:
         (self.conf.parent / "local.conf").write_text(
             f"log_path = {self.log_file}\nauth_debug = yes\n{self.local_conf}\n"
         )
+
+    def _files(self) -> dict[str, str]:
+        return dovecot_config.render(self.settings, self.settings.dovecot_version, self.conf.parent)
 
     def _master_pid(self) -> str:
         return subprocess.run(

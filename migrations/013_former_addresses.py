@@ -41,6 +41,11 @@ def migrate(migrator: Steps, database: pw.Database, *, fake=False):
     migrator.ensure_view("mail_former_address", MAIL_FORMER_ADDRESS)
 
 
+def would_lose(database: pw.Database) -> str:
+    ((count,),) = database.execute_sql("SELECT COUNT(*) FROM former_address").fetchall()
+    return f"{count} former address(es) of mailboxes" if count else ""
+
+
 def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     migrator.sql("DROP VIEW IF EXISTS mail_former_address")
     migrator.sql("DROP TABLE IF EXISTS former_address")

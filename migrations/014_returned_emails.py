@@ -18,6 +18,12 @@ def migrate(migrator: Steps, database: pw.Database, *, fake=False):
         migrator.ensure_column("account", column.format(moment=moment))
 
 
+def would_lose(database: pw.Database) -> str:
+    found = "SELECT COUNT(*) FROM account WHERE bounced_at <> 0 OR contact_tried_at <> 0"
+    ((count,),) = database.execute_sql(found).fetchall()
+    return f"which e-mails came back from the address(es) of {count} account(s)" if count else ""
+
+
 def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     for column in COLUMNS:
         migrator.lose_column("account", column.partition(" ")[0])

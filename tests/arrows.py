@@ -20,7 +20,7 @@ def files(*places: str) -> list[Path]:
 
 def product() -> list[Path]:
     """Everything that runs in an installation."""
-    packages = ("actions", "adapters", "blueprints", "cli", "doctor", "settings", "migrations", "setup_host")
+    packages = ("actions", "adapters", "backups", "blueprints", "cli", "doctor", "settings", "migrations", "setup_host")
     return files(*packages, *(each.name for each in ROOT.glob("*.py")))
 
 

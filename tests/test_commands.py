@@ -48,6 +48,7 @@ DONE_BY = {
     "account.end_session POST": "account logout",
     "account.end_webmail POST": "account logout",
     "account.change_password POST": "mailbox change",
+    "account.save_name POST": "mailbox change",
     "account.save_preferences POST": "account change",
     "account.test_contact POST": "account test-contact",
     "collaborations.change_permissions POST": "collaborator change",
@@ -80,6 +81,15 @@ DONE_BY = {
     "links.end_device POST": "device remove",
     "links.set_password POST": "mailbox change",
     "sign_in.send_link POST": "mailbox link",
+    "user_collaborations.change_permissions POST": "collaborator change",
+    "user_collaborations.disable POST": "collaborator disable",
+    "user_collaborations.remove POST": "collaborator remove",
+    "user_collaborations.reset POST": "collaborator reset",
+    "user_collaborations.send_link_again POST": "collaborator link",
+    "user_devices.disconnect POST": "device remove",
+    "user_devices.disconnect_all POST": "device remove",
+    "user_devices.rename POST": "device change",
+    "user_invitations.withdraw POST": "device withdraw",
     # One command reads, checks and adds; what is not wanted was not kept.
     "user_imports.begin POST": "mailbox import",
     "user_imports.make POST": "mailbox import",
@@ -89,7 +99,9 @@ DONE_BY = {
 NO_COMMAND = {
     "looks at what was typed": (
         "account.check_password POST",
+        "account.everywhere POST",
         "account.suggest_password POST",
+        "collaborations.back_to_person POST",
         "collaborations.check_person POST",
         "collaborations.check_user_name POST",
         "collaborations.implied POST",
@@ -100,10 +112,18 @@ NO_COMMAND = {
         "services.check_password POST",
         "services.suggest_password POST",
         "several.pick POST",
+        "user_collaborations.implied POST",
+    ),
+    "a person proves that an address is theirs; “mailbox change” takes the operator's word": (
+        "account.cancel_contact POST",
+        "account.change_contact POST",
+        "links.confirm_contact POST",
+        "links.put_contact_back POST",
     ),
     "a session of a browser": (
         "handoff.arrive POST",
         "handoff.go_on POST",
+        "panel.choose_language POST",
         "sign_in.confirmed POST",
         "sign_in.enter POST",
         "sign_in.sign_out POST",
@@ -120,6 +140,8 @@ NO_COMMAND = {
     "a person answers for whom they invite, and sees the code; “device add” hands a device out": (
         "invitations.create POST",
         "invitations.resend POST",
+        "user_invitations.create POST",
+        "user_invitations.resend POST",
         "set_up.accept POST",
         "set_up.profile POST",
         "set_up.prove POST",
@@ -371,6 +393,8 @@ def test_preferences_and_a_test_of_the_contact_address(succeed, refuse, anna):
     succeed("account", "change", anna.login, "--language", "ru", "--timezone", "Europe/Rome")
     succeed("account", "change", anna.login, "--language", "")
     assert (reread(anna).language, reread(anna).timezone) == ("", "Europe/Rome")
+    succeed("account", "change", anna.login, "--theme", "dark")
+    assert (reread(anna).theme, reread(anna).timezone) == ("dark", "Europe/Rome")
     refuse("account", "change", anna.login, "--timezone", "Mars/Base")
     assert anna.contact_email in succeed("account", "test-contact", anna.login)
 
@@ -506,10 +530,13 @@ def completed(environment, people, anna, tmp_path):
     wrapper.write_text(f'#!/bin/sh\ncd {ROOT} && exec {flask} "$@"\n')
     wrapper.chmod(0o755)
     ours = os.environ | environment | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    completion = subprocess.run(
+        [wrapper, "completion", "bash"], env=ours, capture_output=True, text=True, check=True
+    ).stdout
 
     def complete(*words):
         script = (
-            'eval "$(postern completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
+            f'{completion}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
             ' _postern_completion "$1"; printf "%s\\n" "${COMPREPLY[@]}"'
         )
         command = ["bash", "-c", script, "bash", "postern", *words]
@@ -519,6 +546,7 @@ def completed(environment, people, anna, tmp_path):
     return complete
 
 
+@pytest.mark.parametrize("module_database_url", ["sqlite"], indirect=True)
 def test_bash_completes_nouns_verbs_options_and_names(completed):
     assert {"mailbox", "manager"} <= set(completed("ma"))
     assert completed("mailbox", "sus") == ["suspend"]

@@ -204,7 +204,7 @@ def test_a_link_opens_and_does_its_work(name, database, new_client, settings):
     login = link.account.login
     if path == "password":
         assert opens(settings, login, NEW)
-        assert new_client().sign_in(login, NEW).title == "Password"
+        assert new_client().sign_in(login, NEW).title == "Overview"
     elif path == "not-me":
         assert Account.by_login(login).state == Account.LOCKED
     else:

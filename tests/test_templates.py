@@ -107,9 +107,11 @@ def test_every_address_that_htmx_asks_for_answers_with_a_fragment(app: Flask):
     """What a template fetches into the dialog or into a part of the page is a question, or has a reply of its own."""
     asked = set()
     for text in TEXTS.values():
-        asked |= set(re.findall(r"""data-dialog=["{ ]*url_for\(["']([\w.]+)""", text))
-        asked |= set(re.findall(r"""data-dialog": url_for\(["']([\w.]+)""", text))
-        asked |= set(re.findall(r"""href="{{ url_for\(["']([\w.]+)["'][^}]*}}"[^>]*\sdata-dialog""", text))
+        asked |= set(re.findall(r"""data-dialog=["{ ]*(?:url_for|address_of)\(["']([\w.]+)""", text))
+        asked |= set(re.findall(r"""data-dialog": (?:url_for|address_of)\(["']([\w.]+)""", text))
+        asked |= set(
+            re.findall(r"""href="{{ (?:url_for|address_of)\(["']([\w.]+)["'][^}]*}}"[^>]*\sdata-dialog""", text)
+        )
     assert asked
     assert not [
         endpoint

@@ -4,7 +4,7 @@ from actions.authority import permissions
 from actions.ground.actor import Actor
 from actions.ground.refusals import N_, Refused
 from actions.sessions import sessions
-from models import Account, Collaboration, Service
+from models import Account, Collaboration, Mailbox, Service
 
 RANK = {
     Account.COLLABORATOR: 0,
@@ -17,10 +17,16 @@ RANK = {
 
 def may_act_on(actor: Account, target: Account) -> bool:
     """Whether `actor` outranks `target` and both belong together; no account outranks itself. The actor has the rank of
-    the role in which it acts, the target that of its highest role, whatever page it is on."""
-    if actor.state != Account.ACTIVE or RANK[actor.acting_role] <= RANK[target.role]:
+    the role in which it acts, the target that of its highest role, whatever page it is on. A collaborator is protected
+    by the rank of the mailbox's owner."""
+    if actor.state != Account.ACTIVE or RANK[actor.acting_role] <= RANK[_owner_of(target).role]:
         return False
     return actor.acting_role == Account.OPERATOR or belong_together(actor, target)
+
+
+def _owner_of(account: Account) -> Account:
+    """The owner of the mailbox that a collaborator opens; any other account itself."""
+    return account.mailbox.account if account.is_collaborator and account.mailbox else account
 
 
 def roles_below(account: Account) -> list[str]:
@@ -79,14 +85,26 @@ def may_keep_mailbox(account: Account) -> bool:
     return account.mailbox is not None and bool(permissions.of(account) & permissions.SETTINGS)
 
 
+def may_let_in(actor: Account, mailbox: Mailbox) -> bool:
+    """Whether an account may add collaborators to this mailbox: only one that opens it, and uses its settings."""
+    return may_keep_mailbox(actor) and actor.mailbox.id == mailbox.id
+
+
+def may_keep(actor: Account, mailbox: Mailbox) -> bool:
+    """Whether an account may change and end the access of this mailbox's collaborators: one that may let them in, or a
+    manager who outranks the owner."""
+    return may_let_in(actor, mailbox) or may_act_on(actor, mailbox.account)
+
+
 def may_act_on_collaborator(actor: Account, collaboration: Collaboration) -> bool:
-    """Whether an account may reset, disable or change a collaborator of the mailbox that it opens; none may act on
-    itself."""
-    return (
-        may_keep_mailbox(actor)
-        and actor.mailbox.id == collaboration.mailbox_id
-        and actor.id != collaboration.account_id
-    )
+    """Whether an account may reset, disable or change this collaborator; none may act on itself."""
+    return may_keep(actor, collaboration.mailbox) and actor.id != collaboration.account_id
+
+
+def grantable(actor: Account, mailbox: Mailbox) -> int:
+    """The permissions that an account may give to a mailbox's collaborators: its own; a manager of the owner may give
+    what the owner could."""
+    return permissions.ALL if may_act_on(actor, mailbox.account) else permissions.of(actor)
 
 
 def managers_for(account: Account) -> list[Account]:

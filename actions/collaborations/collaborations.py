@@ -2,8 +2,9 @@
 
 A collaboration is *pending* after the invitation (*expired* if the link was not used in time), *active* once the
 password is set, *suspended* from a reset until the new password is set, and *disabled* for good. The steps follow Aruba
-PEC's Collaborations. The acting person is the mailbox's owner, or a collaborator who may manage its settings;
-collaborators never act on themselves and never grant more than they may do themselves.
+PEC's Collaborations. The acting person is the mailbox's owner, a collaborator who may manage its settings, or a manager
+who outranks the owner; collaborators never act on themselves and never grant more than they may do themselves. Only who
+opens the mailbox lets others in: managers add nobody.
 """
 
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name, is_same_mailbox
 from actions.ground.holding import hold, related
 from actions.ground.ports import Connection, Ports
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import bounces, notices
 from actions.revocation import revocation
@@ -120,9 +121,26 @@ def state(collaboration: Collaboration) -> str:
 
 
 def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
-    """The person's data in stored form; raises `Refused` with the field that is wrong."""
+    """The person's data in stored form; raises `Refused` with all fields that are wrong."""
+    faults, stored = Faults(), []
+    with faults:
+        stored.append(checked_name(person.first_name, "first_name"))
+    with faults:
+        stored.append(checked_name(person.last_name, "last_name"))
+    with faults:
+        stored.append(_checked_reference(unit, mailbox, person.reference_email))
+    with faults:
+        stored.append(user_names.checked(mailbox, person.user_name))
+    with faults:
+        if person.language not in ("", *LANGUAGES):
+            raise Refused(N_("Not a valid choice."), "language")
+    faults.refuse()
+    return Person(*stored, person.language)
+
+
+def _checked_reference(unit: UnitOfWork, mailbox: Mailbox, typed: str) -> str:
     try:
-        reference = canonical_contact(person.reference_email)
+        reference = canonical_contact(typed)
     except Refused as refusal:
         raise Refused(refusal.sentence, "reference_email", **refusal.facts) from None
     delimiter = unit.ports.settings.recipient_delimiter
@@ -134,27 +152,21 @@ def checked(unit: UnitOfWork, mailbox: Mailbox, person: Person) -> Person:
             ),
             "reference_email",
         )
-    if person.language not in ("", *LANGUAGES):
-        raise Refused(N_("Not a valid choice."), "language")
-    return Person(
-        checked_name(person.first_name, "first_name"),
-        checked_name(person.last_name, "last_name"),
-        reference,
-        user_names.checked(mailbox, person.user_name),
-        person.language,
-    )
+    return reference
 
 
 def make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
-    """Add a collaborator to a mailbox and send the invitation. Raises `Refused` with the field that is wrong."""
+    """Add a collaborator to a mailbox and send the invitation. Raises `Refused` with all fields that are wrong."""
     person, chosen = checked(unit, mailbox, person), permissions.completed(chosen)
     return _make(unit, mailbox, person, chosen)
 
 
 @unit_of_work
 def _make(unit: UnitOfWork, mailbox: Mailbox, person: Person, chosen: int) -> Collaboration:
-    _lock(unit, mailbox)
-    _refuse_beyond(unit, chosen)
+    acting = _lock(unit, mailbox)
+    if acting is not None and not authority.may_let_in(acting, mailbox):
+        raise authority.not_allowed()
+    _refuse_beyond(unit, mailbox, chosen)
     refuse_too_many(mailbox)
     user_names.checked(mailbox, person.user_name)
     throttle.attempt([INVITED_A_DAY.on(mailbox.id)])
@@ -240,7 +252,7 @@ def change_permissions(unit: UnitOfWork, collaboration: Collaboration, chosen: i
         raise Refused(N_("%(name)s is disabled."), name=account.display_name)
     if chosen == before:
         return
-    _refuse_beyond(unit, chosen & ~before)
+    _refuse_beyond(unit, collaboration.mailbox, chosen & ~before)
     collaboration.write(permissions=chosen)
     stopped, handed_out, withdrawn = _beyond(account, before, chosen)
     devices.withdraw_these(unit, withdrawn)
@@ -274,7 +286,7 @@ def _beyond(account: Account, before: int, chosen: int) -> tuple[list[Device], l
 def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """End the collaboration for good: password, sessions, connections, devices and links. The login stays taken until
     the collaborator is removed. Raises `Refused`."""
-    account = _held(unit, collaboration)
+    account = _held(unit, collaboration, takes_away=True)
     if account.state == Account.DISABLED:
         return
     was_told = account.state != Account.PENDING
@@ -288,7 +300,7 @@ def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
 def remove(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """Remove a collaborator from the list. The user name is free again, and its next user inherits nothing. Raises
     `Refused` if the collaborator still has access: disable them first."""
-    account = _held(unit, collaboration)
+    account = _held(unit, collaboration, takes_away=True)
     if state(collaboration) not in REMOVABLE:
         raise Refused(N_("%(name)s still has access: disable this collaborator first."), name=account.display_name)
     _record(unit, collaboration, Event.COLLABORATION_REMOVED)
@@ -349,27 +361,29 @@ def history(collaboration: Collaboration, limit: int = 20) -> list[AuditEvent]:
     return list(AuditEvent.select().where(concerned).order_by(AuditEvent.id.desc()).limit(limit))
 
 
-def _lock(unit: UnitOfWork, mailbox: Mailbox) -> None:
-    """Hold the mailbox's owner, so that nothing else changes its collaborators meanwhile. Raises `Refused` when the
-    owner is locked or suspended, or the acting person may no longer manage them. The operator at the command line may
-    manage all."""
-    devices.lock(unit, related(mailbox, "account"))
+def _lock(unit: UnitOfWork, mailbox: Mailbox, takes_away: bool = False) -> Account | None:
+    """Hold the mailbox's owner, so that nothing else changes its collaborators meanwhile. Returns the acting account as
+    it is now; None for the operator at the command line, who may manage all. Raises `Refused` when the acting person
+    may no longer manage them, or the owner is locked or suspended, as `devices.lock` has it."""
+    devices.lock(unit, related(mailbox, "account"), takes_away)
     if unit.actor.is_operator_at_command_line:
-        return
+        return None
     if unit.actor.account is None:
         raise authority.not_allowed()
     acting = hold(unit.actor.account, authority.not_allowed())
-    keeps = acting.may_enter and authority.may_keep_mailbox(acting)
-    if not keeps or acting.mailbox.id != mailbox.id:
+    # Read again, because its owner may have become a manager since the page was shown.
+    present = Mailbox.get_or_none(mailbox.itself())
+    if present is None or not acting.may_enter or not authority.may_keep(acting, present):
         raise authority.not_allowed()
+    return acting
 
 
-def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
+def _held(unit: UnitOfWork, collaboration: Collaboration, takes_away: bool = False) -> Account:
     """The collaborator's account as it is now, held until the transaction ends; also refreshes the permissions. Raises
     `Refused` when the acting person may not act on it, or it no longer exists."""
     gone = Refused(N_("This collaborator has just been removed."))
-    _lock(unit, related(collaboration, "mailbox"))
-    if not _may_act_on(unit.actor, collaboration):
+    acting = _lock(unit, related(collaboration, "mailbox"), takes_away)
+    if acting is not None and not authority.may_act_on_collaborator(acting, collaboration):
         raise authority.not_allowed()
     account = hold(related(collaboration, "account", gone), gone)
     present = Collaboration.get_or_none(collaboration.itself())
@@ -379,12 +393,9 @@ def _held(unit: UnitOfWork, collaboration: Collaboration) -> Account:
     return account
 
 
-def _may_act_on(actor: Actor, collaboration: Collaboration) -> bool:
-    return actor.is_operator_at_command_line or authority.may_act_on_collaborator(actor.account, collaboration)
-
-
-def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
-    own = permissions.ALL if unit.actor.is_operator_at_command_line else permissions.of(unit.actor.account)
+def _refuse_beyond(unit: UnitOfWork, mailbox: Mailbox, granted: int) -> None:
+    by = unit.actor
+    own = permissions.ALL if by.is_operator_at_command_line else authority.grantable(by.account, mailbox)
     if granted & ~own:
         raise Refused(N_("You can give only permissions that you have yourself."), "permissions")
 
@@ -392,7 +403,7 @@ def _refuse_beyond(unit: UnitOfWork, granted: int) -> None:
 def _refuse_more(unit: UnitOfWork, collaboration: Collaboration) -> None:
     """Raises `Refused` when the collaborator has permissions that the acting person lacks: to renew access is to grant
     it."""
-    _refuse_beyond(unit, collaboration.permissions)
+    _refuse_beyond(unit, collaboration.mailbox, collaboration.permissions)
 
 
 def _end(unit: UnitOfWork, account: Account, new_state: str) -> None:

@@ -139,8 +139,15 @@ def looked_after(account: Account) -> list[Account]:
 
 
 def may_look_after(by: Account, account: Account) -> bool:
-    """Whether an account may make, change and revoke another account's devices, or its own."""
-    return authority.may_act_on(by, account) or (by.may_enter and account in looked_after(by))
+    """Whether an account may rename and revoke another account's devices, or its own, and invite people to set them
+    up."""
+    return authority.may_act_on(by, account) or may_know_passwords(by, account)
+
+
+def may_know_passwords(by: Account, account: Account) -> bool:
+    """Whether an account may be shown a password that opens another account's mailbox, or its own. A manager may not:
+    managers invite the user."""
+    return by.may_enter and account in looked_after(by)
 
 
 def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Account | None]:
@@ -155,12 +162,17 @@ def checked(account: Account, wanted: WantedDevice) -> tuple[WantedDevice, Accou
     return replace(wanted, name=checked_name(wanted.name, "name")), user
 
 
-def are_beyond(by: Account | None, account: Account, protocols: int) -> bool:
-    """Whether a device of this account could do more than the account may do, or more than the person who hands it out
-    may do now. A manager of the account, and the operator at the command line (None), may hand out whatever its owner
-    could."""
+def may_hand_out(by: Account | None, account: Account) -> int:
+    """The protocols, as a sum, that a device of this account may use when `by` hands it out now: no more than the
+    account may use, or the person who hands it out. A manager of the account, and the operator at the command line
+    (None), may hand out whatever its owner could."""
     hands = account if by is None or authority.may_act_on(by, account) else by
-    return bool(protocols & ~(protocols_for(account) & protocols_for(hands)))
+    return protocols_for(account) & protocols_for(hands)
+
+
+def are_beyond(by: Account | None, account: Account, protocols: int) -> bool:
+    """Whether a device of this account with these protocols could do more than `may_hand_out`."""
+    return bool(protocols & ~may_hand_out(by, account))
 
 
 def refuse_beyond(by: Account | None, account: Account, protocols: int) -> None:
@@ -183,6 +195,7 @@ def _make(
     unit: UnitOfWork, account: Account, wanted: WantedDevice, user: Account | None, request_id: str
 ) -> MadeDevice | None:
     by = lock_to_hand_out(unit, account, wanted.protocols)
+    _refuse_to_show(by, account)
     if user is not None and not may_be_for(hold(user, _nobody()), account):
         raise _nobody()
     if Device.get_or_none(Device.request_id == request_id):
@@ -193,23 +206,32 @@ def _make(
     return made
 
 
-def lock(unit: UnitOfWork, account: Account) -> None:
+def lock(unit: UnitOfWork, account: Account, takes_away: bool = False) -> Account:
     """Hold the account's row until the caller's transaction ends: two simultaneous forms cannot both take the last
-    place.
+    place. Returns the account as it is now.
 
     Raises `Refused` if the account has just been locked or suspended, the acting session has ended, or the acting
     account's permissions have changed. A request that waited behind "log me out from everywhere" gets no device.
+    `takes_away`: the action gives nobody access, so a manager may take it on a user who is locked or suspended.
     """
     shut = Refused(N_("This account is locked or suspended."))
-    if hold(account, shut).state != Account.ACTIVE:
+    present = hold(account, shut)
+    if present.state != Account.ACTIVE and not (takes_away and _is_by_manager(unit, present)):
         raise shut
     if unit.actor.session is not None and not sessions.exists(unit.actor.session):
         raise Refused(N_("You are signed out, and nothing was changed. Sign in and try again."))
     if unit.actor.account is not None and permissions.have_changed(unit.actor.account):
         raise Refused(N_("Your permissions have just changed, and nothing was done. Reload the page."))
+    return present
 
 
-def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) -> Account | None:
+def _is_by_manager(unit: UnitOfWork, account: Account) -> bool:
+    return unit.actor.account is not None and authority.may_act_on(unit.actor.account, account)
+
+
+def lock_to_keep(
+    unit: UnitOfWork, account: Account, by: Account | None = None, takes_away: bool = False
+) -> Account | None:
     """`lock`, and check that the account's devices may be managed now. Every change to devices and invitations needs
     this.
 
@@ -217,7 +239,7 @@ def lock_to_keep(unit: UnitOfWork, account: Account, by: Account | None = None) 
     that account as it is now. It is held too: a simultaneous lock also ends what it makes. Raises `Refused`. The
     operator at the command line may manage them, and has no account: None.
     """
-    lock(unit, account)
+    account = lock(unit, account, takes_away)
     if by is None and unit.actor.is_operator_at_command_line:
         return None
     doer = by or unit.actor.account
@@ -233,6 +255,18 @@ def lock_to_hand_out(unit: UnitOfWork, account: Account, protocols: int, by: Acc
     present = lock_to_keep(unit, account, by)
     refuse_beyond(present, account, protocols)
     return present
+
+
+def _refuse_to_show(by: Account | None, account: Account) -> None:
+    """Raises `Refused` when the account that would be shown a password of this account may not know it."""
+    if by is not None and not may_know_passwords(by, account):
+        raise authority.not_allowed()
+
+
+def who_knows(by: Account | None, account: Account) -> Account | None:
+    """Whose knowledge of a device's password ends with them: that of `by`, who hands it out; None for a manager, who
+    never sees it."""
+    return by if by is not None and may_know_passwords(by, account) else None
 
 
 def make_checked(
@@ -258,7 +292,7 @@ def make_checked(
         verifier=password.verifier(),
         expires_at=wanted.expires_at,
         request_id=request_id,
-        password_by=created_by,
+        password_by=who_knows(created_by, account),
     )
     _know_network(device, unit.actor.address)
     audit.record(unit.actor, Event.DEVICE_MADE, account, device=device.name)
@@ -282,9 +316,11 @@ def refuse_too_many(account: Account) -> None:
 def change_password(unit: UnitOfWork, device: Device, by: Account | None = None) -> MadeDevice:
     """Give the device a new password; the old one and its open connections end at once. `by` is the account whose
     invitation the acting person accepted. Raises `Refused`."""
-    by = lock_to_hand_out(unit, related(device, "account"), device.protocols, by)
-    password = device_passwords.new_password()
-    fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": by}
+    hands_out = lock_to_hand_out(unit, related(device, "account"), device.protocols, by)
+    if by is None:
+        _refuse_to_show(hands_out, device.account)
+    password, knows = device_passwords.new_password(), who_knows(hands_out, device.account)
+    fresh = {"selector": password.selector, "verifier": password.verifier(), "password_at": now(), "password_by": knows}
     if not device.write(Device.selector == device.selector, **fresh):
         raise disconnected()
     audit.record(unit.actor, Event.DEVICE_PASSWORD_CHANGED, device.account, device=device.name)
@@ -310,7 +346,7 @@ def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
 @unit_of_work
 def disconnect(unit: UnitOfWork, device: Device) -> None:
     """Revoke the device's password and cut its connections. Raises `Refused`."""
-    lock_to_keep(unit, related(device, "account"))
+    lock_to_keep(unit, related(device, "account"), takes_away=True)
     if not forget(device):
         return
     audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
@@ -321,7 +357,7 @@ def disconnect(unit: UnitOfWork, device: Device) -> None:
 @unit_of_work
 def disconnect_all(unit: UnitOfWork, account: Account) -> None:
     """Revoke every device's password, cut its connections and withdraw every invitation. Raises `Refused`."""
-    lock_to_keep(unit, account)
+    lock_to_keep(unit, account, takes_away=True)
     names = [each.name for each in (*account.devices, *DeviceInvitation.pending(account))]
     tell_owner(unit, account, Event.DEVICES_DISCONNECTED, names)
     for device in forget_all(unit, account):

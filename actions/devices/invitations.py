@@ -2,6 +2,9 @@
 
 The link alone opens nothing. Recipients prove who they are in one of three ways: they are signed in as the chosen user,
 they give the six-digit code that was sent to the invited address, or they give the code that the inviter saw once.
+
+A manager invites the mailbox's owner alone, at the mailbox or the contact address, and sees neither link nor code: with
+both, a manager could set up the device and read the mail.
 """
 
 import hmac
@@ -48,7 +51,8 @@ LETTERS_A_DAY = Limit("invitations mailed by an account", free=20, ceiling=20, w
 
 @dataclass(frozen=True)
 class Invited:
-    """An invitation with its link and the inviter's code, which are available nowhere else."""
+    """An invitation with its link and the inviter's code, which are available nowhere else; both are empty for a
+    manager."""
 
     invitation: DeviceInvitation
     link: str
@@ -63,7 +67,8 @@ def pending(account: Account) -> list[DeviceInvitation]:
 
 def invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str, mailed: bool) -> Invited:
     """Invite somebody to set up a device for the account's mailbox: a user of its organisation, who may sign in instead
-    of asking for a code, or anyone with an e-mail address. `mailed`: also send the link to that address.
+    of asking for a code, or anyone with an e-mail address. `mailed`: also send the link to that address; a manager's
+    invitation is always sent.
 
     Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`.
     """
@@ -88,6 +93,7 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
             count=MOST_PENDING,
         )
     user = _user(account, email)
+    _refuse_strangers(inviter, account, user.login if user else email)
     if any(
         other.recipient == (user.login if user else email) and other.name == wanted.name for other in pending(account)
     ):
@@ -106,7 +112,7 @@ def _invite(unit: UnitOfWork, account: Account, wanted: WantedDevice, email: str
     )
     invited = _renew(unit.ports, invitation)
     _record(unit, invitation, Event.INVITATION_MADE)
-    return _mail(unit.ports, invited) if mailed else invited
+    return _sent(unit.ports, invited, mailed)
 
 
 @unit_of_work
@@ -117,19 +123,20 @@ def resend(unit: UnitOfWork, invitation: DeviceInvitation, mailed: bool) -> Invi
     device is more than they may hand out themselves, or `throttle.TooManyAttempts`.
     """
     inviter = _inviter(unit, related(invitation, "account", _void()), invitation.protocols)
+    _refuse_strangers(inviter, invitation.account, invitation.recipient)
     present = DeviceInvitation.get_or_none(invitation.itself())
     if present is None or not _is_open(present):
         raise Refused(N_("This invitation has just been accepted or withdrawn."))
     present.invited_by = inviter
     invited = _renew(unit.ports, present)
     _record(unit, present, Event.INVITATION_RENEWED)
-    return _mail(unit.ports, invited) if mailed else invited
+    return _sent(unit.ports, invited, mailed)
 
 
 @unit_of_work
 def withdraw(unit: UnitOfWork, invitation: DeviceInvitation) -> bool:
     """Withdraw the invitation; False when it was accepted or withdrawn a moment before. Raises `Refused`."""
-    devices.lock_to_keep(unit, related(invitation, "account", _void()))
+    devices.lock_to_keep(unit, related(invitation, "account", _void()), takes_away=True)
     withdrawn = invitation.withdraw()
     if withdrawn:
         _record(unit, invitation, Event.INVITATION_WITHDRAWN)
@@ -238,7 +245,9 @@ def _accept(unit: UnitOfWork, invitation: DeviceInvitation) -> MadeDevice:
     audit.record(
         unit.actor, Event.LINK_INVITATION_ACCEPTED, present.account, device=made.device.name, invited=present.recipient
     )
-    notices.device_made(unit, made.device, invited=present.recipient)
+    # Whom a manager invited is the owner, who invited nobody.
+    invited = present.recipient if devices.may_know_passwords(present.invited_by, present.account) else ""
+    notices.device_made(unit, made.device, invited=invited)
     inviting = replace(unit.actor, account=present.invited_by)
     devices.tell_of_own(unit.by(inviting), present.account, Event.DEVICE_MADE, [made.device.name])
     return made
@@ -272,10 +281,32 @@ def _is_open(invitation: DeviceInvitation) -> bool:
 
 
 def _may_invite(invitation: DeviceInvitation) -> bool:
-    """Whether the inviter may still hand out this device of this account. The inviter is the account itself, a
-    collaborator who manages the mailbox's settings, or a manager of the account."""
+    """Whether the inviter may still hand out this device of this account to this recipient. The inviter is the account
+    itself, a collaborator who manages the mailbox's settings, or a manager of the account."""
     inviter, account = invitation.invited_by, invitation.account
-    return devices.may_look_after(inviter, account) and not devices.are_beyond(inviter, account, invitation.protocols)
+    return may_be_invited_by(inviter, account, invitation.recipient) and not devices.are_beyond(
+        inviter, account, invitation.protocols
+    )
+
+
+def may_be_invited_by(inviter: Account, account: Account, recipient: str) -> bool:
+    """Whether an account may invite this address to set up a device of another account, or its own: those who may know
+    its password anybody, a manager the addresses of the user alone."""
+    if devices.may_know_passwords(inviter, account):
+        return True
+    return authority.may_act_on(inviter, account) and recipient in addresses_of(account)
+
+
+def addresses_of(account: Account) -> list[str]:
+    """The addresses at which a manager may invite a user, as invitations have them: the mailbox, then the contact
+    address."""
+    return [address.lower() for address in mail.addresses_of(account)]
+
+
+def _refuse_strangers(inviter: Account, account: Account, recipient: str) -> None:
+    """Raises `Refused` when the inviter may not invite this address."""
+    if not may_be_invited_by(inviter, account, recipient):
+        raise Refused(N_("You can invite only the user, at the mailbox or the contact e-mail."), "email")
 
 
 def _inviter(unit: UnitOfWork, account: Account, protocols: int) -> Account:
@@ -302,6 +333,14 @@ def _renew(ports: Ports, invitation: DeviceInvitation) -> Invited:
         raise _void()
     half = INVITER_CODE_LENGTH // 2
     return Invited(invitation, f"{ports.settings.base_url}/set-up/{token}", f"{code[:half]}-{code[half:]}", False)
+
+
+def _sent(ports: Ports, invited: Invited, mailed: bool) -> Invited:
+    """The invitation as its inviter sees it, and put into the outbox where it is to be sent."""
+    inviter, account = invited.invitation.invited_by, invited.invitation.account
+    if devices.may_know_passwords(inviter, account):
+        return _mail(ports, invited) if mailed else invited
+    return replace(_mail(ports, invited), link="", code="")
 
 
 def _mail(ports: Ports, invited: Invited) -> Invited:

@@ -128,6 +128,11 @@ def readable(text: str) -> str:
     return domain_names.readable(text)
 
 
+def unmistakable(address: str) -> str:
+    """An address as people read it, its domain encoded where it could pass for another one."""
+    return readable(with_ascii_domain(address))
+
+
 def receiver(address: str, delimiter: str) -> str:
     """The address whose mailbox gets what is sent to this one: what follows the delimiter before the @ is left out, as
     Dovecot does. The empty text delimits nothing."""

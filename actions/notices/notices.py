@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from actions.authority import authority, permissions
 from actions.ground.actor import Actor
+from actions.ground.addresses import unmistakable
 from actions.ground.ports import Ports
 from actions.ground.tokens import new_token
 from actions.ground.unit_of_work import UnitOfWork
@@ -80,6 +81,19 @@ def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) 
     facts |= {**_way_in(unit.ports, purpose, token), "hours": links.LIFETIMES[purpose] // links.HOUR}
     key = f"password_link:{account.id}:{new_token()}"
     mail.put(unit.ports, key, "password_link", account.contact_email, account.language, facts, account)
+
+
+def contact_confirmation(unit: UnitOfWork, account: Account, contact: str, token: str) -> None:
+    """Send to an address a link that makes it the account's contact e-mail."""
+    facts = {**_way_in(unit.ports, links.CONFIRM_CONTACT, token)}
+    facts["hours"] = links.LIFETIMES[links.CONFIRM_CONTACT] // links.HOUR
+    _tell(unit, account, "contact_confirmation", facts, [contact])
+
+
+def contact_changed(unit: UnitOfWork, account: Account, token: str, addresses: Sequence[str]) -> None:
+    """Notify the addresses that an account had before that its contact e-mail was changed, and how to undo it."""
+    facts = {"contact": unmistakable(account.contact_email), **_way_in(unit.ports, links.DISOWN_CONTACT, token)}
+    _tell(unit, account, "contact_changed", facts, addresses)
 
 
 def contact_test(unit: UnitOfWork, account: Account, address: str) -> None:

@@ -37,7 +37,8 @@ _measuring = threading.Lock()
 
 @dataclass(frozen=True)
 class Strength:
-    """How hard a password is to guess: zxcvbn's `score` from 0 to 4, a word for it, and advice, which may be empty."""
+    """How hard a password is to guess: zxcvbn's `score` from 0 to 4, a word for it if it is accepted, and advice, which
+    may be empty."""
 
     score: int
     word: str
@@ -90,7 +91,11 @@ def _measurable(password: str) -> str:
     return beginning.translate({ord(kind): DISGUISES[kind] for kind in list(kinds)[MOST_DISGUISES:]})
 
 
-WORDS = (N_("Very weak"), N_("Weak"), N_("Fair"), N_("Strong"), N_("Very strong"))
+# The highest score of what is easy to guess, and what is said of such a password when the policy accepts it.
+LOW = 1
+EASY = N_("Accepted, but easy to guess")
+WORDS = (EASY, EASY, N_("Fair"), N_("Strong"), N_("Very strong"))
+NOT_ACCEPTED = N_("Not accepted yet")
 
 
 # zxcvbn's possible answers, for the translators. Its sentence about symbols is left out: `classic` requires them.

@@ -11,7 +11,7 @@ from actions.devices import devices
 from actions.ground import throttle
 from actions.ground.actor import Actor
 from actions.ground.ports import Connection, Ports
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.passwords import guesses, policy
@@ -92,7 +92,9 @@ def confirm_again(unit: UnitOfWork, password: object, browser: str | None = None
 
 
 def _guess(unit: UnitOfWork, password: object, browser: str | None) -> list[throttle.Counter]:
-    """Check the password, and leave the counters of the guess for the caller to settle."""
+    """Check the password, and leave the counters of the guess for the caller to settle. An empty field is no guess."""
+    if not password:
+        raise Refused(N_("This field is empty."), "current_password")
     counters = _counters(unit.actor, browser)
     throttle.attempt(counters)
     if verify(unit.ports.settings, unit.actor.account.password_hash, password):
@@ -148,16 +150,42 @@ def change(
     `devices_too` also revokes the device passwords, including those that others made for the account. Returns the
     renewed session and the token for its cookie; None when every session has ended.
 
-    Raises `Refused` with the field that is wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser` is
-    the token of the known browser that may stay known.
+    Raises `Refused` with all fields that are wrong, or `throttle.TooManyAttempts`; then nothing has changed. `browser`
+    is the token of the known browser that may stay known.
     """
-    accepted = policy.accepted(unit.actor.account, new, unit.ports.settings.password_blocklist)
-    if accepted == current:
-        raise Refused(N_("The new password is the same as the current one. Choose another."), "new_password")
-    refuse_breached(unit.ports, accepted)
-    counters = _guess(unit, current, browser)
+    accepted, counters = _checked(unit, current, new, browser)
     new_hash = hash_password(unit.ports.settings, accepted)
     return _commit_change(unit, counters, new_hash, everywhere, devices_too and everywhere, browser)
+
+
+def check_change(unit: UnitOfWork, current: object, new: object, browser: str | None = None) -> None:
+    """Raises what `change` would raise, and changes nothing: a wrong current password counts as a guess here too."""
+    _, counters = _checked(unit, current, new, browser)
+    throttle.settle(counters)
+
+
+def _checked(unit: UnitOfWork, current: object, new: object, browser: str | None) -> tuple[str, list[throttle.Counter]]:
+    """The new password if both are right, and the counters of the guess, for the caller to settle. The guess comes
+    first: who has to wait learns nothing about the new password either."""
+    faults, counters, accepted = Faults(), [], ""
+    with faults:
+        counters = _guess(unit, current, browser)
+    with faults:
+        accepted = acceptable(unit.ports, unit.actor.account, new)
+    if accepted and accepted == current:
+        same = N_("The new password is the same as the current one. Choose another.")
+        faults.found.append(Refused(same, "new_password"))
+    if faults.found and counters:
+        throttle.settle(counters)
+    faults.refuse()
+    return accepted, counters
+
+
+def acceptable(ports: Ports, account: Account, new: object, password_policy: str = "") -> str:
+    """A new password that meets the policy and is known from no breach; raises `Refused`."""
+    accepted = policy.accepted(account, new, ports.settings.password_blocklist, password_policy)
+    refuse_breached(ports, accepted)
+    return accepted
 
 
 def refuse_breached(ports: Ports, password: str) -> None:

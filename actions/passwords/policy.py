@@ -1,8 +1,8 @@
 """The requirements for a new password: three policies and one list of refusals.
 
-The same rules draw the live checklist and decide on submit. `classic` requires kinds of character, which ASVS 6.2.5 and
-NIST SP 800-63B-4 advise against: it is the default because the services that Postern joins use it. Hosts that are free
-to choose have `either` and `modern`.
+The same list (`requirements`) is the live checklist and decides on submit. `classic` requires kinds of character, which
+ASVS 6.2.5 and NIST SP 800-63B-4 advise against: it is the default because the services that Postern joins use it. Hosts
+that are free to choose have `either` and `modern`.
 """
 
 import functools
@@ -16,7 +16,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from actions.devices.device_passwords import has_shape
 from actions.ground.domain_names import readable
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Listed, Refused
 from models import Account
 
 SHORTEST_COMPOSED = 8
@@ -36,11 +36,13 @@ OPAQUE_STRING = get_profile("OpaqueString")
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the checklist: sentence, the facts in it, and whether the password meets it (None: empty field)."""
+    """One line of the checklist: sentence, the facts in it, whether the password meets it (None: empty field), and how
+    it is refused otherwise (None: among the policy's own rules)."""
 
     sentence: str
     facts: dict
     met: bool | None
+    refusal: Refused | None = None
 
     def __str__(self) -> str:
         return self.sentence % self.facts
@@ -52,7 +54,7 @@ def prepared(password: str) -> str:
     Raises `Refused` for what mail programs cannot be relied on to send: control characters, invisible ones, nothing.
     """
     if not isinstance(password, str) or not password:
-        raise Refused(N_("Enter a password."), "new_password")
+        raise _nothing()
     if len(password) > 4 * LONGEST:
         raise _too_long()
     try:
@@ -83,28 +85,30 @@ def sendable(password: str) -> str:
 
 
 def accepted(account: Account, password: str, blocklist: str = "", policy: str = "") -> str:
-    """The password, if it is sendable and meets the policy (the account's own if none is named); raises `Refused` with
-    the first problem."""
-    password = sendable(password)
-    if len(password) > LONGEST:
-        raise _too_long()
-    if has_shape(password):
-        raise Refused(N_("This looks like a device password. Choose something else."), "new_password")
-    broken = [rule for rule in rules(policy or account.password_policy, password) if not rule.met]
-    if broken:
-        raise Refused(N_("The password does not meet this rule yet: %(rule)s."), "new_password", rule=broken[0])
-    personal = personal_part(account, password)
-    if personal:
-        raise Refused(
-            N_("The password contains “%(part)s”, which others know about you. Choose something else."),
-            "new_password",
-            part=personal,
-        )
-    if is_common(password, blocklist):
-        raise Refused(
-            N_("This password is on the list of those that attackers try first. Choose another."), "new_password"
-        )
+    """The password, if it meets all `requirements`; raises `Refused`, which names each that it does not meet."""
+    if not isinstance(password, str) or not password:
+        raise _nothing()
+    faults = Faults()
+    broken = [each for each in requirements(account, password, blocklist, policy) if not each.met]
+    if of_policy := [each for each in broken if each.refusal is None]:
+        sentence = N_("The password still needs: %(rules)s.")
+        faults.found.append(Refused(sentence, "new_password", rules=Listed(of_policy)))
+    faults.found += [each.refusal for each in broken if each.refusal]
+    faults.refuse()
     return password
+
+
+def requirements(account: Account, password: str, blocklist: str = "", policy: str = "") -> list[Rule]:
+    """All that decides about a password, in the order in which it is refused: the rules of a policy (the account's own
+    if none is named), what others know, and what attackers try. Rules that hardly anybody breaks are listed only where
+    they are broken."""
+    measured = _as_far_as_sendable(password)
+    return [
+        *rules(policy or account.password_policy, measured),
+        _impersonal(measured, personal_part(account, measured) if measured else ""),
+        _uncommon(measured, bool(measured) and is_common(measured, blocklist)),
+        *(Rule(each.sentence, each.facts, False, each) for each in _unfit(password)),
+    ]
 
 
 def rules(policy: str, password: str) -> list[Rule]:
@@ -183,6 +187,42 @@ def _ordinary(text: str) -> str:
     """What OpaqueString makes of a part of a password; it refuses some parts that stand in a right whole."""
     spaced = "".join(" " if unicodedata.category(each) == "Zs" else each for each in text)
     return unicodedata.normalize("NFC", spaced)
+
+
+def _impersonal(password: str, part: str) -> Rule:
+    sentence = N_("Leave name and address (“%(part)s”) out of the password.")
+    refusal = Refused(sentence, "new_password", part=part)
+    return Rule(N_("without name or address"), {}, not part if password else None, refusal)
+
+
+def _uncommon(password: str, common: bool) -> Rule:
+    sentence = N_("This password is on the list of those that attackers try first. Choose another.")
+    return Rule(N_("not a common password"), {}, not common if password else None, Refused(sentence, "new_password"))
+
+
+def _unfit(password: str) -> list[Refused]:
+    """Why a password cannot be used at all, whatever the policy."""
+    faults = Faults()
+    with faults:
+        if len(password) > LONGEST:
+            raise _too_long()
+        if has_shape(password):
+            raise Refused(N_("This looks like a device password. Choose something else."), "new_password")
+        if password:
+            sendable(password)
+    return faults.found
+
+
+def _as_far_as_sendable(password: str) -> str:
+    """The form that is measured; what cannot be sent at all is measured as it was typed, and refused."""
+    try:
+        return prepared(password)
+    except Refused:
+        return password[:LONGEST]
+
+
+def _nothing() -> Refused:
+    return Refused(N_("Enter a password."), "new_password")
 
 
 def _rule(password: str, met: bool, sentence: str, **facts) -> Rule:

@@ -11,7 +11,7 @@ from actions.ground.tokens import digest
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import notices
 from actions.outbox import mail, outbox
-from actions.passwords import passwords, policy
+from actions.passwords import passwords
 from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.sessions import links, sessions
@@ -80,10 +80,13 @@ def set_password(unit: UnitOfWork, link: OneTimeLink, new: object, browser: str 
     Raises `Refused`, and leaves the link valid, when the password is not accepted. Also raises it for a link that was
     used a moment before.
     """
-    accepted = policy.accepted(link.account, new, unit.ports.settings.password_blocklist)
-    passwords.refuse_breached(unit.ports, accepted)
-    new_hash = passwords.hash_password(unit.ports.settings, accepted)
+    new_hash = passwords.hash_password(unit.ports.settings, check_new(unit, link, new))
     return _commit_password(unit, link, new_hash, browser)
+
+
+def check_new(unit: UnitOfWork, link: OneTimeLink, new: object) -> str:
+    """The password, if the link's account may have it; raises `Refused`, and changes nothing."""
+    return passwords.acceptable(unit.ports, link.account, new)
 
 
 @unit_of_work

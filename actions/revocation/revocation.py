@@ -74,6 +74,8 @@ _WAYS: dict[Access, End] = {
     Access.PASSWORD_LINKS: _links_for(*links.SETS_PASSWORD),
     Access.NOT_ME_LINKS: _links_for(links.DISOWN),
     Access.NOT_MY_DEVICE_LINKS: _links_for(links.DISOWN_DEVICE),
+    Access.CONTACT_LINKS: _links_for(links.CONFIRM_CONTACT),
+    Access.NOT_MY_CONTACT_LINKS: _links_for(links.DISOWN_CONTACT),
     Access.OWN_DEVICES: _forget_own_devices,
     Access.DEVICES_OF_OTHERS: _forget_devices_of_others,
 }

@@ -16,6 +16,8 @@ class Access(Flag):
     PASSWORD_LINKS = auto()
     NOT_ME_LINKS = auto()
     NOT_MY_DEVICE_LINKS = auto()
+    CONTACT_LINKS = auto()
+    NOT_MY_CONTACT_LINKS = auto()
     OWN_DEVICES = auto()
     DEVICES_OF_OTHERS = auto()
     CONNECTIONS = auto()
@@ -30,6 +32,8 @@ NAMES = {
     Access.PASSWORD_LINKS: "Links that set a password",
     Access.NOT_ME_LINKS: "“This wasn't me” links",
     Access.NOT_MY_DEVICE_LINKS: "“Not my device” links",
+    Access.CONTACT_LINKS: "Links that confirm a contact e-mail",
+    Access.NOT_MY_CONTACT_LINKS: "“Not my contact e-mail” links",
     Access.OWN_DEVICES: "Own devices and invitations",
     Access.DEVICES_OF_OTHERS: "Devices of others that it handed out or was given, and invitations",
     Access.CONNECTIONS: "Connections by the password and webmails",
@@ -50,6 +54,7 @@ class Cause(Enum):
     BULK_CHANGE = "A bulk change sets the password and logs out from everywhere"
     BULK_CHANGE_AND_DEVICES = "… with the device passwords"
     CONTACT_CHANGED = "A manager changes the contact e-mail"
+    CONTACT_CONFIRMED = "The person's new contact e-mail is confirmed"
     RENAMING = "The mailbox gets another address, for its owner and each collaborator"
     SUSPENSION = "A manager suspends the user"
     SUSPENSION_OF_OWNER = "… for each collaborator of the mailbox"
@@ -67,11 +72,12 @@ _OPEN = Access.BROWSERS | Access.WEBMAILS | Access.CONNECTIONS
 _DEVICES = Access.OWN_DEVICES | Access.DEVICES_OF_OTHERS | Access.DEVICE_CONNECTIONS
 # A new password is in force: everyone who used the old one is signed out, and no browser counts as the owner's any
 # more.
-_NEW_PASSWORD = _OPEN | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS
+_NEW_PASSWORD = _OPEN | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS | Access.CONTACT_LINKS
 _EVERYTHING = ~Access(0)
 
 ENDS = {
-    Cause.OWN_CHANGE: Access.PASSWORD_LINKS,
+    # Somebody who knew the old password may have entered a contact e-mail of their own.
+    Cause.OWN_CHANGE: Access.PASSWORD_LINKS | Access.CONTACT_LINKS,
     Cause.OWN_CHANGE_EVERYWHERE: _NEW_PASSWORD,
     Cause.OWN_CHANGE_EVERYWHERE_AND_DEVICES: _NEW_PASSWORD | _DEVICES,
     Cause.OTHERS_ENDED: _OPEN | Access.DEVICE_CONNECTIONS,
@@ -79,13 +85,14 @@ ENDS = {
     Cause.SET_BY_MANAGER: _NEW_PASSWORD,
     Cause.BULK_CHANGE: _NEW_PASSWORD,
     Cause.BULK_CHANGE_AND_DEVICES: _NEW_PASSWORD | _DEVICES,
-    # The links went to the former address.
-    Cause.CONTACT_CHANGED: Access.PASSWORD_LINKS,
+    # The links went to the former address. The manager's word counts: nobody puts that address back.
+    Cause.CONTACT_CHANGED: Access.PASSWORD_LINKS | Access.CONTACT_LINKS | Access.NOT_MY_CONTACT_LINKS,
+    Cause.CONTACT_CONFIRMED: Access.PASSWORD_LINKS | Access.CONTACT_LINKS,
     # What is open has the former address as its name. Passwords and links go on working, under the new one.
     Cause.RENAMING: _OPEN | Access.DEVICE_CONNECTIONS,
     # A pause. Whatever opens nothing by itself is kept for when the user is resumed: a manager who suspends by mistake
     # takes nothing away. Known browsers only spare their owner the wait that strangers' guesses cause.
-    Cause.SUSPENSION: _OPEN | Access.DEVICE_CONNECTIONS | Access.PASSWORD_LINKS,
+    Cause.SUSPENSION: _OPEN | Access.DEVICE_CONNECTIONS | Access.PASSWORD_LINKS | Access.CONTACT_LINKS,
     # A collaborator's invitation waits for the mailbox and opens nothing meanwhile.
     Cause.SUSPENSION_OF_OWNER: _OPEN | Access.DEVICE_CONNECTIONS,
     # The password stays, because only a different one opens a locked account again. The devices are gone, so their "Not
@@ -98,7 +105,7 @@ ENDS = {
     Cause.REMOVAL_OF_MANAGERS_MAILBOX: _EVERYTHING & ~Access.PASSWORD,
     # A browser that was signed in as one is not as the other. Somebody of a lower rank may have a link to set the
     # password of an account that becomes a manager's. The mailbox is open as before.
-    Cause.ROLE_CHANGED: Access.BROWSERS | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS,
+    Cause.ROLE_CHANGED: Access.BROWSERS | Access.KNOWN_BROWSERS | Access.PASSWORD_LINKS | Access.CONTACT_LINKS,
 }
 
 

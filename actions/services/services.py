@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from actions.ground import sizes
 from actions.ground.refusals import N_, Refused
 from actions.ground.sizes import Size
 from database import in_pieces
@@ -28,6 +29,12 @@ def looked_after(account: Account):
 def find(account: Account, service_id: int) -> Service | None:
     """The service with this id, if the account manages it."""
     return looked_after(account).where(Service.id == service_id).first()
+
+
+def only(account: Account) -> Service | None:
+    """The service of an account that manages exactly one."""
+    found = list(looked_after(account).limit(2))
+    return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -122,15 +129,32 @@ def _count(service: Service, mailboxes: int, quota_bytes: int) -> Service:
     return Service.get_by_id(service.id)
 
 
+def refuse_without_quota(service: Service, quota_bytes: int) -> None:
+    """Raises `Refused` for a mailbox without a limit in a service that has one."""
+    if service.quota_bytes and not quota_bytes:
+        sentence = N_("This service has %(total)s in total, so each mailbox needs a quota.")
+        raise Refused(sentence, "quota", total=Size(service.quota_bytes))
+
+
+def usual_quota(service: Service) -> int:
+    """The quota in bytes with which a new mailbox begins on the form: what the others have on average, or its share of
+    the service, and no more than is left; in whole gigabytes, or megabytes below one. 0 for a service without a
+    limit."""
+    if not service.quota_bytes:
+        return 0
+    if service.mailboxes_made:
+        usual = service.quota_given_bytes // service.mailboxes_made
+    else:
+        usual = service.quota_bytes // service.most_mailboxes if service.most_mailboxes else sizes.GIGABYTE
+    usual = min(usual, max(0, service.quota_bytes - service.quota_given_bytes))
+    unit = sizes.GIGABYTE if usual >= sizes.GIGABYTE else sizes.MEGABYTE
+    return usual - usual % unit
+
+
 def _refuse_too_much(service: Service, quota_bytes: int) -> None:
+    refuse_without_quota(service, quota_bytes)
     if not service.quota_bytes:
         return
-    if not quota_bytes:
-        raise Refused(
-            N_("This service has %(total)s in total, so each mailbox needs a quota."),
-            "quota",
-            total=Size(service.quota_bytes),
-        )
     over = service.quota_given_bytes - service.quota_bytes
     if over > 0:
         raise Refused(

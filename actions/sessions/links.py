@@ -16,6 +16,8 @@ from settings import Settings
 HOUR, DAY = 3600, 24 * 3600
 
 RESET, WELCOME, RECOVER, DISOWN, DISOWN_DEVICE = "reset", "welcome", "recover", "disown", "disown-device"
+# The first confirms a new contact e-mail at that address; the other puts the former one back.
+CONFIRM_CONTACT, DISOWN_CONTACT = "confirm-contact", "disown-contact"
 # A manager receives it in an encrypted archive, to hand it out.
 HANDED_OUT = "handed-out"
 SETS_PASSWORD = (RESET, WELCOME, RECOVER, HANDED_OUT)
@@ -29,6 +31,8 @@ LIFETIMES = {
     HANDED_OUT: 7 * DAY,
     DISOWN: 7 * DAY,
     DISOWN_DEVICE: 7 * DAY,
+    CONFIRM_CONTACT: 1 * DAY,
+    DISOWN_CONTACT: 7 * DAY,
 }
 PATHS = {
     RESET: "password",
@@ -37,6 +41,8 @@ PATHS = {
     HANDED_OUT: "password",
     DISOWN: "not-me",
     DISOWN_DEVICE: "not-my-device",
+    CONFIRM_CONTACT: "contact",
+    DISOWN_CONTACT: "not-my-contact",
 }
 
 
@@ -61,6 +67,16 @@ def create_for(
     if purpose in SETS_PASSWORD:
         revoke([account], replaces)
     OneTimeLink.create(**_row(account, purpose, token_hash, device))
+
+
+def create_for_contact(account: Account, purpose: str, contact: str) -> str:
+    """Create a link about this contact e-mail within the caller's transaction; returns its token. One that confirms a
+    contact e-mail voids earlier ones."""
+    if purpose == CONFIRM_CONTACT:
+        revoke([account], (CONFIRM_CONTACT,))
+    token = new_token()
+    OneTimeLink.create(**_row(account, purpose, digest(token)), address=contact)
+    return token
 
 
 def create_first(accounts: Sequence[Account], purpose: str) -> list[str]:
@@ -125,6 +141,19 @@ def open_links(account: Account) -> list[OneTimeLink]:
     return [link for link in candidates if link.bound_to == _state(account, link.purpose)]
 
 
+def latest_unused(account: Account, purpose: str) -> OneTimeLink | None:
+    """The link of this purpose that was sent to the account last, if nobody used or voided it; its time may be over."""
+    theirs = (OneTimeLink.account == account, OneTimeLink.purpose == purpose, OneTimeLink.used_at.is_null())
+    link = OneTimeLink.select().where(*theirs).order_by(OneTimeLink.id.desc()).first()
+    return link if link and link.bound_to == _state(account, purpose) else None
+
+
+def first_open(account: Account, purpose: str) -> OneTimeLink | None:
+    """The oldest link of this purpose that can still be used."""
+    theirs = [link for link in open_links(account) if link.purpose == purpose]
+    return min(theirs, key=lambda link: link.id, default=None)
+
+
 def bind_again(account: Account, links: Sequence[OneTimeLink]) -> None:
     """Let links that were open go on working for the account as it is now, within the caller's transaction."""
     for link in links:
@@ -145,9 +174,12 @@ def address(settings: Settings, purpose: str, token: str) -> str:
 
 
 def _state(account: Account, purpose: str) -> str:
-    """The state that the link was made for. A new password voids the links that set one. "This wasn't me" must outlive
-    a new password, and ends with the lock that it causes."""
+    """The state that the link was made for. A new password voids the links that set one, and with another contact
+    e-mail the one that confirms yet another. "This wasn't me" must outlive a new password, and ends with the lock that
+    it causes."""
     made_for = f"{account.login}:{account.created_at}:{purpose}:{account.state}"
-    if purpose in (DISOWN, DISOWN_DEVICE):
+    if purpose in (DISOWN, DISOWN_DEVICE, DISOWN_CONTACT):
         return digest(made_for)
+    if purpose == CONFIRM_CONTACT:
+        made_for += f":{account.contact_email}"
     return digest(f"{made_for}:{account.password_hash}")

@@ -41,6 +41,14 @@ class Event(Enum):
     LINK_INVITATION_GUESSED = "link:invitation:guessed", N_("An invitation was withdrawn after too many wrong codes")
     LINK_DEVICE_DISOWNED = "link:device:disowned", N_("A device was disconnected: “This wasn't me”")
     CONTACT_TESTED = "web:contact:tested", N_("A test e-mail was sent to the contact address")
+    CONTACT_WANTED = "web:contact:wanted", N_("A link to confirm another contact e-mail was sent")
+    CONTACT_CANCELLED = "web:contact:cancelled", N_("The change of the contact e-mail was cancelled")
+    LINK_CONTACT_CONFIRMED = "link:contact:confirmed", N_("The contact e-mail was changed")
+    LINK_CONTACT_DISOWNED = (
+        "link:contact:disowned",
+        N_("The former contact e-mail was put back: “This wasn't me”"),
+    )
+    NAME_CHANGED = "web:name:changed", N_("The name was changed")
     PREFERENCES_CHANGED = "web:preferences:changed", N_("The preferences were changed")
     LINK_PASSWORD_WELCOME = "link:password:welcome", N_("The first password was set")
     LINK_PASSWORD_RESET = "link:password:reset", N_("A new password was set with a link")
@@ -124,6 +132,7 @@ class Event(Enum):
     WEBMAIL_ENDED = "web:webmail:ended", N_("A webmail was signed out")
     OPERATOR_WEBMAIL_ADDED = "operator:webmail:added", N_("A webmail was registered")
     OPERATOR_WEBMAIL_REMOVED = "operator:webmail:removed", N_("A webmail was removed")
+    OPERATOR_DATABASE_RESTORED = "operator:database:restored", N_("The database was restored from a backup")
 
 
 _SENTENCES = {event.code: event.sentence for event in Event}

@@ -12,12 +12,12 @@ from typing import BinaryIO, TextIO
 from actions.ground import phone_numbers, spreadsheet
 from actions.ground.ports import Ports
 from actions.ground.refusals import N_, Refused
-from actions.ground.sizes import MEGABYTE, Size
-from actions.services import mailboxes
+from actions.ground.sizes import MEGABYTE
+from actions.services import mailboxes, services
 from actions.services.mailboxes import NewMailbox
 from actions.services.user_list import STATES
 from actions.users import _encodings, _headings, _sheets
-from models import Account, Domain, FormerAddress, Mailbox, Service
+from models import Account, Domain, FormerAddress, Mailbox
 
 COLUMNS = ("address", "first_name", "last_name", "contact_email", "quota_mb", "language", "phone", "state")
 SEPARATORS = ",;\t"
@@ -212,16 +212,10 @@ def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain]) -> Li
         new = mailboxes.checked(ports, line.new, domain_of)
         new = replace(new, phone=phone_numbers.accepted(ports.settings, new.phone) if new.phone else "")
         domain = domain_of(new.address)
-        _refuse_without_quota(new, domain.service)
+        services.refuse_without_quota(domain.service, new.quota_bytes)
     except Refused as problem:
         return replace(line, problem=problem)
     return replace(line, new=new, domain=domain)
-
-
-def _refuse_without_quota(new: NewMailbox, service: Service) -> None:
-    if service.quota_bytes and not new.quota_bytes:
-        total = Size(service.quota_bytes)
-        raise Refused(N_("This service has %(total)s in total, so each mailbox needs a quota."), total=total)
 
 
 def _taken(addresses: list[str]) -> set[str]:

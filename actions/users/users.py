@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from actions.authority import authority
 from actions.collaborations import collaborations
 from actions.ground import phone_numbers, throttle
-from actions.ground.addresses import canonical_login, optional_contact, optional_name
+from actions.ground.addresses import canonical_login, optional_contact, optional_name, trimmed
 from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.notices import bounces, notices
 from actions.outbox import mail
-from actions.passwords import passwords, policy
+from actions.passwords import passwords
 from actions.revocation import revocation
 from actions.revocation.table import Cause
 from actions.services import mailboxes, search_words, services, user_list
@@ -68,16 +68,33 @@ class Losses:
 
 def add(unit: UnitOfWork, service: Service, address: str, profile: Profile, password: Password | None) -> Account:
     """A new user of the service. Without a password, an invitation goes to the contact e-mail, and the user sets a
-    password that nobody else knows. Raises `Refused` with the field that is wrong."""
-    new = _checked_new(unit.ports, service, address, profile)
-    if password is None and not new.contact_email:
-        raise Refused(N_("The invitation needs an address outside this mailbox."), "contact_email")
-    new_hash = None
-    if password is not None:
-        account = Account(login=new.address, first_name=new.first_name, last_name=new.last_name)
-        new_hash = _hashed(unit.ports, account, service.password_policy, password)
-        new = replace(new, must_change_password=password.must_change)
-    return _add(unit, service, new, new_hash)
+    password that nobody else knows. Raises `Refused` with all fields that are wrong."""
+    new = check_new(unit, service, address, profile, password)
+    new_hash = None if new.password is None else passwords.hash_password(unit.ports.settings, new.password)
+    return _add(unit, service, replace(new, password=None), new_hash)
+
+
+def check_new(
+    unit: UnitOfWork, service: Service, address: str, profile: Profile, password: Password | None
+) -> NewMailbox:
+    """The user that `add` would make, in stored form; raises what it would raise, and changes nothing."""
+    faults, stored = Faults(), ""
+    with faults:
+        stored = _new_address(unit.ports, service, address)
+    with faults:
+        profile = _checked(unit.ports, Account(login=stored), [stored] if stored else [], profile)
+    with faults:
+        services.refuse_without_quota(service, profile.quota_bytes)
+    with faults:
+        if password is None and not trimmed(profile.contact_email):
+            raise Refused(N_("The invitation needs an address outside this mailbox."), "contact_email")
+    with faults:
+        accepted = _accepted(unit.ports, stored, service, profile, password)
+    faults.refuse()
+    must_change = password is not None and password.must_change
+    names = {name: getattr(profile, name) for name in PROFILE}
+    quota = profile.quota_bytes
+    return NewMailbox(stored, quota_bytes=quota, password=accepted, must_change_password=must_change, **names)
 
 
 @unit_of_work
@@ -97,15 +114,25 @@ def edit(unit: UnitOfWork, mailbox: Mailbox, revision: int, profile: Profile, pa
     and the connections that use the old one.
 
     `revision` is the account's revision when the form was shown. Raises `Refused`, with nothing changed, when somebody
-    has saved the account since, or with the field that is wrong.
+    has saved the account since, or with all fields that are wrong.
     """
-    profile = _checked(unit.ports, related(mailbox, "account"), mailbox.addresses, profile)
-    new_hash = None
-    if password is not None:
-        account = Account(login=mailbox.address, first_name=profile.first_name, last_name=profile.last_name)
-        new_hash = _hashed(unit.ports, account, mailbox.domain.service.password_policy, password)
+    profile, accepted = check_edit(unit, mailbox, profile, password)
+    new_hash = None if accepted is None else passwords.hash_password(unit.ports.settings, accepted)
     must_change = password is not None and password.must_change
     _edit(unit, mailbox, revision, profile, new_hash, must_change)
+
+
+def check_edit(
+    unit: UnitOfWork, mailbox: Mailbox, profile: Profile, password: Password | None
+) -> tuple[Profile, str | None]:
+    """Profile and password as `edit` would store them; raises what it would raise, and changes nothing."""
+    faults, accepted = Faults(), None
+    with faults:
+        profile = _checked(unit.ports, related(mailbox, "account"), mailbox.addresses, profile)
+    with faults:
+        accepted = _accepted(unit.ports, mailbox.address, mailbox.domain.service, profile, password)
+    faults.refuse()
+    return profile, accepted
 
 
 @unit_of_work
@@ -319,43 +346,46 @@ def _tell_changed(unit: UnitOfWork, account: Account, before: Sequence[str]) -> 
     notices.done_by_another(unit, account, Event.USER_CHANGED, addresses=everywhere)
 
 
-def _checked_new(ports: Ports, service: Service, address: str, profile: Profile) -> NewMailbox:
-    """A new user in stored form, in one of the service's domains; raises `Refused` with the field that is wrong."""
-    address = mailboxes.new_address(ports, address)
+def _new_address(ports: Ports, service: Service, typed: str) -> str:
+    """A new user's address in stored form, in one of the service's domains; raises `Refused`."""
+    address = mailboxes.new_address(ports, typed)
     name = address.rpartition("@")[2]
     # The refusal does not say whether another service has the domain.
     if not service.domains.where(Domain.name == name).exists():
         raise Refused(N_("The domain %(domain)s does not belong to this service."), "address", domain=name)
     mailboxes.refuse_taken(address)
-    profile = _checked(ports, Account(login=address), [address], profile)
-    names = {name: getattr(profile, name) for name in PROFILE}
-    return NewMailbox(address, quota_bytes=profile.quota_bytes, **names)
+    return address
 
 
 def _checked(ports: Ports, account: Account, addresses: Sequence[str], profile: Profile) -> Profile:
-    """The profile of an account whose mailbox has these addresses, in stored form; raises `Refused` with the field that
-    is wrong."""
-    contact = optional_contact(profile.contact_email)
-    mailboxes.refuse_own_address(ports, contact, *addresses)
-    if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
-        raise Refused(N_("Not a valid choice."), "state")
-    return replace(
-        profile,
-        first_name=optional_name(profile.first_name, "first_name"),
-        last_name=optional_name(profile.last_name, "last_name"),
-        contact_email=contact,
-        phone=_phone(ports, profile.phone, account.phone),
-    )
+    """The profile of an account whose mailbox has these addresses, in stored form; raises `Refused` with all fields
+    that are wrong."""
+    faults, stored = Faults(), {}
+    with faults:
+        stored["contact_email"] = contact = optional_contact(profile.contact_email)
+        mailboxes.refuse_own_address(ports, contact, *addresses)
+    with faults:
+        if profile.state not in (None, Account.ACTIVE, Account.SUSPENDED, account.state):
+            raise Refused(N_("Not a valid choice."), "state")
+    for name in ("first_name", "last_name"):
+        with faults:
+            stored[name] = optional_name(getattr(profile, name), name)
+    with faults:
+        stored["phone"] = _phone(ports, profile.phone, account.phone)
+    faults.refuse()
+    return replace(profile, **stored)
 
 
 def _phone(ports: Ports, typed: str, stored: str) -> str:
     return phone_numbers.accepted(ports.settings, typed, stored) if typed.strip() else ""
 
 
-def _hashed(ports: Ports, account: Account, password_policy: str, password: Password) -> str:
-    accepted = policy.accepted(account, password.text, ports.settings.password_blocklist, password_policy)
-    passwords.refuse_breached(ports, accepted)
-    return passwords.hash_password(ports.settings, accepted)
+def _accepted(ports: Ports, address: str, service: Service, profile: Profile, password: Password | None) -> str | None:
+    """The password for the account of this address, if there is one; raises `Refused`."""
+    if password is None:
+        return None
+    account = Account(login=address, first_name=profile.first_name, last_name=profile.last_name)
+    return passwords.acceptable(ports, account, password.text, service.password_policy)
 
 
 def _send_link(unit: UnitOfWork, account: Account, purpose: str) -> None:

@@ -1,21 +1,33 @@
 """Forms of My account."""
 
-from functools import cache
-from zoneinfo import available_timezones
-
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, DateField, IntegerField, PasswordField, SelectField, StringField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import EqualTo, NumberRange, Optional, ValidationError
+from wtforms.widgets import Select
 
+from actions.ground import time_zones
 from actions.ground.addresses import canonical_login
 from actions.trail.events import Event
 from actions.trail.trail import Filter
 from blueprints.web import days
 from blueprints.web.addresses import LARGEST_NUMBER
 from blueprints.web.forms import PanelForm, longest, required
+from models import Account
 from settings import LANGUAGES
+
+
+class ShortSelect(Select):
+    """A choice among hundreds, of which each is written as short as HTML allows."""
+
+    @classmethod
+    def render_option(cls, choice: SelectChoice, **attributes: object) -> Markup:
+        if choice.value != choice.label:
+            return super().render_option(choice, **attributes)
+        return Markup("<option{}>{}</option>").format(Markup(" selected") if choice.selected else "", choice.label)
 
 
 class PasswordForm(PanelForm):
@@ -40,14 +52,29 @@ class EndForm(PanelForm):
     address = StringField(validators=[required(), longest(45)])
 
 
+class NameForm(PanelForm):
+    first_name = StringField(_l("First name"), [longest(120)])
+    last_name = StringField(_l("Last name"), [longest(120)])
+
+
+class ContactForm(PanelForm):
+    contact_email = StringField(_l("New contact e-mail"), [required(), longest(254)])
+
+
 class PreferencesForm(PanelForm):
     language = SelectField(_l("Language"))
-    timezone = SelectField(_l("Time zone"))
+    timezone = SelectField(_l("Time zone"), widget=ShortSelect(), validate_choice=False)
+    # A form that stood open since before there were themes leaves it as it is.
+    theme = SelectField(_l("Theme"), validate_choice=False)
 
-    def __init__(self, **values):
+    def __init__(self, default_timezone: str, **values):
         super().__init__(**values)
-        self.language.choices = [("", _l("Same as the browser")), *LANGUAGES.items()]
-        self.timezone.choices = [("", _l("Same as the mail service")), *((zone, zone) for zone in ["UTC", *_zones()])]
+        self.language.choices = [("", _l("Automatic (browser)")), *LANGUAGES.items()]
+        self.theme.choices = [("", _l("System")), (Account.LIGHT, _l("Light")), (Account.DARK, _l("Dark"))]
+        automatic = ("", _l("Automatic (%(zone)s)", zone=default_timezone))
+        # A name that was chosen before it became a former one is still the choice.
+        chosen = {self.timezone.data or ""} - {"", *time_zones.places()}
+        self.timezone.choices = [automatic, *((zone, zone) for zone in (*chosen, *time_zones.places()))]
 
 
 def sensible(form: PanelForm, field: DateField) -> None:
@@ -93,7 +120,8 @@ class TrailForm(PanelForm):
         return {field.name: field._value() if field.name != "action" else field.data for field in self if field.data}
 
 
-@cache
-def _zones() -> list[str]:
-    """The zones that are named after places."""
-    return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
+def event_id(text: str) -> int:
+    """An event's number, as a database can hold it; raises `ValueError` for anything else."""
+    if not text.isdecimal() or len(text) > 18:
+        raise ValueError(text)
+    return int(text)

@@ -1,5 +1,8 @@
 """My account: the password, who is signed in, what happened, and how the panel speaks."""
 
+from collections.abc import Callable
+from functools import partial
+
 from flask import Blueprint, abort, flash, render_template, request, session, url_for
 from flask_babel import gettext as _
 from flask_babel import refresh
@@ -7,19 +10,20 @@ from flask_login import current_user
 
 from actions.authority import permissions
 from actions.devices import devices, mail_programs
+from actions.ground.addresses import unmistakable
 from actions.notices import bounces
 from actions.passwords import passphrase, passwords
 from actions.revocation import revocation
 from actions.sessions import connections, sessions
 from actions.sessions.user_agents import browser_name
 from actions.trail import trail
-from actions.users import preferences
+from actions.users import contacts, preferences
 from actions.webmails import webmail_credentials
 from blueprints.web import downloads, frame, guards, hx, words
 from blueprints.web.audit_words import sentence, was_in_mail_program
-from models import AuditEvent, WebmailCredential, WebSession
+from models import Account, AuditEvent, WebmailCredential, WebSession
 
-from .forms import CheckForm, EndForm, PasswordForm, PreferencesForm, TrailForm
+from .forms import CheckForm, ContactForm, EndForm, NameForm, PasswordForm, PreferencesForm, TrailForm, event_id
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -36,7 +40,7 @@ def password():
 @guards.signed_in
 def change_password():
     form = PasswordForm()
-    with hx.submit(form, _password_page, "current_password", too_many=429):
+    with _submitted(form, _password_page):
         renewed = passwords.change(
             guards.unit(),
             form.current_password.data,
@@ -48,11 +52,25 @@ def change_password():
     return _go_on(renewed) if renewed else _signed_out()
 
 
+def _submitted(form: PasswordForm, again: Callable):
+    """All that is wrong is said together; a wrong current password counts as a guess whatever else is wrong."""
+    check = partial(_check_change, form)
+    return hx.submit(form, again, "current_password", too_many=429, check=check)
+
+
+def _check_change(form: PasswordForm) -> None:
+    passwords.check_change(
+        guards.unit(), form.current_password.data, form.new_password.data, browser=guards.known_browser()
+    )
+
+
 def _go_on(renewed: tuple[WebSession, str]):
     guards.go_on_in(renewed)
     frame.tell_password_changed(everywhere=False)
     flash(_("The new password is set. Browsers and mail programs stay signed in."), "success")
-    return _password_page(PasswordForm(formdata=None)) if request.htmx else hx.redirect(url_for(".password"))
+    if not request.htmx:
+        return hx.redirect(url_for(".password"))
+    return hx.anew(_password_page(PasswordForm(formdata=None)))
 
 
 def _signed_out():
@@ -61,12 +79,16 @@ def _signed_out():
     return hx.done(url_for("sign_in.sign_in"), _("The new password is set. Sign in with it."))
 
 
-@blueprint.get("/password/everywhere")
+@blueprint.route("/password/everywhere", methods=["GET", "POST"])
 @guards.signed_in
 def everywhere():
-    """What logging out from everywhere ends: the dialog's content, which the page itself shows without JavaScript."""
+    """What logging out from everywhere ends: the dialog's content, once nothing is wrong with the form. Without
+    JavaScript, the page itself shows it."""
     if not request.htmx:
         return hx.redirect(url_for(".password"))
+    if request.method == "POST":
+        with _submitted(form := PasswordForm(), _password_again):
+            _check_change(form)
     consequences = passwords.consequences(guards.ports(), current_user.account)
     return hx.render("account/everywhere.html", consequences=consequences, browser_name=browser_name)
 
@@ -85,15 +107,23 @@ def suggest_password():
 
 
 def _password_page(form: PasswordForm, status: int = 200):
-    return hx.render(
-        "account/password.html",
-        status,
-        form=form,
-        username=current_user.account.login,
-        consequences=passwords.consequences(guards.ports(), current_user.account),
-        browser_name=browser_name,
-        **words.checklist(current_user.account, ""),
-    )
+    return hx.render("account/password.html", status, **_around(form))
+
+
+def _password_again(form: PasswordForm, status: int):
+    """The form in the place of the one that was sent to be checked, and not in the dialog."""
+    return hx.instead("#password", "account/change_password.htmx.html", status, **_around(form))
+
+
+def _around(form: PasswordForm) -> dict:
+    account = current_user.account
+    return {
+        "form": form,
+        "username": account.login,
+        "consequences": passwords.consequences(guards.ports(), account),
+        "browser_name": browser_name,
+        **words.checklist(account, form.new_password.data or ""),
+    }
 
 
 @blueprint.get("/sessions")
@@ -143,7 +173,7 @@ def end_program():
 
 
 @blueprint.get("/sessions/others")
-@guards.recent_password
+@guards.asks_password
 def confirm_end_others():
     return hx.render("account/end_others.html", **_in_use())
 
@@ -184,7 +214,7 @@ def activity():
     form = TrailForm(request.args)
     if not form.validate():
         return _activity_page(form, [], 422)
-    before = request.args.get("before", type=_event_id)
+    before = request.args.get("before", type=event_id)
     return _activity_page(form, trail.page(current_user.account, form.wanted, before, EVENTS_A_PAGE + 1))
 
 
@@ -214,13 +244,6 @@ def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200)
     )
 
 
-def _event_id(text: str) -> int:
-    """What a database can hold; raises `ValueError` for anything else."""
-    if not text.isdecimal() or len(text) > 18:
-        raise ValueError(text)
-    return int(text)
-
-
 @blueprint.get("/permissions")
 @guards.signed_in
 def show_permissions():
@@ -239,18 +262,65 @@ def show_permissions():
 @blueprint.get("/preferences")
 @guards.signed_in
 def show_preferences():
-    account = current_user.account
-    return _preferences_page(PreferencesForm(language=account.language, timezone=account.timezone))
+    return _preferences_page()
 
 
 @blueprint.post("/preferences")
 @guards.signed_in
 def save_preferences():
-    form = PreferencesForm()
+    form = PreferencesForm(_default_timezone())
     with hx.submit(form, _preferences_page, "language"):
-        preferences.save(guards.unit(), form.language.data, form.timezone.data)
+        preferences.save(guards.unit(), form.language.data, form.timezone.data or "", theme=form.theme.data)
     refresh()
+    session.language = form.language.data
     return hx.done(url_for(".show_preferences"), _("Saved."))
+
+
+@blueprint.post("/name")
+@guards.signed_in
+def save_name():
+    form = NameForm()
+    with hx.submit(form, lambda form, status: _preferences_page(status=status, names=form), "first_name"):
+        preferences.rename(guards.unit(), form.first_name.data or "", form.last_name.data or "")
+    return hx.done(url_for(".show_preferences"), _("Saved."))
+
+
+@blueprint.get("/contact")
+@guards.asks_password
+def contact():
+    waiting = contacts.unconfirmed(_who_may_change_contact())
+    return _contact_page(ContactForm(contact_email=waiting and waiting.address))
+
+
+@blueprint.post("/contact")
+@guards.recent_password
+def change_contact():
+    _who_may_change_contact()
+    form = ContactForm()
+    with hx.submit(form, _contact_page, "contact_email", too_many=429):
+        address = contacts.ask(guards.unit(), form.contact_email.data)
+    return hx.done(
+        url_for(".show_preferences"),
+        _("A link to confirm it is on its way to %(address)s.", address=unmistakable(address)),
+    )
+
+
+@blueprint.post("/contact/cancellation")
+@guards.signed_in
+def cancel_contact():
+    _who_may_change_contact()
+    with hx.attempt(url_for(".show_preferences")):
+        contacts.cancel(guards.unit())
+    return hx.done(url_for(".show_preferences"), _("Your contact e-mail stays as it is."))
+
+
+def _who_may_change_contact() -> Account:
+    account = current_user.account
+    return account if contacts.may_change(account) else abort(404)
+
+
+def _contact_page(form: ContactForm, status: int = 200):
+    return hx.render("account/contact.html", status, form=form)
 
 
 @blueprint.get("/contact-test")
@@ -267,5 +337,25 @@ def test_contact():
     return hx.done(url_for(".password"), _("A test e-mail is on its way to %(address)s.", address=address))
 
 
-def _preferences_page(form: PreferencesForm, status: int = 200):
-    return hx.render("account/preferences.html", status, form=form)
+def _preferences_page(form: PreferencesForm | None = None, status: int = 200, names: NameForm | None = None):
+    account = current_user.account
+    return hx.render(
+        "account/preferences.html",
+        status,
+        form=form or _present_preferences(account),
+        names=names or NameForm(formdata=None, first_name=account.first_name, last_name=account.last_name),
+        may_rename=preferences.may_rename(account),
+        may_change_contact=contacts.may_change(account),
+        unconfirmed=contacts.unconfirmed(account),
+        automatic_timezone=_default_timezone(),
+    )
+
+
+def _present_preferences(account: Account) -> PreferencesForm:
+    """What is chosen now. A form about the person's name has none of it."""
+    chosen = {"language": account.language, "timezone": account.timezone, "theme": account.theme}
+    return PreferencesForm(_default_timezone(), formdata=None, **chosen)
+
+
+def _default_timezone() -> str:
+    return guards.ports().settings.default_timezone

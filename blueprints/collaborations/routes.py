@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from flask import Blueprint, abort, render_template, request, url_for
+from flask import Blueprint, abort, render_template, request
 from flask_babel import gettext as _
 from flask_login import current_user
 
@@ -10,7 +10,7 @@ from actions.authority import authority, permissions
 from actions.collaborations import collaborations, user_names
 from actions.ground.addresses import trimmed
 from actions.ground.refusals import Refused
-from blueprints.web import audit_words, guards, hx, words
+from blueprints.web import audit_words, guards, hx, of_user, reauthentication, words
 from models import Collaboration, Mailbox
 
 from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm
@@ -31,27 +31,37 @@ def list_collaborations():
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.signed_in
 def new():
-    return _person_page(PersonForm(language=words.language()))
+    return _person_page(NewCollaboratorForm(language=words.language()))
 
 
 @blueprint.post("/new")
-@guards.recent_password
+@guards.asks_password
 def check_person():
     """“Continue”: the second step, with the answers of the first in it."""
-    form, mailbox = PersonForm(), _mailbox()
-    with hx.submit(form, _person_page, "user_name"):
+    form, mailbox = NewCollaboratorForm(), _mailbox()
+    _propose(form)
+    check = partial(collaborations.checked, guards.unit(), mailbox, form.person)
+    with hx.submit(form, _wrong_step, "user_name", check=check):
         collaborations.refuse_too_many(mailbox)
-        collaborations.checked(guards.unit(), mailbox, form.person)
-    return _grant_page(NewCollaboratorForm(), granted=permissions.READ)
+        check()
+    second = NewCollaboratorForm()
+    return _grant_page(second, second.chosen)
+
+
+@blueprint.post("/new/person")
+@guards.signed_in
+def back_to_person():
+    """“Back”: the first step again, with all that was typed and chosen."""
+    return _person_page(NewCollaboratorForm())
 
 
 @blueprint.post("/new/proposal")
-@guards.recent_password
+@guards.signed_in
 def take_proposal():
     """A proposal's button, where no script fills it in."""
-    form = PersonForm()
+    form = NewCollaboratorForm()
     form.user_name.data = request.form.get("proposal", "")
     return _person_page(form)
 
@@ -74,13 +84,13 @@ def implied():
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(check_person)
 def create():
     form, mailbox = NewCollaboratorForm(), _mailbox()
-    with hx.submit(form, _wrong_step, "user_name"):
+    check = partial(collaborations.checked, guards.unit(), mailbox, form.person)
+    with hx.submit(form, _wrong_step, "user_name", check=check):
         made = collaborations.make(guards.unit(), mailbox, form.person, form.chosen)
-    address = made.account.contact_email
-    sentence = _("%(name)s is invited: an e-mail is on its way to %(address)s.", **_named(made), address=address)
-    return hx.done(_list(), sentence)
+    return hx.done(_list(), _("Invitation sent to %(address)s.", address=made.account.contact_email))
 
 
 @blueprint.get(COLLABORATION)
@@ -103,14 +113,16 @@ def send_link_again(collaboration_id: int):
     with hx.attempt(_list()):
         collaborations.send_link_again(guards.unit(), collaboration)
     sentence = _("A new e-mail is on its way. The link in the earlier one no longer works.")
-    return hx.done(url_for(".details", collaboration_id=collaboration.id), sentence)
+    return hx.done(of_user.address_of("collaborations.details", collaboration_id=collaboration.id), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/permissions")
-@guards.recent_password
+@guards.asks_password
 def show_permissions(collaboration_id: int):
     collaboration = _acted_on(collaboration_id)
-    return _permissions_page(collaboration, collaboration.permissions, PermissionsForm())
+    form = PermissionsForm()
+    granted = form.chosen if form.is_submitted() else collaboration.permissions
+    return _permissions_page(collaboration, granted, form)
 
 
 @blueprint.post(f"{COLLABORATION}/permissions")
@@ -124,7 +136,7 @@ def change_permissions(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/reset")
-@guards.recent_password
+@guards.asks_password
 def confirm_reset(collaboration_id: int):
     return _question("collaborations/reset.html", collaboration_id)
 
@@ -140,7 +152,7 @@ def reset(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/disabling")
-@guards.recent_password
+@guards.asks_password
 def confirm_disabling(collaboration_id: int):
     return _question("collaborations/disabling.html", collaboration_id)
 
@@ -156,7 +168,7 @@ def disable(collaboration_id: int):
 
 
 @blueprint.get(f"{COLLABORATION}/removal")
-@guards.recent_password
+@guards.asks_password
 def confirm_removal(collaboration_id: int):
     return _question("collaborations/removal.html", collaboration_id)
 
@@ -172,7 +184,10 @@ def remove(collaboration_id: int):
 
 
 def _mailbox() -> Mailbox:
-    """The mailbox whose collaborators the signed-in account looks after."""
+    """The mailbox whose collaborators the page is about: the named user's; where the address names none, the one whose
+    collaborators the signed-in account looks after."""
+    if named := of_user.mailbox():
+        return named
     account = current_user.account
     return account.mailbox if authority.may_keep_mailbox(account) else abort(404)
 
@@ -194,7 +209,7 @@ def _named(collaboration: Collaboration) -> dict[str, str]:
 
 def _list(row: str = "") -> str:
     """The list, at the row or the heading with this id."""
-    return url_for(".list_collaborations", _anchor=row or None)
+    return of_user.address_of("collaborations.list_collaborations", _anchor=row or None)
 
 
 def _row_of(collaboration: Collaboration) -> str:
@@ -212,7 +227,13 @@ def _question(page: str, collaboration_id: int):
     return hx.render(page, collaboration=collaboration, person=collaboration.account, consequences=consequences)
 
 
-def _person_page(form: PersonForm, status: int = 200):
+def _propose(form: PersonForm) -> None:
+    """Fill in the first user name that is proposed where none was typed."""
+    if not trimmed(form.user_name.data or ""):
+        form.user_name.data = next(iter(_user_name(form)["proposals"]), "")
+
+
+def _person_page(form: NewCollaboratorForm, status: int = 200):
     return hx.render("collaborations/new.html", status, form=form, **_user_name(form))
 
 
@@ -234,9 +255,8 @@ def _permissions_page(collaboration: Collaboration, granted: int, form: Permissi
 
 
 def _choices(chosen: int, kept: int = 0) -> dict:
-    """The permissions to tick. `by` is what brings one along; the acting person gives only what they have
-    themselves."""
-    granted, own = permissions.completed(chosen), permissions.of(current_user.account) | kept
+    """The permissions to tick. `by` is what brings one along; the acting person gives only what they may."""
+    granted, own = permissions.completed(chosen), authority.grantable(current_user.account, _mailbox()) | kept
     return {
         "reading": permissions.named(permissions.READ)[0],
         "choices": [

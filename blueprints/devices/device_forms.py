@@ -15,7 +15,7 @@ from wtforms.widgets import CheckboxInput
 
 from actions.devices import devices, mail_programs, set_up
 from actions.devices.devices import DESCRIBED, ICONS, LONGEST_LIFE, MadeDevice, WantedDevice
-from blueprints.web import days, guards
+from blueprints.web import days, guards, of_user
 from blueprints.web.downloads import apple_download
 from blueprints.web.forms import PanelForm, longest, required
 from models import Account, Device
@@ -79,9 +79,18 @@ class DeviceForm(DescriptionForm):
         return WantedDevice(**self.described, protocols=protocols, user=user, expires_at=expires_at)
 
 
+def looked_after() -> list[Account]:
+    """The accounts whose devices a page may be about: the user whom the address names; where it names none, those whose
+    devices the signed-in account sees."""
+    named = of_user.mailbox()
+    return [named.account] if named else devices.looked_after(current_user.account)
+
+
 def acted_for() -> Account:
-    """Whose devices a page is about: the signed-in account's own or, with `of=mailbox` in the address, those of the
-    mailbox's owner, for a collaborator who keeps its settings. Anybody else gets a 404."""
+    """Whose devices a page is about: the named user's; the signed-in account's own or, with `of=mailbox` in the
+    address, those of the mailbox's owner, for a collaborator who keeps its settings. Anybody else gets a 404."""
+    if named := of_user.mailbox():
+        return named.account
     own = request.args.get("of") != MAILBOX
     found = (each for each in devices.looked_after(current_user.account) if (each.id == current_user.account.id) == own)
     return next(found, None) or abort(404)
@@ -89,7 +98,7 @@ def acted_for() -> Account:
 
 def offer_protocols(form: PanelForm, account: Account) -> None:
     """Offer only what a device of this account may do in the hands of the signed-in one."""
-    allowed = devices.protocols_for(account) & devices.protocols_for(current_user.account)
+    allowed = devices.may_hand_out(current_user.account, account)
     form.protocols.choices = choices({each: word for each, word in PROTOCOL_WORDS.items() if each & allowed})
 
 

@@ -22,6 +22,17 @@ class InvitationForm(DeviceForm):
     mailed = BooleanField(_l("Send the link to this address"), default=True)
 
 
+class UserInvitationForm(DeviceForm):
+    """A manager's invitation: it goes to one of the user's own addresses, which it is given."""
+
+    email = RadioField(_l("Send the link to"))
+
+    def __init__(self, addresses: list[str]):
+        super().__init__()
+        self.email.choices = choices({address: address for address in addresses})
+        self.email.data = self.email.data or addresses[0]
+
+
 class ResendForm(PanelForm):
     mailed = BooleanField(_l("Send the link by e-mail"), default=True)
 

@@ -1,11 +1,10 @@
 """Invitations as their inviter sees them: made, sent again, withdrawn."""
 
-from flask import Blueprint, abort, request, url_for
+from flask import Blueprint, abort, request
 from flask_babel import gettext as _
-from flask_login import current_user
 
-from actions.devices import devices, invitations
-from blueprints.web import guards, hx
+from actions.devices import invitations
+from blueprints.web import guards, hx, of_user, reauthentication
 from models import DeviceInvitation
 
 from . import device_forms
@@ -20,17 +19,18 @@ INVITATION = "/<int:invitation_id>"
 @guards.signed_in
 def list_invitations():
     """The list of devices shows them."""
-    return hx.redirect(_list())
+    return hx.redirect(list_address())
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.asks_password
 def new():
     return _new_page(InvitationForm())
 
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(new)
 def create():
     account, form = device_forms.acted_for(), InvitationForm()
     with hx.submit(form, _new_page, "email"):
@@ -39,31 +39,31 @@ def create():
 
 
 @blueprint.get(f"{INVITATION}/letter")
-@guards.recent_password
+@guards.asks_password
 def letter(invitation_id: int):
-    return _letter_page(_own(invitation_id), ResendForm())
+    return _letter_page(own(invitation_id), ResendForm())
 
 
 @blueprint.post(f"{INVITATION}/letter")
 @guards.recent_password
 def resend(invitation_id: int):
-    invitation, form = _own(invitation_id), ResendForm()
-    with hx.attempt(_list()):
+    invitation, form = own(invitation_id), ResendForm()
+    with hx.attempt(list_address()):
         return _made_page(invitations.resend(guards.unit(), invitation, form.mailed.data))
 
 
 @blueprint.get(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdrawal(invitation_id: int):
-    invitation = _own(invitation_id)
+    invitation = own(invitation_id)
     return hx.render("invitations/withdrawal.html", invitation=invitation, recipient=invitation.recipient)
 
 
 @blueprint.post(f"{INVITATION}/withdrawal")
 @guards.signed_in
 def withdraw(invitation_id: int):
-    invitation = _own(invitation_id)
-    place = _list(f"invitations-{invitation.account_id}")
+    invitation = own(invitation_id)
+    place = list_address(f"invitations-{invitation.account_id}")
     with hx.attempt(place):
         withdrawn = invitations.withdraw(guards.unit(), invitation)
     if withdrawn:
@@ -71,11 +71,16 @@ def withdraw(invitation_id: int):
     return hx.done(place, _("The invitation has just been accepted. The device is in the list."), "warning")
 
 
-def _own(invitation_id: int) -> DeviceInvitation:
-    """An invitation of one of the accounts whose devices the signed-in one looks after."""
-    accounts = devices.looked_after(current_user.account)
+def own(invitation_id: int) -> DeviceInvitation:
+    """An invitation of one of the accounts that the page may be about."""
+    accounts = device_forms.looked_after()
     pending = (DeviceInvitation.pending(account).where(DeviceInvitation.id == invitation_id) for account in accounts)
     return next((found for query in pending if (found := query.first())), None) or abort(404)
+
+
+def list_address(row: str = "") -> str:
+    """The list, at the row or the heading with this id."""
+    return of_user.address_of("devices.list_devices", _anchor=row or None)
 
 
 def _new_page(form: InvitationForm, status: int = 200):
@@ -86,11 +91,6 @@ def _new_page(form: InvitationForm, status: int = 200):
 
 def _letter_page(invitation: DeviceInvitation, form: ResendForm):
     return hx.render("invitations/letter.html", invitation=invitation, recipient=invitation.recipient, form=form)
-
-
-def _list(row: str = "") -> str:
-    """The list, at the row or the heading with this id."""
-    return url_for("devices.list_devices", _anchor=row or None)
 
 
 def _made_page(invited: invitations.Invited):

@@ -3,14 +3,14 @@
 import secrets
 from functools import partial
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request
 from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.authority import authority
 from actions.devices import devices, invitations
 from actions.sessions import connections
-from blueprints.web import guards, hx, words
+from blueprints.web import guards, hx, of_user, reauthentication, words
 from models import Account, Device, Mailbox, now
 
 from . import device_forms
@@ -26,14 +26,15 @@ DEVICE = "/<int:device_id>"
 @blueprint.get("/")
 @guards.signed_in
 def list_devices():
-    accounts = devices.looked_after(current_user.account) or abort(404)
+    accounts, named = device_forms.looked_after() or abort(404), of_user.mailbox()
     return hx.render(
         "devices/list.html",
-        mailbox=current_user.account.mailbox,
-        keeps_mailbox=authority.may_keep_mailbox(current_user.account),
+        mailbox=named or current_user.account.mailbox,
+        keeps_mailbox=not named and authority.may_keep_mailbox(current_user.account),
         lists=[_list_of(account) for account in accounts],
         protocol_words=device_forms.protocol_words,
         can_have_profile=device_forms.can_have_profile,
+        may_be_invited=partial(invitations.may_be_invited_by, current_user.account),
     )
 
 
@@ -42,7 +43,7 @@ def _list_of(account: Account) -> dict:
     connected = connections.of(guards.ports(), account)
     return {
         "account": account,
-        "of": None if account.id == current_user.account.id else device_forms.MAILBOX,
+        "of": None if account.id == current_user.account.id or of_user.mailbox() else device_forms.MAILBOX,
         "rows": devices.rows(account, connected),
         "unknown": connected.unknown,
         "invitations": invitations.pending(account),
@@ -50,13 +51,14 @@ def _list_of(account: Account) -> dict:
 
 
 @blueprint.get("/new")
-@guards.recent_password
+@guards.asks_password
 def new():
     return _new_page(NewDeviceForm(request_id=secrets.token_urlsafe(32)))
 
 
 @blueprint.post("/")
 @guards.recent_password
+@reauthentication.asked_in(new)
 def create():
     account, form = device_forms.acted_for(), NewDeviceForm()
     with hx.submit(form, _new_page, "name"):
@@ -78,7 +80,7 @@ def waiting(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/password")
-@guards.recent_password
+@guards.asks_password
 def password(device_id: int):
     return hx.render("devices/password.html", device=_own(device_id))
 
@@ -90,7 +92,7 @@ def change_password(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/profile")
-@guards.recent_password
+@guards.asks_password
 def profile(device_id: int):
     return hx.render("devices/profile.html", device=_with_profile(device_id))
 
@@ -119,7 +121,7 @@ def rename(device_id: int):
 
 
 @blueprint.get(f"{DEVICE}/disconnection")
-@guards.recent_password
+@guards.asks_password
 def disconnection(device_id: int):
     return hx.render("devices/disconnection.html", device=_own(device_id))
 
@@ -135,7 +137,7 @@ def disconnect(device_id: int):
 
 
 @blueprint.get("/disconnection")
-@guards.recent_password
+@guards.asks_password
 def disconnection_of_all():
     account = device_forms.acted_for()
     return hx.render(
@@ -157,7 +159,7 @@ def disconnect_all():
 
 
 @blueprint.get("/requirement")
-@guards.recent_password
+@guards.asks_password
 def requirement():
     mailbox = _mailbox()
     connected = connections.of(guards.ports(), mailbox.account)
@@ -188,8 +190,8 @@ def _mailbox() -> Mailbox:
 
 
 def _own(device_id: int) -> Device:
-    """A device of one of the accounts that the signed-in one looks after."""
-    accounts = devices.looked_after(current_user.account)
+    """A device of one of the accounts that the page may be about."""
+    accounts = device_forms.looked_after()
     return Device.get_or_none(Device.id == device_id, Device.account.in_(accounts)) or abort(404)
 
 
@@ -208,7 +210,7 @@ def _new_password(device: Device) -> devices.MadeDevice:
 
 def _list(row: str = "") -> str:
     """The list, at the row or the heading with this id."""
-    return url_for(".list_devices", _anchor=row or None)
+    return of_user.address_of("devices.list_devices", _anchor=row or None)
 
 
 def _new_page(form: NewDeviceForm, status: int = 200):

@@ -9,6 +9,7 @@ from flask_login import current_user
 from actions.devices import devices
 from actions.passwords import recovery
 from actions.sessions import links
+from actions.users import contacts
 from blueprints.web import guards, hx, words
 
 from .forms import NewPasswordForm
@@ -26,7 +27,8 @@ def password(token: str):
 @guards.public
 def set_password(token: str):
     link, form = _find(token, links.SETS_PASSWORD), NewPasswordForm()
-    with hx.submit(form, partial(_password_page, link, token), "new_password"):
+    check = partial(recovery.check_new, guards.unit(), link, form.new_password.data)
+    with hx.submit(form, partial(_password_page, link, token), "new_password", check=check):
         browser = recovery.set_password(guards.unit(), link, form.new_password.data, guards.known_browser())
     _forget_own_session(link.account_id)
     session.browser = browser
@@ -75,12 +77,44 @@ def end_device(token: str):
     return hx.render("links/device_ended.html")
 
 
+@blueprint.get("/contact/<token>")
+@guards.public
+def contact(token: str):
+    return hx.render("links/contact.html", link=_find(token, (links.CONFIRM_CONTACT,)))
+
+
+@blueprint.post("/contact/<token>")
+@guards.public
+def confirm_contact(token: str):
+    link = _find(token, (links.CONFIRM_CONTACT,))
+    with hx.attempt_once():
+        contacts.confirm(guards.unit(), link)
+    return hx.render("links/contact_confirmed.html", link=link)
+
+
+@blueprint.get("/not-my-contact/<token>")
+@guards.public
+def not_my_contact(token: str):
+    return hx.render("links/not_my_contact.html", link=_find(token, (links.DISOWN_CONTACT,)))
+
+
+@blueprint.post("/not-my-contact/<token>")
+@guards.public
+def put_contact_back(token: str):
+    link = _find(token, (links.DISOWN_CONTACT,))
+    with hx.attempt_once():
+        contacts.disown(guards.unit(), link)
+    _forget_own_session(link.account_id)
+    words.flash_pending()
+    return hx.render("links/locked.html", login=link.account.login)
+
+
 def _find(token: str, purposes: tuple[str, ...]):
     """The link, or the page that says it can no longer be used."""
     return links.find(token, purposes) or abort(410)
 
 
-def _password_page(link, token: str, form, status: int = 200):
+def _password_page(link, token: str, form: NewPasswordForm, status: int = 200):
     return hx.render(
         "links/password.html",
         status,
@@ -88,7 +122,8 @@ def _password_page(link, token: str, form, status: int = 200):
         token=token,
         username=link.account.login,
         is_first=link.purpose == links.WELCOME,
-        **words.checklist(link.account, ""),
+        shared=link.account.mailbox if link.account.is_collaborator else None,
+        **words.checklist(link.account, form.new_password.data or ""),
     )
 
 

@@ -35,7 +35,7 @@ def show_access(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/access/offboarding")
-@guards.manager_recently
+@guards.manager_asks
 def confirm(service_id: int, mailbox_id: int):
     return hx.render("offboarding/confirm.html", **_access(_mailbox(service_id, mailbox_id)))
 

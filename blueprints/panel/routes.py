@@ -1,12 +1,15 @@
 """The panel's own addresses."""
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, Response, abort, request, session, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
+from actions.services import services
 from actions.upkeep import installation
-from blueprints.web import assets, guards, hosts, hx
-from database import differing_migrations
+from blueprints.web import assets, frame, guards, hosts, hx
+from database import differing_migrations, is_unfinished_restore
+
+from .forms import LanguageForm
 
 panel = Blueprint("panel", __name__)
 
@@ -14,11 +17,14 @@ panel = Blueprint("panel", __name__)
 @guards.in_frames
 @guards.public
 def home():
-    """To the first page that is of use: a manager's services, the password of anybody else who is signed in, or the way
-    in."""
+    """To the first page that is of use: the password in a webmail's frame, the users of a manager's only service, what
+    there is to see for anybody else who is signed in, or the way in."""
     if not current_user.is_authenticated:
         return hx.redirect(url_for("sign_in.sign_in"))
-    return hx.redirect(url_for("services.list_services" if current_user.account.is_manager else "account.password"))
+    if frame.is_framed():
+        return hx.redirect(url_for("account.password"))
+    only = services.only(current_user.account) if current_user.account.is_manager else None
+    return hx.redirect(url_for("services.list_users", service_id=only.id) if only else url_for("overview.show"))
 
 
 @panel.get("/healthz")
@@ -28,13 +34,25 @@ def health():
     """200 once the database is reachable and of this version; a load balancer asks this."""
     try:
         missing, unknown = differing_migrations()
-    except PeeweeException:
-        return _health("the database does not answer\n", 503)
+    except PeeweeException as trouble:
+        is_restored = is_unfinished_restore(trouble)
+        return _health("the database is being restored\n" if is_restored else "the database does not answer\n", 503)
     if missing:
         return _health("the database is not migrated\n", 503)
     if unknown:
         return _health(f"the database is newer than this program, which does not know {', '.join(unknown)}\n", 503)
     return _health("ok\n", 200)
+
+
+@panel.post("/language")
+@guards.public
+def choose_language():
+    """The language for a visitor's browser: the page that they were on, in it."""
+    form = LanguageForm()
+    if not form.validate():
+        abort(400)
+    session.language = form.language.data
+    return hx.redirect(guards.safe_return(form.next.data))
 
 
 def _health(text: str, status: int) -> Response:

@@ -1,5 +1,6 @@
 """Active orders: the mail services, what there is to know of each, and their users."""
 
+from collections.abc import Callable
 from functools import partial
 
 from flask import Blueprint, abort, render_template, request, url_for
@@ -7,14 +8,15 @@ from flask_babel import gettext as _
 from flask_login import current_user
 
 from actions.authority import authority
+from actions.ground.addresses import canonical_login
 from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.users import renaming, several, users
-from blueprints.web import guards, hx, returns, words
+from blueprints.web import guards, hx, reauthentication, returns, words
 from models import Account, FormerAddress, Mailbox, Service
 
 from . import wanted
-from .forms import EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm
+from .forms import EditForm, NewUserForm, PasswordCheckForm, RemovalForm, RenamingForm, UserForm, as_typed
 
 blueprint = Blueprint("services", __name__, url_prefix="/services")
 
@@ -51,18 +53,26 @@ def list_users(service_id: int):
 
 
 @blueprint.get(f"{MAILBOXES}new")
-@guards.manager_recently
+@guards.manager_asks
 def new_user(service_id: int):
-    return _new_page(_service(service_id), NewUserForm())
+    service = _service(service_id)
+    return _new_page(service, NewUserForm(**as_typed(services.usual_quota(service))))
 
 
 @blueprint.post(MAILBOXES)
 @guards.manager_recently
+@reauthentication.asked_in(new_user)
 def add_user(service_id: int):
     service, form = _service(service_id), NewUserForm()
-    with hx.submit(form, partial(_new_page, service), "address"):
-        account = users.add(guards.unit(), service, form.address.data, form.profile, form.password)
+    check = partial(_with_new, users.check_new, service, form)
+    with hx.submit(form, partial(_new_page, service), "address", check=check):
+        account = _with_new(users.add, service, form)
     return hx.done(_list_of(service), _added(account))
+
+
+def _with_new(act: Callable, service: Service, form: NewUserForm):
+    """`users.add` or `users.check_new` with what was typed, once the form was validated."""
+    return act(guards.unit(), service, form.whole_address, form.profile, form.password)
 
 
 def _added(account: Account) -> str:
@@ -78,8 +88,9 @@ def _added(account: Account) -> str:
 @guards.background
 def check_password(service_id: int):
     """The text under the new password while it is typed."""
-    typed, policy = PasswordCheckForm().new_password.data or "", _service(service_id).password_policy
-    return render_template("components/checklist.html", **words.checklist(Account(login=""), typed, policy))
+    form, policy = PasswordCheckForm(), _service(service_id).password_policy
+    checks = words.checklist(form.account, form.new_password.data or "", policy)
+    return render_template("components/checklist.html", **checks)
 
 
 @blueprint.post(f"{MAILBOXES}password-suggestion")
@@ -90,7 +101,7 @@ def suggest_password(service_id: int):
 
 
 @blueprint.get(MAILBOX)
-@guards.manager_recently
+@guards.manager_asks
 def edit_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _edit_page(mailbox, EditForm(mailbox))
@@ -101,13 +112,17 @@ def edit_user(service_id: int, mailbox_id: int):
 def save_user(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     form = EditForm(mailbox)
-    with hx.submit(form, partial(_edit_page, mailbox), "revision"):
+    with hx.submit(form, partial(_edit_page, mailbox), "revision", check=partial(_check_edit, mailbox, form)):
         users.edit(guards.unit(), mailbox, form.revision.data, form.profile, form.password)
     return _done(mailbox, _("%(login)s is saved. The changes take effect immediately.", login=mailbox.address))
 
 
+def _check_edit(mailbox: Mailbox, form: EditForm) -> None:
+    users.check_edit(guards.unit(), mailbox, form.profile, form.password)
+
+
 @blueprint.get(f"{MAILBOX}/link")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_link(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/link.html", mailbox, hours=users.link_hours(mailbox.account))
@@ -124,7 +139,7 @@ def send_link(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/suspension")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_suspension(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/suspension.html", mailbox, stops=users.losses(guards.ports(), mailbox))
@@ -140,7 +155,7 @@ def suspend(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/resumption")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_resumption(service_id: int, mailbox_id: int):
     return _question("services/resumption.html", _mailbox(service_id, mailbox_id))
 
@@ -155,7 +170,7 @@ def resume(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/address")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_renaming(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _renaming_page(mailbox, RenamingForm(revision=mailbox.account.revision))
@@ -172,7 +187,7 @@ def rename(service_id: int, mailbox_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/former-addresses/<int:former_id>/end")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_end_of_forwarding(service_id: int, mailbox_id: int, former_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     return _question("services/forwarding_end.html", mailbox, former=_former(mailbox, former_id))
@@ -189,7 +204,7 @@ def end_forwarding(service_id: int, mailbox_id: int, former_id: int):
 
 
 @blueprint.get(f"{MAILBOX}/removal")
-@guards.manager_recently
+@guards.manager_asks
 def confirm_removal(service_id: int, mailbox_id: int):
     return _removal_page(_mailbox(service_id, mailbox_id), RemovalForm())
 
@@ -245,7 +260,7 @@ def _around(service: Service) -> dict:
 
 
 def _new_page(service: Service, form: NewUserForm, status: int = 200):
-    checks = words.checklist(Account(login=""), "", service.password_policy)
+    checks = _checks(form, form.whole_address, service)
     return hx.render("services/new.html", status, form=form, back=_list_of(service), **checks, **_around(service))
 
 
@@ -260,9 +275,16 @@ def _edit_page(mailbox: Mailbox, form: EditForm, status: int = 200):
         used=users.storage_used(guards.ports(), mailbox),
         former_addresses=renaming.former_addresses(mailbox),
         consequences=passwords.consequences(guards.ports(), mailbox.account),
-        **words.checklist(Account(login=""), "", service.password_policy),
+        **_checks(form, mailbox.address, service),
         **_around(service),
     )
+
+
+def _checks(form: UserForm, address: str, service: Service) -> dict:
+    """The checklist of the password in the form, for the account of this address."""
+    names = {"first_name": form.first_name.data or "", "last_name": form.last_name.data or ""}
+    account = Account(login=canonical_login(address), **names)
+    return words.checklist(account, form.new_password.data or "", service.password_policy)
 
 
 def _renaming_page(mailbox: Mailbox, form: RenamingForm, status: int = 200):

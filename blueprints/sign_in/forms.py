@@ -13,7 +13,3 @@ class SignInForm(PanelForm):
 
 class ForgottenForm(PanelForm):
     login = StringField(_l("E-mail address"), [required(), longest(254)])
-
-
-class ConfirmForm(PanelForm):
-    current_password = PasswordField(_l("Current password"), [required(), longest()])

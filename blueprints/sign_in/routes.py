@@ -9,8 +9,9 @@ from actions.passwords import passwords, recovery
 from actions.passwords import sign_in as ways_in
 from actions.sessions import sessions
 from blueprints.web import errors, guards, hx
+from blueprints.web.reauthentication import ConfirmForm
 
-from .forms import ConfirmForm, ForgottenForm, SignInForm
+from .forms import ForgottenForm, SignInForm
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -107,6 +108,9 @@ def confirmed():
     with hx.submit(form, _confirm_page, "current_password", too_many=422):
         renewed = passwords.confirm_again(guards.unit(), form.current_password.data, guards.known_browser())
     guards.go_on_in(renewed)
+    if request.htmx:
+        # A form that asks for the password itself, and is sent now.
+        return _confirm_page(form)
     return hx.redirect(guards.safe_return(request.args.get("next")))
 
 

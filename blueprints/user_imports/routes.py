@@ -25,15 +25,16 @@ SHOWN_IMPORTS = 10
 
 @blueprint.get(f"{SERVICE}/imports/")
 @blueprint.get(f"{SERVICE}/imports/new")
-@guards.manager_recently
+@guards.manager
 def new_import(service_id: int):
     return _upload_page(_service(service_id), FileForm(formdata=None))
 
 
 @blueprint.post(f"{SERVICE}/imports/")
 @guards.takes(LARGEST_REQUEST)
-@guards.manager_recently
+@guards.manager
 def begin(service_id: int):
+    """Check the file, which adds nobody yet. So the password is asked for later, and never costs a second upload."""
     service, form = _service(service_id), FileForm()
     with hx.submit(form, partial(_upload_page, service), "file"):
         text, name = user_files.text_of(form.file.data.stream), form.file.data.filename or ""
@@ -57,7 +58,7 @@ def show_progress(service_id: int, import_id: int):
 
 
 @blueprint.get(f"{IMPORT}/users")
-@guards.manager_recently
+@guards.manager_asks
 def confirm(service_id: int, import_id: int):
     found = _import(service_id, import_id)
     return hx.render("user_imports/confirm.html", service=found.service, found=found)

@@ -15,11 +15,11 @@ STATIC = Path(__file__).parents[2] / "static"
 
 STYLES = (
     "layers", "tokens", "base", "layout", "crumbs", "card", "form", "button", "table", "dialog", "flash", "meter",
-    "menu", "badge", "choice", "tiles", "entry", "facts", "note", "list", "granted", "filter", "picker", "progress",
-    "disclosure", "secret", "waiting", "scan", "condition",
+    "menu", "badge", "choice", "tiles", "entry", "facts", "note", "list", "tabs", "granted", "filter", "picker",
+    "progress", "disclosure", "secret", "waiting", "scan", "condition", "footer", "chart",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
-SCRIPTS = ("page", "dialog", "requests", "rows", "password", "files", "frame")
+SCRIPTS = ("page", "dialog", "requests", "rows", "password", "reauthentication", "drafts", "files", "zone", "frame")
 
 JAVASCRIPT = "text/javascript; charset=utf-8"
 MEDIA_TYPES = {"app.css": "text/css; charset=utf-8", "early.js": JAVASCRIPT, "app.js": JAVASCRIPT}

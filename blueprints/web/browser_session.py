@@ -15,12 +15,13 @@ from werkzeug.datastructures import CallbackDict
 from actions.sessions import sessions
 from database import TROUBLE, discard_connection
 from models import WebSession
-from settings import Settings
+from settings import LANGUAGES, Settings
 
 log = logging.getLogger(__name__)
 
 WITHOUT_SESSION = ("/static/", "/assets/", "/healthz", "/dovecot/")
 VISITOR_LIFETIME = 24 * 3600
+LANGUAGE_LIFETIME = 400 * 24 * 3600
 
 
 class BrowserSession(CallbackDict, SessionMixin):
@@ -41,6 +42,8 @@ class BrowserSession(CallbackDict, SessionMixin):
         self.token: str | None = None
         self.ended = False
         self.browser: str | None = None
+        # The language that the browser is to be spoken to in from now on; empty for the one that it asks for.
+        self.language: str | None = None
 
     def _changed(self, _) -> None:
         self.modified = True
@@ -74,6 +77,7 @@ class DatabaseSessions(SessionInterface):
         self.session_cookie = f"{prefix}-session"
         self.visitor_cookie = f"{prefix}-visitor"
         self.browser_cookie = f"{prefix}-browser"
+        self.language_cookie = f"{prefix}-language"
         self._attributes = {
             "path": "/",
             "httponly": True,
@@ -98,6 +102,10 @@ class DatabaseSessions(SessionInterface):
         if session.browser:
             lifetime = sessions.BROWSER_REMEMBERED
             response.set_cookie(self.browser_cookie, session.browser, max_age=lifetime, **self._attributes)
+        if session.language:
+            response.set_cookie(self.language_cookie, session.language, max_age=LANGUAGE_LIFETIME, **self._attributes)
+        elif session.language is not None and self.language_cookie in request.cookies:
+            response.delete_cookie(self.language_cookie, **self._attributes)
         if session.token:
             response.set_cookie(self.session_cookie, session.token, **self._attributes)
             response.delete_cookie(self.visitor_cookie, **self._attributes)
@@ -115,6 +123,11 @@ class DatabaseSessions(SessionInterface):
     def known_browser(self, request: Request) -> str | None:
         """The token by which accounts know this browser."""
         return request.cookies.get(self.browser_cookie)
+
+    def chosen_language(self, request: Request) -> str:
+        """The language that was chosen in this browser, where it is one of ours; empty for none."""
+        chosen = request.cookies.get(self.language_cookie, "")
+        return chosen if chosen in LANGUAGES else ""
 
     def _visitor_content(self, app: Flask, request: Request) -> dict:
         try:

@@ -16,6 +16,11 @@ def last_second(day: date) -> int:
     return _moment(day, time(23, 59, 59, fold=1))
 
 
+def day_of(moment: int) -> date:
+    """The day on which a moment is."""
+    return datetime.fromtimestamp(moment, ZoneInfo(str(get_timezone()))).date()
+
+
 def _moment(day: date, at: time) -> int:
     # By the rules of the zone's name: the object of Flask-Babel has one midnight in a day.
     return int(datetime.combine(day, at, ZoneInfo(str(get_timezone()))).timestamp())

@@ -53,9 +53,13 @@ class PanelForm(FlaskForm):
             return Words
 
     def refuse(self, refusal: Refused, otherwise: str) -> None:
-        """Put the refusal's sentence beside its field, or beside the field `otherwise`."""
-        field = self[refusal.field] if refusal.field in self else self[otherwise]
-        field.errors = [*field.errors, translated(refusal)]
+        """Put the sentence of each part beside its field, or beside the field `otherwise`. What the form itself says of
+        a field stands alone."""
+        said = {field.name for field in self if field.errors}
+        for part in refusal.parts:
+            field = self[part.field if part.field in self else otherwise]
+            if field.name not in said:
+                field.errors = [*field.errors, translated(part)]
 
 
 def required() -> InputRequired:

@@ -7,11 +7,12 @@ a session that began with the password into any frame there: no page may show th
 
 from flask import g, request, session
 
+from models import Account
 from settings import LANGUAGES, Settings
 
 from . import guards
 
-THEMES = ("light", "dark")
+THEMES = (Account.LIGHT, Account.DARK)
 KEY, PASSWORD_CHANGED = "frame", "password_changed"
 
 
@@ -66,8 +67,11 @@ def webmails(settings: Settings) -> list[str]:
     return framers(settings) if is_framed() else []
 
 
-def theme() -> str:
-    return session[KEY]["theme"] if KEY in session and is_framed() else "auto"
+def theme(account: Account | None) -> str:
+    """The webmail's theme in its frame; otherwise the one that the person chose, or "auto" for their system's."""
+    if KEY in session and is_framed():
+        return session[KEY]["theme"]
+    return account.theme if account and account.theme in THEMES else "auto"
 
 
 def language() -> str:

@@ -2,14 +2,17 @@
 
 @guards.public              anybody
 @guards.signed_in           everybody who is signed in
-@guards.recent_password     … and gave the password in the last five minutes in this session
+@guards.recent_password     … and gave the password in the last five minutes in this session; a form may bring it along
+                            (`reauthentication`)
+@guards.asks_password       everybody who is signed in: a page whose form is for such a view, and asks for the password
 @guards.background          the same, for requests that a page sends on its own while a person types or waits: they do
                             not count as use of the session, and a person who is signed out learns it from their
                             next action
 @guards.manager             managers of mail services; nobody else learns that the page exists. A session that a webmail
                             began is not enough: it leads to the sign-in
 @guards.manager_background  … for what such a page asks on its own
-@guards.manager_recently    … and gave the password in the last five minutes in this session
+@guards.manager_recently    … and gave the password in the last five minutes in this session; a form may bring it along
+@guards.manager_asks        … for a page whose form is for such a view, and asks for the password
 @guards.signed_by_webmail   anybody, and from any site: the view itself asks for what a webmail signed
 @guards.asked_by_dovecot    the same: the view itself asks for the key in Dovecot's configuration
 
@@ -54,6 +57,7 @@ class Access:
 
     signed_in: bool
     recent_password: bool = False
+    asks_password: bool = False
     manager: bool = False
     background: bool = False
     from_any_site: bool = False
@@ -70,10 +74,12 @@ def _declares(access: Access) -> Callable:
 public = _declares(Access(signed_in=False))
 signed_in = _declares(Access(signed_in=True))
 recent_password = _declares(Access(signed_in=True, recent_password=True))
+asks_password = _declares(Access(signed_in=True, asks_password=True))
 background = _declares(Access(signed_in=True, background=True))
 manager = _declares(Access(signed_in=True, manager=True))
 manager_background = _declares(Access(signed_in=True, manager=True, background=True))
 manager_recently = _declares(Access(signed_in=True, recent_password=True, manager=True))
+manager_asks = _declares(Access(signed_in=True, asks_password=True, manager=True))
 signed_by_webmail = _declares(Access(signed_in=False, from_any_site=True))
 asked_by_dovecot = _declares(Access(signed_in=False, from_any_site=True))
 
@@ -112,8 +118,9 @@ class SignedIn(UserMixin):
         return self.account.login
 
 
-def init_app(app: Flask) -> None:
-    """Ask every request, in this order: where it comes from, who it is, whether its form is ours."""
+def init_app(app: Flask, ask_for_password: Callable[[], Response | None]) -> None:
+    """Ask every request, in this order: where it comes from, who it is, whether its form is ours, and whether its
+    person gave the password lately; if not, `ask_for_password` answers, or returns None when the form brought it."""
     manager = LoginManager(app)
     manager.session_protection = None
     manager.request_loader(lambda _: SignedIn(session.record) if session.record else None)
@@ -123,6 +130,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_refuse_what_is_no_form)
     app.before_request(_admit)
     CSRFProtect(app)
+    app.before_request(lambda: ask_for_password() if _is_dangerous() and lacks_password() else None)
 
 
 def actor() -> Actor:
@@ -165,6 +173,11 @@ def safe_return(address: str | None) -> str:
     return address if ours and printable else url_for("home")
 
 
+def page_before() -> str:
+    """The page on which the person pressed something, if the browser says so; the home page otherwise."""
+    return safe_return(returns.path_of(request.referrer or ""))
+
+
 def _stop_without_session() -> None:
     """The panel can recognise nobody while the database does not answer."""
     if session.trouble:
@@ -205,6 +218,21 @@ def could_manage() -> bool:
     return account.acts_as_person and account.role in Account.MANAGERS
 
 
+def lacks_password() -> bool:
+    """Whether what this request's page is for needs a password of the last five minutes, and none was given."""
+    access = _access()
+    return access is not None and (access.recent_password or access.asks_password) and not _password_is_recent()
+
+
+def _password_is_recent() -> bool:
+    return sessions.password_is_recent(current_user.record)
+
+
+def _is_dangerous() -> bool:
+    """Whether this request's view acts only for somebody who gave the password in the last five minutes."""
+    return getattr(_access(), "recent_password", False)
+
+
 def _access() -> Access | None:
     """What the view of this request declares."""
     return getattr(current_app.view_functions.get(request.endpoint), "access", None)
@@ -227,8 +255,8 @@ def _admit():
         return redirect(url_for("account.password"))
     if access.manager and not current_user.account.is_manager:
         return _to_sign_in_as_manager() if could_manage() and not access.background else abort(404)
-    if access.recent_password and not sessions.password_is_recent(current_user.record):
-        return redirect(url_for("sign_in.confirm", next=returns.after_confirmation(_way_back())))
+    if access.recent_password and request.method in SAFE_METHODS and not _password_is_recent():
+        return redirect(url_for("sign_in.confirm", next=returns.after_confirmation(way_back())))
     if largest := getattr(current_app.view_functions[request.endpoint], "largest_form", None):
         request.max_content_length = largest
     return None
@@ -237,16 +265,16 @@ def _admit():
 def _to_sign_in():
     if request.method not in SAFE_METHODS:
         flash(_("You are signed out, and nothing was changed. Sign in and try again."), "warning")
-    return redirect(url_for("sign_in.sign_in", next=_way_back()))
+    return redirect(url_for("sign_in.sign_in", next=way_back()))
 
 
 def _to_sign_in_as_manager():
     """Of a manager whom a webmail signed in as a person."""
     flash(_("Sign in with your password to manage users."), "warning")
-    return redirect(url_for("sign_in.sign_in", next=_way_back()))
+    return redirect(url_for("sign_in.sign_in", next=way_back()))
 
 
-def _way_back() -> str:
+def way_back() -> str:
     """Where to return to: the page that is open in the browser, or the one at this address, if there is any."""
     if request.htmx:
         return safe_return(returns.path_of(request.headers.get("HX-Current-URL", "")))

@@ -29,6 +29,19 @@ def render(page: str, status: int = 200, **context) -> Response:
     return make_response(render_template(templates, **context), status)
 
 
+def anew(reply: Response) -> Response:
+    """This reply to htmx, which keeps nothing of what was typed where it is put."""
+    reply.headers["HX-Reswap"] = "outerHTML"
+    return reply
+
+
+def instead(target: str, template: str, status: int, **context) -> Response:
+    """A fragment that takes the place of this part of the page, whatever the request was to fill, and keeps what was
+    typed there."""
+    placed = {"HX-Retarget": target, "HX-Reswap": "outerMorph"}
+    return make_response(render_template(template, **context), status, placed)
+
+
 def reply_of(endpoint: str) -> str:
     """The template of an endpoint's htmx reply."""
     return endpoint.replace(".", "/") + ".htmx.html"
@@ -36,17 +49,25 @@ def reply_of(endpoint: str) -> str:
 
 @contextmanager
 def submit(
-    form: PanelForm, again: Callable[[PanelForm, int], Response], otherwise: str, too_many: int | None = None
+    form: PanelForm,
+    again: Callable[[PanelForm, int], Response],
+    otherwise: str,
+    too_many: int | None = None,
+    check: Callable[[], object] | None = None,
 ) -> Iterator[None]:
     """Its body is the action that a form asks for. Where the form is not valid or the action is refused, the answer
-    is `again(form, 422)`, with the reason beside the field that it names, or beside the field `otherwise`.
+    is `again(form, 422)`, with each reason beside the field that it names, or beside the field `otherwise`.
 
-    So is an attempt too many, with the status `too_many`; without one it gets a page of its own.
+    `check` raises what the action would refuse, and changes nothing: where the form is not valid, it is asked too, so
+    that all that is wrong is said together. So is an attempt too many, with the status `too_many`; without one it gets
+    a page of its own.
     """
-    if not form.validate():
-        abort(again(form, 422))
+    is_valid = form.validate()
     try:
-        yield
+        if is_valid:
+            yield
+        elif check:
+            check()
     except Refused as refusal:
         form.refuse(refusal, otherwise)
         abort(again(form, 422))
@@ -55,6 +76,8 @@ def submit(
             raise
         form[otherwise].errors = [wait_sentence(refusal)]
         abort(again(form, too_many))
+    if not is_valid:
+        abort(again(form, 422))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from actions.ground.addresses import with_ascii_domain
+from actions.ground.addresses import unmistakable, with_ascii_domain
 from actions.ground.domain_names import readable
 
 # Where a sign begins within an address.
@@ -26,6 +26,7 @@ def init_app(app: Flask) -> None:
     environment = app.jinja_env
     environment.finalize = shown
     environment.filters |= {"breakable": breakable, "readable": readable, "for_programs": for_programs, "shown": shown}
+    environment.filters |= {"unmistakable": unmistakable}
     for name in ("gettext", "ngettext"):
         environment.globals[name] = _with_readable_facts(environment.globals[name])
 

@@ -9,9 +9,9 @@ from actions.authority import authority
 from actions.devices.devices import looked_after
 from actions.ground.refusals import N_
 from models import Account
-from settings import Settings
+from settings import LANGUAGES, Settings
 
-from . import assets, frame, readable_names, returns, words
+from . import assets, frame, guards, of_user, readable_names, reauthentication, returns, words
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 
@@ -21,6 +21,7 @@ class Section:
     """An entry of the panel's navigation; the template translates its label."""
 
     endpoint: str
+    address: str
     label: str
     icon: str
     current: bool
@@ -32,10 +33,14 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals |= {"icon": icon, "csp_nonce": csp_nonce, "asset_url": asset_url, "moment": words.moment}
     app.jinja_env.globals |= {"way_back": returns.to}
     app.jinja_env.globals |= {"password_change_to_tell": frame.password_change_to_tell}
-    app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time, "day": words.day}
+    app.jinja_env.globals |= {"reauthentication_asked": reauthentication.asked}
+    app.jinja_env.filters |= {"relative_time": words.relative_time, "exact_time": words.exact_time}
+    app.jinja_env.filters |= {"day": words.day, "short_date": words.short_date}
     app.jinja_env.filters |= {"duration": words.duration}
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
+    app.jinja_env.globals |= {"address_of": of_user.address_of, "named_user": of_user.mailbox, "TABS": of_user.TABS}
+    app.jinja_env.globals |= {"languages": LANGUAGES, "this_page": guards.way_back, "is_in_trouble": _is_in_trouble}
 
     @app.context_processor
     def panel() -> dict:
@@ -45,7 +50,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             "account": account,
             "navigation": navigation(account) if account else [],
             "webmails": frame.webmails(settings),
-            "theme": frame.theme(),
+            "theme": frame.theme(account),
             "language": words.language(),
             "product_name": settings.product_name,
             "shows_outbox": settings.keeps_mail,
@@ -59,6 +64,7 @@ def navigation(account: Account) -> list[Section]:
     orders = [("services.list_services", N_("Active orders"), "package")]
     own_permissions = [("account.show_permissions", N_("My permissions"), "list-checks")]
     sections = (
+        ("overview.show", N_("Overview"), "house"),
         *(orders if account.is_manager else []),
         *(own_permissions if account.is_collaborator else []),
         ("account.password", N_("Password"), "key-round"),
@@ -68,7 +74,17 @@ def navigation(account: Account) -> list[Section]:
         ("account.activity", N_("Activity"), "history"),
         ("account.show_preferences", N_("Preferences"), "settings-2"),
     )
-    return [Section(endpoint, label, icon, _is_current(endpoint)) for endpoint, label, icon in sections]
+    return [_section(*each) for each in sections]
+
+
+def _section(endpoint: str, label: str, icon: str) -> Section:
+    address = url_for(endpoint)
+    return Section(endpoint, address, label, icon, _is_current(address))
+
+
+def _is_in_trouble() -> bool:
+    """Whether the database does not answer: no form would be known again."""
+    return session.trouble is not None
 
 
 def asset_url(name: str) -> str:
@@ -76,7 +92,6 @@ def asset_url(name: str) -> str:
     return url_for("panel.asset", name=assets.hashed_name(name))
 
 
-def _is_current(endpoint: str) -> bool:
+def _is_current(address: str) -> bool:
     """Whether the page is the section's own, or below it."""
-    address = url_for(endpoint)
     return request.path == address or (address.endswith("/") and request.path.startswith(address))

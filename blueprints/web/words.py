@@ -1,8 +1,10 @@
 """Words for people: sentences in their language, times in their zone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
+from babel.dates import format_skeleton
 from flask import Flask, current_app, flash, request
 from flask_babel import format_date, format_datetime, format_decimal, format_timedelta, get_locale, gettext
 from flask_login import current_user
@@ -10,7 +12,7 @@ from flask_login import current_user
 from actions.ground import sizes
 from actions.ground.addresses import trimmed
 from actions.ground.domain_names import readable
-from actions.ground.refusals import Refused
+from actions.ground.refusals import Listed
 from actions.passwords import password_strength, policy
 from models import Account
 from settings import LANGUAGES
@@ -25,9 +27,12 @@ def init_app(app: Flask) -> None:
 
 
 def choose_language() -> str:
-    """The webmail's language in its frame, or the account's, the first of the browser's that we speak, the host's."""
+    """The webmail's language in its frame, or the account's, the one that was chosen in this browser, the first of the
+    browser's that we speak, the host's."""
     chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
     if chosen in LANGUAGES:
+        return chosen
+    if chosen := current_app.session_interface.chosen_language(request):
         return chosen
     return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
 
@@ -40,8 +45,16 @@ def choose_timezone() -> str:
 
 def translated(message) -> str:
     """An action's message (`sentence` and `facts`, which may hold further messages) in the person's language."""
-    facts = {name: translated(fact) if hasattr(fact, "sentence") else fact for name, fact in message.facts.items()}
+    if isinstance(message, Listed):
+        return Listed.joined(map(translated, message))
+    if not message.facts:
+        return gettext(message.sentence)
+    facts = {name: translated(fact) if _is_message(fact) else fact for name, fact in message.facts.items()}
     return gettext(message.sentence, **facts)
+
+
+def _is_message(fact: object) -> bool:
+    return hasattr(fact, "sentence") or isinstance(fact, Listed)
 
 
 def moment(seconds: int) -> datetime:
@@ -72,6 +85,11 @@ def day(at: datetime) -> str:
     return format_date(at, "medium")
 
 
+def short_date(day: date) -> str:
+    """The day and the month."""
+    return format_skeleton("MMMd", day, locale=get_locale())
+
+
 def size(amount: int) -> str:
     """A number of bytes for people: “1.5 GB”, “300 MB”."""
     if amount >= sizes.GIGABYTE:
@@ -90,32 +108,39 @@ def language() -> str:
 
 
 def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
-    """What the live checklist shows for what was typed: the policy's rules, what mail programs cannot send, and the
-    strength; and the same rules for password managers. The policy is the account's own if none is named."""
-    password = "" if not typed else _as_far_as_sendable(typed)
+    """What the live checklist shows for what was typed: all requirements, and how hard it is to guess; and the policy
+    for password managers. The policy is the account's own if none is named."""
     policy_name = policy_name or account.password_policy
-    strength = _strength(account, password)
-    return {
-        "password_rules": policy.PASSWORD_RULES[policy_name],
-        "rules": [
-            *({"text": translated(rule), "met": rule.met} for rule in policy.rules(policy_name, password)),
-            *({"text": translated(refusal), "met": False} for refusal in _refusals(typed)),
-        ],
-        "strength": strength
-        and {
-            "score": strength.score,
-            "word": gettext(strength.word),
-            "advice": gettext(strength.advice) if strength.advice else "",
-        },
-    }
+    checked = {"password_rules": policy.PASSWORD_RULES[policy_name]}
+    if not typed:
+        return checked | {"rules": _before_typing(policy_name, language()), "strength": None}
+    required = policy.requirements(account, typed, guards.ports().settings.password_blocklist, policy_name)
+    strength = _strength(account, typed, all(each.met for each in required))
+    return checked | {"rules": _lines(required), "strength": strength}
 
 
-def _strength(account: Account, password: str) -> password_strength.Strength | None:
-    """What the meter shows: nothing to a person who asks all the time."""
+@cache
+def _before_typing(policy_name: str, _language: str) -> list[dict]:
+    """The checklist of an empty field, which is the same for everybody who reads this language."""
+    return _lines(policy.requirements(Account(login=""), "", policy=policy_name))
+
+
+def _lines(required: list[policy.Rule]) -> list[dict]:
+    return [{"text": translated(each), "met": each.met} for each in required]
+
+
+def _strength(account: Account, typed: str, is_accepted: bool) -> dict | None:
+    """What the meter shows: nothing to a person who asks all the time. It never praises what is refused, and says of
+    what is accepted that it is."""
     asking = current_user.account if current_user.is_authenticated else account
-    if not password or not current_app.extensions["strength budget"].spend(asking.id):
+    if not current_app.extensions["strength budget"].spend(asking.id):
         return None
-    return password_strength.of(account, password)
+    strength = password_strength.of(account, typed)
+    return {
+        "score": strength.score if is_accepted else min(strength.score, password_strength.LOW),
+        "word": gettext(strength.word if is_accepted else password_strength.NOT_ACCEPTED),
+        "advice": gettext(strength.advice) if strength.advice else "",
+    }
 
 
 def masked(login: str) -> str:
@@ -135,21 +160,3 @@ def flash_pending() -> None:
             ),
             "warning",
         )
-
-
-def _refusals(typed: str) -> list[Refused]:
-    """Why mail programs cannot send what was typed, if so."""
-    try:
-        if typed:
-            policy.sendable(typed)
-    except Refused as refusal:
-        return [refusal]
-    return []
-
-
-def _as_far_as_sendable(typed: str) -> str:
-    """The form that is measured; what cannot be sent at all is measured as it was typed, and refused on submit."""
-    try:
-        return policy.prepared(typed)
-    except Refused:
-        return typed[: policy.LONGEST]

@@ -1,6 +1,5 @@
-// data-dialog on a link: its address is fetched into the one dialog. On a submit button the
-// attribute's value is the address; the form is checked first, and none of its values travel with the GET,
-// because the request is made for the page's body and not for the button or its form.
+// data-dialog on a link: its address is fetched into the one dialog. On a submit button the attribute's value is the
+// address: the form is sent there, to be checked, and the question comes once nothing is wrong with it.
 let opener = null;
 
 document.addEventListener("click", event => {
@@ -14,9 +13,13 @@ document.addEventListener("click", event => {
   if (!asked || !window.htmx || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   if (opener || asked.form?.reportValidity() === false) return;
+  if (asked.form) makeReady(asked.form);
   opener = asked;
   asked.ariaDisabled = true;
-  htmx.ajax("GET", asked.dataset.dialog || asked.href, dialogBody).finally(() => {
+  const answer = asked.form
+    ? htmx.ajax("POST", asked.dataset.dialog, {source: asked, target: dialogBody, swap: "innerHTML"})
+    : htmx.ajax("GET", asked.href, dialogBody);
+  answer.finally(() => {
     asked.ariaDisabled = null;
     if (!dialog.open) opener = null;
   });

@@ -16,6 +16,8 @@
   // Comes after the deferred script, whether that arrived or failed.
   document.addEventListener("DOMContentLoaded", () => {
     document.removeEventListener("click", hold);
+    // No dialog will say what a press ends: the page does.
+    document.documentElement.classList.toggle("alone", !document.documentElement.classList.contains("script"));
     if (!pressed) return;
     pressed.ariaDisabled = null;
     pressed.click();

@@ -13,4 +13,9 @@ function say(sentence) {
   flash.scrollIntoView({block: "nearest"});
 }
 
+function forgetError(field) {
+  document.getElementById(`${field.id}-error`)?.remove();
+  field.removeAttribute("aria-invalid");
+}
+
 document.querySelector("[aria-invalid=true]")?.focus();

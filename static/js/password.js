@@ -1,17 +1,40 @@
 // Show and hide, copy, and suggest a password; send a new one composed.
 const newPassword = "input[autocomplete=new-password]";
 
+// Its button says what it does next.
 function reveal(input, shown) {
+  const button = document.querySelector(`[data-reveal="#${input.id}"]`);
+  if (!button || shown === (input.type === "text")) return;
   input.type = shown ? "text" : "password";
-  document.querySelector(`[data-reveal="#${input.id}"]`)?.setAttribute("aria-pressed", shown);
+  [button.textContent, button.dataset.hide] = [button.dataset.hide, button.textContent];
 }
 
-// So that no browser keeps a shown password among its form entries.
-document.addEventListener("submit", event => {
-  for (const button of event.target.querySelectorAll("[data-reveal][aria-pressed=true]")) {
-    reveal(document.querySelector(button.dataset.reveal), false);
-  }
-}, true);
+// A shown password is hidden, so that no browser keeps it among its form entries. What a password manager filled in
+// may have come without any event.
+function makeReady(form) {
+  for (const button of form.querySelectorAll("[data-reveal]")) reveal(document.querySelector(button.dataset.reveal), false);
+  for (const input of form.querySelectorAll(newPassword)) compose(input);
+}
+
+document.addEventListener("submit", event => makeReady(event.target), true);
+
+// What repeats the password may still become the same; once it is left, or cannot, it differs.
+document.addEventListener("input", ({target}) => compare(target.form, true));
+// A field is left when a button is pressed: what is said then would move it away.
+document.addEventListener("change", async ({target}) => {
+  await untilLetGo;
+  compare(target.form, false);
+});
+
+function compare(form, typing) {
+  const repeated = form?.querySelector("[data-repeats]");
+  if (!repeated) return;
+  const [value, again] = [document.querySelector(repeated.dataset.repeats), repeated].map(each => each.value.normalize());
+  const same = typing && document.activeElement === repeated ? value.startsWith(again) : value === again;
+  const said = repeated.closest(".field").querySelector("[data-differs]");
+  if (same) forgetError(repeated);
+  said.textContent = same || !again || repeated.ariaInvalid ? "" : said.dataset.differs;
+}
 
 // Some systems type a letter and its accent as two characters: mail programs send them as one.
 function compose(input) {
@@ -22,11 +45,6 @@ function compose(input) {
 // Once the field is left, so that the cursor stays where the person types.
 document.addEventListener("change", ({target}) => {
   if (target.matches?.(newPassword)) compose(target);
-}, true);
-
-// What a password manager fills in may come without any of these.
-document.addEventListener("submit", event => {
-  for (const input of event.target.querySelectorAll(newPassword)) compose(input);
 }, true);
 
 async function copy(button) {
@@ -80,11 +98,29 @@ document.addEventListener("click", event => {
   input.focus();
 });
 
+// The first proposal stands in the field until the person types another.
+document.addEventListener("htmx:after:settle", ({target}) => {
+  const proposal = target.querySelector?.("[data-fill]");
+  const input = proposal && document.querySelector(proposal.dataset.fill);
+  if (!input || input.value !== (input.dataset.proposed ?? "") || input.value === proposal.value) return;
+  input.value = input.dataset.proposed = proposal.value;
+  input.dispatchEvent(new Event("input", {bubbles: true}));
+});
+
+// A whole address that is pasted chooses its domain.
+document.addEventListener("change", ({target}) => {
+  const choice = target.id && document.querySelector(`[data-domain-of="#${target.id}"]`);
+  const [, name, domain] = choice && /^\s*([^@]+)@([^@\s]+)\s*$/.exec(target.value) || [];
+  const chosen = domain && [...choice.options].find(each => [each.value, each.text].includes(domain.toLowerCase()));
+  if (chosen) [target.value, choice.value] = [name, chosen.value];
+});
+
 document.addEventListener("click", event => {
   const button = event.target.closest("[data-reveal], [data-copy], [data-suggest]");
   if (!button) return;
   if (button.dataset.reveal) {
-    reveal(document.querySelector(button.dataset.reveal), button.getAttribute("aria-pressed") !== "true");
+    const input = document.querySelector(button.dataset.reveal);
+    reveal(input, input.type === "password");
   } else if (button.dataset.copy) {
     copy(button);
   } else if (document.querySelector(button.dataset.kind)?.value === "passphrase") {

@@ -2,20 +2,24 @@
 let invalid = null;
 
 document.addEventListener("htmx:after:settle", event => {
-  for (const element of event.detail.newContent) {
+  // What was morphed into the page is not in it.
+  for (const element of event.detail.newContent.filter(({isConnected}) => isConnected)) {
     invalid ??= element.matches?.("[aria-invalid=true]") ? element : element.querySelector?.("[aria-invalid=true]");
   }
   if (event.target === flashes) flashes.scrollIntoView({block: "nearest"});
   if (event.target !== dialogBody) return;
+  // The question comes once nothing is wrong.
+  for (const field of opener?.form?.querySelectorAll("[aria-invalid]") ?? []) forgetError(field);
   if (!dialogBody.childElementCount) dialog.close();
   else if (!dialog.open) dialog.showModal();
-  document.getElementById("dialog-title")?.focus();
+  (dialogBody.querySelector("[autofocus]") ?? document.getElementById("dialog-title"))?.focus();
 });
 
 document.addEventListener("htmx:after:swap", event => {
   const {sourceEvent} = event.detail.ctx;
   // Sent from the dialog, answered elsewhere: the dialog has done its work.
   if (sourceEvent?.type === "submit" && dialog.contains(sourceEvent.submitter)) dialog.close();
+  if (event.detail.ctx.response?.status === 422) forgetWrongPassword();
   invalid?.focus();
   invalid = null;
 });
@@ -26,6 +30,11 @@ document.addEventListener("htmx:after:swap", ({detail: {ctx: {sourceElement}}}) 
   const asked = [...new FormData(sourceElement)].filter(([, value]) => value);
   history.replaceState(history.state, "", `${location.pathname}?${new URLSearchParams(asked)}`);
 });
+
+// A form that is shown again keeps what was typed: no password comes back from the server. A wrong one alone goes.
+function forgetWrongPassword() {
+  for (const input of document.querySelectorAll("[autocomplete=current-password][aria-invalid=true]")) input.value = "";
+}
 
 // GET changes nothing, nor does a POST that says so; of any other it is not known whether it arrived.
 function reportFailure({request, sourceElement}) {
@@ -43,6 +52,9 @@ document.addEventListener("htmx:before:swap", event => {
   // A whole page never belongs into a part of one: follow a redirection (the session has ended), report an error.
   const wholePage = /^\s*<(!doctype|html)/i.test(ctx.text);
   if (wholePage && raw.redirected) location.assign(raw.url);
+  // The form takes its like out of the page, and with hx-select nothing else.
+  else if (wholePage && ctx.select && status === 422) return;
+  else if (wholePage && status === 410) location.reload();
   else if (status >= 500 && !ctx.hx.retarget) reportFailure(ctx);
   else if (wholePage) say(flashes.dataset.refused);
   else return;

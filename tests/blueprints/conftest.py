@@ -23,7 +23,7 @@ def _time_stands_still(clock: Clock) -> None:
 
 @pytest.fixture
 def signed_in(client: Client, anna) -> Client:
-    assert client.sign_in(anna.login, PASSWORD).title == "Password"
+    assert client.sign_in(anna.login, PASSWORD).title == "Overview"
     return client
 
 

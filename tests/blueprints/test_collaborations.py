@@ -70,6 +70,29 @@ def test_without_a_script_a_proposal_is_taken_by_its_button(browser):
     assert page.value("First name") == "Lia"
 
 
+def test_the_first_proposal_is_taken_where_no_user_name_was_typed(browser):
+    page = first_step(browser, **{"User name": "", "Reference e-mail": "x"})
+    assert page.error_of("Reference e-mail")
+    assert (page.value("User name"), page.error_of("User name")) == ("lia.verdi", "")
+    assert "lia.verdi/anna@example.org" in first_step(browser, **{"User name": " "}).text
+
+
+def test_all_that_is_wrong_with_a_person_is_said_in_one_round(browser):
+    wrong = {"First name": "", "Last name": "x" * 200, "Reference e-mail": "x", "User name": "a/b"}
+    page = first_step(browser, **wrong)
+    assert [label for label in wrong if not page.error_of(label)] == []
+
+
+def test_back_from_the_second_step_keeps_what_was_typed_and_chosen(browser):
+    page = first_step(browser).tick("Use in mail programs, by POP3").press("Back")
+    assert [page.value(label) for label in ("First name", "Reference e-mail", "User name")] == [
+        *("Lia", "lia@elsewhere.example.com", "lia")
+    ]
+    page.fill({"Last name": "Bianchi"}).press("Continue").press("Create account")
+    assert Account.by_login("lia/anna@example.org").last_name == "Bianchi"
+    assert Collaboration.get().permissions == permissions.completed(permissions.POP3)
+
+
 ACTIONS = ("reset", "disabling", "removal", "permissions")
 
 

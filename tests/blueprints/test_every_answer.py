@@ -21,7 +21,7 @@ from tests.conftest import PASSWORD, app_of, ports_of
 
 PUBLIC = {
     "home", "static", "panel.health", "panel.asset", "sign_in.sign_in", "sign_in.enter", "sign_in.forgotten",
-    "sign_in.send_link", "demo.outbox", "demo.attachment",
+    "sign_in.send_link", "demo.outbox", "demo.attachment", "panel.choose_language",
     "password_changes.report",
 }  # fmt: skip
 PUBLIC_BLUEPRINTS = {"links", "discovery", "handoff", "mail_policy", "set_up", "webmail"}
@@ -106,7 +106,7 @@ def test_a_form_without_its_token_changes_nothing(app, signed_in, csrf_token):
 
 def test_anothers_token_is_no_token(signed_in, new_client, boris, anna):
     his = new_client()
-    assert his.sign_in(boris.login, PASSWORD).title == "Password"
+    assert his.sign_in(boris.login, PASSWORD).title == "Overview"
     foreign = dict(change_form(his.open("/account/password")).content_of("Change"))
     assert signed_in.post("/account/password", foreign).status == 400
     assert Account.get_by_id(anna.id).password_hash == anna.password_hash

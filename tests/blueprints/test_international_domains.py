@@ -49,7 +49,7 @@ def users_page(people: People, more: str = "") -> str:
 @pytest.mark.parametrize("typed", SPELLINGS)
 def test_each_spelling_signs_in_and_the_panel_shows_the_readable_one(new_client, anna, typed):
     browser = new_client()
-    assert browser.sign_in(typed, PASSWORD).path == "/account/password"
+    assert browser.sign_in(typed, PASSWORD).path == "/overview/"
     for path in ("/account/password", "/devices/", "/collaborations/", "/account/sessions", "/account/activity"):
         page = browser.open(path).response.text
         assert READ in page

@@ -38,7 +38,7 @@ def test_a_link_sets_a_password_once(client, settings, anna, purpose):
     assert page.flashes
     assert opens(settings, anna, NEW)
     assert client.open(path).status == 410
-    assert client.sign_in(anna.login, NEW).title == "Password"
+    assert client.sign_in(anna.login, NEW).title == "Overview"
 
 
 def test_junk_from_the_same_network_keeps_nobody_from_a_link(client, settings, anna):
@@ -178,7 +178,7 @@ def test_by_a_forged_name_nothing_happens(client, ports, mailer, anna):
 def test_a_forged_host_gets_into_no_link(client, settings, ports, mailer, anna, forged):
     page = client.open("/forgotten-password").fill({"E-mail address": anna.login})
     assert client.request("POST", "/forgotten-password", page.content_of("Send the link"), **forged).status == 200
-    page = change_form(client.sign_in(anna.login, PASSWORD))
+    page = change_form(client.sign_in(anna.login, PASSWORD).follow("Password"))
     assert client.request("POST", "/account/password", page.content_of("Change"), **forged).status == 303
     while outbox.deliver_due(ports, worker.HANDLERS):
         pass

@@ -34,7 +34,7 @@ def row_of(page, login: str) -> str:
 
 def test_they_sign_in_once_and_see_both_kinds_of_pages(client, both, people):
     page = client.sign_in(both.login, PASSWORD)
-    assert page.path == "/services/"
+    assert page.path == f"/services/{people.service.id}/mailboxes/"
     for name in ("Active orders", "Password", "Devices", "Collaborations", "Sessions", "Activity"):
         assert name in page.links
     assert client.open("/devices/").status == client.open("/collaborations/").status == 200
@@ -82,7 +82,9 @@ def test_a_webmails_session_leads_to_the_sign_in_before_the_managers_pages(app, 
 
 def test_the_password_given_in_a_webmails_session_opens_no_managers_page(app, client, both, webmail):
     hand_over(app, client, both, webmail)
-    client.open("/confirm-password?next=/services/").fill({"Current password": PASSWORD}).press("Continue")
+    client.open("/confirm-password?next=/services/").fill({"Enter your password to continue": PASSWORD}).press(
+        "Continue"
+    )
     assert client.open("/services/").path == "/sign-in"
 
 
@@ -91,4 +93,4 @@ def test_a_manager_whose_role_ended_is_signed_out(client, both, anna, people, po
     managers.remove(UnitOfWork(ports), both, even_the_last=True)
     assert client.open("/services/").path == "/sign-in"
     page = client.sign_in(both.login, PASSWORD)
-    assert page.title == "Password" and "Active orders" not in page.links
+    assert page.title == "Overview" and "Active orders" not in page.links

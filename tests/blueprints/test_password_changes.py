@@ -392,6 +392,15 @@ def test_sending_credentials_again_asks_for_the_password(page, client, ports, cl
     finished = client.open(running.path)
     clock.pass_by(301)
     sent = OutboxItem.select().count()
-    for button in ("Send the e-mail again", "Send the text message again"):
-        assert finished.press(button).title == "Confirm your password"
+    asked = {
+        button: finished.press(button, Referer=f"http://127.0.0.1:8123{running.path}")
+        for button in ("Send the e-mail again", "Send the text message again")
+    }
+    assert {(page.status, page.title, page.links["Cancel"]) for page in asked.values()} == {
+        (422, "Confirm it's you", running.path)
+    }
     assert OutboxItem.select().count() == sent
+    told = [
+        page.fill({"Enter your password to continue": PASSWORD}).press("Continue").flashes for page in asked.values()
+    ]
+    assert told == [["The e-mail is on its way."], ["The text message is on its way."]]

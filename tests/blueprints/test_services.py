@@ -7,8 +7,10 @@ import pytest
 import worker
 from actions.ground import sizes
 from actions.ground.ports import Quota
+from actions.ground.sizes import GIGABYTE
 from actions.outbox import outbox
 from actions.services import user_list
+from lab.html_tree import words
 from models import Account, Domain, FormerAddress, Mailbox, Organisation, Service, WebSession, now
 from tests.conftest import PASSWORD
 
@@ -210,7 +212,7 @@ def test_an_invited_user_sets_the_password_alone(browser, service, ports, mailer
     hers = new_client()
     page = hers.open(link.removeprefix(ports.settings.base_url))
     page.fill({"New password": NEW, "Confirm new password": NEW}).press("Set password")
-    assert hers.sign_in("dora@example.org", NEW).title == "Password"
+    assert hers.sign_in("dora@example.org", NEW).title == "Overview"
     assert hers.open("/devices/").title == "Devices"
 
 
@@ -244,6 +246,102 @@ def test_what_is_wrong_with_a_new_user_stands_beside_its_field(browser, service,
         assert page.error_of(*changes), changes
         assert page.value("First name") == "Dora"
     assert Account.select().count() == before
+
+
+def test_all_that_is_wrong_with_a_new_user_is_said_in_one_round(browser, service):
+    Service.update(quota_bytes=GIGABYTE).execute()
+    wrong = {"E-mail address": "a/b", "First name": "x" * 200, "Contact e-mail": "x", "Phone": "12", "Quota": "0"}
+    page = add(browser, service, **wrong).choose("Set it here").fill({"New password": "Dora"}).press("Add the user")
+    assert [label for label in (*wrong, "New password") if not page.error_of(label)] == []
+    page = add(browser, service, **wrong | {"E-mail address": "", "Quota": "x"}).press("Add the user")
+    assert [label for label in wrong if not page.error_of(label)] == []
+
+
+def test_all_that_is_wrong_with_an_edited_user_is_said_in_one_round(browser, service, anna):
+    wrong = {"Last name": "x" * 200, "Contact e-mail": "x", "Phone": "12", "Quota": "x"}
+    page = (
+        browser.open(page_of(service, anna)).fill(wrong).tick("Change password").fill({"New password": "Anna-7-xxxx"})
+    )
+    page = page.press("Save")
+    assert [label for label in wrong if not page.error_of(label)] == []
+    assert "“anna”" in page.error_of("New password")
+
+
+@pytest.mark.parametrize(
+    "typed", ["Anna-Bridge-77-xq", "Bridge-77-xq-rosa", "Olaf-Bridge-77-xq", "Password1!", "xx-dora-xx"]
+)
+def test_the_list_says_what_is_decided_for_somebody_else(browser, service, typed):
+    page = add(browser, service, **{"First name": "Rosa"}).choose("Set it here").fill({"New password": typed})
+    content = dict(page.content_of("Add the user"))
+    asked = {name: content[name] for name in ("csrf_token", "new_password", "address", "domain", "first_name")}
+    lines = browser.post(users_page(service, "password-check"), asked).tree.findall(".//li")
+    assert (page.press("Add the user").status != 422) == all(line.get("class") == "met" for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("typed", "domain", "made"),
+    [
+        ("dora", "second.example", "dora@second.example"),
+        (" dora ", "example.org", "dora@example.org"),
+        ("dora@example.org", "second.example", "dora@example.org"),
+        ("dora@example.org", None, "dora@example.org"),
+        ("dora", None, None),
+        ("dora", "other.example", None),
+        ("dora@", "example.org", None),
+        ("", "example.org", None),
+    ],
+)
+def test_an_address_is_a_name_and_a_chosen_domain_or_typed_whole(browser, service, typed, domain, made):
+    Domain.create(service=service, name="second.example")
+    Domain.create(service=Service.create(organisation=service.organisation, name="Other"), name="other.example")
+    page = add(browser, service, **{"E-mail address": typed})
+    content = dict(page.content_of("Add the user"))
+    content |= {"domain": domain} if domain else {}
+    if domain is None:
+        del content["domain"]
+    answer = browser.post(users_page(service), content)
+    assert (answer.status == 422) == (made is None)
+    assert made is None or Account.by_login(made)
+
+
+def test_with_one_domain_only_the_name_before_it_is_typed(browser, service):
+    page = add(browser, service, **{"E-mail address": "dora"})
+    assert "Domain" not in [words(label) for label in page.tree.iter("label")]
+    page.press("Add the user")
+    assert Account.by_login("dora@example.org")
+
+
+@pytest.mark.parametrize(
+    ("order", "amount", "unit"),
+    [
+        ({}, "", "GB"),
+        ({"quota_bytes": 100 * GIGABYTE, "mailboxes_made": 4, "quota_given_bytes": 10 * GIGABYTE}, "2", "GB"),
+        ({"quota_bytes": 4 * GIGABYTE, "mailboxes_made": 1, "quota_given_bytes": 7 * GIGABYTE // 2}, "512", "MB"),
+        ({"quota_bytes": GIGABYTE, "mailboxes_made": 1, "quota_given_bytes": GIGABYTE}, "", "GB"),
+        ({"quota_bytes": 50 * GIGABYTE, "mailboxes_made": 0, "quota_given_bytes": 0, "most_mailboxes": 10}, "5", "GB"),
+        ({"quota_bytes": 50 * GIGABYTE, "mailboxes_made": 0, "quota_given_bytes": 0}, "1", "GB"),
+    ],
+)
+def test_a_new_mailbox_begins_with_a_quota_that_the_service_has(browser, service, order, amount, unit):
+    if order:
+        Service.update(order).execute()
+    page = browser.open(users_page(service, "new"))
+    assert (page.value("Quota"), page.value("Unit of the quota")) == (amount, unit)
+
+
+def test_every_field_says_whether_it_is_needed(browser, service, anna):
+    """What may be left empty says so; of what is needed, the browser knows it, or the field appears only then."""
+    Service.update(quota_bytes=GIGABYTE).execute()
+    depends = {"contact_email", "new_password"}
+    for address in (users_page(service, "new"), page_of(service, anna)):
+        fields = browser.open(address).tree.find(".//main").iter("input")
+        typed = {each.get("name"): each for each in fields if each.get("type") in ("text", "tel", "password")}
+        needed = {name for name, each in typed.items() if "required" in each.attrib}
+        optional = {
+            name for name, each in typed.items() if f"{name}-optional" in each.get("aria-describedby", "").split()
+        }
+        assert needed & optional == set()
+        assert set(typed) - needed - optional <= depends
 
 
 def test_no_more_than_was_ordered(browser, service, anna):
@@ -335,7 +433,7 @@ def test_suspending_and_resuming(browser, service, anna, new_client):
     assert "Suspended" in page.text
     assert hers.sign_in(anna.login, PASSWORD).path == "/sign-in"
     page = browser.open(page_of(service, anna, "/resumption")).press("Resume anna@example.org")
-    assert hers.sign_in(anna.login, PASSWORD).title == "Password"
+    assert hers.sign_in(anna.login, PASSWORD).title == "Overview"
 
 
 def test_a_locked_account_is_opened_by_a_new_password_only(browser, service, anna):
@@ -437,8 +535,8 @@ def test_what_the_page_asks_on_its_own_leads_nobody_away_from_what_they_typed(br
 def test_dangerous_pages_ask_for_the_password_again(browser, service, anna):
     WebSession.update(password_at=0).execute()
     for address in (users_page(service, "new"), page_of(service, anna), page_of(service, anna, "/removal")):
-        assert browser.open(address).path == "/confirm-password"
-    assert browser.open(users_page(service)).status == 200
+        assert "Enter your password to continue" in browser.open(address).text
+    assert "Enter your password" not in browser.open(users_page(service)).text
 
 
 # --- another address ---

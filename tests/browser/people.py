@@ -29,6 +29,11 @@ def current_field(page: Page) -> Locator:
     return page.get_by_label("Current password")
 
 
+def once_more(page: Page) -> Locator:
+    """The field for the password in a form that needs a recent one."""
+    return page.get_by_label("Enter your password to continue")
+
+
 def new_field(page: Page) -> Locator:
     return page.get_by_label("New password", exact=True)
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from .accessibility import examine
-from .people import EVERYWHERE, enter, fill_in, letter_link, new_field, press, says, sign_in
+from .people import EVERYWHERE, enter, fill_in, letter_link, new_field, once_more, press, says, sign_in
 
 FOR_EVERYBODY = {
     "sign_in.sign_in": "/sign-in",
@@ -14,23 +14,26 @@ FOR_EVERYBODY = {
     "demo.outbox": "/outbox",
 }
 FOR_ACCOUNTS = {
+    "overview.show": "/overview/",
     "account.password": "/account/password",
     "account.list_sessions": "/account/sessions",
     "account.confirm_end_others": "/account/sessions/others",
     "account.confirm_contact_test": "/account/contact-test",
     "account.activity": "/account/activity",
     "account.show_preferences": "/account/preferences",
+    "account.contact": "/account/contact",
     "sign_in.confirm": "/confirm-password",
     "sign_in.confirm_sign_out": "/sign-out",
 }
 # Each has a test of its own below.
-BEHIND_LINKS = ("links.password", "links.not_me")
+BEHIND_LINKS = ("links.password", "links.not_me", "links.contact", "links.not_my_contact")
 # Redirections, files, what programs read, and the dialog's content, which is looked at with its page.
 # Devices, invitations, collaborations and hand-offs are looked at by tests of their own, which know how to get there.
 NO_PAGES = (
-    "home", "static", "panel.", "discovery.", "account.everywhere", "account.show_permissions",
+    "home", "overview.connected", "static", "panel.", "discovery.", "account.everywhere", "account.show_permissions",
     "collaborations.", "devices.", "invitations.", "set_up.", "password_changes.", "demo.attachment", "services.",
     "several.",
+    "user_devices.", "user_invitations.", "user_collaborations.", "user_activity.",
     "links.not_my_device", "handoff.", "offboarding.", "user_imports.", "account.export_activity",
 )  # fmt: skip
 
@@ -128,7 +131,7 @@ def test_the_open_account_menu(page, person):
 def test_a_refused_confirmation(page, person):
     sign_in(page, person)
     page.goto("/confirm-password")
-    page.get_by_label("Current password").fill("Wrong-Secret-0")
+    once_more(page).fill("Wrong-Secret-0")
     press(page, "Continue")
     expect(page.locator(".error")).to_be_visible()
     examine(page)
@@ -162,6 +165,23 @@ def test_a_link_that_locks(page, person):
     press(page, "Lock the account")
     expect(page.get_by_role("heading", level=1)).to_have_text("The account is locked")
     examine(page)
+
+
+def test_the_links_about_a_contact_e_mail(page, person):
+    sign_in(page, person, "/account/contact")
+    page.get_by_label("New contact e-mail").fill("examined@new.example.com")
+    press(page, "Send the link")
+    says(page)
+    examine(page)
+    page.goto(letter_link(page, person.login, "/links/contact/"))
+    examine(page)
+    press(page, "Confirm this address")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The contact e-mail is confirmed")
+    examine(page)
+    page.goto(letter_link(page, person.login, "/links/not-my-contact/"))
+    examine(page)
+    press(page, "Lock the account")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The account is locked")
 
 
 def test_a_form_that_is_out_of_date(page):

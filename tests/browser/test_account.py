@@ -23,7 +23,7 @@ def test_each_language_can_be_chosen_and_is_kept(any_page, person):
     sign_in(any_page, person, "/account/preferences")
     for code, name in LANGUAGES.items():
         any_page.locator("#language").select_option(name)
-        any_page.locator("main button[type=submit]").click()
+        any_page.locator("form:has(#language) button[type=submit]").click()
         says(any_page)
         expect(any_page.locator("html")).to_have_attribute("lang", code)
         expect(any_page.locator("#language")).to_have_value(code)
@@ -42,3 +42,28 @@ def test_visitors_are_spoken_to_as_their_browser_asks(new_context, asked, code):
     page = new_context(locale=asked).new_page()
     page.goto("/sign-in")
     expect(page.locator("html")).to_have_attribute("lang", code)
+
+
+def test_the_browsers_time_zone_is_proposed_and_saved_with_the_form_alone(new_context, person):
+    page = new_context(timezone_id="Asia/Kolkata").new_page()
+    sign_in(page, person, "/account/preferences")
+    press(page, "Choose it")
+    expect(page.get_by_role("button", name="Choose it")).to_be_hidden()
+    page.reload()
+    expect(page.get_by_label("Time zone")).to_have_value("")
+    press(page, "Choose it")
+    press(page, "Save")
+    says(page)
+    expect(page.get_by_label("Time zone")).to_have_value("Asia/Kolkata")
+    expect(page.get_by_role("button", name="Choose it")).to_be_hidden()
+
+
+def test_the_overview_tells_who_is_connected_when_the_mail_server_has_answered(new_context, person, mail_server):
+    mail_server.connect(person.login, "imap", "192.0.2.17")
+    page = new_context().new_page()
+    sign_in(page, person, "/overview/")
+    told = page.locator("dd [role=status]")
+    expect(told).to_contain_text("1 mail program")
+    mail_server.is_down = True
+    page.reload()
+    expect(told).to_contain_text("The mail server does not answer")

@@ -136,6 +136,43 @@ def test_the_user_name_is_checked_as_it_is_typed(page: Page, person: Person):
     assert page.get_by_label("First name").input_value() == "Борис"
 
 
+def test_the_first_proposal_stands_in_the_field_until_another_is_typed(page: Page, person: Person):
+    sign_in(page, person, "/collaborations/new")
+    page.get_by_label("First name").fill("Mario")
+    expect(page.get_by_label("User name")).to_have_value("mario")
+    page.get_by_label("Last name").fill("Rossi")
+    expect(page.get_by_label("User name")).to_have_value("mario.rossi")
+    page.get_by_label("User name").fill("mr")
+    page.get_by_label("Last name").fill("Bianchi")
+    expect(page.get_by_role("button", name="mario.bianchi")).to_be_visible()
+    expect(page.get_by_label("User name")).to_have_value("mr")
+
+
+def test_back_brings_what_was_typed(any_page: Page, person: Person):
+    """The page's own button does, and with JavaScript the browser's too."""
+    sign_in(any_page, person, "/collaborations/new")
+    typed = {
+        "First name": "Lia",
+        "Last name": "Verdi",
+        "Reference e-mail": "lia@contact.example.com",
+        "User name": "lia",
+    }
+    for label, text in typed.items():
+        any_page.get_by_label(label).fill(text)
+    press(any_page, "Continue")
+    if any_page.has_script:
+        any_page.go_back()
+        expect(any_page.get_by_text("Step 1 of 2")).to_be_visible()
+        expect(any_page.locator("#user_name-checks")).to_contain_text(f"lia/{person.login}")
+        assert {label: any_page.get_by_label(label).input_value() for label in typed} == typed
+        press(any_page, "Continue")
+    press(any_page, "Back")
+    assert {label: any_page.get_by_label(label).input_value() for label in typed} == typed
+    press(any_page, "Continue")
+    press(any_page, "Create account")
+    says(any_page)
+
+
 def test_the_page_shows_what_a_choice_implies(page: Page, person: Person):
     sign_in(page, person, "/collaborations/new")
     invite_form = page.get_by_label

@@ -113,17 +113,6 @@ def test_all_devices_are_disconnected_after_a_dialog_that_lists_them(any_page, p
     assert count(panel, person) == 0
 
 
-def test_the_password_is_asked_for_first(any_page, panel, person):
-    page = sign_in(any_page, person, "/devices/")
-    panel.password_was_given_long_ago(person)
-    follow(page, "Add a device")
-    page.get_by_label("Current password").fill(person.password)
-    press(page, "Continue")
-    page.get_by_label("Name", exact=True).fill("Phone")
-    press(page, "Continue")
-    expect(page.locator("#device-password")).to_be_visible()
-
-
 def test_the_waiting_line_tells_of_the_first_sign_in_and_stops(devices_page, panel, person):
     devices_page.clock.install()
     add(devices_page)
@@ -219,7 +208,7 @@ def test_logging_out_from_everywhere_names_the_devices(any_page, panel, person):
     press(page, EVERYWHERE)
     if page.has_script:
         expect(page.get_by_role("dialog").locator(".when-decided")).to_contain_text("Anna's phone")
-        press(page, "Yes, update it and log me out")
+        press(page, "Update and log out everywhere")
     page.wait_for_url("**/sign-in")
     assert count(panel, person) == 0
 

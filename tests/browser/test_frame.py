@@ -65,7 +65,7 @@ def test_whoever_signs_in_by_password_leaves_the_frame_until_the_next_hand_off(p
     press(tab, "Account")
     press(tab, "Sign out")
     enter(tab, person.login, person.password)
-    expect(tab.get_by_role("heading", name="Password", level=1)).to_be_visible()
+    expect(tab.get_by_role("heading", name="Overview", level=1)).to_be_visible()
     page.goto(f"{webmail.origin}/frame/{page.frames[1].url}")
     assert is_refused(page)
     page.goto(webmail.origin + webmail.settings(person.login, "/account/preferences"))

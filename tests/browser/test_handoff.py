@@ -91,7 +91,7 @@ def test_everywhere_is_told_so_that_the_webmail_can_sign_out(hand_over, page, pa
     fill_in(frame, person.password, person.new_password)
     press(frame, EVERYWHERE)
     expect(frame.get_by_role("dialog")).to_be_in_viewport()
-    press(frame, "Yes, update it and log me out")
+    press(frame, "Update and log out everywhere")
     expect(frame.get_by_role("heading", name="Sign in")).to_be_visible()
     until(lambda: told(page, "password-changed"))
     assert told(page, "password-changed") == [{"type": "postern:password-changed", "v": 1, "everywhere": True}]

@@ -44,6 +44,9 @@ def test_the_whole_change(page, person):
     tab_to(page, "Password")
     page.keyboard.type(person.password)
     page.keyboard.press("Enter")
+    page.wait_for_url("**/overview/")
+    tab_to(page, "Password")
+    page.keyboard.press("Enter")
     page.wait_for_url("**/account/password")
     type_change(page, person)
     tab_to(page, EVERYWHERE)
@@ -54,7 +57,7 @@ def test_the_whole_change(page, person):
     expect(page.get_by_role("button", name=EVERYWHERE)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#dialog-title")).to_be_focused()
-    tab_to(page, "Yes, update it and log me out")
+    tab_to(page, "Update and log out everywhere")
     page.keyboard.press("Enter")
     page.wait_for_url("**/sign-in")
 

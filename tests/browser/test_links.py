@@ -42,7 +42,7 @@ def test_a_forgotten_password(any_page, new_context, person):
     assert is_void(any_page, link)
     assert is_refused(any_page, person.login, person.password)
     enter(any_page, person.login, person.new_password)
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_a_first_password(any_page, panel):
@@ -52,15 +52,15 @@ def test_a_first_password(any_page, panel):
     assert is_void(any_page, link)
     any_page.goto("/sign-in")
     enter(any_page, login, "Quilted-Meadow-7")
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_the_page_behind_a_link_helps_like_the_password_page(page, panel):
     page.goto(panel.first_password_link("helped@example.org"))
     new_field(page).press_sequentially("Meadow")
-    expect(page.locator(".checklist .met")).to_have_count(2)
+    expect(page.locator(".checklist .met")).to_have_count(3)
     press(page, "Suggest a strong password")
-    expect(page.locator(".checklist .met")).to_have_count(5)
+    expect(page.locator(".checklist .met")).to_have_count(7)
     press(page, "Set password")
     page.wait_for_url("**/sign-in")
     says(page)

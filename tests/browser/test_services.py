@@ -171,10 +171,29 @@ def test_a_password_is_suggested_and_checked_as_it_is_typed(page: Page, person: 
     expect(page.locator(".strength")).to_be_visible()
     press(page, "Suggest a strong password")
     assert len(new_field(page).input_value()) == 20
-    expect(page.locator(".checklist .met")).to_have_count(5)
-    page.get_by_label("The arrow suggests").select_option("Passphrase")
+    expect(page.locator(".checklist .met")).to_have_count(7)
+    page.get_by_label("Kind of suggestion").select_option("Passphrase")
     press(page, "Suggest a strong password")
     expect(new_field(page)).to_have_value(re.compile("-.*-"))
+
+
+def test_a_refused_password_stays_and_what_it_is_compared_with_is_what_was_typed(boss: Page, person: Person):
+    to_users(boss)
+    boss.get_by_role("link", name="Add a user").click()
+    boss.get_by_label("E-mail address").fill(person.login.replace("vera", "rosa"))
+    boss.get_by_label("Set it here").check()
+    new_field(boss).fill("Rosa-Bridge-77-xq")
+    if boss.has_script:
+        named = boss.locator(".checklist li").filter(has_text="without name or address")
+        expect(named).to_contain_text("not yet met")
+        boss.get_by_label("Phone").fill("12")
+    press(boss, "Add the user")
+    expect(boss.locator("#new_password-error")).to_contain_text("“rosa”")
+    expect(new_field(boss)).to_have_value("Rosa-Bridge-77-xq" if boss.has_script else "")
+    boss.get_by_label("Phone").fill("")
+    new_field(boss).fill(SET)
+    press(boss, "Add the user")
+    says(boss)
 
 
 def test_the_second_of_two_managers_is_told(page: Page, new_context, person: Person):

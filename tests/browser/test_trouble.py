@@ -38,7 +38,7 @@ def test_a_connection_lost_in_the_dialog_is_said_there(context, signed_in, perso
     press(signed_in, EVERYWHERE)
     expect(signed_in.get_by_role("dialog")).to_be_visible()
     context.set_offline(True)
-    press(signed_in, "Yes, update it and log me out")
+    press(signed_in, "Update and log out everywhere")
     expect(signed_in.get_by_role("dialog").locator(".flash.error")).to_be_visible()
     signed_in.keyboard.press("Escape")
     expect(new_field(signed_in)).to_have_value(person.new_password)
@@ -53,7 +53,7 @@ def test_a_double_click_makes_one_change(any_page, panel, person):
     any_page.context.clear_cookies()
     any_page.goto("/sign-in")
     enter(any_page, person.login, person.new_password)
-    any_page.wait_for_url("**/account/password")
+    any_page.wait_for_url("**/overview/")
 
 
 def test_a_second_tab_after_a_change(any_page, panel, person):
@@ -90,7 +90,7 @@ def test_a_mail_server_that_does_not_answer_delays_nothing_but_the_cut(any_page,
     fill_in(any_page, person.password, person.new_password)
     press(any_page, EVERYWHERE)
     if any_page.has_script:
-        press(any_page, "Yes, update it and log me out")
+        press(any_page, "Update and log out everywhere")
     any_page.wait_for_url("**/sign-in")
     says(any_page, "success")
     says(any_page, "warning")
@@ -119,7 +119,7 @@ def test_a_press_before_the_script_is_there_opens_the_dialog(page, panel, person
     pressed_before_the_script(page, person).continue_()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert panel.events(person, "web:password:changed") == 0
-    press(page, "Yes, update it and log me out")
+    press(page, "Update and log out everywhere")
     page.wait_for_url("**/sign-in")
     assert panel.events(person, "web:password:changed") == 1
 

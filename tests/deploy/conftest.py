@@ -1,7 +1,9 @@
 """What the tests of the package share: for each Debian a clean root, and the package that was built on it."""
 
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.debian_roots import PYTHONS, ROOT, DebianRoot
+from lab.debian_roots import PYTHONS, ROOT, DebianRoot, Podman
+from lab.programs import as_root
 
 # All that the package may need, and all that building it may need: it says so itself (`Depends`), or it does not work.
 TO_RUN = ("adduser", "ca-certificates", "python3", "tzdata")
@@ -48,6 +51,20 @@ def new_root(built) -> Iterator[Callable[[], DebianRoot]]:
             return root
 
         yield new_root
+
+
+@pytest.fixture(scope="session")
+def image(built, tmp_path_factory) -> Iterator[tuple[Podman, str]]:
+    """The image of the package, loaded from its archive; and its name."""
+    package = shutil.copy(built.package, tmp_path_factory.mktemp("image"))
+    made = subprocess.run(as_root("scripts/image", package), cwd=ROOT, check=True, capture_output=True, text=True)
+    # Not /tmp, which may be small.
+    directory = Path(tempfile.mkdtemp(prefix="postern-containers-", dir="/var/tmp"))
+    try:
+        podman = Podman(directory)
+        yield podman, podman("load", "--quiet", "--input", made.stdout.split()[-1]).split()[-1]
+    finally:
+        subprocess.run(as_root("rm", "-rf", "--one-file-system", str(directory)), check=True)
 
 
 def _wheels(directory: Path, python: str) -> Path:

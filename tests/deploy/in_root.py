@@ -1,6 +1,6 @@
 """Runs inside a fresh Debian (`make test-deploy`), as root, in a network of its own: sets Postern up, starts the
-servers as their units do, and uses the service: sets a password by the link, reads and sends mail with it. Then it
-undoes everything."""
+servers as their units do, and uses the service: sets a password by the link, reads and sends mail with it, also after
+everything was stopped and started again. Then it undoes everything. Before all that, setup is killed in many places."""
 
 import contextlib
 import hashlib
@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import smtplib
 import ssl
 import subprocess
@@ -32,7 +33,9 @@ SETUP = [
 ]  # fmt: skip
 # What adduser and the servers themselves write.
 OTHERS = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|/etc/ssl/mail/|/etc/hosts$")
+STOP_SECONDS = 60
 AS_POSTERN = ["runuser", "-u", "postern", "--", "env", f"--chdir={CODE}", "POSTERN_INSTANCE=/var/lib/postern"]
+FLASK = [*AS_POSTERN, BIN / "flask", "--app", "wsgi"]
 
 
 def told(*words: object) -> str:
@@ -81,23 +84,37 @@ def unit(name: str, what: str) -> list[list[str]]:
     return [shlex.split(value) for value in re.findall(rf"^{what}=(.*)$", text, re.MULTILINE)]
 
 
-def start_unit(name: str) -> None:
+def start_unit(name: str) -> subprocess.Popen:
     """What systemd does with one of our units, without the confinement."""
     environment = [word for words in unit(name, "Environment") for word in words]
-    subprocess.Popen([*AS_POSTERN[:5], f"--chdir={CODE}", *environment, *unit(name, "ExecStart")[0]])  # noqa: S603
+    return subprocess.Popen([*AS_POSTERN[:5], f"--chdir={CODE}", *environment, *unit(name, "ExecStart")[0]])  # noqa: S603
 
 
-def start() -> None:
+def start() -> list[subprocess.Popen]:
+    """Everything; what is to be ended by a signal."""
     told("install", "-d", "-o", "postern", "-g", "postern", "/run/postern")
-    start_unit("postern")
+    ours = [start_unit("postern")]
     until(Path("/run/postern/uwsgi.sock").exists, "uWSGI")
     told(*(word.lstrip("+") for word in unit("postern", "ExecStartPost")[0]))
-    start_unit("postern-sender-check")
+    ours.append(start_unit("postern-sender-check"))
     told("postfix", "check")
     told("nginx", "-t")
     for words in (("postfix", "start"), ("dovecot",), ("nginx",)):
         # They stay, and would keep a pipe open.
         subprocess.run(words, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+    return ours
+
+
+def stop(ours: list[subprocess.Popen]) -> None:
+    """As a machine that is shut down, with all that is gone at its next start."""
+    for words in (("nginx", "-s", "quit"), ("doveadm", "stop"), ("postfix", "stop")):
+        told(*words)
+    for each in ours:
+        each.terminate()
+        each.wait(STOP_SECONDS)
+    until(lambda: not any(map(runs, (b"uwsgi", b"sender-check", b"dovecot"))), "the end of everything")
+    for path in Path("/run").iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def set_password(link: str) -> None:
@@ -150,6 +167,56 @@ def may_log_in(password: str) -> bool:
     return False
 
 
+def runs(word: bytes) -> bool:
+    """Whether there is a process with this in its command line."""
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if word in file.read_bytes():
+                return True
+    return False
+
+
+def has(path: str, text: str = "") -> bool:
+    file = Path(path)
+    return file.is_file() and text in file.read_text(encoding="utf-8", errors="replace")
+
+
+# In the order in which setup comes to them. The first ones are data, which undo leaves.
+POINTS: dict[str, Callable[[], bool]] = {
+    "a user is made": lambda: runs(b"adduser"),
+    "the first user is there": lambda: has("/etc/passwd", "\npostern:"),
+    "a key is written": lambda: has("/var/lib/postern/secret.key"),
+    "the settings are written": lambda: has("/var/lib/postern/postern.toml"),
+    "the database is upgraded": lambda: runs(b"db\0upgrade"),
+    "the database is there": lambda: has("/var/lib/postern-mail/postern.db"),
+    "the first people are added": lambda: runs(b"first_people"),
+    "Dovecot's configuration is written": lambda: has("/etc/dovecot/dovecot.conf", "Written by"),
+    "Postfix's configuration is written": lambda: has("/etc/postfix/main.cf", "virtual_mailbox_domains"),
+    "nginx's configuration is written": lambda: has("/etc/nginx/conf.d/postern.conf"),
+}
+
+
+def kill_setup_when(point: str) -> None:
+    """Run it, and kill it with all that it started as soon as this is so; or immediately, where it is so already."""
+    setup = subprocess.Popen([*map(str, SETUP)], cwd=CODE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             start_new_session=True)  # fmt: skip
+    until(lambda: POINTS[point]() or setup.poll() is not None, point)
+    assert setup.poll() is None, f"setup ended before {point}"
+    os.killpg(setup.pid, signal.SIGKILL)
+    setup.wait(STOP_SECONDS)
+
+
+def kill_setup_everywhere(before: dict[str, str]) -> None:
+    """Where it is undone after each time, and where it goes on from there."""
+    for point in POINTS:
+        kill_setup_when(point)
+        told(*SETUP, "--undo")
+        after = configuration()
+        assert after == before, (point, sorted(set(after.items()) ^ set(before.items())))
+    for point in list(POINTS)[6:]:
+        kill_setup_when(point)
+
+
 def main() -> None:
     make_certificate()
     before = configuration()
@@ -157,11 +224,13 @@ def main() -> None:
     assert configuration() == before
     assert "+server {" in dry
 
-    said = told(*SETUP)
-    link = re.search(rf"{PERSON} has been added.*?(https://\S+)", said, re.DOTALL).group(1)
+    kill_setup_everywhere(before)
+    told(*SETUP)
     assert "wrote" not in told(*SETUP)
+    # A run that was killed may have added the mailbox, and shown its link to nobody.
+    link = re.search(r"https://\S+", told(*FLASK, "account", "link", PERSON)).group()
 
-    start()
+    ours = start()
     health = requests.get(f"https://{PANEL}/healthz", verify=str(CERTIFICATES / "chain.pem"), timeout=30)
     assert health.status_code == 200
     assert not may_log_in(PASSWORD)
@@ -170,15 +239,20 @@ def main() -> None:
     send(PERSON)
     until(has_arrived, "the message")
     until(lambda: refusal_of("somebody@example.org") == 550, "the refusal of another's address")
-    doctor = subprocess.run([*AS_POSTERN, BIN / "flask", "--app", "wsgi", "doctor"], capture_output=True, text=True)
+    doctor = subprocess.run([*FLASK, "doctor"], capture_output=True, text=True)
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
+
+    stop(ours)
+    start()
+    until(has_arrived, "the message, after a start")
+    assert not may_log_in("wrong")
 
     told(*SETUP, "--undo")
     after = configuration()
     assert after == before, sorted(set(after.items()) ^ set(before.items()))
     assert Path("/var/lib/postern-mail/postern.db").exists()
     assert any(Path("/var/vmail").rglob("*"))
-    print("Set up, used and undone.")
+    print("Killed, set up, used, stopped and started, and undone.")
 
 
 if __name__ == "__main__":

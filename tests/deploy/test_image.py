@@ -1,56 +1,17 @@
 """The image of the package, in a container as strict as they come: nothing of it can be written, and nobody is root."""
 
-import platform
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import requests
 
-from lab.debian_roots import ROOT
-from lab.programs import as_root, program
+from lab.debian_roots import THIS_DEBIAN, Podman
 from lab.servers import HOST, free_port, wait_until
 
 pytestmark = pytest.mark.deploy
 
-THIS_DEBIAN = platform.freedesktop_os_release()["VERSION_CODENAME"]
 DATABASE = "/var/lib/postern-mail/postern.db"
 REQUEST_SECONDS, STOP_SECONDS = 30, 60
-
-
-@dataclass(frozen=True)
-class Podman:
-    """A store of images and containers of its own."""
-
-    directory: Path
-
-    def __call__(self, *words: str, fails: bool = False) -> str:
-        """What it prints. Raises `RuntimeError` when it fails, or when it does not although it should."""
-        places = ("--root", str(self.directory / "store"), "--runroot", str(self.directory / "run"))
-        # They ask for no service manager, which there may be none of.
-        how = ("--storage-driver", "vfs", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
-        ran = subprocess.run(as_root(program("podman"), *places, *how, *words), capture_output=True, text=True)
-        if bool(ran.returncode) != fails:
-            raise RuntimeError(f"podman {' '.join(words)} ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}")
-        return ran.stdout
-
-
-@pytest.fixture(scope="module")
-def image(built, tmp_path_factory) -> Iterator[tuple[Podman, str]]:
-    """The image of the package, loaded from its archive; and its name."""
-    package = shutil.copy(built.package, tmp_path_factory.mktemp("image"))
-    made = subprocess.run(as_root("scripts/image", package), cwd=ROOT, check=True, capture_output=True, text=True)
-    # Not /tmp, which may be small.
-    directory = Path(tempfile.mkdtemp(prefix="postern-containers-", dir="/var/tmp"))
-    try:
-        podman = Podman(directory)
-        yield podman, podman("load", "--quiet", "--input", made.stdout.split()[-1]).split()[-1]
-    finally:
-        subprocess.run(as_root("rm", "-rf", "--one-file-system", str(directory)), check=True)
 
 
 @pytest.fixture

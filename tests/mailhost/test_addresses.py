@@ -89,10 +89,13 @@ def counted(owner: Login, password: str) -> int:
     return int(count)
 
 
-@pytest.mark.parametrize("domain", ["example.org", DOMAIN])
-@pytest.mark.parametrize("local_part", LOCAL_PARTS.values(), ids=LOCAL_PARTS.keys())
-def test_the_owner_of_each_address_gets_in_and_gets_mail(host, local_part, domain):
-    owner = owner_of(host, f"{local_part}@{domain}")
+ADDRESSES = {name: f"{local_part}@example.org" for name, local_part in LOCAL_PARTS.items()}
+ADDRESSES["international domain"] = f"{LOCAL_PARTS['all of them']}@{DOMAIN}"
+
+
+@pytest.mark.parametrize("address", ADDRESSES.values(), ids=ADDRESSES.keys())
+def test_the_owner_of_each_address_gets_in_and_gets_mail(host, address):
+    owner = owner_of(host, address)
     phone, mario = phone_of(owner), collaborator_of(owner)
     deliver(host, owner.address)
     assert counted(owner, OWN_PASSWORD) == counted(owner, phone.password) == counted(mario, OWN_PASSWORD) == 1

@@ -53,7 +53,7 @@ numbers = itertools.count(1)
 class Collaborator(Login):
     """Somebody who opens another's mailbox, written straight into the tables."""
 
-    def __init__(self, host: MailHost, owner: Login, granted: int, password: str | None = PASSWORD):
+    def __init__(self, host: MailHost, owner: Login, granted: int, password: str = PASSWORD):
         super().__init__(host, f"c{next(numbers)}/{owner.address}")
         self.owner = owner
         with host.accounts.connected():
@@ -61,7 +61,7 @@ class Collaborator(Login):
                 login=self.address,
                 role=Account.COLLABORATOR,
                 contact_email="far@example.net",
-                password_hash=password and CHEAP.hash(password),
+                password_hash=CHEAP.hash(password),
             )
             mailbox = owner.account.mailbox
             Collaboration.create(account=account, mailbox=mailbox, permissions=granted, created_by_login=owner.address)
@@ -80,11 +80,6 @@ class Collaborator(Login):
             account = self.account
             wanted = WantedDevice("Phone", "smartphone", protocols)
             return devices.make(UnitOfWork(self.host.ports, self.actor), account, wanted, f"{self.address}").password
-
-    def openings(self, password: str, source: str = HOST) -> set[str]:
-        """The protocols that let this password in."""
-        ways = ("imap", "pop3", "submission", "postfix", "sieve")
-        return {way for way in ways if getattr(self, f"opens_{way}")(password, source=source)}
 
 
 @pytest.fixture(scope="module")
@@ -270,16 +265,6 @@ def test_passwords_do_not_open_the_logins_of_others(host: MailHost, owner: Login
 ALL = READ | WRITE | SEND | IMAP | POP3
 
 
-@pytest.mark.parametrize("state", [Account.PENDING, Account.SUSPENDED, Account.DISABLED, Account.LOCKED])
-def test_in_every_other_state_nothing_is_opened(host: MailHost, owner: Login, state: str):
-    collaborator = Collaborator(host, owner, ALL)
-    password = collaborator.add_device(Device.IMAP | Device.POP3 | Device.SENDING)
-    assert collaborator.openings(PASSWORD) == {"imap", "pop3", "submission", "postfix"}
-    host.accounts.set_state(collaborator.address, state)
-    for each, source in itertools.product((PASSWORD, password), (HOST, WEBMAIL)):
-        assert not collaborator.openings(each, source)
-
-
 @pytest.mark.parametrize("state", [Account.SUSPENDED, Account.LOCKED])
 def test_while_the_owner_is_shut_out_so_are_the_collaborators(host: MailHost, owner: Login, state: str):
     collaborator = Collaborator(host, owner, ALL)
@@ -302,20 +287,6 @@ def test_a_suspended_service_shuts_them_out(host: MailHost, owner: Login):
 def _set_service_state(host: MailHost, state: str) -> None:
     with host.accounts.connected():
         Service.update(state=state).execute()
-
-
-def test_who_was_invited_and_has_no_password_opens_nothing(host: MailHost, owner: Login):
-    invited = Collaborator(host, owner, ALL, password=None)
-    assert not any(invited.openings(password, WEBMAIL) for password in ("", "None", PASSWORD))
-
-
-def test_where_mail_programs_need_a_device_password_collaborators_need_one_too(host: MailHost, owner: Login):
-    collaborator = Collaborator(host, owner, ALL)
-    with host.accounts.connected():
-        assert cuts_at_once(devices.require, UnitOfWork(host.ports, owner.actor), owner.account.mailbox, True)
-    assert not collaborator.openings(PASSWORD)
-    assert collaborator.opens_imap(PASSWORD, source=WEBMAIL)
-    assert collaborator.opens_imap(collaborator.add_device(Device.IMAP))
 
 
 # --- devices of collaborators ---

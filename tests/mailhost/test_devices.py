@@ -11,6 +11,7 @@ import pytest
 
 from actions.devices import devices
 from actions.devices.devices import MadeDevice, WantedDevice
+from actions.ground.actor import Actor
 from actions.ground.unit_of_work import UnitOfWork
 from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
 from lab.servers import HOST, Idle, pop3_login, wait_until
@@ -149,6 +150,18 @@ def test_who_is_connected_is_told_device_by_device(host: MailHost, person: Perso
     assert all(seconds < 2 for seconds in at_once(lambda each: each.seconds_until_dropped(2), waiting[1:]))
 
 
+def test_a_lost_phone_that_a_manager_disconnects_is_out_and_no_other(host: MailHost, person: Person):
+    lost, kept = person.make(), person.make()
+    connected, other = (person.waits_in_idle(each.password) for each in (lost, kept))
+    with host.accounts.connected():
+        manager = Account.create(login=f"manager.{next(numbers)}@example.com", role=Account.OPERATOR)
+        assert cuts_at_once(devices.disconnect, UnitOfWork(host.ports, Actor(account=manager)), lost.device)
+    assert connected.seconds_until_dropped(2) < 2
+    assert not person.opens_imap(lost.password)
+    assert other.is_open()
+    assert person.opens_imap(kept.password)
+
+
 # --- what a device's password does not open ---
 
 
@@ -168,27 +181,11 @@ def test_a_device_of_one_protocol_opens_no_other(person: Person):
     assert "for this protocol" in refusal_text(person.imap, for_pop3)
 
 
-def test_an_expired_device_opens_nothing(person: Person, host: MailHost):
-    lasting, expired = person.make(expires_at=now() + 3600), person.make(expires_at=now() + 3600)
-    with host.accounts.connected():
-        Device.update(expires_at=now() - 1).where(Device.id == expired.device.id).execute()
-    assert person.opens_imap(lasting.password)
-    openings = (person.opens_imap, person.opens_pop3, person.opens_submission, person.opens_postfix)
-    assert not any(at_once(lambda opens: opens(expired.password), openings))
-
-
 def test_a_selector_opens_nothing_with_the_verifier_of_another_device(person: Person):
     first, second = person.make().password, person.make().password
     mixed = [first[:8] + second[8:], second[:8] + first[8:], first[:8] + "-aaaaaa" * 4, first[:-1], first.upper()]
     assert not any(at_once(person.opens_imap, mixed))
     assert all(at_once(person.opens_imap, [first, second]))
-
-
-def test_a_device_does_not_open_another_mailbox(host: MailHost, person: Person):
-    stranger = new_person(host)
-    password = person.make().password
-    assert not any(at_once(lambda opens: opens(password), (stranger.opens_imap, stranger.opens_postfix)))
-    assert person.opens_imap(password)
 
 
 @pytest.mark.parametrize("state", [Account.SUSPENDED, Account.LOCKED])

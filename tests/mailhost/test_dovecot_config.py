@@ -55,6 +55,8 @@ ANNA, BORIS, CHIARA = "anna@example.org", "boris@example.org", "chiara@example.o
 PASSWORD = "Right-Pässword 1"
 MEGABYTE = 1024 * 1024
 
+pytestmark = pytest.mark.every_pair
+
 # At its defaults Dovecot's login penalty makes the next right password wait 15 s.
 PROMPTLY = 2
 

@@ -127,7 +127,7 @@ def opens_imap(dovecot: Dovecot):
 
 @pytest.fixture
 def signed_in(client, anna):
-    assert client.sign_in(anna.login, PASSWORD).title == "Password"
+    assert client.sign_in(anna.login, PASSWORD).title == "Overview"
     return client
 
 
@@ -228,7 +228,7 @@ def test_a_hash_of_another_cost_opens_imap_and_is_renewed_at_sign_in(client, set
     hasher = PasswordHasher(time_cost=2, memory_cost=memory, parallelism=1)
     Account.update(password_hash=hasher.hash(PASSWORD)).where(Account.id == chiara.id).execute()
     assert opens_imap(chiara, PASSWORD)
-    assert client.sign_in(chiara.login, PASSWORD).title == "Password"
+    assert client.sign_in(chiara.login, PASSWORD).title == "Overview"
     renewed = Account.get_by_id(chiara.id).password_hash
     assert not passwords.hasher(settings).check_needs_rehash(renewed)
     assert opens_imap(chiara, PASSWORD)

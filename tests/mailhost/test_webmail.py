@@ -14,7 +14,7 @@ from actions.webmails import webmail_credentials, webmails
 from actions.webmails.webmail_credentials import MadeCredential, WantedCredential
 from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost
 from lab.servers import HOST, wait_until
-from models import Account, Webmail, WebmailCredential, now
+from models import Webmail
 from tests.conftest import cuts_at_once
 from tests.mailhost.test_collaborations import Collaborator
 from tests.mailhost.test_devices import Person, at_once, refusal_text
@@ -99,30 +99,6 @@ def _change(host: MailHost, reader: Person, current: str, new: str, everywhere: 
         actor = Actor(reader.account, session, HOST, "Firefox")
         goes_on = passwords.change(UnitOfWork(host.ports, actor), current, new, everywhere)
         return (goes_on is None) == everywhere
-
-
-def test_after_its_time_it_opens_nothing(reader: Person, webmail, mail_host: MailHost):
-    made = enter(reader, webmail)
-    with mail_host.accounts.connected():
-        WebmailCredential.update(expires_at=now()).where(WebmailCredential.id == made.credential.id).execute()
-    assert opens(reader, made.password) == NOTHING
-
-
-@pytest.mark.parametrize("state", [Account.SUSPENDED, Account.LOCKED])
-def test_a_closed_account_stops_it(reader: Person, webmail, state):
-    password = enter(reader, webmail).password
-    reader.set_state(state)
-    assert opens(reader, password) == NOTHING
-
-
-def test_it_works_where_mail_programs_need_device_passwords(reader: Person, webmail):
-    reader.require_devices()
-    assert reader.opens_imap(enter(reader, webmail).password, source=WEBMAIL)
-
-
-def test_another_mailbox_stays_shut(reader: Person, webmail, mail_host: MailHost):
-    stranger = Person(mail_host, mail_host.add())
-    assert opens(stranger, enter(reader, webmail).password) == NOTHING
 
 
 def test_its_use_is_the_persons(reader: Person, webmail):

@@ -428,18 +428,23 @@ def killed_at(write: int, root: Path, arguments: list[str]) -> bool:
     return os.WIFSIGNALED(status)
 
 
+# The first write counts most; after it every seventh, and in the long run every one.
+EACH_WRITE = pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.long)], ids=["some", "every"])
+
+
 def copy_of(root: Path, place: Path) -> Path:
     shutil.rmtree(place, ignore_errors=True)
     shutil.copytree(root, place, symlinks=True)
     return place
 
 
+@EACH_WRITE
 @pytest.mark.parametrize("root", ["13"], indirect=True)
-def test_whenever_it_is_killed_it_can_be_run_again_and_undone(root, tmp_path, capfd):
+def test_whenever_it_is_killed_it_can_be_run_again_and_undone(root, stride, tmp_path, capfd):
     before = tree(root)
-    write = 0
+    write = 1 - stride
     while True:
-        write += 1
+        write += stride
         place = copy_of(root, tmp_path / "killed")
         if not killed_at(write, place, options(place)):
             break
@@ -454,13 +459,14 @@ def test_whenever_it_is_killed_it_can_be_run_again_and_undone(root, tmp_path, ca
     assert write > 20
 
 
+@EACH_WRITE
 @pytest.mark.parametrize("root", ["13"], indirect=True)
-def test_whenever_undo_is_killed_it_can_be_run_again(root, tmp_path, capfd):
+def test_whenever_undo_is_killed_it_can_be_run_again(root, stride, tmp_path, capfd):
     before = tree(root)
     run(root)
-    write = 0
+    write = 1 - stride
     while True:
-        write += 1
+        write += stride
         place = copy_of(root, tmp_path / "killed")
         if not killed_at(write, place, ["setup", "--root", str(place), "--yes", "--undo"]):
             break

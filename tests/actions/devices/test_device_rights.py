@@ -142,12 +142,22 @@ def test_the_letter_that_is_sent_again_names_who_sends_it(ports, mailer, keeper,
     assert keeper.account.login in letters(ports, mailer, EVE)[-1]
 
 
-def test_a_manager_who_sends_it_again_is_who_invites_and_the_owner_is_told(ports, mailer, manager, anna, invited):
-    again = invitations.resend(UnitOfWork(ports, acting(manager)), DeviceInvitation.get(), mailed=False)
+def test_a_manager_who_sends_it_again_is_who_invites_and_the_owner_is_told(ports, mailer, manager, owner, anna):
+    own = invitations.invite(UnitOfWork(ports, owner), anna, TABLET, anna.login, mailed=False)
+    invitations.resend(UnitOfWork(ports, acting(manager)), own.invitation, mailed=False)
     assert DeviceInvitation.get().invited_by == manager
-    assert any(manager.login in letter for letter in letters(ports, mailer, anna.login))
+    assert invitations.find(token_of(own)) is None
+    assert any("An invitation to set up a device was sent again" in each for each in letters(ports, mailer, anna.login))
+    assert is_open(own.invitation)
     Account.update(state=Account.SUSPENDED).where(Account.id == manager.id).execute()
-    assert invitations.find(token_of(again)) is None
+    assert not is_open(own.invitation)
+
+
+def test_a_manager_does_not_send_an_invitation_of_somebody_else_again(ports, manager, invited):
+    with pytest.raises(Refused):
+        invitations.resend(UnitOfWork(ports, acting(manager)), DeviceInvitation.get(), mailed=True)
+    assert invitations.find(token_of(invited)) == invited.invitation
+    assert invitations.withdraw(UnitOfWork(ports, acting(manager)), invited.invitation)
 
 
 def test_no_code_is_mailed_for_an_invitation_that_is_over(ports, owner, invited, guest):

@@ -401,11 +401,10 @@ def test_it_is_void_once_the_device_would_have_expired(invite, clock):
     "changes", [{"role": Account.PERSON}, {"state": Account.SUSPENDED}, {"organisation": None}], ids=str
 )
 def test_it_is_void_after_a_manager_lost_the_right_to_invite(ports, manager, guest, anna, changes):
-    invited = invitations.invite(UnitOfWork(ports, acting(manager)), anna, TABLET, EVE, mailed=False)
-    invitation = found(invited)
-    assert invitation is not None
+    invitation = invitations.invite(UnitOfWork(ports, acting(manager)), anna, TABLET, anna.login, True).invitation
+    assert invitations.pending(anna) == [invitation]
     Account.update(**changes).where(Account.id == manager.id).execute()
-    assert found(invited) is None
+    assert invitations.pending(Account.get_by_id(anna.id)) == []
     with pytest.raises(Refused):
         invitations.accept(UnitOfWork(ports, guest), invitation, proved=True)
     assert anna.devices.count() == 0

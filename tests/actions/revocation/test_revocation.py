@@ -16,7 +16,7 @@ from actions.passwords import passwords, recovery
 from actions.revocation import revocation
 from actions.revocation.table import ENDS, NAMES, Access, Cause
 from actions.sessions import links, sessions
-from actions.users import managers, offboarding, renaming, users
+from actions.users import contacts, managers, offboarding, renaming, users
 from actions.webmails import webmail_credentials
 from actions.webmails.webmail_credentials import WantedCredential
 from adapters.memory import MemoryMailServer
@@ -66,6 +66,8 @@ class Held:
             Access.PASSWORD_LINKS: self.links(*links.SETS_PASSWORD),
             Access.NOT_ME_LINKS: self.links(links.DISOWN),
             Access.NOT_MY_DEVICE_LINKS: self.links(links.DISOWN_DEVICE),
+            Access.CONTACT_LINKS: self.links(links.CONFIRM_CONTACT),
+            Access.NOT_MY_CONTACT_LINKS: self.links(links.DISOWN_CONTACT),
             Access.OWN_DEVICES: [*account.devices, *DeviceInvitation.pending(account)],
             Access.DEVICES_OF_OTHERS: [*devices.of_others_known_to(account), *devices.invitations_about(account)],
             Access.CONNECTIONS: [each for each in mail if each.user == account.session_name and not each.device_id],
@@ -109,6 +111,8 @@ class Ways:
         for purpose in (links.RESET, links.DISOWN):
             links.create(account, purpose)
         links.create(account, links.DISOWN_DEVICE, own)
+        for purpose in (links.CONFIRM_CONTACT, links.DISOWN_CONTACT):
+            links.create_for_contact(account, purpose, GUEST)
         name = account.session_name
         self.mail_server.connected += [
             Connection(name, "imap", AT_HOME),
@@ -164,6 +168,11 @@ def promote(held: Held) -> None:
     managers.add(UnitOfWork(held.ports, OPERATOR), held.account.login, None, Account.OWNER)
 
 
+def confirm_contact(held: Held) -> None:
+    token = links.create_for_contact(held.account, links.CONFIRM_CONTACT, "new@elsewhere.example.com")
+    contacts.confirm(UnitOfWork(held.ports), links.find(token, (links.CONFIRM_CONTACT,)))
+
+
 BY_ACTION = {
     Cause.OWN_CHANGE: lambda held: change(held, False),
     Cause.OWN_CHANGE_EVERYWHERE: lambda held: change(held, True),
@@ -172,6 +181,7 @@ BY_ACTION = {
     Cause.SET_BY_LINK: set_by_link,
     Cause.SET_BY_MANAGER: lambda held: edit(held, password=users.Password(NEW)),
     Cause.CONTACT_CHANGED: lambda held: edit(held, contact_email="new@elsewhere.example.com"),
+    Cause.CONTACT_CONFIRMED: confirm_contact,
     Cause.RENAMING: lambda held: renaming.rename(
         UnitOfWork(held.ports, held.manager), held.account.mailbox, held.account.revision, "new@example.org"
     ),

@@ -5,6 +5,7 @@ import pytest
 from actions.ground.ports import Connection
 from actions.passwords import password_strength, passwords, policy
 from actions.sessions import sessions
+from actions.trail.events import Event
 from lab.html_tree import words
 from models import Account, AuditEvent, OutboxItem, Service, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
@@ -42,7 +43,7 @@ def test_one_press_logs_out_from_everywhere(signed_in, settings, anna, new_clien
     assert len(page.flashes) == 1
     assert mail_server.connected == []
     assert other.open("/account/password").title == "Sign in"
-    assert signed_in.sign_in(anna.login, NEW).title == "Password"
+    assert signed_in.sign_in(anna.login, NEW).title == "Overview"
 
 
 def test_when_the_mail_server_is_down_it_is_said_and_done_later(signed_in, settings, anna, mail_server):
@@ -84,6 +85,97 @@ def test_what_is_wrong_stands_beside_its_field_and_nothing_changes(
     assert WebSession.select().count() == 1
 
 
+def test_all_that_is_wrong_is_said_in_one_round(signed_in, settings, anna):
+    page = change_form(signed_in.open("/account/password"), WRONG, "anna-7", "Anna-7").press("Change")
+    assert page.status == 422
+    assert page.error_of("Current password") == "This is not your current password."
+    assert "at least 8 characters" in page.error_of("New password")
+    assert "“anna”" in page.error_of("New password")
+    assert page.error_of("Confirm new password") == "The two passwords do not match."
+    assert opens(settings, anna, PASSWORD)
+
+
+def test_other_faults_hide_no_guess(signed_in, anna):
+    """Nor do they tell who has to wait whether the current password was right."""
+    pages = [
+        change_form(signed_in.open("/account/password"), WRONG, "qzx-1", "qzx-2").press("Change") for _ in range(5)
+    ]
+    assert [page.status for page in pages] == [422] * 5
+    refused = [
+        change_form(signed_in.open("/account/password"), each, "qzx-1", "qzx-2").press("Change")
+        for each in (WRONG, PASSWORD)
+    ]
+    assert {(page.status, page.error_of("Current password")) for page in refused} == {
+        (429, "Too many attempts. Try again in 1 seconds.")
+    }
+    assert AuditEvent.select().where(AuditEvent.action == Event.PASSWORD_REFUSED.code).count() == 5
+
+
+def test_whoever_knows_the_current_password_may_err_with_the_new_one(signed_in, settings, anna):
+    for current in [PASSWORD] * 7 + [""] * 7:
+        page = change_form(signed_in.open("/account/password"), current, "short").press("Change")
+        assert page.status == 422
+        assert page.error_of("New password")
+    change_form(page).press("Change")
+    assert opens(settings, anna, NEW)
+
+
+def test_the_question_comes_once_nothing_is_wrong(signed_in, settings, anna):
+    def asked(current: str, new: str, confirm: str):
+        content = change_form(signed_in.open("/account/password"), current, new, confirm).content_of("Change")
+        return signed_in.request("POST", "/account/password/everywhere", content, HX_Request="true")
+
+    wrong = asked(WRONG, "short", "other")
+    assert (wrong.status, wrong.headers["HX-Retarget"], wrong.headers["HX-Reswap"]) == (422, "#password", "outerMorph")
+    assert len(wrong.errors) == 3
+    question = asked(PASSWORD, NEW, NEW)
+    assert (question.status, question.headers.get("HX-Retarget")) == (200, None)
+    assert "You will be signed out of 1 browser: this one." in words(question.tree)
+    assert opens(settings, anna, PASSWORD)
+    assert sessions.exists(WebSession.get())
+
+
+LISTED = (
+    *("Password1!", "Boris@example1", "Luca-Bridge-77-xq", "Anna-Bridge-77-xq", "Bridge-77-xq-Keller", "Vu7!kqzw"),
+    *("short", "nodigitsnocapitals", "Example7!", "Zébre-Grün-8", "Vu7!kqz\u200bw", "A-7" + "x" * 126, "Vu7 kqzw "),
+    *(
+        "garden wolf paper",
+        "Correct-Horse-7",
+        "QWERTYuiop1!",
+        "abcd-efgh-jkmn-pqrs-tuvw-xyza-bc",
+        "a",
+        "mailcreated5240",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", policy.POLICIES)
+def test_the_list_says_what_is_decided(signed_in, name):
+    """Every line met, and only then the password is accepted: not one that decides is missing, and none is idle."""
+    Service.update(password_policy=name).execute()
+    token = dict(signed_in.open("/account/password").content_of("Change"))["csrf_token"]
+    found = {}
+    for typed in LISTED:
+        content = {"csrf_token": token, "new_password": typed}
+        lines = signed_in.post("/account/password/check", content).tree.findall(".//li")
+        content |= {"current_password": PASSWORD, "confirm_password": typed}
+        answer = signed_in.request("POST", "/account/password/everywhere", list(content.items()), HX_Request="true")
+        found[typed] = [line.get("class") for line in lines] == ["met"] * len(lines), answer.status
+    assert set(found.values()) == {(True, 200), (False, 422)}, found
+
+
+def test_the_meter_does_not_contradict_the_decision(signed_in, anna):
+    token = dict(signed_in.open("/account/password").content_of("Change"))["csrf_token"]
+
+    def meter(typed: str) -> str:
+        answer = signed_in.post("/account/password/check", {"csrf_token": token, "new_password": typed})
+        return words(answer.tree.find(".//*[@class='strength']"))
+
+    assert "Not accepted yet" in meter("Anna-Bridge-77-xq")
+    assert "Very strong" in meter("Olaf-Bridge-77-xq")
+    assert "Accepted, but easy to guess" in meter("Abcdefg1!")
+
+
 @pytest.mark.parametrize(
     "current", [["x", PASSWORD], {"current_password[]": PASSWORD}, {"current_password[0]": PASSWORD}, {}]
 )
@@ -105,7 +197,7 @@ def test_json_is_no_form(signed_in, settings, anna):
 @pytest.mark.parametrize("new", ["{PLAIN}x-Xyz9", "' OR 1=1; Or'--", "Vu7😀kqzw", "Zébre-Grün-8", "  Vu7 kqzw"])
 def test_an_unusual_password_opens_the_next_time(signed_in, anna, new_client, new):
     change_form(signed_in.open("/account/password"), PASSWORD, new).press("Change")
-    assert new_client().sign_in(anna.login, new).title == "Password"
+    assert new_client().sign_in(anna.login, new).title == "Overview"
 
 
 @pytest.mark.parametrize(

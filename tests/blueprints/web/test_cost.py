@@ -9,10 +9,11 @@ from tests.client import Client
 
 # The most statements of a page that was asked for before. `_note_use` writes only every half minute.
 STATEMENTS = {
+    "/overview/": 7,
     "/account/password": 4,
     "/account/sessions": 4,
     "/account/activity": 3,
-    "/account/preferences": 1,
+    "/account/preferences": 2,
     "/devices/": 5,
     "/devices/new": 1,
     "/collaborations/": 5,

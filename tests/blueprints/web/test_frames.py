@@ -147,6 +147,21 @@ def test_the_webmail_shows_whom_it_handed_over_whatever_is_answered(handed_over)
         assert framers(page_in_frame(handed_over, address).headers) == ORIGIN
 
 
+def test_the_frame_has_the_webmails_language_and_theme(app, client, webmail, anna, settings):
+    anna.write(theme=Account.DARK)
+    client.set_cookie("postern-language", "ru")
+    content = {"token": webmail.handoff(anna.login, locale="it_IT", theme="light"), "next": "/devices/"}
+    client.request("POST", "/handoff", content, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
+    framed = page_in_frame(client, "/devices/").tree.find("html")
+    assert (framed.get("data-theme"), framed.get("lang")) == ("light", "it")
+    tab = client.open("/devices/", Sec_Fetch_Dest=IN_TAB).tree.find("html")
+    assert (tab.get("data-theme"), tab.get("lang")) == ("dark", "ru")
+    assert page_in_frame(client, "/").headers["Location"] == "/account/password"
+    visitor = page_in_frame(Client(app, settings.base_url), "/sign-in")
+    assert framers(visitor.headers) == f"{ORIGIN} {OTHER}"
+    assert visitor.tree.find(".//footer") is None
+
+
 def test_a_hand_off_that_does_not_count_leaves_the_own_session_without_a_frame(signed_in):
     answer = signed_in.request("POST", "/handoff", {"token": "x"}, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
     assert (answer.status, framers(answer.headers)) == (403, "'none'")

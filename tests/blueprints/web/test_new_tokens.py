@@ -44,7 +44,7 @@ def stolen(signed_in, new_client) -> Client:
 
 def confirmed(client: Client, onward: str = "/account/sessions"):
     page = client.open(f"/confirm-password?next={onward}")
-    return page.fill({"Current password": PASSWORD}).press("Continue")
+    return page.fill({"Enter your password to continue": PASSWORD}).press("Continue")
 
 
 def test_the_password_once_more(signed_in, stolen):
@@ -103,9 +103,9 @@ def test_in_a_webmails_frame(client, ports, anna, clock):
     client._arrive(client.request("POST", "/handoff", form, **headers), Sec_Fetch_Dest="iframe")
     before = client.cookie(COOKIE)
     page = client.open("/devices/new", Sec_Fetch_Dest="iframe")
-    assert page.path == "/confirm-password"
-    page = page.fill({"Current password": PASSWORD}).press("Continue", Sec_Fetch_Dest="iframe")
-    assert page.path == "/devices/new"
+    page.fill({"Name": "Phone", "Enter your password to continue": PASSWORD})
+    page = page.press("Continue", Sec_Fetch_Dest="iframe")
+    assert anna.devices.get().name == "Phone"
     assert page.tree.find("html").attrib["data-theme"] == "dark"
     assert client.cookie(COOKIE) != before
     [session] = sessions.living(anna)
@@ -179,10 +179,10 @@ def test_a_stolen_webmail_session_makes_no_device(client, new_client, monkeypatc
         )
 
     meanwhile(monkeypatch, passwords, "verify", sign_out_and_hand_over)
-    answer = page.fill({"Current password": PASSWORD}).press("Continue")
+    answer = page.fill({"Enter your password to continue": PASSWORD}).press("Continue")
     [(session, token)] = tokens
     assert session.id == own.id
     assert answer.status == 422
     stolen = new_client()
     stolen.set_cookie(COOKIE, token)
-    assert stolen.open("/devices/new").path == "/confirm-password"
+    assert "Enter your password to continue" in stolen.open("/devices/new").text

@@ -47,7 +47,7 @@ def behind(environment, mail_server, mailer):
     ],
 )
 def test_a_proxy_names_an_address_or_the_connection_counts(behind, anna, said, address):
-    assert behind(X_Forwarded_For=said, user_agent=BROWSER).sign_in(anna.login, PASSWORD).title == "Password"
+    assert behind(X_Forwarded_For=said, user_agent=BROWSER).sign_in(anna.login, PASSWORD).title == "Overview"
     assert (WebSession.get().address, len(WebSession.get().user_agent)) == (address, 255)
     assert {event.address for event in AuditEvent.select()} == {address}
 

@@ -27,7 +27,7 @@ SMALL = {
         {{ _("Password") }} {{ says(_("Password")) }} {{ _("Password")|length }} {{ _(chosen) }} {{ _(unknown) }}
         {{ _("%(amount)s GB", amount=hostile) }} {{ says(_("%(amount)s GB", amount=hostile)) }}
         {{ ngettext("%(count)s mailbox", "%(count)s mailboxes", 3, count=hostile) }}
-        {{ ngettext("%(num)s signed-in browser: this one", "%(num)s signed-in browsers, including this one", 5) }}
+        {{ ngettext("%(num)s signed-in browser", "%(num)s signed-in browsers", 5) }}
         {{ _("Password") ~ hostile }} {{ hostile }} {{ hostile|e }} {{ none }} {{ 7 }}
         {% endblock %}""",
     "plain.txt": '{{ _("Password") }} {{ _("%(amount)s GB", amount=hostile) }} {{ hostile }}',

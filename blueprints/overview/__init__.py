@@ -1,0 +1,1 @@
+"""The page after the sign-in: what is set, what is odd, what is next."""
