@@ -23,6 +23,11 @@ def migrate(migrator: Steps, database: pw.Database, *, fake=False):
             migrator.ensure_index("account", f"{place}, state, {order}")
 
 
+def would_lose(database: pw.Database) -> str:
+    """The worker counts what mailboxes hold again, and when they were used is known from each sign-in."""
+    return ""
+
+
 def rollback(migrator: Steps, database: pw.Database, *, fake=False):
     for order in ORDERS:
         for place in ("service_id", "domain_id"):

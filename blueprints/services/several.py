@@ -68,10 +68,10 @@ def choose_domain(service_id: int):
 
 
 @blueprint.get(ACTION)
-@guards.manager_recently
+@guards.manager_asks
 def confirm(service_id: int, action: str):
     service = _service(service_id)
-    return _question(service, action, _named(service, request.args), QuotaForm(formdata=None))
+    return _question(service, action, _named(service, request.values), QuotaForm())
 
 
 @blueprint.post(ACTION)

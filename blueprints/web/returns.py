@@ -45,9 +45,18 @@ def path_of(address: str) -> str:
 
 
 def _said() -> list[str]:
-    """The addresses that may be the list's, what is said on purpose first."""
-    said = (request.form.get("back"), request.args.get("back"), request.headers.get("HX-Current-URL"), request.referrer)
+    """The addresses that may be the list's: what is said on purpose, then where the person was, and what that said."""
+    open_page, before = request.headers.get("HX-Current-URL", ""), request.referrer or ""
+    said = (request.form.get("back"), request.args.get("back"), open_page, before, *map(_back_in, (open_page, before)))
     return [each for each in said if each]
+
+
+def _back_in(address: str) -> str:
+    """The list that the address of a page names."""
+    try:
+        return asked_of(path_of(address)).get("back", "")
+    except ValueError:
+        return ""
 
 
 def _query_of(address: str, page: str) -> str | None:

@@ -1,6 +1,6 @@
 """The list of users keeps what it was asked for through every action; and actions on several users at once."""
 
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
@@ -13,6 +13,7 @@ from models import Account, AuditEvent, Domain, Mailbox, OneTimeLink, Organisati
 from tests.client import Page
 from tests.conftest import PASSWORD
 
+CONFIRMED = "Enter your password to continue"
 SEARCH = "?text=an&domain=example.org&state=active"
 
 
@@ -83,12 +84,22 @@ def test_the_page_survives_and_says_where_it_is(browser, people):
 
 
 def test_the_search_survives_the_question_for_the_password(browser, people, users):
+    last = users[-1]
+    for link, button in ((last.login, "Save"), ("Suspend", f"Suspend {last.login}")):
+        page = browser.open(list_of(people.service, SEARCH)).follow(link)
+        WebSession.update(password_at=0).execute()
+        asked = page.press(button)
+        assert asked.status == 422
+        at(asked.fill({CONFIRMED: PASSWORD}).press(button), people.service, SEARCH, f"user-{last.mailbox.id}")
+
+
+def test_the_search_survives_the_pages_about_a_user(browser, people, users):
     anna = users[0]
-    page = browser.open(list_of(people.service, SEARCH))
-    WebSession.update(password_at=0).execute()
-    confirm = page.follow(anna.login).fill({"Current password": PASSWORD})
-    assert confirm.title == "Confirm your password"
-    at(confirm.press("Continue").press("Save"), people.service, SEARCH, f"user-{anna.mailbox.id}")
+    place = asked_of(list_of(people.service, f"{SEARCH}#user-{anna.mailbox.id}"))
+    page = browser.open(list_of(people.service, SEARCH)).follow(anna.login)
+    for tab in ("Activity", "Collaborators", "Access", "Devices"):
+        page = page.follow(tab)
+        assert asked_of(page.links["Manage users"]) == place
 
 
 @pytest.mark.parametrize(
@@ -100,7 +111,10 @@ def test_the_search_survives_the_question_for_the_password(browser, people, user
 )  # fmt: skip
 def test_no_way_back_leads_elsewhere(app, people, said):
     page = list_of(people.service)
-    with app.test_request_context(query_string={"back": said.encode("utf-8", "surrogatepass")}):
+    back = {"back": said.encode("utf-8", "surrogatepass")}
+    with app.test_request_context(query_string=back):
+        assert returns.to(page, "user-1") == f"{page}#user-1"
+    with app.test_request_context(headers={"Referer": f"{page}7?{urlencode(back)}"}):
         assert returns.to(page, "user-1") == f"{page}#user-1"
 
 
@@ -282,9 +296,10 @@ def test_ones_own_mailbox_is_not_among_them(client, people, users):
 def test_it_needs_a_recent_password(browser, people, users):
     page = browser.open(list_of(people.service, SEARCH))
     WebSession.update(password_at=0).execute()
-    confirm = pick(page, users[:2], "Suspend")
-    assert confirm.title == "Confirm your password"
-    assert confirm.fill({"Current password": PASSWORD}).press("Continue").title == "Suspend 2 users?"
-    WebSession.update(password_at=0).execute()
+    question = pick(page, users[:2], "Suspend")
+    asked = question.press("Suspend 2 users")
+    assert (asked.status, asked.title) == (422, "Suspend 2 users?")
     send(browser, list_of(people.service, "several/suspend"), users)
-    assert state_of(users[0]) == Account.ACTIVE
+    assert [state_of(user) for user in users] == [Account.ACTIVE] * 3
+    at(asked.fill({CONFIRMED: PASSWORD}).press("Suspend 2 users"), people.service, SEARCH, "")
+    assert [state_of(user) for user in users] == [Account.SUSPENDED] * 2 + [Account.ACTIVE]

@@ -135,6 +135,10 @@ TABLE = {
     "services.remove": Dangerous(
         MANAGER, "{user}/removal", "Remove anna@example.org", Event.USER_REMOVED, {"Mailbox address": ANNA}
     ),
+    "several.act": Dangerous(
+        MANAGER, "{users}/several/quota?mailbox={number}&back={users}/%3Ftext%3Dan", "Change 1 quota",
+        Event.USER_CHANGED, {"Quota": "5"},
+    ),
     "user_imports.make": Dangerous(MANAGER, "{imported}/users", "Add 2 users", Event.USERS_IMPORTED),
     "account.change_contact": Dangerous(
         ANNA, "/account/contact", "Send the link", Event.CONTACT_WANTED,
@@ -204,6 +208,7 @@ def places(ports, people: People, manager: Account, new_client) -> dict[str, obj
         "former": FormerAddress.create(address="former@example.org", domain=people.domain, mailbox=anna.mailbox).id,
         "imported": upload(boss, f"/services/{people.service.id}/imports/", TWO).path,
         "invitation": invited.invitation.id,
+        "number": anna.mailbox.id,
         "to_user": to_user.invitation.id,
         "suspended": f"{users}/{boris.mailbox.id}",
         "user": f"{users}/{anna.mailbox.id}",
@@ -251,7 +256,7 @@ def test_the_page_that_asks_is_for_the_same_people(app: Flask):
         view = app.view_functions[endpoint]
         if method == "GET" or not view.access.recent_password:
             continue
-        numbers = dict.fromkeys(next(app.url_map.iter_rules(endpoint)).arguments, 1)
+        numbers = dict.fromkeys(next(app.url_map.iter_rules(endpoint)).arguments, 1) | {"action": "suspend"}
         with app.test_request_context(address_of(app, endpoint, method, numbers), method=method):
             page = reauthentication.page_of(view)
         has_no_page = endpoint in ELSEWHERE or TABLE[endpoint].asked_by
