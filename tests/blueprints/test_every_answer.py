@@ -33,7 +33,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 def addresses(app: Flask):
     """Every rule with something in the place of its variables."""
     for rule in app.url_map.iter_rules():
-        values = dict.fromkeys(rule.arguments, "1")
+        values = {name: "suspend" if name == "action" else "1" for name in rule.arguments}
         with app.test_request_context():
             yield (
                 rule.endpoint,
