@@ -322,11 +322,15 @@ def test_five_are_ticked_and_suspended(any_page: Page, panel: Panel):
     boss.goto(f"{boss.url.partition('?')[0]}?text={name}")
     for login in logins:
         boss.get_by_role("checkbox", name=login).check()
-    examine(boss)
+    # Axe waits by timers, which a page without scripts does not have.
+    if boss.has_script:
+        boss.emulate_media(reduced_motion="reduce")
+        examine(boss, at_the_end=True)
     boss.get_by_role("button", name="Actions for the selected users").click()
     press(boss, "Suspend")
     expect(boss.get_by_role("heading", level=1)).to_have_text("Suspend 5 users?")
-    examine(boss)
+    if boss.has_script:
+        examine(boss)
     press(boss, "Suspend 5 users")
     says(boss)
     for login in logins:
