@@ -74,9 +74,10 @@ def mail_sink() -> Iterator[MailSink]:
 
 
 @contextlib.contextmanager
-def fresh_database(request: pytest.FixtureRequest, directory: Path) -> Iterator[str]:
-    """What the parameter of a fixture calls `sqlite` or `mariadb`."""
-    if request.param == "sqlite":
+def fresh_database(request: pytest.FixtureRequest, directory: Path, kind: str = "") -> Iterator[str]:
+    """An empty database of this kind, or of that which is the fixture's parameter: `sqlite`, its file in the directory,
+    or `mariadb`."""
+    if (kind or request.param) == "sqlite":
         yield f"sqlite:///{directory / 'postern.db'}"
         return
     server = request.getfixturevalue("mariadb_server")

@@ -18,6 +18,7 @@ import database_copy
 import models
 import upgrades
 from database_copy import copy_to
+from lab.fixtures import fresh_database
 from lab.installation import environment_of
 from lab.mail_host import WEBMAIL
 from lab.servers import imap_accepts
@@ -42,13 +43,9 @@ GONE = 4_000
 @pytest.fixture
 def another_url(database_url, request, tmp_path):
     """An empty database of the other kind."""
-    if database_url.startswith("mysql:"):
-        yield f"sqlite:///{tmp_path / 'another.db'}"
-        return
-    server = request.getfixturevalue("mariadb_server")
-    url = server.create_database()
-    yield url
-    server.drop_database(url)
+    (another := tmp_path / "another").mkdir()
+    with fresh_database(request, another, "sqlite" if database_url.startswith("mysql:") else "mariadb") as url:
+        yield url
 
 
 @pytest.fixture

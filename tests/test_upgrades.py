@@ -15,6 +15,7 @@ import pytest
 import database as db
 import models
 import upgrades
+from lab.fixtures import fresh_database
 from lab.installation import environment_of
 from settings import Settings
 from tests.conftest import app_of, ports_of
@@ -86,13 +87,9 @@ def rows() -> dict[str, list[tuple]]:
 @pytest.fixture
 def second_database_url(request, database_url, tmp_path):
     """Beside it, another one of the same kind."""
-    if database_url.startswith("sqlite:"):
-        yield f"sqlite:///{tmp_path / 'second.db'}"
-        return
-    server = request.getfixturevalue("mariadb_server")
-    url = server.create_database()
-    yield url
-    server.drop_database(url)
+    (second := tmp_path / "second").mkdir()
+    with fresh_database(request, second, "sqlite" if database_url.startswith("sqlite:") else "mariadb") as url:
+        yield url
 
 
 @pytest.mark.parametrize("begin", ["with the rows of an old version", "from nothing"])

@@ -46,8 +46,7 @@ def check_person():
     with hx.submit(form, _wrong_step, "user_name", check=check):
         collaborations.refuse_too_many(mailbox)
         check()
-    second = NewCollaboratorForm()
-    return _grant_page(second, second.chosen)
+    return _grant_page(form, form.chosen)
 
 
 @blueprint.post("/new/person")

@@ -17,13 +17,14 @@ panel = Blueprint("panel", __name__)
 @guards.in_frames
 @guards.public
 def home():
-    """To the first page that is of use: the password in a webmail's frame, the users of a manager's only service, what
-    there is to see for anybody else who is signed in, or the way in."""
+    """To the first page that is of use: the password in a webmail's frame or where it must be changed, the users of a
+    manager's only service, what there is to see for anybody else who is signed in, or the way in."""
     if not current_user.is_authenticated:
         return hx.redirect(url_for("sign_in.sign_in"))
-    if frame.is_framed():
+    account = current_user.account
+    if frame.is_framed() or account.must_change_password:
         return hx.redirect(url_for("account.password"))
-    only = services.only(current_user.account) if current_user.account.is_manager else None
+    only = services.only(account) if account.is_manager else None
     return hx.redirect(url_for("services.list_users", service_id=only.id) if only else url_for("overview.show"))
 
 

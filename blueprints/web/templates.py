@@ -40,7 +40,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
     app.jinja_env.globals |= {"address_of": of_user.address_of, "named_user": of_user.mailbox, "TABS": of_user.TABS}
-    app.jinja_env.globals |= {"languages": LANGUAGES, "this_page": guards.way_back, "is_in_trouble": _is_in_trouble}
+    app.jinja_env.globals |= {"languages": LANGUAGES, "this_page": guards.way_back}
 
     @app.context_processor
     def panel() -> dict:
@@ -80,11 +80,6 @@ def navigation(account: Account) -> list[Section]:
 def _section(endpoint: str, label: str, icon: str) -> Section:
     address = url_for(endpoint)
     return Section(endpoint, address, label, icon, _is_current(address))
-
-
-def _is_in_trouble() -> bool:
-    """Whether the database does not answer: no form would be known again."""
-    return session.trouble is not None
 
 
 def asset_url(name: str) -> str:

@@ -54,7 +54,8 @@ document.addEventListener("htmx:before:swap", event => {
   if (wholePage && raw.redirected) location.assign(raw.url);
   // The form takes its like out of the page, and with hx-select nothing else.
   else if (wholePage && ctx.select && status === 422) return;
-  else if (wholePage && status === 410) location.reload();
+  // A check may come after the form that used the link up, and may not keep the browser from where that leads.
+  else if (wholePage && status === 410 && !("changesNothing" in ctx.sourceElement.dataset)) location.reload();
   else if (status >= 500 && !ctx.hx.retarget) reportFailure(ctx);
   else if (wholePage) say(flashes.dataset.refused);
   else return;

@@ -58,7 +58,7 @@ def is_refused(page: Page, login: str, password: str) -> bool:
 
 def is_signed_out(page: Page) -> bool:
     """Whether the next click in this browser leads to the sign-in page."""
-    page.get_by_role("link", name="Activity").click()
+    in_sections(page, "Activity").click()
     page.wait_for_load_state()
     return "/sign-in" in page.url
 
@@ -72,6 +72,11 @@ def letter_link(page: Page, login: str, path: str) -> str:
         return link.get_attribute("href") if link.count() else None
 
     return until(arrived)
+
+
+def in_sections(page: Page, name: str) -> Locator:
+    """The link in the navigation: the overview has others of that name."""
+    return page.get_by_role("navigation", name="Sections").get_by_role("link", name=name)
 
 
 def says(page: Page, category: str = "success") -> None:

@@ -7,7 +7,18 @@ from playwright.sync_api import Page, expect
 
 from .accessibility import examine
 from .panel import Person, until
-from .people import confirm_field, enter, is_refused, is_signed_out, letter_link, new_field, press, says, sign_in
+from .people import (
+    confirm_field,
+    enter,
+    in_sections,
+    is_refused,
+    is_signed_out,
+    letter_link,
+    new_field,
+    press,
+    says,
+    sign_in,
+)
 
 FIRST, SECOND = "Quiet-Harbour-71", "Windy-Orchard-82"
 
@@ -71,7 +82,7 @@ def test_the_whole_life_of_a_collaborator(owner: Page, other: Page, person: Pers
     first_link = set_password(other, login, FIRST)
     assert state(owner, login) == "Active"
     enter(other, login, FIRST)
-    other.get_by_role("link", name="My permissions").click()
+    in_sections(other, "My permissions").click()
     expect(other.get_by_role("heading", name=f"What you can do in {person.login}")).to_be_visible()
     expect(other.get_by_text("IMAP", exact=True)).to_be_visible()
     assert other.goto("/collaborations/").status == 404
@@ -115,7 +126,7 @@ def test_details_resend_and_other_permissions(owner: Page, other: Page, person: 
     says(owner)
     set_password(other, login, FIRST, known=first_link)
     enter(other, login, FIRST)
-    other.get_by_role("link", name="Collaborations").click()
+    in_sections(other, "Collaborations").click()
     expect(other.get_by_role("row").filter(has_text=login)).to_be_visible()
     assert other.get_by_role("link", name="Reset password").count() == 0
 

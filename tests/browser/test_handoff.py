@@ -72,7 +72,7 @@ def test_links_leave_no_steps_in_the_webmails_history(hand_over, page):
     expect(frame.get_by_role("heading", name="Devices", level=1)).to_be_visible()
     steps = page.evaluate("history.length")
     frame.get_by_role("link", name="Add a device").first.click()
-    expect(frame.get_by_role("heading", name="Confirm your password")).to_be_visible()
+    expect(frame.get_by_role("heading", name="Add a device")).to_be_visible()
     assert page.evaluate("history.length") == steps
 
 

@@ -14,6 +14,7 @@ from .people import (
     confirm_field,
     current_field,
     enter,
+    in_sections,
     is_refused,
     is_signed_out,
     letter_link,
@@ -115,7 +116,7 @@ def test_the_life_of_an_invited_user(boss: Page, other: Page, person: Person):
     confirm_field(other).fill(CHOSEN)
     press(other, "Set password")
     enter(other, login, CHOSEN)
-    expect(other.get_by_role("link", name="Devices")).to_be_visible()
+    expect(in_sections(other, "Devices")).to_be_visible()
 
     choose(boss, login, "Suspend")
     press(boss, f"Suspend {login}")
@@ -127,7 +128,7 @@ def test_the_life_of_an_invited_user(boss: Page, other: Page, person: Person):
     says(boss)
     other.goto("/sign-in")
     enter(other, login, CHOSEN)
-    expect(other.get_by_role("link", name="Devices")).to_be_visible()
+    expect(in_sections(other, "Devices")).to_be_visible()
 
     choose(boss, login, "Remove")
     press(boss, f"Remove {login}")

@@ -12,7 +12,7 @@ from lab.servers import HOST, Dovecot, Postfix, free_port, imap_accepts, imap_lo
 
 from .mail_server import MailServer
 from .panel import PASSWORD, Panel, Person, until
-from .people import confirm_field, enter, is_signed_out, new_field, press, says, sign_in
+from .people import confirm_field, enter, in_sections, is_signed_out, new_field, press, says, sign_in
 from .webmail import Webmail
 
 OWNER, RECIPIENT = Person("anna@example.org"), "boris@example.net"
@@ -73,7 +73,7 @@ def test_the_letter_arrives_and_its_link_opens_the_mailbox(mail_host: tuple[Pane
     press(other, "Set password")
     other.wait_for_url("**/sign-in")
     enter(other, LOGIN, CHOSEN)
-    expect(other.get_by_role("link", name="My permissions")).to_be_visible()
+    expect(in_sections(other, "My permissions")).to_be_visible()
     imap = imap_login(dovecot.port("imap"), LOGIN, CHOSEN)
     assert imap.select("INBOX")[0] == "OK"
 

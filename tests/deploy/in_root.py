@@ -1,16 +1,20 @@
 """Runs inside a fresh Debian (`make test-deploy`), as root, in a network of its own: sets Postern up, starts the
-servers as their units do, and uses the service: sets a password by the link, reads and sends mail with it, also after
-everything was stopped and started again. Then it undoes everything. Before all that, setup is killed in many places."""
+servers as their units do, and uses the service. A person sets a password by the link, changes it and adds a device, in
+a Chromium that `beside_root.py` runs; reads and sends mail; also after everything was stopped and started again, after
+database and keys were lost and restored from a backup, and after an upgrade of the database beneath an open IMAP
+connection. Then it undoes everything. Before all that, setup is killed in many places."""
 
 import contextlib
 import hashlib
 import imaplib
+import json
 import os
 import re
 import shlex
 import shutil
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
@@ -25,7 +29,14 @@ BIN = CODE / ".venv/bin"
 CERTIFICATES = Path("/etc/ssl/mail")
 PANEL, MAIL = "account.example.org", "mail.example.org"
 PERSON = "anna@example.org"
+FIRST_PASSWORD = "Under-4-old-Lanterns"  # noqa: S105 - the test's own
 PASSWORD = "Behind-9-green-Hedges"  # noqa: S105 - the test's own
+DEVICE = "Anna's phone"
+STATE, DATABASE = Path("/var/lib/postern"), Path("/var/lib/postern-mail/postern.db")
+KEYS = (STATE / "secret.key", STATE / "doveadm.key")
+BACKUP, PASSPHRASE = STATE / "postern.backup", STATE / "passphrase"
+# What the package that is installed is upgraded to.
+NEXT_PACKAGE = Path("/root/postern.deb")
 SETUP = [
     BIN / "flask", "--app", "setup_host", "setup", "--yes", "--base-url", f"https://{PANEL}", "--mail-host", MAIL,
     "--domain", "example.org", "--organisation", "Example Ltd", "--manager", "manager@example.com", "--mailbox", PERSON,
@@ -42,6 +53,20 @@ def told(*words: object) -> str:
     done = subprocess.run([*map(str, words)], cwd=CODE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
+
+
+class Person:
+    """Somebody at a browser beside this root, who does there what is asked and tells what came of it."""
+
+    def __init__(self, descriptor: int):
+        self._lines = socket.socket(fileno=descriptor).makefile("rw", encoding="utf-8")
+
+    def does(self, deed: str, **words: str):
+        self._lines.write(json.dumps([deed, words]) + "\n")
+        self._lines.flush()
+        answer = self._lines.readline()
+        assert answer, f"the person could not: {deed}"
+        return json.loads(answer)
 
 
 def until(holds: Callable[[], object], what: str) -> None:
@@ -92,11 +117,7 @@ def start_unit(name: str) -> subprocess.Popen:
 
 def start() -> list[subprocess.Popen]:
     """Everything; what is to be ended by a signal."""
-    told("install", "-d", "-o", "postern", "-g", "postern", "/run/postern")
-    ours = [start_unit("postern")]
-    until(Path("/run/postern/uwsgi.sock").exists, "uWSGI")
-    told(*(word.lstrip("+") for word in unit("postern", "ExecStartPost")[0]))
-    ours.append(start_unit("postern-sender-check"))
+    ours = start_panel()
     told("postfix", "check")
     told("nginx", "-t")
     for words in (("postfix", "start"), ("dovecot",), ("nginx",)):
@@ -105,28 +126,31 @@ def start() -> list[subprocess.Popen]:
     return ours
 
 
+def start_panel() -> list[subprocess.Popen]:
+    """The panel with its worker, and the check of senders."""
+    told("install", "-d", "-o", "postern", "-g", "postern", "/run/postern")
+    ours = [start_unit("postern")]
+    until(Path("/run/postern/uwsgi.sock").exists, "uWSGI")
+    told(*(word.lstrip("+") for word in unit("postern", "ExecStartPost")[0]))
+    return [*ours, start_unit("postern-sender-check")]
+
+
 def stop(ours: list[subprocess.Popen]) -> None:
     """As a machine that is shut down, with all that is gone at its next start."""
     for words in (("nginx", "-s", "quit"), ("doveadm", "stop"), ("postfix", "stop")):
         told(*words)
-    for each in ours:
-        each.terminate()
-        each.wait(STOP_SECONDS)
-    until(lambda: not any(map(runs, (b"uwsgi", b"sender-check", b"dovecot"))), "the end of everything")
+    stop_panel(ours)
+    until(lambda: not runs(b"dovecot"), "the end of Dovecot")
     for path in Path("/run").iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def set_password(link: str) -> None:
-    with requests.Session() as browser:
-        # Otherwise a bundle that the environment names would count.
-        browser.trust_env = False
-        browser.verify = str(CERTIFICATES / "chain.pem")
-        page = browser.get(link, timeout=30)
-        token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text).group(1)
-        form = {"csrf_token": token, "new_password": PASSWORD, "confirm_password": PASSWORD}
-        done = browser.post(page.url, form, headers={"Origin": f"https://{PANEL}"}, timeout=30, allow_redirects=False)
-        assert done.status_code == 303, done.text
+def stop_panel(ours: list[subprocess.Popen]) -> None:
+    for each in ours:
+        each.terminate()
+        each.wait(STOP_SECONDS)
+    until(lambda: not any(map(runs, (b"uwsgi", b"sender-check"))), "the end of Postern")
+    shutil.rmtree("/run/postern")
 
 
 def trusted() -> ssl.SSLContext:
@@ -154,17 +178,27 @@ def refusal_of(sender: str) -> int:
 
 
 def has_arrived() -> bool:
-    with imaplib.IMAP4_SSL(MAIL, ssl_context=trusted()) as imap:
+    """Not yet, either, where the connection is ended, as the worker does after a new password."""
+    with connected() as imap, contextlib.suppress(imaplib.IMAP4.abort):
         imap.login(PERSON, PASSWORD)
-        imap.select("INBOX", readonly=True)
-        return imap.search(None, "SUBJECT", '"Through the gate"')[1] != [b""]
+        return finds_message(imap)
+    return False
+
+
+def finds_message(imap: imaplib.IMAP4_SSL) -> bool:
+    assert imap.select("INBOX", readonly=True)[0] == "OK"
+    return imap.search(None, "SUBJECT", '"Through the gate"')[1] != [b""]
 
 
 def may_log_in(password: str) -> bool:
-    with imaplib.IMAP4_SSL(MAIL, ssl_context=trusted()) as imap, contextlib.suppress(imaplib.IMAP4.error):
+    with connected() as imap, contextlib.suppress(imaplib.IMAP4.error):
         imap.login(PERSON, password)
         return True
     return False
+
+
+def connected() -> imaplib.IMAP4_SSL:
+    return imaplib.IMAP4_SSL(MAIL, ssl_context=trusted(), timeout=60)
 
 
 def runs(word: bytes) -> bool:
@@ -183,7 +217,8 @@ def has(path: str, text: str = "") -> bool:
 
 # In the order in which setup comes to them. The first ones are data, which undo leaves.
 POINTS: dict[str, Callable[[], bool]] = {
-    "a user is made": lambda: runs(b"adduser"),
+    # The package has made them already.
+    "a user is made": lambda: runs(b"adduser") or has("/etc/passwd", "\npostern:"),
     "the first user is there": lambda: has("/etc/passwd", "\npostern:"),
     "a key is written": lambda: has("/var/lib/postern/secret.key"),
     "the settings are written": lambda: has("/var/lib/postern/postern.toml"),
@@ -217,43 +252,153 @@ def kill_setup_everywhere(before: dict[str, str]) -> None:
         kill_setup_when(point)
 
 
-def main() -> None:
-    make_certificate()
-    before = configuration()
+def show_what_setup_would_do(before: dict[str, str]) -> None:
     dry = told(*SETUP, "--dry-run")
     assert configuration() == before
     assert "+server {" in dry
 
-    kill_setup_everywhere(before)
+
+def set_up() -> str:
+    """The link with which the person sets the first password."""
     told(*SETUP)
     assert "wrote" not in told(*SETUP)
     # A run that was killed may have added the mailbox, and shown its link to nobody.
-    link = re.search(r"https://\S+", told(*FLASK, "account", "link", PERSON)).group()
+    return re.search(r"https://\S+", told(*FLASK, "account", "link", PERSON)).group()
 
-    ours = start()
-    health = requests.get(f"https://{PANEL}/healthz", verify=str(CERTIFICATES / "chain.pem"), timeout=30)
-    assert health.status_code == 200
-    assert not may_log_in(PASSWORD)
-    set_password(link)
+
+def begin_to_use(person: Person, link: str) -> str:
+    """The person sets a password and changes it, in a browser, and adds a device; its password."""
+    assert panel_is_healthy()
+    assert not may_log_in(FIRST_PASSWORD)
+    person.does("set_password", link=link, password=FIRST_PASSWORD)
+    assert may_log_in(FIRST_PASSWORD)
+    person.does("change_password", login=PERSON, password=FIRST_PASSWORD, new=PASSWORD)
+    assert not may_log_in(FIRST_PASSWORD)
     assert may_log_in(PASSWORD)
+    device_password = person.does("add_device", login=PERSON, password=PASSWORD, name=DEVICE)
+    assert may_log_in(device_password)
+    return device_password
+
+
+def panel_is_healthy() -> bool:
+    """By a certificate that is in order."""
+    with requests.Session() as session:
+        # Otherwise a bundle that the environment names would count.
+        session.trust_env = False
+        health = session.get(f"https://{PANEL}/healthz", verify=str(CERTIFICATES / "chain.pem"), timeout=30)
+    return health.status_code == 200
+
+
+def write_and_read_mail() -> None:
     send(PERSON)
     until(has_arrived, "the message")
     until(lambda: refusal_of("somebody@example.org") == 550, "the refusal of another's address")
+
+
+def examine() -> None:
     doctor = subprocess.run([*FLASK, "doctor"], capture_output=True, text=True)
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
 
+
+def stop_and_start(ours: list[subprocess.Popen]) -> list[subprocess.Popen]:
     stop(ours)
-    start()
+    ours = start()
     until(has_arrived, "the message, after a start")
     assert not may_log_in("wrong")
+    return ours
 
+
+def lose_and_restore(ours: list[subprocess.Popen], person: Person, device_password: str) -> list[subprocess.Popen]:
+    """Database and keys are lost. The backup brings them back: the same person and the same device get in."""
+    PASSPHRASE.write_text("Eleven lamps over the harbour\n", encoding="utf-8")
+    told("chown", "postern:postern", PASSPHRASE)
+    told(*FLASK, "backup", BACKUP, "--passphrase-file", PASSPHRASE)
+    before = keys()
+    stop(ours)
+    for lost in (*DATABASE.parent.iterdir(), *KEYS):
+        lost.unlink()
+
+    restore = [*FLASK, "restore", BACKUP, "--passphrase-file", PASSPHRASE]
+    assert "This goes back to" in told(*restore)
+    told(*restore, "--yes")
+
+    assert keys() == before
+    ours = start()
+    assert may_log_in(PASSWORD)
+    assert may_log_in(device_password)
+    assert not may_log_in(FIRST_PASSWORD)
+    until(has_arrived, "the message, after the restore")
+    assert DEVICE in person.does("devices", login=PERSON, password=PASSWORD)
+    examine()
+    return ours
+
+
+def keys() -> list[str]:
+    return [key.read_text(encoding="utf-8").strip() for key in KEYS]
+
+
+def upgrade_beneath_a_connection(ours: list[subprocess.Popen], person: Person, device_password: str) -> None:
+    """A mail program that is connected while the database is an earlier version's goes on with it after the upgrade."""
+    stop_panel(ours)
+    steps = take_steps_back()
+    with connected() as imap:
+        imap.login(PERSON, PASSWORD)
+        assert finds_message(imap)
+        assert upgrade() == steps
+        start_panel()
+        assert imap.noop()[0] == "OK"
+        assert finds_message(imap)
+    assert may_log_in(PASSWORD)
+    assert may_log_in(device_password)
+    assert DEVICE in person.does("devices", login=PERSON, password=PASSWORD)
+    examine()
+
+
+def take_steps_back() -> list[str]:
+    """As many as can be taken back without a loss; their names, the first one first."""
+    steps: list[str] = []
+    while True:
+        done = subprocess.run([*FLASK, "db", "downgrade"], capture_output=True, text=True)
+        if done.returncode:
+            break
+        steps.insert(0, re.match(r"Took back (\w+)\.", done.stdout).group(1))
+    assert "cannot be taken back" in done.stderr, done.stderr
+    assert steps
+    return steps
+
+
+def upgrade() -> list[str]:
+    """As docs/operating.md says; the steps that were taken. A package takes them when it is installed."""
+    said = told("dpkg", "--install", NEXT_PACKAGE) if NEXT_PACKAGE.exists() else told(*FLASK, "db", "upgrade")
+    told("env", f"POSTERN_INSTANCE={STATE}", BIN / "flask", "--app", "wsgi", "dovecot", "config")
+    told("doveadm", "reload")
+    return re.search(r"^Applied (.*)\.$", said, re.MULTILINE).group(1).split(", ")
+
+
+def undo(before: dict[str, str]) -> None:
     told(*SETUP, "--undo")
     after = configuration()
     assert after == before, sorted(set(after.items()) ^ set(before.items()))
-    assert Path("/var/lib/postern-mail/postern.db").exists()
+    assert DATABASE.exists()
     assert any(Path("/var/vmail").rglob("*"))
-    print("Killed, set up, used, stopped and started, and undone.")
+
+
+def main(person: Person) -> None:
+    make_certificate()
+    before = configuration()
+    show_what_setup_would_do(before)
+    kill_setup_everywhere(before)
+    link = set_up()
+    ours = start()
+    device_password = begin_to_use(person, link)
+    write_and_read_mail()
+    examine()
+    ours = stop_and_start(ours)
+    ours = lose_and_restore(ours, person, device_password)
+    upgrade_beneath_a_connection(ours, person, device_password)
+    undo(before)
+    print("Killed, set up, used, stopped and started, lost and restored, upgraded, and undone.")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Person(int(sys.argv[1]))))

@@ -109,7 +109,7 @@ def test_the_owner_of_each_address_gets_in_and_gets_mail(host, address):
     own, by_phone = owner.waits_in_idle(OWN_PASSWORD), owner.waits_in_idle(phone.password)
     shared, neighbour = mario.waits_in_idle(OWN_PASSWORD), Login(host, host.add()).waits_in_idle(OWN_PASSWORD)
     connections = host.ports.mail_server.connections
-    wait_until(lambda: len(connections(owner.address)) == 2, "Dovecot counts both", 5)
+    wait_until(lambda: len(connections(owner.address)) == 2, "Dovecot counts both")
     with host.accounts.connected():
         assert cuts_at_once(devices.disconnect, UnitOfWork(host.ports, owner.actor), phone.device)
     assert by_phone.seconds_until_dropped(2) < 2

@@ -191,7 +191,7 @@ def tried_by_sending(collaborator: Collaborator, source: str) -> set[str]:
                 smtp.sendmail(collaborator.owner.address, ["far@example.net"], message)
             except (smtplib.SMTPAuthenticationError, smtplib.SMTPSenderRefused, smtplib.SMTPRecipientsRefused):
                 continue
-        wait_until(lambda subject=subject: _is_sent(host, subject), "the mail is sent", 10)
+        wait_until(lambda subject=subject: _is_sent(host, subject), "the mail is sent")
         done.add(listener)
     return done
 
@@ -350,7 +350,7 @@ def test_the_panel_knows_what_a_collaborator_has_connected(host: MailHost, owner
     connections = host.ports.mail_server.connections
     with host.accounts.connected():
         names = [each.account.session_name for each in (collaborator, owner)]
-    wait_until(lambda: all(connections(name) for name in names), "Dovecot counts both", 5)
+    wait_until(lambda: all(connections(name) for name in names), "Dovecot counts both")
     for name, each in zip(names, waiting, strict=True):
         assert [(found.protocol, found.address, found.count) for found in connections(name)] == [("imap", HOST, 1)]
         host.ports.mail_server.end_connections(name, None)

@@ -131,7 +131,7 @@ def test_a_device_sends_mail(host: MailHost, person: Person, listener: str):
     with smtplib.SMTP(HOST, port, timeout=10) as smtp:
         smtp.login(person.address, password)
         smtp.sendmail(person.address, ["far@example.net"], f"Subject: {subject}\r\n\r\nHello\r\n".encode())
-    wait_until(lambda: subject in [each.message["Subject"] for each in host.relay.messages], "the mail is sent", 10)
+    wait_until(lambda: subject in [each.message["Subject"] for each in host.relay.messages], "the mail is sent")
 
 
 def test_who_is_connected_is_told_device_by_device(host: MailHost, person: Person):
@@ -139,7 +139,7 @@ def test_who_is_connected_is_told_device_by_device(host: MailHost, person: Perso
     waiting = [person.waits_in_idle(password) for password in (OWN_PASSWORD, first.password, second.password)]
     connections = host.ports.mail_server.connections
     # Dovecot counts a program a moment after it has let it in.
-    wait_until(lambda: len(connections(person.address)) == 3, "Dovecot counts all three", 5)
+    wait_until(lambda: len(connections(person.address)) == 3, "Dovecot counts all three")
     assert {(each.device_id, each.protocol, each.address) for each in connections(person.address)} == {
         (device_id, "imap", HOST) for device_id in (0, first.device.id, second.device.id)
     }
@@ -300,7 +300,7 @@ def test_the_last_login_is_known_by_device_protocol_and_address(person: Person):
         (other, "smtp", HOST),
     }
     with contextlib.suppress(TimeoutError):
-        wait_until(lambda: person.last_logins() == expected, "every login is written down", 5)
+        wait_until(lambda: person.last_logins() == expected, "every login is written down")
     assert person.last_logins() == expected
 
 

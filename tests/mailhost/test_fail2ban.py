@@ -37,5 +37,5 @@ def test_each_wrong_password_counts_once_by_every_protocol(mail_host: MailHost, 
     def counted() -> Counter:
         return found(tmp_path, "postern-dovecot", mail_host.dovecot.log[before:])
 
-    wait_until(lambda: counted().total() >= 8, "every guess is in the log", 10)
+    wait_until(lambda: counted().total() >= 8, "every guess is in the log")
     assert counted() == {GUESSER: 5, PATIENT: 3}

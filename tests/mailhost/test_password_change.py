@@ -188,7 +188,7 @@ def test_while_dovecot_is_stopped_the_change_commits_and_nothing_is_left_to_do_a
     waiting = OutboxItem.open_items().where(OutboxItem.kind == "connections")
     assert waiting.count()
     with worker_runs():
-        wait_until(lambda: not waiting.count(), "the outbox is empty", 10)
+        wait_until(lambda: not waiting.count(), "the outbox is empty")
     assert opens_imap(anna, NEW)
     assert not opens_imap(anna, PASSWORD)
 

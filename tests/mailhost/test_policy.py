@@ -26,7 +26,7 @@ from tests.mailhost.test_devices import Person
 
 HOME, AWAY, STRANGER = "127.1.1.1", "127.2.2.2", "127.3.3.3"
 WRONG = "Wrong-Password-1"
-PATIENCE = 5
+PATIENCE = 30
 
 
 @dataclasses.dataclass
@@ -106,19 +106,25 @@ def counted(person: Person, counter: Counter) -> int:
         return row.count if row else 0
 
 
-def wait_until_counted(person: Person, counter: Counter, count: int) -> None:
+def wait_until_counted(person: Person, counter: Counter, count: int, seconds: int = PATIENCE) -> None:
     """Dovecot does not wait until what it reports is written down."""
-    wait_until(lambda: counted(person, counter) >= count, f"{count} guesses are counted", PATIENCE)
+    wait_until(lambda: counted(person, counter) >= count, f"{count} guesses are counted", seconds)
 
 
 def with_patience(person: Person, source: str, counter: Counter) -> None:
     """Guess until nothing more is let through, and wait as long as asked for before each: for this test at once."""
-    while (before := counted(person, counter)) < counter.limit.ceiling:
+    for _guess in range(3 * counter.limit.ceiling):
+        before = counted(person, counter)
+        if before >= counter.limit.ceiling:
+            return
         with person.host.accounts.connected():
             others = Attempts.key != mail_policy.ASKED
             Attempts.update(last_at=Attempts.last_at - counter.limit.longest_wait).where(others).execute()
         guess(person, source, 1)
-        wait_until_counted(person, counter, before + 1)
+        # Dovecot gives a report up that a busy panel does not take in 200 ms: the next guess counts.
+        with contextlib.suppress(TimeoutError):
+            wait_until_counted(person, counter, before + 1, 2)
+    raise AssertionError("the ceiling is never reached")
 
 
 def from_network(person: Person, address: str) -> Counter:

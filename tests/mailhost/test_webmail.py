@@ -67,7 +67,7 @@ def test_one_session_ends_at_once_and_alone(reader: Person, webmail, mail_host: 
     waiting = [reader.waits_in_idle(each.password, source=WEBMAIL) for each in (ended, other, device)]
     own = reader.waits_in_idle(OWN_PASSWORD)
     connections = mail_host.ports.mail_server.connections
-    wait_until(lambda: len(connections(reader.address)) == 4, "Dovecot counts all four", 5)
+    wait_until(lambda: len(connections(reader.address)) == 4, "Dovecot counts all four")
     assert {(each.device_id, each.credential_id) for each in connections(reader.address)} == {
         (0, 0),
         (device.device.id, 0),
@@ -107,7 +107,7 @@ def test_its_use_is_the_persons(reader: Person, webmail):
     assert reader.opens_imap(password, source=WEBMAIL, originating_ip=PERSON_AT)
     assert reader.opens_postfix(password, source=WEBMAIL)
     expected = {(0, "imap", PERSON_AT), (0, "smtp", WEBMAIL)}
-    wait_until(lambda: reader.last_logins() == expected, "both are written down", 5)
+    wait_until(lambda: reader.last_logins() == expected, "both are written down")
 
 
 def test_a_collaborator_has_it_within_the_permissions(reader: Person, webmail):
