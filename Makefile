@@ -24,6 +24,7 @@ test-deploy: ## From an empty Debian to a running service, and back: Debian 13 a
 	@scripts/test-deploy trixie
 	@scripts/test-deploy bookworm
 	@scripts/test-deploy trixie package
+	@scripts/test-deploy trixie mariadb
 	@.venv/bin/pytest tests/deploy
 
 test-long: ## The tests at full size

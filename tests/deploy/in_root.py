@@ -2,7 +2,8 @@
 servers as their units do, and uses the service. A person sets a password by the link, changes it and adds a device, in
 a Chromium that `beside_root.py` runs; reads and sends mail; also after everything was stopped and started again, after
 database and keys were lost and restored from a backup, and after an upgrade of the database beneath an open IMAP
-connection. Then it undoes everything. Before all that, setup is killed in many places."""
+connection. Then it undoes everything. Before all that, setup is killed in many places. Where MariaDB is installed, all
+that with a database that setup makes there."""
 
 import contextlib
 import hashlib
@@ -32,7 +33,9 @@ PERSON = "anna@example.org"
 FIRST_PASSWORD = "Under-4-old-Lanterns"  # noqa: S105 - the test's own
 PASSWORD = "Behind-9-green-Hedges"  # noqa: S105 - the test's own
 DEVICE = "Anna's phone"
-STATE, DATABASE = Path("/var/lib/postern"), Path("/var/lib/postern-mail/postern.db")
+STATE = Path("/var/lib/postern")
+MARIADB = Path("/usr/sbin/mariadbd")
+DATABASE = Path("/var/lib/mysql/postern" if MARIADB.exists() else "/var/lib/postern-mail/postern.db")
 KEYS = (STATE / "secret.key", STATE / "doveadm.key")
 BACKUP, PASSPHRASE = STATE / "postern.backup", STATE / "passphrase"
 # What the package that is installed is upgraded to.
@@ -41,6 +44,7 @@ SETUP = [
     BIN / "flask", "--app", "setup_host", "setup", "--yes", "--base-url", f"https://{PANEL}", "--mail-host", MAIL,
     "--domain", "example.org", "--organisation", "Example Ltd", "--manager", "manager@example.com", "--mailbox", PERSON,
     "--certificate", CERTIFICATES / "chain.pem", "--key", CERTIFICATES / "key.pem",
+    "--database", "mariadb" if MARIADB.exists() else "sqlite",
 ]  # fmt: skip
 # What adduser and the servers themselves write.
 OTHERS = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$|/etc/ssl/mail/|/etc/hosts$")
@@ -117,6 +121,7 @@ def start_unit(name: str) -> subprocess.Popen:
 
 def start() -> list[subprocess.Popen]:
     """Everything; what is to be ended by a signal."""
+    start_database()
     ours = start_panel()
     told("postfix", "check")
     told("nginx", "-t")
@@ -124,6 +129,21 @@ def start() -> list[subprocess.Popen]:
         # They stay, and would keep a pipe open.
         subprocess.run(words, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
     return ours
+
+
+def start_database() -> None:
+    """MariaDB, where it is installed and stands still."""
+    if MARIADB.exists() and not runs(b"mariadbd"):
+        told("install", "-d", "-o", "mysql", "-g", "mysql", "/run/mysqld")
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        subprocess.Popen([MARIADB, "--user=mysql"], **silent)  # noqa: S603
+        until(Path("/run/mysqld/mysqld.sock").exists, "MariaDB")
+
+
+def stop_database() -> None:
+    if MARIADB.exists():
+        told("mariadb-admin", "shutdown")
+        until(lambda: not runs(b"mariadbd"), "the end of MariaDB")
 
 
 def start_panel() -> list[subprocess.Popen]:
@@ -141,6 +161,7 @@ def stop(ours: list[subprocess.Popen]) -> None:
         told(*words)
     stop_panel(ours)
     until(lambda: not runs(b"dovecot"), "the end of Dovecot")
+    stop_database()
     for path in Path("/run").iterdir():
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
@@ -223,7 +244,7 @@ POINTS: dict[str, Callable[[], bool]] = {
     "a key is written": lambda: has("/var/lib/postern/secret.key"),
     "the settings are written": lambda: has("/var/lib/postern/postern.toml"),
     "the database is upgraded": lambda: runs(b"db\0upgrade"),
-    "the database is there": lambda: has("/var/lib/postern-mail/postern.db"),
+    "the database is there": DATABASE.exists,
     "the first people are added": lambda: runs(b"first_people"),
     "Dovecot's configuration is written": lambda: has("/etc/dovecot/dovecot.conf", "Written by"),
     "Postfix's configuration is written": lambda: has("/etc/postfix/main.cf", "virtual_mailbox_domains"),
@@ -315,8 +336,9 @@ def lose_and_restore(ours: list[subprocess.Popen], person: Person, device_passwo
     told(*FLASK, "backup", BACKUP, "--passphrase-file", PASSPHRASE)
     before = keys()
     stop(ours)
-    for lost in (*DATABASE.parent.iterdir(), *KEYS):
-        lost.unlink()
+    lose_database()
+    for key in KEYS:
+        key.unlink()
 
     restore = [*FLASK, "restore", BACKUP, "--passphrase-file", PASSPHRASE]
     assert "This goes back to" in told(*restore)
@@ -331,6 +353,16 @@ def lose_and_restore(ours: list[subprocess.Popen], person: Person, device_passwo
     assert DEVICE in person.does("devices", login=PERSON, password=PASSWORD)
     examine()
     return ours
+
+
+def lose_database() -> None:
+    """What a host has afterwards is an empty one."""
+    if MARIADB.exists():
+        start_database()
+        told("mariadb", "-e", "DROP DATABASE postern; CREATE DATABASE postern COLLATE utf8mb4_bin")
+        return
+    for lost in DATABASE.parent.iterdir():
+        lost.unlink()
 
 
 def keys() -> list[str]:
@@ -385,6 +417,7 @@ def undo(before: dict[str, str]) -> None:
 
 def main(person: Person) -> None:
     make_certificate()
+    start_database()
     before = configuration()
     show_what_setup_would_do(before)
     kill_setup_everywhere(before)
