@@ -25,7 +25,7 @@ class Event(Enum):
     SESSION_GUESSED = "web:session:guessed", N_("A browser was signed out after too many wrong passwords")
     PASSWORD_LINK_REQUESTED = (
         "web:password:link-requested",
-        N_("A link to set a new password was sent to the contact address"),
+        N_("A link to set a new password was sent to the contact e-mail"),
     )
     DEVICE_MADE = "web:device:made", N_("A device was added")
     DEVICE_PASSWORD_CHANGED = "web:device:password-changed", N_("The password of a device was changed")
@@ -40,7 +40,7 @@ class Event(Enum):
     LINK_INVITATION_ACCEPTED = "link:invitation:accepted", N_("An invitation to set up a device was accepted")
     LINK_INVITATION_GUESSED = "link:invitation:guessed", N_("An invitation was withdrawn after too many wrong codes")
     LINK_DEVICE_DISOWNED = "link:device:disowned", N_("A device was disconnected: “This wasn't me”")
-    CONTACT_TESTED = "web:contact:tested", N_("A test e-mail was sent to the contact address")
+    CONTACT_TESTED = "web:contact:tested", N_("A test e-mail was sent to the contact e-mail")
     CONTACT_WANTED = "web:contact:wanted", N_("A link to confirm another contact e-mail was sent")
     CONTACT_CANCELLED = "web:contact:cancelled", N_("The change of the contact e-mail was cancelled")
     LINK_CONTACT_CONFIRMED = "link:contact:confirmed", N_("The contact e-mail was changed")
@@ -75,7 +75,7 @@ class Event(Enum):
     OPERATOR_ACCOUNT_LOCKED = "operator:account:locked", N_("The account was locked by the operator")
     OPERATOR_ACCOUNT_LINK_MADE = "operator:account:link-made", N_("The operator created a link to set a new password")
     MAIL_SESSION_STARTED = "mail:session:started", N_("Signed in to the mailbox")
-    MAIL_CONTACT_BOUNCED = "mail:contact:bounced", N_("E-mails to the contact address came back")
+    MAIL_CONTACT_BOUNCED = "mail:contact:bounced", N_("E-mails to the contact e-mail came back")
     COLLABORATION_MADE = "web:collaboration:made", N_("A collaborator was added")
     COLLABORATION_LINK_SENT = "web:collaboration:link-sent", N_("The e-mail to set the password was sent again")
     COLLABORATION_PERMISSIONS_CHANGED = (
@@ -108,7 +108,7 @@ class Event(Enum):
     USER_ADDED = "web:user:added", N_("The mailbox was created")
     USER_CHANGED = "web:user:changed", N_("Name, quota, contact e-mail or phone were changed")
     USER_PASSWORD_SET = "web:user:password-set", N_("A new password was set")
-    USER_LINK_SENT = "web:user:link-sent", N_("A link to set the password was sent to the contact address")
+    USER_LINK_SENT = "web:user:link-sent", N_("A link to set the password was sent to the contact e-mail")
     USER_SUSPENDED = "web:user:suspended", N_("The account was suspended")
     USER_RESUMED = "web:user:resumed", N_("The account may be used again")
     USER_REMOVED = "web:user:removed", N_("The mailbox was removed")

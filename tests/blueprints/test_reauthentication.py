@@ -104,7 +104,7 @@ TABLE = {
         ANNA, "/devices/{device}/profile", "Download the profile", Event.DEVICE_PASSWORD_CHANGED
     ),
     "devices.require": Dangerous(
-        ANNA, "/devices/requirement", "Require a device password", Event.DEVICES_REQUIRED
+        ANNA, "/devices/requirement", "Require device passwords", Event.DEVICES_REQUIRED
     ),
     "invitations.create": Dangerous(
         ANNA, "/devices/invitations/new", "Invite", Event.INVITATION_MADE,

@@ -186,7 +186,7 @@ def test_the_switch(any_page, panel, person, mail_server):
     page = sign_in(any_page, person, "/devices/")
     follow(page, "Switch on")
     expect(page.get_by_role("listitem").filter(has_text="203.0.113.5")).to_be_visible()
-    press(page, "Require a device password")
+    press(page, "Require device passwords")
     says(page)
     assert mail_server.logins() == []
     follow(page, "Switch off")

@@ -205,7 +205,7 @@ def test_a_manager_with_a_mailbox_is_a_person_in_the_frame_and_manages_after_a_s
     enter(page, person.login, person.password)
     page.wait_for_url("**/services/")
     page.get_by_role("link", name="Mail Light", exact=True).click()
-    page.get_by_label("Search", exact=True).fill(person.login)
+    page.get_by_label("Search by name or address").fill(person.login)
     # Their own row is there, and nothing can be done to it.
     expect(page.get_by_role("row")).to_have_count(2)
     row = page.get_by_role("row").filter(has_text=person.login)

@@ -433,7 +433,7 @@ ENDS: dict[str, tuple[Callable[[Cast], object], set[str]]] = {
         {"phone"},
     ),
     "Disconnect all": (lambda cast: devices.disconnect_all(cast.signed_in, cast.anna.account), DEVICES),
-    "Require a device password": (
+    "Require device passwords": (
         lambda cast: devices.require(cast.signed_in, cast.anna.mailbox, True),
         OWN | WEBMAILS,
     ),

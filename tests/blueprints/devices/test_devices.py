@@ -333,7 +333,7 @@ def test_the_switch_tells_who_uses_the_own_password(signed_in, device, mail_serv
     page = signed_in.open("/devices/requirement")
     assert "203.0.113.5" in page.text
     assert "203.0.113.99" not in page.text
-    page.press("Require a device password")
+    page.press("Require device passwords")
     assert Mailbox.by_address(anna.login).device_passwords_only
     assert [each.device_id for each in mail_server.connected] == [device.id]
     signed_in.open("/devices/requirement").press("Allow my account password")
