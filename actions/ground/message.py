@@ -48,7 +48,8 @@ class Attachment:
 
 def written(recipient: str, headers: Mapping[str, str], letter: Letter, attachment: Attachment | None = None) -> bytes:
     """The bytes of an e-mail to one recipient. `headers` are those besides subject and recipient, and are ours; `From`
-    is an address, or a name and an address in angle brackets, as people read it. Raises `MessageRefused` when the bytes are not what was asked for: text from people may have escaped its place."""
+    is an address, or a name and an address in angle brackets, as people read it. Raises `MessageRefused` when the bytes
+    are not what was asked for: text from people may have escaped its place."""
     headers = {**headers, "To": recipient}
     try:
         content = _written(headers, letter, attachment)

@@ -160,7 +160,9 @@ def test_a_file_goes_along_as_it_is():
 
 
 @pytest.mark.parametrize(
-    "name", ["Example Mail", "Müller, Söhne & Co.", 'Почта "Пример"', "a@example.com <b>", *SPEAKS_IN_HEADERS], ids=ascii
+    "name",
+    ["Example Mail", "Müller, Söhne & Co.", 'Почта "Пример"', "a@example.com <b>", *SPEAKS_IN_HEADERS],
+    ids=ascii,
 )
 def test_the_senders_name_is_read_as_it_was_written(name):
     content = written(EVE, HEADERS | {"From": f"{name} <postern@example.org>"}, subject_is("Hello"))
