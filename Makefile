@@ -1,4 +1,4 @@
-.PHONY: help run demo test test-long test-deploy bench check dist deb image lock translations
+.PHONY: help run demo test test-long test-deploy bench check letters dist deb image lock translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -40,6 +40,10 @@ check: ## Style of code and templates
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/djlint --lint --quiet templates
+
+letters: ## Pictures of every e-mail, in tests/pictures/letters
+	@scripts/setup test
+	@.venv/bin/python -m tests.letter_pictures
 
 dist: ## A tarball that needs no Node: dist/postern-VERSION.tar.gz
 	@scripts/setup run

@@ -34,7 +34,7 @@ def _mail_server(settings: Settings):
 def _mailer(settings: Settings):
     if settings.keeps_mail:
         return DemoMailer(settings.instance / "demo-mail")
-    return SmtpMailer(settings.smtp_url, settings.mail_from)
+    return SmtpMailer(settings.smtp_url, settings.sender_address)
 
 
 def _sms(settings: Settings):

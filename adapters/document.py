@@ -19,14 +19,15 @@ PAGES = "{pages}"
 # Points for type, millimetres for the rest, on A4.
 TEXT, HEADING, TITLE, FOOT = 10, 12, 18, 8
 HEIGHTS = {TEXT: 5.6, HEADING: 8, TITLE: 10, FOOT: 5}
-MARGIN, LABEL_WIDTH, GAP, BETWEEN_SECTIONS = 20, 48, 4, 7
+MARGIN, LABEL_WIDTH, GAP, BELOW_TITLE = 20, 48, 4, 7
 
 # It would name the characters that a font does not have, and what is in the document is no log's business.
 logging.getLogger("fpdf").setLevel(logging.CRITICAL)
 
 
 def drawn(title: str, sections: Sequence[Section], fonts: Path) -> bytes:
-    """The document. A section that fits on a page is not broken across two.
+    """The document. Each section begins a page of its own, under the title: whoever hands credentials out gives each
+    person one page.
 
     A value of a single word (an address, a password) is set in a typeface that tells 0 from O; a line without a label
     takes the whole width.
@@ -38,7 +39,7 @@ def drawn(title: str, sections: Sequence[Section], fonts: Path) -> bytes:
 
 
 class Document(FPDF):
-    """A4 pages with a title on the first, and numbers at their feet."""
+    """A4 pages with numbers at their feet; a section begins a page."""
 
     def __init__(self, title: str, fonts: Path):
         super().__init__(format="A4")
@@ -51,21 +52,16 @@ class Document(FPDF):
         self.set_margin(MARGIN)
         # Sections break pages themselves, between them.
         self.set_auto_page_break(False, MARGIN)
-        self.add_page()
-        self._write(self._rows(title, self.epw, BOLD, TITLE), BOLD, TITLE)
+        self._heading = title
 
     def section(self, heading: str, lines: Sequence[tuple[str, str]]) -> None:
-        """Heading and lines, on the next page where this one has no room for all of them."""
-        headings = self._rows(heading, self.epw, BOLD, HEADING)
-        blocks = [self._block(label, value) for label, value in lines]
-        height = len(headings) * HEIGHTS[HEADING] + sum(map(len, blocks)) * HEIGHTS[TEXT]
-        if self._room() < BETWEEN_SECTIONS + height and height <= self.eph:
-            self.add_page()
-        else:
-            self._rule()
-        self._write(headings, BOLD, HEADING)
-        for block in blocks:
-            self._write_block(block)
+        """Title, heading and lines, on a new page, and on the next where it has no room for all of them."""
+        self.add_page()
+        self._write(self._rows(self._heading, self.epw, BOLD, TITLE), BOLD, TITLE)
+        self._rule()
+        self._write(self._rows(heading, self.epw, BOLD, HEADING), BOLD, HEADING)
+        for label, value in lines:
+            self._write_block(self._block(label, value))
 
     def footer(self) -> None:
         self.set_y(GAP - MARGIN)
@@ -101,8 +97,8 @@ class Document(FPDF):
     def _rule(self) -> None:
         self._make_room(HEADING)
         self.set_draw_color(RULE)
-        self.line(self.l_margin, self.y + BETWEEN_SECTIONS / 2, self.w - self.r_margin, self.y + BETWEEN_SECTIONS / 2)
-        self.ln(BETWEEN_SECTIONS)
+        self.line(self.l_margin, self.y + BELOW_TITLE / 2, self.w - self.r_margin, self.y + BELOW_TITLE / 2)
+        self.ln(BELOW_TITLE)
 
     def _make_room(self, size: int) -> None:
         if self._room() < HEIGHTS[size]:

@@ -1,7 +1,6 @@
 """Outgoing e-mail, text messages, and the archives that are sent."""
 
 from collections.abc import Iterator
-from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from actions.ground.ports import MailerUnavailable, Ports, SmsUnavailable
@@ -83,7 +82,7 @@ def _returned(ports: Ports) -> Finding:
     subject, settings = "returned e-mails", ports.settings
     if settings.keeps_mail:
         return fine(subject, "This demo keeps its e-mails, so none comes back.")
-    plain = settings.bounce_address or parseaddr(settings.mail_from)[1]
+    plain = settings.bounce_address or settings.sender_address
     asked = return_path.with_token(settings, "test") if settings.bounce_address else plain
     if refusal := ports.mailer.refusal_of(asked, asked):
         sentence = f"They vanish, because the SMTP server takes no mail for {asked} (it says {refusal})."

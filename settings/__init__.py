@@ -33,6 +33,7 @@ NO_POLICY = "no"
 # One address, and what a login by SMTP is made of: text without control characters.
 MAIL_FROM = re.compile(r"(?:.* <)?[!-~]+@[!-~]+")
 SMTP_LOGIN = re.compile(r"[^\x00-\x1f\x7f\ufffd\ud800-\udfff]*")
+COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 # Nothing that would need quotes; what follows it before the @ needs 41 of the 64 characters that may stand there.
 BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,21}[A-Za-z0-9])?@[A-Za-z0-9.-]{1,253}")
 NO_DELIMITER = "no"
@@ -140,6 +141,12 @@ class Settings:
     cross_site: bool = setting(_switch, False)
     webmail_origins: tuple[str, ...] = setting(_words, ())
     product_name: str = setting(_text, "Postern")
+    accent: str = setting(_text, "#0b6e6e")
+    logo: str = setting(_text)
+    support_url: str = setting(_url)
+    support_phone: str = setting(_text)
+    mail_foot: str = setting(_text)
+    geoip_file: str = setting(_text)
     default_language: str = setting(_text, "en")
     default_timezone: str = setting(_text, "UTC")
     demo: bool = setting(_switch, False)
@@ -231,6 +238,17 @@ class Settings:
     def is_loopback(self) -> bool:
         """Whether the base URL can be reached from this machine only."""
         return is_loopback_host(urlsplit(self.base_url).hostname or "")
+
+    @property
+    def sender_address(self) -> str:
+        """The address that sends e-mails, without a name."""
+        return self.mail_from.rpartition(" <")[2].removesuffix(">")
+
+    @property
+    def sender_name(self) -> str:
+        """Who sends e-mails, as mail programs show it: the name in `mail_from`, or else the product's."""
+        name = self.mail_from.rpartition(" <")[0].strip(' "') or self.product_name
+        return "".join(filter(str.isprintable, " ".join(name.split())))
 
     @property
     def has_mail_server(self) -> bool:
@@ -363,6 +381,16 @@ class Settings:
         yield (
             bool(self.password_blocklist) and not Path(self.password_blocklist).is_file(),
             f"POSTERN_PASSWORD_BLOCKLIST names {self.password_blocklist}, which is no file.",
+        )
+        yield (not COLOUR.fullmatch(self.accent), "POSTERN_ACCENT must be a colour, such as #0b6e6e.")
+        yield (bool(self.logo) and not Path(self.logo).is_file(), f"POSTERN_LOGO names {self.logo}, which is no file.")
+        yield (
+            bool(self.support_url) and not self.support_url.startswith(("https://", "http://")),
+            "POSTERN_SUPPORT_URL must begin with https:// or http://.",
+        )
+        yield (
+            bool(self.geoip_file) and not Path(self.geoip_file).is_file(),
+            f"POSTERN_GEOIP_FILE names {self.geoip_file}, which is no file.",
         )
         yield from sms.rules(self, is_loopback_host)
 

@@ -15,11 +15,13 @@ from email.header import Header, decode_header, make_header
 from email.message import EmailMessage
 from email.policy import EmailPolicy, default
 
-from actions.ground.ports import Letter, MessageRefused
+from actions.ground.ports import Letter, MessageRefused, Picture
 
 LONGEST_PLAIN_SUBJECT = 60
+# A name that may stand before an address as it is (RFC 5322: atoms).
+PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~-]+( [A-Za-z0-9!#$%&'*+/^_`{|}~-]+)*")
 OF_THE_BODY = ("mime-version", "content-type")
-OF_A_PART = (*OF_THE_BODY, "content-transfer-encoding", "content-disposition")
+OF_A_PART = (*OF_THE_BODY, "content-transfer-encoding", "content-disposition", "content-id")
 # One address, which no mail program reads as several or as a different one.
 ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\\\"]+@[^\s@,;:<>()\[\]\\\"]+")
 
@@ -45,8 +47,9 @@ class Attachment:
 
 
 def written(recipient: str, headers: Mapping[str, str], letter: Letter, attachment: Attachment | None = None) -> bytes:
-    """The bytes of an e-mail to one recipient. `headers` are those besides subject and recipient, and are ours. Raises
-    `MessageRefused` when the bytes are not what was asked for: text from people may have escaped its place."""
+    """The bytes of an e-mail to one recipient. `headers` are those besides subject and recipient, and are ours; `From`
+    is an address, or a name and an address in angle brackets, as people read it. Raises `MessageRefused` when the bytes
+    are not what was asked for: text from people may have escaped its place."""
     headers = {**headers, "To": recipient}
     try:
         content = _written(headers, letter, attachment)
@@ -65,9 +68,13 @@ def _written(headers: Mapping[str, str], letter: Letter, attachment: Attachment 
     message = EmailMessage(POLICY.clone(utf8=not headers["To"].isascii()))
     message["Subject"] = _encoded(letter.subject)
     for name, value in headers.items():
-        message[name] = value
+        message[name] = _encoded_sender(value) if name == "From" else value
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
+    if letter.picture:
+        kind, subtype = letter.picture.media_type.split("/")
+        _, html = message.iter_parts()
+        html.add_related(letter.picture.content, kind, subtype, cid=f"<{letter.picture.content_id}>")
     if attachment:
         kind, subtype = attachment.media_type.split("/")
         message.add_attachment(attachment.content, maintype=kind, subtype=subtype, filename=attachment.name)
@@ -79,6 +86,14 @@ def _encoded(subject: str) -> str:
     if len(subject) <= LONGEST_PLAIN_SUBJECT and subject.isascii() and subject.isprintable() and "=?" not in subject:
         return subject
     return Header(subject, "utf-8", header_name="Subject").encode()
+
+
+def _encoded_sender(sender: str) -> str:
+    """An address, with the name before it encoded where mail programs would not read it as written."""
+    name, _, address = sender.rpartition(" <")
+    if not name or PLAIN_NAME.fullmatch(name):
+        return sender
+    return f"{Header(name, 'utf-8', header_name='From').encode()} <{address}"
 
 
 def _has_headers(content: bytes, expected: Mapping[str, str]) -> bool:
@@ -104,7 +119,7 @@ def _has_control_characters(text: str) -> bool:
 
 
 def _has_body(content: bytes, letter: Letter, attachment: Attachment | None) -> bool:
-    """Whether a mail program finds these texts and this file, and nothing else."""
+    """Whether a mail program finds these texts, this picture and this file, and nothing else."""
     message = message_from_bytes(content, policy=default)
     parts = [part for part in message.walk() if part is not message]
     if any(part.defects for part in (message, *parts)) or not all(map(_has_headers_of_a_part, parts)):
@@ -112,7 +127,13 @@ def _has_body(content: bytes, letter: Letter, attachment: Attachment | None) -> 
     texts = [part.get_content() for part in parts if part.get_content_maintype() == "text"]
     files = [(part.get_filename(), part.get_content_type(), part.get_content()) for part in message.iter_attachments()]
     asked = [(attachment.name, attachment.media_type, attachment.content)] if attachment else []
-    return list(map(_lines, texts)) == [_lines(letter.text), _lines(letter.html)] and files == asked
+    has_texts = list(map(_lines, texts)) == [_lines(letter.text), _lines(letter.html)]
+    return has_texts and files == asked and _pictures(parts) == list(filter(None, [letter.picture]))
+
+
+def _pictures(parts: list[EmailMessage]) -> list[Picture]:
+    shown = [part for part in parts if part["Content-ID"]]
+    return [Picture(part["Content-ID"].strip("<>"), part.get_content_type(), part.get_content()) for part in shown]
 
 
 def _has_headers_of_a_part(part: EmailMessage) -> bool:

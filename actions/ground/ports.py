@@ -104,12 +104,22 @@ class Mailer(Protocol):
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture that an e-mail carries with it; its HTML shows it as `cid:` and this id."""
+
+    content_id: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
 class Letter:
     """A rendered e-mail: what its recipient reads."""
 
     subject: str
     text: str
     html: str
+    picture: Picture | None = None
 
 
 class BreachedPasswords(Protocol):

@@ -1,6 +1,6 @@
 """E-mails about what happened to an account, with a link for "This wasn't me"."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from actions.authority import authority, permissions
 from actions.ground.actor import Actor
@@ -13,6 +13,9 @@ from actions.sessions import links
 from actions.sessions.user_agents import browser_name
 from actions.trail.events import Event
 from models import Account, Collaboration, Device, now
+
+# `mail.put`, or another way into the outbox.
+Put = Callable[..., None]
 
 
 def password_changed(unit: UnitOfWork, account: Account, everywhere: bool) -> None:
@@ -28,8 +31,9 @@ def password_guessed(unit: UnitOfWork, account: Account) -> None:
 
 
 def device_made(unit: UnitOfWork, device: Device, invited: str = "") -> None:
-    """Notify the device's owner that its password was made; `invited` is the address that received it by invitation."""
-    _tell_of_device(unit, device, "device_made", invited=invited)
+    """Notify the device's owner that its password was made; `invited` is the address that received it by invitation.
+    One e-mail tells of all that are made within two minutes."""
+    _tell_of_device(unit, device, "device_made", mail.gather, invited=invited)
 
 
 def device_password_changed(unit: UnitOfWork, device: Device) -> None:
@@ -85,7 +89,8 @@ def password_link(unit: UnitOfWork, account: Account, purpose: str, token: str) 
 
 def contact_confirmation(unit: UnitOfWork, account: Account, contact: str, token: str) -> None:
     """Send to an address a link that makes it the account's contact e-mail."""
-    facts = {**_way_in(unit.ports, links.CONFIRM_CONTACT, token)}
+    # Nobody knows yet whose address it is: it gets no words of the account's choice.
+    facts = {"name": "", **_way_in(unit.ports, links.CONFIRM_CONTACT, token)}
     facts["hours"] = links.LIFETIMES[links.CONFIRM_CONTACT] // links.HOUR
     _tell(unit, account, "contact_confirmation", facts, [contact])
 
@@ -140,11 +145,13 @@ def account_locked(unit: UnitOfWork, account: Account) -> None:
     addresses = mail.addresses_of(account)
     key = f"locked:{account.id}:{new_token()}"
     for address in addresses:
-        mail.put(unit.ports, key, "account_locked", address, account.language, facts, account)
+        told = facts | {"name": mail.name_of(account)}
+        mail.put(unit.ports, key, "account_locked", address, account.language, told, account)
     for manager in managers:
+        told = facts | {"name": mail.name_of(manager)}
         for address in mail.addresses_of(manager):
             if address not in addresses:
-                mail.put(unit.ports, key, "account_locked_manager", address, manager.language, facts, manager)
+                mail.put(unit.ports, key, "account_locked_manager", address, manager.language, told, manager)
 
 
 def passwords_issued(unit: UnitOfWork, accounts: Sequence[Account], is_link: bool) -> None:
@@ -160,6 +167,7 @@ def _password_issued(unit: UnitOfWork, account: Account, is_link: bool) -> dict:
         "by": unit.actor.login,
         "is_link": is_link,
         "at": now(),
+        "name": mail.name_of(account),
     }
     key = f"password_issued:{account.id}:{new_token()}"
     return mail.row(unit.ports, key, "password_issued", account.contact_email, account.language, facts, account)
@@ -186,10 +194,10 @@ def _way_in(ports: Ports, purpose: str, token: str) -> dict:
     return {"link": links.address(ports.settings, purpose, token), "days": days}
 
 
-def _tell_of_device(unit: UnitOfWork, device: Device, letter: str, **more: object) -> None:
+def _tell_of_device(unit: UnitOfWork, device: Device, letter: str, put: Put = mail.put, **more: object) -> None:
     token = links.create(device.account, links.DISOWN_DEVICE, device)
     facts = {"device": device.name, "by": unit.actor.login, **more, **_way_in(unit.ports, links.DISOWN_DEVICE, token)}
-    _tell(unit, device.account, letter, facts)
+    _tell(unit, device.account, letter, facts, put=put)
 
 
 def _tell(
@@ -198,8 +206,11 @@ def _tell(
     letter: str,
     facts: dict,
     addresses: Sequence[str] | None = None,
+    put: Put = mail.put,
 ) -> None:
-    facts |= {
+    facts = {
+        "name": mail.name_of(account),
+        **facts,
         "login": account.login,
         "at": now(),
         "address": unit.actor.address,
@@ -207,4 +218,4 @@ def _tell(
     }
     key = f"{letter}:{account.id}:{new_token()}"
     for recipient in mail.addresses_of(account) if addresses is None else addresses:
-        mail.put(unit.ports, key, letter, recipient, account.language, facts, account)
+        put(unit.ports, key, letter, recipient, account.language, facts, account)

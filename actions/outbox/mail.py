@@ -9,6 +9,12 @@ from actions.ground.tokens import digest
 from actions.outbox import outbox, return_path
 from models import Account, OutboxItem
 
+# How long an e-mail waits for others of its kind, in seconds: what is done at once is told at once. It is also how late
+# a warning may come.
+GATHERED_FOR = 120
+# So many join one that waits; whatever follows begins another.
+MOST_MORE = 19
+
 
 def put(
     ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
@@ -17,13 +23,34 @@ def put(
     outbox.put_all([row(ports, key, letter, recipient, language, facts, account)])
 
 
+def gather(ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account) -> None:
+    """`put` an e-mail that waits for `GATHERED_FOR` seconds, or let the one that waits already take these facts too: it
+    has them in the list `more`."""
+
+    def joined(payload: dict) -> dict | None:
+        told = payload["facts"]
+        if (payload["letter"], payload["to"]) != (letter, recipient) or len(told.get("more", [])) >= MOST_MORE:
+            return None
+        return payload | {"facts": told | {"more": [*told.get("more", []), facts]}}
+
+    if not outbox.join(ports, "mail", account, joined):
+        outbox.put_all([row(ports, key, letter, recipient, language, facts, account, GATHERED_FOR)])
+
+
 def row(
-    ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account | None
+    ports: Ports,
+    key: str,
+    letter: str,
+    recipient: str,
+    language: str,
+    facts: dict,
+    account: Account | None,
+    delay: int = 0,
 ) -> dict:
     """The row that `put` writes, for `outbox.put_all`."""
     facts = {"timezone": account.timezone if account else "", **facts}
     payload = {"letter": letter, "to": recipient, "language": language, "facts": facts}
-    return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account)
+    return outbox.row(ports, "mail", f"{key}:{digest(recipient)[:16]}", payload, account, delay)
 
 
 def redirect(ports: Ports, account: Account, before: str, after: str) -> None:
@@ -36,6 +63,11 @@ def addresses_of(account: Account) -> list[str]:
     address. A collaborator's login is not an address."""
     own = [] if account.is_collaborator else [account.login]
     return list(dict.fromkeys(filter(None, [*own, account.contact_email])))
+
+
+def name_of(account: Account) -> str:
+    """The name by which an e-mail greets a person; empty for one without a name."""
+    return f"{account.first_name} {account.last_name}".strip()
 
 
 def send(ports: Ports, item: OutboxItem, payload: dict) -> None:
@@ -55,12 +87,12 @@ def hand_over(
 
 
 def _composed(ports: Ports, item: OutboxItem, letter: Letter, recipient: str, attachment: Attachment | None) -> bytes:
-    sender = ports.settings.mail_from
+    address = ports.settings.sender_address
     headers = {
-        "From": sender,
+        "From": f"{ports.settings.sender_name} <{address}>",
         "Date": formatdate(item.created_at),
         # An item always has the same Message-ID: a mail program shows an e-mail that was sent twice only once.
-        "Message-ID": _message_id(item, sender.rpartition("@")[2]),
+        "Message-ID": _message_id(item, address.rpartition("@")[2]),
         "Auto-Submitted": "auto-generated",
     }
     return written(recipient, headers, letter, attachment)

@@ -100,6 +100,23 @@ def change(ports: Ports, kind: str, account: Account, change_of: Callable[[dict]
                 item.write(OutboxItem.payload == item.payload, payload=seal(key, "outbox", payload))
 
 
+def join(ports: Ports, kind: str, account: Account, joined: Callable[[dict], dict | None]) -> bool:
+    """Let an account's item that nobody tried yet take something more, within the caller's transaction; None says that
+    this one does not. False when none took it."""
+    key = ports.settings.secret_key
+    untried = OutboxItem.open_items().where(
+        OutboxItem.kind == kind, OutboxItem.account == account, OutboxItem.attempts == 0
+    )
+    for item in untried.order_by(OutboxItem.id):
+        with contextlib.suppress(InvalidToken):
+            # Whoever delivers it took it before and leaves it untouched no more, or reads what is written here.
+            if (payload := joined(unseal(key, "outbox", item.payload))) and item.write(
+                item.is_untouched, OutboxItem.payload == item.payload, payload=seal(key, "outbox", payload)
+            ):
+                return True
+    return False
+
+
 def find(key: str) -> OutboxItem:
     """The item that was put under this key."""
     return OutboxItem.get(OutboxItem.key == key)

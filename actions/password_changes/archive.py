@@ -44,6 +44,7 @@ class Credential:
 
     address: str
     secret: str
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def _told(ports: Ports, change: PasswordChange, credential: Credential) -> list[
     line is the heading."""
     facts = {
         "address": credential.address,
+        "name": credential.name,
         "secret": _shown(ports, change, credential),
         "is_link": change.kind == PasswordChange.LINKS,
         "days": links.LIFETIMES[links.HANDED_OUT] // links.DAY,
@@ -178,7 +180,7 @@ def send_mail(ports: Ports, item: OutboxItem, payload: dict) -> None:
     }
     letter = ports.letters.write("credentials", change.language, facts)
     content = unseal_bytes(ports.settings.secret_key, ARCHIVES, archive.content)
-    file = Attachment(f"documents.{change.archive_format}", MEDIA_TYPES[change.archive_format], content)
+    file = Attachment(f"credentials.{change.archive_format}", MEDIA_TYPES[change.archive_format], content)
     mail.hand_over(ports, item, letter, change.email, file)
     _note(change, PasswordChange.mail_sent_at)
 

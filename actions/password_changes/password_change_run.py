@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from peewee import PeeweeException
+from peewee import JOIN, PeeweeException
 
 from actions.authority import authority
 from actions.ground.actor import Actor
@@ -254,8 +254,12 @@ def _actor(change: PasswordChange) -> Actor:
 
 def begin_archive(ports: Ports, change: PasswordChange) -> Future[Sealed]:
     """Begin to make the archive of all that was drawn, in a thread of its own that does not use the database."""
-    sealed = list(_prepared(change).select(PasswordChangeItem.address, PasswordChangeItem.secret).tuples())
-    told = (Credential(address, credentials.unsealed_secret(ports, secret)) for address, secret in sealed)
+    columns = PasswordChangeItem.address, PasswordChangeItem.secret, Account.first_name, Account.last_name
+    owned = _prepared(change).select(*columns).join(Mailbox, JOIN.LEFT_OUTER).join(Account, JOIN.LEFT_OUTER)
+    told = (
+        Credential(address, credentials.unsealed_secret(ports, secret), f"{first or ''} {last or ''}".strip())
+        for address, secret, first, last in list(owned.tuples())
+    )
     thread = ThreadPoolExecutor(1, "archive", initializer=step_back)
     archive = thread.submit(credentials.pack, ports, change, told)
     thread.shutdown(wait=False)

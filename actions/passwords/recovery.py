@@ -67,6 +67,7 @@ def _put_reset_link(ports: Ports, account: Account, address: str) -> None:
         "link": links.address(ports.settings, links.RESET, token),
         "hours": links.LIFETIMES[links.RESET] // links.HOUR,
         "address": address,
+        "name": mail.name_of(account),
     }
     key = f"reset:{digest(token)[:32]}"
     mail.put(ports, key, "password_reset", account.contact_email, account.language, facts, account)

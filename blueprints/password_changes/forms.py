@@ -15,7 +15,7 @@ KINDS = {
     PasswordChange.PASSWORDS: _l("New passwords"),
     PasswordChange.LINKS: _l("Links for users to set their passwords"),
 }
-FORMATS = {PasswordChange.ZIP: _l("ZIP archive"), PasswordChange.PDF: _l("PDF document")}
+FORMATS = {PasswordChange.PDF: _l("PDF document"), PasswordChange.ZIP: _l("ZIP archive")}
 
 
 class ChangeForm(PanelForm):
@@ -38,7 +38,7 @@ class ChangeForm(PanelForm):
     archive_format = RadioField(
         _l("Archive format"),
         choices=[SelectChoice(*each) for each in FORMATS.items()],
-        default=PasswordChange.ZIP,
+        default=PasswordChange.PDF,
         validate_choice=False,
     )
     must_change = BooleanField(_l("Must be changed at the next sign-in"))

@@ -46,6 +46,7 @@ def new(service_id: int):
         full_name=f"{manager.first_name} {manager.last_name}".strip(),
         email=manager.contact_email or manager.login,
         language=words.language(),
+        archive_format=PasswordChange.PDF if guards.ports().archiver.makes_pdf() else PasswordChange.ZIP,
     )
     return _form_page(service, request.args.getlist("mailbox", type=addresses.number), form)
 

@@ -58,6 +58,7 @@ def fill_in(page: Page) -> None:
     page.get_by_label("Phone").fill(NUMBER)
     page.get_by_label("Full name").fill("Mara Lind")
     page.get_by_label("E-mail for the credentials").fill(RECIPIENT)
+    page.get_by_label("ZIP archive").check()
 
 
 def confirm(page: Page, words: str) -> str:
@@ -72,7 +73,7 @@ def opened_archive(page: Page, count: int) -> dict[str, str]:
     """The newest e-mail's archive, opened with the key of the text message: password by address."""
     page.goto("/outbox")
     letter = page.locator("article").filter(has_text=f"archive for {count} mailbox").first
-    address = letter.get_by_role("link", name="documents.zip").get_attribute("href")
+    address = letter.get_by_role("link", name="credentials.zip").get_attribute("href")
     message = page.locator("article").filter(has_text="Archive for example.org").first.inner_text()
     key = re.search(r"[0-9A-Z]{4}(-[0-9A-Z]{4}){4}", message)[0]
     with pyzipper.AESZipFile(io.BytesIO(page.request.get(address).body())) as archive:

@@ -123,7 +123,7 @@ def test_what_arrives_says_where_it_would_be_returned_to(ports, outside, setting
     outbox.deliver_due(ports, worker.HANDLERS)
     (received,) = outside.wait_for(1)
     assert re.fullmatch(r"bounces\+[a-z2-7]{40}@example\.org", received.sender)
-    assert received.message["From"] == settings.mail_from
+    assert received.message["From"] == f"Postern <{settings.mail_from}>"
 
 
 def test_the_server_can_be_asked_whether_it_takes_what_is_returned(ports, outside):

@@ -140,13 +140,13 @@ def letters(dovecot: Dovecot, password: str = PASSWORD) -> list:
 
 def archives(dovecot: Dovecot) -> list[bytes]:
     files = [file for letter in letters(dovecot) for file in letter.iter_attachments()]
-    return [file.get_content() for file in files if file.get_filename() == "documents.zip"]
+    return [file.get_content() for file in files if file.get_filename() == "credentials.zip"]
 
 
 def opened(archive: bytes, key: str, directory: Path) -> dict[str, str]:
     """What 7-Zip gets out of the archive: password by address; each stands in a text of its own too."""
     directory.mkdir()
-    file = directory / "documents.zip"
+    file = directory / "credentials.zip"
     file.write_bytes(archive)
     command = ["7z", "x", "-y", f"-p{key}", f"-o{directory / 'out'}", str(file)]
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)

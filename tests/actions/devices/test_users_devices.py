@@ -164,7 +164,8 @@ def test_what_the_user_set_up_does_not_end_with_the_manager(ports, mailer, peopl
     sent = invitations.invite(UnitOfWork(ports, acting(both)), anna, TABLET, anna.login, mailed=True).invitation
     made = invitations.accept(UnitOfWork(ports, acting(anna)), sent, proved=False)
     told = letters(ports, mailer)[anna.login]
-    assert "A mail program can now use" in told[-1]
+    (warning,) = [each for each in told if "can now use" in each]
+    assert f"Device: {TABLET.name}" in warning
     assert not any("accepted your invitation" in each for each in told)
     # As the profile for Apple devices does, a moment later.
     devices.change_password(UnitOfWork(ports, acting(anna)), made.device, by=sent.invited_by)

@@ -21,7 +21,7 @@ from actions.ground import message
 from actions.ground.actor import OPERATOR
 from actions.ground.addresses import NOT_PLAIN, canonical_contact, checked_name, is_same_mailbox, with_ascii_domain
 from actions.ground.message import Attachment, written
-from actions.ground.ports import Letter, MessageRefused
+from actions.ground.ports import Letter, MessageRefused, Picture
 from actions.ground.refusals import Refused
 from actions.ground.unit_of_work import UnitOfWork
 from actions.notices import notices
@@ -63,7 +63,7 @@ CODE = {"code": "123456", "minutes": 10, "address": "192.0.2.1"}
 TABLET = WantedDevice("Tablet", "tablet", Device.IMAP)
 EVE = "eve@elsewhere.example.com"
 HEADERS = {
-    "From": "postern@example.org",
+    "From": "Postern <postern@example.org>",
     "Date": "Thu, 01 Jan 1970 00:00:00 -0000",
     "Message-ID": "<outbox.1.1@example.org>",
     "Auto-Submitted": "auto-generated",
@@ -157,6 +157,38 @@ def test_a_file_goes_along_as_it_is():
     assert_is_as_asked(content, EVE, "Documents")
     (found,) = message_from_bytes(content, policy=policy.default).iter_attachments()
     assert (found.get_filename(), found.get_content()) == (file.name, file.content)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Example Mail", "Müller, Söhne & Co.", 'Почта "Пример"', "a@example.com <b>", *SPEAKS_IN_HEADERS],
+    ids=ascii,
+)
+def test_the_senders_name_is_read_as_it_was_written(name):
+    content = written(EVE, HEADERS | {"From": f"{name} <postern@example.org>"}, subject_is("Hello"))
+    assert read(dict(header_of(content))["From"]) == f"{name} <postern@example.org>"
+    (sender,) = message_from_bytes(content, policy=policy.default)["From"].addresses
+    assert sender.addr_spec == "postern@example.org"
+
+
+def test_a_picture_goes_along_within_the_html():
+    picture = Picture("1@logo", "image/png", bytes(range(256)))
+    file = Attachment("a.pdf", "application/pdf", b"%PDF")
+    for attachment in (None, file):
+        content = written(EVE, HEADERS, replace(subject_is("Hello"), picture=picture), attachment)
+        assert_is_as_asked(content, EVE, "Hello")
+        message = message_from_bytes(content, policy=policy.default)
+        (shown,) = [part for part in message.walk() if part.get_content_maintype() == "image"]
+        assert (shown["Content-ID"], shown.get_content()) == ("<1@logo>", picture.content)
+        assert shown["Content-Disposition"] == "inline"
+        # No mail program lists it among the files.
+        assert [each.get_filename() for each in message.iter_attachments()] == ([file.name] if attachment else [])
+        assert message.get_body(("plain",)).get_content().strip() == "The text."
+
+
+def test_a_picture_that_is_none_of_ours_is_not_sent():
+    with pytest.raises(MessageRefused):
+        written(EVE, HEADERS, replace(subject_is("x"), picture=Picture("a>\r\nX-Y: z", "image/png", b"x")))
 
 
 def test_a_file_whose_name_is_none_of_ours_is_not_sent():

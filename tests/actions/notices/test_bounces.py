@@ -191,7 +191,7 @@ def test_without_the_setting_it_is_the_sender_of_all_e_mails(ports, mailer, anna
 
 def test_what_people_read_stays_as_it_is(sent, mailer, settings):
     sent()
-    assert mailer.sent[-1][1]["From"] == settings.mail_from
+    assert mailer.sent[-1][1]["From"] == f"Postern <{settings.mail_from}>"
 
 
 # --- what counts ---

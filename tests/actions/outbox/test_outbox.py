@@ -298,7 +298,7 @@ def test_words_at_the_beginning_of_a_line_arrive_as_they_are(ports, settings, it
         outbox.deliver_due(replace(ports, mailer=SmtpMailer(sink.url, settings.mail_from)), worker.HANDLERS)
         (received,) = sink.wait_for(1)
     assert b"\r\nFrom the address: 192.0.2.1" in received.content
-    assert b">From" not in received.content
+    assert b"\n>From" not in received.content
 
 
 def everything_stored(settings):

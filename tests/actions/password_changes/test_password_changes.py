@@ -68,11 +68,11 @@ def test_the_archive_and_its_key_go_different_ways(office, mailer):
     (_, letter), (message,) = mailer.sent[0], office.ports.sms.sent
     attachments = list(letter.iter_attachments())
     assert [each.get_content() for each in attachments] == [b"zip 1"]
-    assert [each.get_filename() for each in attachments] == ["documents.zip"]
+    assert [each.get_filename() for each in attachments] == ["credentials.zip"]
     assert office.key in message.text
     assert office.key not in letter.as_string()
     assert message.to == "+393331234567"
-    assert letter["Subject"] == "Documents for you"
+    assert letter["Subject"] == "Encrypted credentials for example.org"
 
 
 def test_the_key_has_a_hundred_bits_that_nobody_mistakes():
@@ -107,12 +107,15 @@ def test_each_mailbox_has_a_readable_text_with_a_neutral_name(office):
 
 
 def test_a_document_in_place_of_the_files(office, mailer):
+    Account.update(first_name="Boris", last_name="Orlov").where(Account.login == "boris@example.org").execute()
     office.run(replace(WANTED, archive_format="pdf"))
     made = office.ports.archiver.made[0]
     assert made.kind == "pdf"
     assert [heading for heading, _ in made.sections] == [f"{name}@example.org" for name in NAMES]
-    shown = dict(made.sections[1][1])["Password"]
-    assert matches("boris", shown)
+    shown = dict(made.sections[1][1])
+    assert matches("boris", shown["Password"])
+    assert shown["Name"] == "Boris Orlov"
+    assert "Name" not in dict(made.sections[0][1])
     assert [each.get_content_type() for each in mailer.sent[0][1].iter_attachments()] == ["application/pdf"]
 
 
