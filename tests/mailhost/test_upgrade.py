@@ -1,6 +1,7 @@
 """Mail programs during an upgrade. Dovecot asks what version 008 made it ask, while `flask db upgrade` brings the
 database of that version to the present one; then it gets the present configuration."""
 
+import imaplib
 import re
 import smtplib
 from collections.abc import Callable
@@ -41,6 +42,18 @@ class DovecotOfBefore(Dovecot):
         self.is_of_before = False
         self.configure()
         self.doveadm("reload")
+
+    def let_in(self, login: str, password: str) -> None:
+        """A connection that ends before an answer, as some do while Dovecot loads its configuration again, is tried
+        again, as a mail program does; any refusal raises."""
+        wait_until(lambda: self._lets_in(login, password), f"{login} comes in")
+
+    def _lets_in(self, login: str, password: str) -> bool:
+        try:
+            imap_login(self.port("imap"), login, password).shutdown()
+        except imaplib.IMAP4.abort:
+            return False
+        return True
 
     def deliver(self, address: str) -> None:
         """A message by LMTP. What is refused for now is tried again, as Postfix does; any other refusal raises."""
@@ -139,7 +152,7 @@ def test_mail_programs_go_on_and_come_in_while_the_database_is_upgraded(
         def use() -> None:
             """Others come in, strangers do not, and who is in reads what has arrived."""
             for each in LOGINS:
-                imap_login(dovecot.port("imap"), *each).shutdown()
+                dovecot.let_in(*each)
             assert not imap_accepts(dovecot.port("imap"), ANNA, "wrong")
             dovecot.deliver(ANNA)
             seen.append([each.messages() for each in connected])
