@@ -42,11 +42,11 @@ class People:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """What the plugin does it does with each Dovecot. Browsers show the same whichever it is: with the one that is not
-    this machine's own they are for the full size."""
+    """Most is the same whichever Dovecot there is: with the one that is not this machine's own it is for the full size.
+    What the mail server judges is marked `every_dovecot`."""
     if "dovecot_version" in metafunc.fixturenames:
-        is_of_the_plugin = metafunc.definition.path.stem == "test_plugin"
-        marks = {} if is_of_the_plugin else {dovecots.other_version(): pytest.mark.long}
+        is_judged_by_dovecot = metafunc.definition.get_closest_marker("every_dovecot")
+        marks = {} if is_judged_by_dovecot else {dovecots.other_version(): pytest.mark.long}
         versions = [pytest.param(version, marks=marks.get(version, ())) for version in DOVECOT_VERSIONS]
         metafunc.parametrize("dovecot_version", versions, indirect=True, ids="dovecot-{}".format)
 

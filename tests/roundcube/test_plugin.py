@@ -62,6 +62,7 @@ def opens_imap(host, login: str, password: str, source: str = WEBMAIL_ADDRESS) -
     return imap_accepts(host.dovecot.port("imap"), login, password, source=source)
 
 
+@pytest.mark.every_dovecot
 def test_roundcube_keeps_a_credential_that_opens_mail_from_the_webmail_only(host, client, person):
     session, kept = kept_by(host, client)
     assert kept != PASSWORD
@@ -70,6 +71,7 @@ def test_roundcube_keeps_a_credential_that_opens_mail_from_the_webmail_only(host
     assert not opens_imap(host, person, kept, source=ELSEWHERE)
 
 
+@pytest.mark.every_dovecot
 def test_logging_out_ends_the_credential(host, client, person):
     _, kept = kept_by(host, client)
     client.log_out()
@@ -86,6 +88,7 @@ def test_each_request_says_what_it_is_for(host, client):
     assert not used & {digest(f"{number}:unbound") for number in numbers}
 
 
+@pytest.mark.every_dovecot
 def test_the_credential_sends_mail_and_opens_filters(host, client, person):
     assert "Message sent successfully." in client.send_mail(person, "To myself")
     client.waits_for_mail("To myself")
@@ -94,6 +97,7 @@ def test_the_credential_sends_mail_and_opens_filters(host, client, person):
     assert messages(filters) == ""
 
 
+@pytest.mark.every_dovecot
 def test_dovecot_is_told_the_persons_address(host, client, person):
     client.list_mail()
     # As 2.3 words it, and as 2.4 does.
@@ -236,6 +240,7 @@ def test_a_webmail_lets_nobody_in_without_postern(new_client, person, stop_panel
     assert NO_LOGIN in messages(page)
 
 
+@pytest.mark.every_dovecot
 def test_where_no_connection_can_be_made_the_password_itself_may_open_the_webmail(
     host, new_client, person, stop_panel, tells_all
 ):
@@ -308,6 +313,7 @@ def test_what_happened_meanwhile_is_not_lost_by_trouble_or_odd_bytes(host, new_c
     assert told(host, person) == [("webmail:session:unasked-refused", HOST)] * 2
 
 
+@pytest.mark.every_dovecot
 def test_a_session_with_the_password_itself_ends_with_that_password(host, new_client, person, stop_panel):
     stop_panel(SAME_SITE)
     client = new_client().logged_in(person, PASSWORD)
@@ -317,6 +323,7 @@ def test_a_session_with_the_password_itself_ends_with_that_password(host, new_cl
     assert "session was ended" in messages(answer)
 
 
+@pytest.mark.every_dovecot
 def test_a_mail_server_that_is_down_ends_no_session(host, client):
     host.dovecot.stop()
     try:
@@ -329,6 +336,7 @@ def test_a_mail_server_that_is_down_ends_no_session(host, client):
     assert client.opens_mail()
 
 
+@pytest.mark.every_dovecot
 def test_an_ended_session_is_told_in_the_background_too(host, client, person):
     host.flask("account", "lock", person)
     answer = client.list_mail()
@@ -353,6 +361,7 @@ def test_the_first_identity_has_the_name_that_the_panel_knows(host, client, pers
     assert identities(host, person) == [("Vera Lindqvist", person)]
 
 
+@pytest.mark.every_dovecot
 def test_a_collaborator_writes_as_the_mailbox(host, new_client, person):
     collaborator = f"carla/{person}"
     host.make_people(collaborator)
@@ -413,6 +422,7 @@ def test_a_visitor_without_a_session_gets_no_hand_off(new_client):
         assert "rcmloginuser" in answer.text
 
 
+@pytest.mark.every_dovecot
 def test_each_spelling_of_an_address_is_one_person(host, new_client, stop_panel):
     address, readable = "o'neil&co@xn--bcher-kva.example", "O'Neil&Co@BÜCHER.example"
     with contextlib.closing(sqlite3.connect(host.panels[SAME_SITE].database)) as database, database:
