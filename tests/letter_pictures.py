@@ -95,10 +95,10 @@ def main() -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[1:] or NAMES
     with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
-        write = _host(Path(directory))
+        host = _host(Path(directory))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         for name, language in _letters(wanted):
-            letter = write.write(name, language, FACTS | CHANGES.get(name, {}))
+            letter = host.write(name, language, FACTS | CHANGES.get(name, {}))
             _picture(browser, letter).save(PLACE / f"{name}.{language}.png", optimize=True)
         browser.close()
 
