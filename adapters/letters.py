@@ -109,7 +109,7 @@ def _distance(moment: datetime) -> str:
 
 def _logo(file: str) -> Picture | None:
     """The host's logo as e-mails carry it; None where there is none that mail programs show."""
-    content = Path(file).read_bytes() if file else b""
+    content = Path(file).read_bytes() if file and Path(file).is_file() else b""
     kind = next((kind for beginning, kind in PICTURES.items() if content.startswith(beginning)), "")
     if not kind or len(content) > LARGEST_LOGO:
         return None
