@@ -27,8 +27,8 @@ LOCALES = {"en": "en_GB"}
 # What mail programs show, by how such a file begins.
 PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 LARGEST_LOGO = 100 * 1024
-# The contrast that text needs on its ground (WCAG 2.2, 1.4.3), and that ground in the dark.
-ENOUGH, DARK_GROUND = 4.5, "#1a2020"
+# The contrast that text needs on its ground (WCAG 2.2, 1.4.3).
+ENOUGH = 4.5
 
 
 class TemplateLetters:
@@ -80,9 +80,7 @@ class TemplateLetters:
                 "support_url": self._settings.support_url,
                 "support_phone": self._settings.support_phone,
                 "foot": self._settings.mail_foot,
-                "fill": legible(self._settings.accent, "#ffffff", 0),
-                "link_in_the_dark": legible(self._settings.accent, DARK_GROUND, 255),
-                "dark_ground": DARK_GROUND,
+                "fill": under_white(self._settings.accent),
             }
             self._environments[face, language] = environment
         return self._environments[face, language]
@@ -111,26 +109,18 @@ def _distance(moment: datetime) -> str:
 
 def _logo(file: str) -> Picture | None:
     """The host's logo as e-mails carry it; None where there is none that mail programs show."""
-    content = Path(file).read_bytes() if file else b""
+    content = Path(file).read_bytes() if file and Path(file).is_file() else b""
     kind = next((kind for beginning, kind in PICTURES.items() if content.startswith(beginning)), "")
     if not kind or len(content) > LARGEST_LOGO:
         return None
     return Picture(f"{sha256(content).hexdigest()[:16]}@logo", kind, content)
 
 
-def legible(colour: str, ground: str, towards: int) -> str:
-    """The colour, mixed with black (0) or white (255) until text can be read in it on this ground, and the other way
-    round."""
+def under_white(colour: str) -> str:
+    """The colour, mixed with as much black as white text on it needs to be read."""
     parts = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    mixed = (
-        "#" + "".join(f"{round(part + (towards - part) * share / 20):02x}" for part in parts) for share in range(21)
-    )
-    return next(each for each in mixed if _contrast(each, ground) >= ENOUGH)
-
-
-def _contrast(one: str, other: str) -> float:
-    darker, lighter = sorted(map(_luminance, (one, other)))
-    return (lighter + 0.05) / (darker + 0.05)
+    mixed = ("#" + "".join(f"{round(part * share / 20):02x}" for part in parts) for share in range(20, -1, -1))
+    return next(each for each in mixed if 1.05 / (_luminance(each) + 0.05) >= ENOUGH)
 
 
 def _luminance(colour: str) -> float:

@@ -19,7 +19,7 @@ class Places:
     def of(self, address: str, language: str) -> str:
         """City and country in this language, as far as the file knows them; empty for an address without a place."""
         try:
-            found = self._opened().get(address) if self._file else None
+            found = self._opened().get(address) if self._file and address else None
             return _told(found, Locale.parse(language)) if isinstance(found, dict) else ""
         except Exception as trouble:
             # A damaged file can raise anything; what is no address raises `ValueError`.

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "tests" / "pictures" / "letters"
 NAMES = sorted(path.stem for path in (ROOT / "templates" / "messages").glob("*.jinja"))
 # Besides English, these e-mails in Russian, whose words are long.
-IN_RUSSIAN = ("device_made", "password_changed")
+IN_RUSSIAN = ("devices_made", "password_changed")
 WIDE, NARROW = 700, 360
 # Width, colours, and whether images are on.
 VIEWS = [(width, colours, True) for width in (WIDE, NARROW) for colours in ("light", "dark")] + [(WIDE, "light", False)]
@@ -72,7 +72,8 @@ FACTS = {
     "uses_mail_programs": True,
 }
 CHANGES = {
-    "device_made": {
+    "device_made": {"by": MAILBOX},
+    "devices_made": {
         "by": MAILBOX,
         "more": [
             FACTS | {"device": "Office PC", "browser": "Edge, Windows", "by": MAILBOX},
@@ -95,10 +96,10 @@ def main() -> None:
     PLACE.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[1:] or NAMES
     with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright:
-        write = _host(Path(directory))
+        host = _host(Path(directory))
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         for name, language in _letters(wanted):
-            letter = write.write(name, language, FACTS | CHANGES.get(name, {}))
+            letter = host.write(name, language, FACTS | CHANGES.get(name, {}))
             _picture(browser, letter).save(PLACE / f"{name}.{language}.png", optimize=True)
         browser.close()
 

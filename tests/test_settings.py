@@ -71,6 +71,12 @@ def test_a_complete_installation_starts(environment):
         # Latin-1, and a character that ends a login (RFC 4616).
         ("SMTP_URL", "smtp://postern:p%E4ssword@127.0.0.1"),
         ("SMTP_URL", "smtp://postern:p%00ssword@127.0.0.1"),
+        ("ACCENT", "teal"),
+        ("ACCENT", "#fff"),
+        ("LOGO", "/nonexistent/logo.png"),
+        ("SUPPORT_URL", "help.example.org"),
+        ("SUPPORT_URL", "javascript:alert(1)"),
+        ("GEOIP_FILE", "/nonexistent/places.mmdb"),
         ("MAIL_FROM", "postern"),
         ("MAIL_FROM", "пост@example.org"),
         ("MAIL_FROM", "postern@ü..example"),
@@ -118,6 +124,20 @@ def test_what_is_unsafe_or_impossible_is_refused(environment, name, value):
 @pytest.mark.parametrize(("written", "sign"), [("", "+"), ("+", "+"), ("-", "-"), ("no", "")])
 def test_the_delimiter_of_recipients(environment, written, sign):
     assert Settings.load(environment | {"POSTERN_RECIPIENT_DELIMITER": written}).recipient_delimiter == sign
+
+
+@pytest.mark.parametrize(
+    ("mail_from", "name"),
+    [
+        ("postern@example.org", "Mail of\tExample"),
+        ("Example Support <postern@example.org>", "Example Support"),
+        ('"Müller, Söhne" <postern@example.org>', "Müller, Söhne"),
+    ],
+)
+def test_who_sends_e_mails(environment, mail_from, name):
+    named = {"POSTERN_MAIL_FROM": mail_from, "POSTERN_PRODUCT_NAME": "Mail of\tExample"}
+    settings = Settings.load(environment | named)
+    assert (settings.sender_name, settings.sender_address) == (" ".join(name.split()), "postern@example.org")
 
 
 def test_a_demo_is_shown_on_this_machine_only(environment):

@@ -12,6 +12,9 @@ from models import Account, OutboxItem
 # How long an e-mail waits for others of its kind, in seconds: what is done at once is told at once. It is also how late
 # a warning may come.
 GATHERED_FOR = 120
+# The e-mail that several become. It has a name of its own so that a worker of the version before, which knows one
+# device an e-mail, leaves it to ours.
+SEVERAL = {"device_made": "devices_made"}
 # So many join one that waits; whatever follows begins another.
 MOST_MORE = 19
 
@@ -25,13 +28,15 @@ def put(
 
 def gather(ports: Ports, key: str, letter: str, recipient: str, language: str, facts: dict, account: Account) -> None:
     """`put` an e-mail that waits for `GATHERED_FOR` seconds, or let the one that waits already take these facts too: it
-    has them in the list `more`."""
+    has them in the list `more`, and tells of several."""
+    several = SEVERAL[letter]
 
     def joined(payload: dict) -> dict | None:
-        told = payload["facts"]
-        if (payload["letter"], payload["to"]) != (letter, recipient) or len(told.get("more", [])) >= MOST_MORE:
+        more = payload["facts"].get("more", [])
+        is_of_its_kind = payload["letter"] in (letter, several) and payload["to"] == recipient
+        if not is_of_its_kind or len(more) >= MOST_MORE:
             return None
-        return payload | {"facts": told | {"more": [*told.get("more", []), facts]}}
+        return payload | {"letter": several, "facts": payload["facts"] | {"more": [*more, facts]}}
 
     if not outbox.join(ports, "mail", account, joined):
         outbox.put_all([row(ports, key, letter, recipient, language, facts, account, GATHERED_FOR)])

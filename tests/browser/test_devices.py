@@ -237,6 +237,7 @@ def test_by_keyboard_alone(devices_page, panel, person):
 def test_this_wasnt_me_ends_the_device(any_page, panel, person):
     page = sign_in(any_page, person, "/devices/")
     add(page)
+    panel.let_e_mails_go()
     page.goto(letter_link(page, person.login, "/links/not-my-device/"))
     press(page, "Disconnect the device")
     expect(page.get_by_role("heading", level=1)).to_have_text("The device is disconnected")
@@ -396,8 +397,9 @@ def test_the_pages_of_an_invitation(calm, new_context, panel, person):
     examine(guest)
 
 
-def test_the_pages_of_this_wasnt_me(calm, person):
+def test_the_pages_of_this_wasnt_me(calm, panel, person):
     add(calm)
+    panel.let_e_mails_go()
     calm.goto(letter_link(calm, person.login, "/links/not-my-device/"))
     examine(calm)
     press(calm, "Disconnect the device")

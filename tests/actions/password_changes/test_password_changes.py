@@ -114,8 +114,8 @@ def test_a_document_in_place_of_the_files(office, mailer):
     assert [heading for heading, _ in made.sections] == [f"{name}@example.org" for name in NAMES]
     shown = dict(made.sections[1][1])
     assert matches("boris", shown["Password"])
-    assert shown["Name"] == "Boris Orlov"
-    assert "Name" not in dict(made.sections[0][1])
+    assert shown["Full name"] == "Boris Orlov"
+    assert "Full name" not in dict(made.sections[0][1])
     assert [each.get_content_type() for each in mailer.sent[0][1].iter_attachments()] == ["application/pdf"]
 
 
