@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
+from babel.messages.plurals import get_plural
 from babel.messages.pofile import read_po
 
 from actions.trail.events import Event
@@ -15,51 +16,13 @@ from models import Account
 from settings import LANGUAGES
 from tests.client import Client
 from tests.conftest import PASSWORD, People
+from tests.glossary import FILES, PLACEHOLDER, forbidden, forms_of, glossary, missing
 
 ROOT = Path(__file__).parents[1]
 CATALOGUES = ROOT / "translations"
+PLUGIN_TEXTS = ROOT / "integrations" / "roundcube" / "postern" / "localization"
 TRANSLATED = sorted(set(LANGUAGES) - {"en"})
-PLACEHOLDER = re.compile(r"%\(\w+\)s")
 ENGLISH = re.compile(r"\b(the|and|with|you|your|this|is|was)\b", re.IGNORECASE)
-# What a language says as English does: protocols, products, and words that it borrowed.
-EVERYWHERE = {"IMAP", "POP3", "Outlook", "GB", "MB", "%(amount)s GB", "%(amount)s MB"}
-BORROWED = {
-    "it": {
-        "Account",
-        "Browser",
-        "Computer",
-        "E-mail",
-        "File",
-        "Info",
-        "Password",
-        "Quota",
-        "Server",
-        "Smartphone",
-        "Tablet",
-        "Webmail",
-    },
-    "es": {"Panel", "Webmail", "Webmails"},
-    "ru": set(),
-    "tr": {"Panel", "Port", "Tablet"},
-}
-PLURAL_FORMS = {"it": 2, "es": 2, "ru": 3, "tr": 1}
-# What pages do not say: people say who, again, account password, e-mail, revoke, immediately.
-NOT_PLAIN = re.compile(
-    r"\b(whoever|anew|your own password|any more|taken? back|at once[:,.]|stands? in|is told)\b"
-    r"|\b(the|that) letters?\b(?! a to z)|^Letter$",
-    re.IGNORECASE,
-)
-# One form of address in each language, and one word for one thing: what would be the other.
-OTHER_WORDS = {
-    "it": re.compile(r"\b(Lei|Suo|Sua|Suoi|Sue|scelga|inserisca|acceda|rimuova|ricarichi|collegamento)\b"),
-    "es": re.compile(r"\b(tú|tu|tus|te|puedes|elige|establécela|cartas?|correo web)\b", re.IGNORECASE),
-    "ru": re.compile(r"\b(ты|тебя|твой|учётн(ая|ую|ой) запис\w+|сервис\w*)\b", re.IGNORECASE),
-    "tr": re.compile(r"\b(sen|senin|aygıt\w*|mektup\w*|(?<!e-)posta program\w*)\b", re.IGNORECASE),
-}
-SIGN_IN = {"it": "Accedi", "es": "Iniciar sesión", "ru": "Войти", "tr": "Oturum aç"}
-PASSWORD_PAGE = {"it": "Password", "es": "Contraseña", "ru": "Пароль", "tr": "Parola"}
-NEW_PASSWORD = {"it": "Nuova password", "es": "Contraseña nueva", "ru": "Новый пароль", "tr": "Yeni parola"}
-
 each_language = pytest.mark.parametrize("language", TRANSLATED)
 
 
@@ -81,15 +44,31 @@ def messages(language: str) -> list[Message]:
     return found
 
 
-def forms_of(text: str | tuple[str, ...]) -> tuple[str, ...]:
+def forms_of_message(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else tuple(text)
 
 
 def translations(language: str) -> Iterator[tuple[str, str]]:
     """Each sentence in English (its plural, where it has one) with each form of its translation."""
     for message in messages(language):
-        for form in forms_of(message.string):
-            yield forms_of(message.id)[-1], form
+        for form in forms_of_message(message.string):
+            yield forms_of_message(message.id)[-1], form
+
+
+def plugin_texts() -> dict[str, dict[str, str]]:
+    """What Roundcube's plugin says in each language: its label and the text."""
+    label = re.compile(r"^\$labels\['(\w+)'\] = '(.+)';$", re.MULTILINE)
+    files = PLUGIN_TEXTS.glob("*.inc")
+    return {path.stem.partition("_")[0]: dict(label.findall(path.read_text("utf-8"))) for path in files}
+
+
+def texts_for_roundcube(language: str) -> list[tuple[str, str]]:
+    texts = plugin_texts()
+    return [(english, texts[language][label]) for label, english in texts["en"].items()]
+
+
+def in_the_catalogue(language: str, sentence: str) -> str:
+    return catalogue(language).get(sentence).string
 
 
 def contents() -> dict[Path, bytes]:
@@ -103,13 +82,15 @@ def test_catalogues_are_up_to_date_and_a_check_changes_nothing():
     assert contents() == before
 
 
-def test_each_language_that_can_be_chosen_has_a_catalogue_and_no_other():
-    assert sorted(path.name for path in CATALOGUES.iterdir() if path.is_dir()) == TRANSLATED
+def test_each_language_that_can_be_chosen_has_a_catalogue_a_glossary_and_texts_for_roundcube_and_no_other():
+    assert sorted(path.parent.name for path in CATALOGUES.glob("*/LC_MESSAGES")) == TRANSLATED
+    assert sorted(path.stem for path in FILES.iterdir()) == sorted(LANGUAGES)
+    assert sorted(plugin_texts()) == sorted(LANGUAGES)
 
 
 @each_language
 def test_every_message_is_translated(language: str):
-    assert [message.id for message in messages(language) if not all(forms_of(message.string))] == []
+    assert [message.id for message in messages(language) if not all(forms_of_message(message.string))] == []
 
 
 @each_language
@@ -122,7 +103,8 @@ def test_every_event_has_words(language: str):
 def test_plurals_have_the_forms_of_the_language(language: str):
     plurals = [message for message in messages(language) if message.pluralizable]
     assert plurals
-    assert [message.id for message in plurals if len(message.string) != PLURAL_FORMS[language]] == []
+    forms = get_plural(language).num_plurals
+    assert [message.id for message in plurals if len(message.string) != forms] == []
 
 
 @each_language
@@ -156,26 +138,58 @@ def test_translations_begin_and_end_without_a_space(language: str):
 
 @each_language
 def test_nothing_is_left_in_english(language: str):
-    allowed = EVERYWHERE | BORROWED[language]
+    allowed = glossary("en")["borrowed"] + glossary(language)["borrowed"]
     assert [form for sentence, form in translations(language) if form == sentence and sentence not in allowed] == []
     assert [form for _, form in translations(language) if ENGLISH.search(PLACEHOLDER.sub("", form))] == []
 
 
-def test_english_is_plain():
-    sentences = [form for message in messages("it") for form in forms_of(message.id)]
-    assert [sentence for sentence in sentences if NOT_PLAIN.search(sentence)] == []
+def test_every_language_has_a_word_for_each_term():
+    terms = glossary("en")["terms"].keys()
+    assert {code: glossary(code)["terms"].keys() ^ terms for code in LANGUAGES} == dict.fromkeys(LANGUAGES, set())
+    assert [
+        (code, term["word"])
+        for code in LANGUAGES
+        for term in glossary(code)["terms"].values()
+        if not re.search(forms_of(term), term["word"], re.IGNORECASE)
+    ] == []
+
+
+def test_an_exception_is_made_for_a_sentence_that_is_there():
+    sentences = {sentence for sentence, _ in translations("it")}
+    assert {code: set(glossary(code).get("exceptions", {})) - sentences for code in LANGUAGES} == dict.fromkeys(
+        LANGUAGES, set()
+    )
+
+
+def test_english_says_no_forbidden_word():
+    sentences = [form for message in messages("it") for form in forms_of_message(message.id)]
+    sentences += plugin_texts()["en"].values()
+    assert [(sentence, instead) for sentence in sentences if (instead := forbidden("en", sentence))] == []
 
 
 @each_language
-def test_translations_have_one_form_of_address_and_one_word_for_one_thing(language: str):
-    assert [form for _, form in translations(language) if OTHER_WORDS[language].search(form)] == []
+def test_no_translation_says_a_forbidden_word(language: str):
+    said = [form for _, form in translations(language)] + list(plugin_texts()[language].values())
+    assert [(form, instead) for form in said if (instead := forbidden(language, form))] == []
+
+
+@each_language
+def test_translations_have_the_one_word_for_each_term(language: str):
+    pairs = [*translations(language), *texts_for_roundcube(language)]
+    assert [(s, form, words) for s, form in pairs if (words := missing(language, s, form))] == []
+
+
+@each_language
+def test_the_webmail_calls_the_pages_what_the_panel_calls_them(language: str):
+    said = {message.id: message.string for message in messages(language)}
+    assert [(s, text) for s, text in texts_for_roundcube(language) if said.get(s, text) != text] == []
 
 
 @each_language
 def test_sign_in_page_speaks_the_language_of_the_browser(language: str, client: Client):
     page = client.open("/sign-in", Accept_Language=f"{language},en;q=0.5")
     assert page.tree.find("html").get("lang") == language
-    assert page.title == SIGN_IN[language]
+    assert page.title == in_the_catalogue(language, "Sign in")
 
 
 @each_language
@@ -183,8 +197,8 @@ def test_password_page_speaks_the_language_of_the_browser(language: str, anna: A
     client.sign_in(anna.login, PASSWORD)
     page = client.open("/account/password", Accept_Language=language)
     assert page.tree.find("html").get("lang") == language
-    assert page.title == PASSWORD_PAGE[language]
-    assert page.value(NEW_PASSWORD[language]) == ""
+    assert page.title == in_the_catalogue(language, "Password")
+    assert page.value(in_the_catalogue(language, "New password")) == ""
 
 
 @each_language
@@ -196,4 +210,4 @@ def test_the_language_of_the_account_goes_before_the_browser(
     client.sign_in(anna.login, PASSWORD)
     page = client.open("/account/password", Accept_Language="en")
     assert page.tree.find("html").get("lang") == language
-    assert page.title == PASSWORD_PAGE[language]
+    assert page.title == in_the_catalogue(language, "Password")

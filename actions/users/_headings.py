@@ -1,4 +1,4 @@
-"""What people call the columns of a file of users: the panel's own words in its five languages, and usual ones."""
+"""What people call the columns of a file of users: the panel's own words in each of its languages, and usual ones."""
 
 import unicodedata
 
@@ -6,7 +6,8 @@ SAID = {
     "address": """
         address, e-mail, e-mail address, mail, mail address, login, mailbox, user, username
         indirizzo, indirizzo e-mail, indirizzo di posta, posta elettronica, casella, utente
-        адрес, почта, эл. почта, электронная почта, адрес эл. почты, адрес электронной почты, ящик, пользователь, имейл
+        адрес, e-mail, адрес e-mail, почта, эл. почта, электронная почта, адрес эл. почты, адрес электронной почты
+        ящик, пользователь, имейл
         dirección, correo, correo electrónico, dirección de correo, dirección de correo electrónico, buzón, usuario
         adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
     """,

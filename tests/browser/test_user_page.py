@@ -5,7 +5,7 @@ import sys
 import pytest
 from playwright.sync_api import Page, expect
 
-from settings import LANGUAGES
+from tests.languages import FEW_LANGUAGES
 
 from .accessibility import examine, fits
 from .panel import MANAGER, Panel, Person
@@ -89,7 +89,7 @@ def test_the_pages(new_context, panel: Panel, user: str, person: Person):
     page.get_by_role("link", name="Mario Rossi").click()
     page.get_by_role("heading", level=1, name="Mario Rossi").wait_for()
     examine(page)
-    for language in LANGUAGES:
+    for language in FEW_LANGUAGES:
         with panel.speaking_to(BOSS, language):
             for address in ("/devices/", "/devices/invitations/new", "/collaborators/", "/activity"):
                 page.goto(f"{user}{address}")

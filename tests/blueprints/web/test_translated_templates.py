@@ -11,6 +11,7 @@ from blueprints.web.errors import Panel
 from settings import LANGUAGES
 from tests.client import Client, Page
 from tests.conftest import PASSWORD, app_of
+from tests.languages import FEW_LANGUAGES
 
 PAGES = (
     "/sign-in", "/account/password", "/account/sessions", "/account/activity", "/account/preferences", "/devices/",
@@ -64,7 +65,7 @@ def token_of(page: Page) -> str:
     return page.tree.find(".//input[@name='csrf_token']").get("value")
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("language", FEW_LANGUAGES)
 def test_of_whole_pages(app, plain_app, settings, anna, language: str):
     pages = []
     for each in (app, plain_app):
