@@ -243,6 +243,7 @@ MATRIX = {
     "user_imports.confirm GET": MANAGED,
     "user_imports.discard POST": MANAGED,
     "user_imports.export GET": MANAGED,
+    "user_imports.sample GET": MANAGED,
     "user_imports.make POST": MANAGED,
     "user_imports.new_import GET": MANAGED,
     "user_imports.show_import GET": MANAGED,
