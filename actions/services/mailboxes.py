@@ -17,7 +17,7 @@ from actions.ground.addresses import (
 )
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
-from actions.ground.refusals import Faults, N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import passwords, policy
 from actions.services import search_words, services

@@ -4,7 +4,7 @@ three statements create all users of a file, however many there are."""
 from peewee import Value, fn
 
 from actions.ground.actor import Actor
-from actions.ground.refusals import Faults, N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.sizes import Size
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox

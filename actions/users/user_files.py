@@ -12,7 +12,7 @@ from typing import BinaryIO, TextIO
 from actions.ground import phone_numbers, spreadsheet
 from actions.ground.addresses import canonical_address
 from actions.ground.ports import Ports
-from actions.ground.refusals import Faults, N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.sizes import MEGABYTE
 from actions.services import mailboxes, services
 from actions.services.mailboxes import NewMailbox
