@@ -15,7 +15,7 @@ COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 FOR_TEXT, FOR_SHAPES = 4.5, 3.0
 WHITE = "#ffffff"
 # The surfaces of the dark theme on which least can be read: under buttons that say nothing else, and under text.
-DARK_CARD, LIGHTEST_DARK = "#1a1f22", "#303030"
+DARK_CARD, LIGHTEST_DARK = "#171f22", "#333333"
 # What browsers show as a picture, by how such a file begins.
 PICTURES = {
     "png": (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
