@@ -11,6 +11,7 @@ from actions.users import offboarding, users
 from blueprints.web import downloads, guards, hx
 from models import Mailbox
 
+from . import access_document
 from .report import document_of, what_ended
 
 blueprint = Blueprint("offboarding", __name__, url_prefix="/services")
@@ -32,8 +33,20 @@ def show_access(service_id: int, mailbox_id: int):
     return hx.render(
         "offboarding/access.html",
         reports=list(offboarding.reports(mailbox).limit(5)),
+        makes_pdf=guards.ports().archiver.makes_pdf(),
         **_access(mailbox),
     )
+
+
+@blueprint.get(f"{MAILBOX}/access/report.pdf")
+@guards.manager
+def download_access(service_id: int, mailbox_id: int):
+    """The same, to be filed."""
+    mailbox, archiver = _mailbox(service_id, mailbox_id), guards.ports().archiver
+    if not archiver.makes_pdf():
+        abort(404)
+    access = offboarding.access(guards.ports(), mailbox)
+    return downloads.pdf(f"access-{mailbox.id}.pdf", archiver.document(*access_document.document_of(mailbox, access)))
 
 
 @blueprint.get(f"{MAILBOX}/access/offboarding")

@@ -152,6 +152,7 @@ MATRIX = {
     "offboarding.end POST": MANAGED,
     "offboarding.show_access GET": MANAGED,
     "offboarding.show_pending GET": MANAGED_ALONE,
+    "offboarding.download_access GET": MANAGED,
     "offboarding.download_report GET": MANAGED,
     "offboarding.show_report GET": MANAGED,
     "overview.connected GET": SIGNED_IN_ALONE,

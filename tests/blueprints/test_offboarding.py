@@ -96,6 +96,18 @@ def test_what_there_was_none_of_is_said_in_words(app, boss, people, ports):
         assert each in text
 
 
+def test_who_can_open_it_is_filed_as_a_document_too(app, boss, people, address, ports, mail_server, anna):
+    app.extensions["ports"] = dataclasses.replace(ports, archiver=EncryptedArchives(FONTS))
+    text = printed(boss.open(boss.open(address).links["Download as PDF"]))
+    for each in (*EVERYTHING, "Who can open anna@example.org", "never used", "Read", "None is connected now"):
+        assert each in text
+    egon = people.add("egon", password=None, contact_email="")
+    mail_server.is_down = True
+    text = printed(boss.open(f"/services/{people.service.id}/mailboxes/{egon.mailbox.id}/access/report.pdf"))
+    for each in ("No password", "No contact e-mail", "No unused link.", "No device.", "No collaborator.", "Not known"):
+        assert each in text
+
+
 def test_without_fonts_there_is_no_document(boss, anna, address, ports):
     ports.archiver.has_fonts = False
     report = boss.open(f"{address}/offboarding").press(f"End all access to {anna.login}")
