@@ -67,8 +67,8 @@ class Faults:
 
     @property
     def together(self) -> Refused | None:
-        """All that was found, each once, as one refusal; None where nothing was."""
-        found = list({str(each): each for each in self.found}.values())
+        """All that was found, each once for its field, as one refusal; None where nothing was."""
+        found = list({(each.field, str(each)): each for each in self.found}.values())
         return SeveralRefused(found) if len(found) > 1 else next(iter(found), None)
 
     def refuse(self) -> None:
