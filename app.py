@@ -35,6 +35,7 @@ from blueprints.web import (
     browser_session,
     errors,
     guards,
+    host_face,
     hosts,
     hx,
     proxies,
@@ -84,6 +85,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     guards.init_app(app, reauthentication.ask)
     security_headers.init_app(app, settings)
     templates.init_app(app, settings)
+    host_face.init_app(app, settings)
     words.init_app(app)
 
     app.add_url_rule("/", "home", home)

@@ -10,10 +10,8 @@ import pyzipper
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from actions.ground.ports import ArchiveEntry, ArchiveImpossible
+from actions.ground.ports import ArchiveEntry, ArchiveImpossible, Section
 
-# A heading, and labels with their values.
-Section = tuple[str, Sequence[tuple[str, str]]]
 # They carry Latin, Cyrillic and Greek; Debian has them in fonts-dejavu-core.
 FONTS = ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf")
 
@@ -55,13 +53,8 @@ class EncryptedArchives:
         """Opened with the password, everything is allowed: what could be forbidden would bind the honest only. Raises
         `ValueError` without a password."""
         _check_password(password)
-        if not self.makes_pdf():
-            raise ArchiveImpossible(f"PDF needs the DejaVu fonts, and {self._fonts} does not have them.")
-        # A third of all that a process loads, and only who makes a PDF needs it.
-        from adapters.document import drawn
-
         encrypted = io.BytesIO()
-        with pikepdf.open(io.BytesIO(drawn(title, sections, self._fonts))) as document:
+        with pikepdf.open(io.BytesIO(self.document(title, sections))) as document:
             document.save(
                 encrypted,
                 encryption=pikepdf.Encryption(owner=password, user=password, R=6),
@@ -69,6 +62,14 @@ class EncryptedArchives:
                 object_stream_mode=pikepdf.ObjectStreamMode.generate,
             )
         return encrypted.getvalue()
+
+    def document(self, title: str, sections: Sequence[Section]) -> bytes:
+        if not self.makes_pdf():
+            raise ArchiveImpossible(f"PDF needs the DejaVu fonts, and {self._fonts} does not have them.")
+        # A third of all that a process loads, and only who makes a PDF needs it.
+        from adapters.document import drawn
+
+        return drawn(title, sections, self._fonts)
 
     def makes_pdf(self) -> bool:
         return all((self._fonts / name).is_file() for name in FONTS)

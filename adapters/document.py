@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fpdf import FPDF, XPos, YPos
 
-from adapters.archive import FONTS, Section
+from actions.ground.ports import Section
+from adapters.archive import FONTS
 
 SANS, BOLD, MONO = "sans", "bold", "mono"
 INK, FAINT, RULE = 20, 95, 205

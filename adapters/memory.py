@@ -15,6 +15,7 @@ from actions.ground.ports import (
     PerhapsDelivered,
     Quota,
     RecipientRefused,
+    Section,
     SmsRefused,
     SmsUnavailable,
 )
@@ -124,11 +125,14 @@ class MemoryArchiver:
     def zip(self, entries: Iterable[ArchiveEntry], password: str) -> bytes:
         return self._keep(MadeArchive("zip", password, tuple(entries)))
 
-    def pdf(self, title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]], password: str) -> bytes:
+    def pdf(self, title: str, sections: Sequence[Section], password: str) -> bytes:
         if not self.has_fonts:
             raise ArchiveImpossible("There are no fonts.")
         kept = tuple((heading, tuple(lines)) for heading, lines in sections)
         return self._keep(MadeArchive("pdf", password, title=title, sections=kept))
+
+    def document(self, title: str, sections: Sequence[Section]) -> bytes:
+        return self.pdf(title, sections, "")
 
     def makes_pdf(self) -> bool:
         return self.has_fonts

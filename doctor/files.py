@@ -1,6 +1,7 @@
 """The settings, and who may read and change the files."""
 
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,8 @@ def modes(ports: Ports) -> Iterator[Finding]:
         readers = _readers(of_panel, file)
         trouble = readers and f"{readers} may read it."
         yield judged(str(file), trouble, f"chmod 600 {file}", "Only its owner may read it.")
+    if of_panel.logo:
+        yield _logo(of_panel)
     if of_panel.database_url.startswith("sqlite:"):
         file = sqlite_file(of_panel.database_url)
         if file.exists():
@@ -63,6 +66,17 @@ def _readers(of_panel: Settings, file: Path) -> str:
     if is_open_to_others(file):
         return "Others on this machine"
     return ", ".join(file_rights.shared_with(file, besides=of_panel.instance.stat().st_uid))
+
+
+def _logo(of_panel: Settings) -> Finding:
+    """Whoever runs the doctor may read more than the panel."""
+    file, user = Path(of_panel.logo), pwd.getpwuid(of_panel.instance.stat().st_uid).pw_name
+    if not file_rights.may(user, file_rights.groups_of(user), file, file_rights.READ):
+        sentence = f"{user}, as whom the panel runs, may not read it."
+        return wrong("logo", sentence, f"chmod a+r {file}, and let {user} enter the directories above it.")
+    is_anybodys = file.stat().st_mode & 0o002
+    trouble = "Everybody on this machine may change what people see in its place." if is_anybodys else ""
+    return judged("logo", trouble, f"chmod o-w {file}", "The panel may read it.")
 
 
 def _database_file(file: Path) -> Iterator[Finding]:

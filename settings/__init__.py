@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 import idna
 
-from settings import sms
+from settings import face, sms
 
 PREFIX = "POSTERN_"
 LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe"}
@@ -30,10 +30,10 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:]{2
 # Where the shipped nginx takes Dovecot's questions; a panel without nginx takes them on its own port.
 DOVECOT_POLICY_URL = "http://127.0.0.1:8100"
 NO_POLICY = "no"
+DEFAULT_ACCENT = "#0b6e6e"
 # One address, and what a login by SMTP is made of: text without control characters.
 MAIL_FROM = re.compile(r"(?:.* <)?[!-~]+@[!-~]+")
 SMTP_LOGIN = re.compile(r"[^\x00-\x1f\x7f\ufffd\ud800-\udfff]*")
-COLOUR = re.compile(r"#[0-9A-Fa-f]{6}")
 # Nothing that would need quotes; what follows it before the @ needs 41 of the 64 characters that may stand there.
 BOUNCE_ADDRESS = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,21}[A-Za-z0-9])?@[A-Za-z0-9.-]{1,253}")
 NO_DELIMITER = "no"
@@ -141,10 +141,14 @@ class Settings:
     cross_site: bool = setting(_switch, False)
     webmail_origins: tuple[str, ...] = setting(_words, ())
     product_name: str = setting(_text, "Postern")
-    accent: str = setting(_text, "#0b6e6e")
+    accent: str = setting(_text, DEFAULT_ACCENT)
+    accent_dark: str = setting(_text)
     logo: str = setting(_text)
-    support_url: str = setting(_url)
+    support_url: str = setting(_whole_url)
     support_phone: str = setting(_text)
+    webmail_url: str = setting(_whole_url)
+    imprint_url: str = setting(_whole_url)
+    privacy_url: str = setting(_whole_url)
     mail_foot: str = setting(_text)
     geoip_file: str = setting(_text)
     default_language: str = setting(_text, "en")
@@ -382,16 +386,11 @@ class Settings:
             bool(self.password_blocklist) and not Path(self.password_blocklist).is_file(),
             f"POSTERN_PASSWORD_BLOCKLIST names {self.password_blocklist}, which is no file.",
         )
-        yield (not COLOUR.fullmatch(self.accent), "POSTERN_ACCENT must be a colour, such as #0b6e6e.")
-        yield (bool(self.logo) and not Path(self.logo).is_file(), f"POSTERN_LOGO names {self.logo}, which is no file.")
-        yield (
-            bool(self.support_url) and not self.support_url.startswith(("https://", "http://")),
-            "POSTERN_SUPPORT_URL must begin with https:// or http://.",
-        )
         yield (
             bool(self.geoip_file) and not Path(self.geoip_file).is_file(),
             f"POSTERN_GEOIP_FILE names {self.geoip_file}, which is no file.",
         )
+        yield from face.rules(self, is_loopback_host)
         yield from sms.rules(self, is_loopback_host)
 
 

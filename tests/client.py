@@ -129,8 +129,8 @@ class Page:
         """Raise `AssertionError` for what no answer of Postern may be."""
         self._check_headers()
         for secret in secrets:
-            assert secret not in self.response.text, "a secret stands in the answer"
-        assert "$argon2" not in self.response.text
+            assert secret.encode() not in self.response.data, "a secret stands in the answer"
+        assert b"$argon2" not in self.response.data
         if self.is_html:
             self._check_markup()
             if self.response.text.lstrip().lower().startswith("<!doctype"):

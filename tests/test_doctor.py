@@ -317,6 +317,14 @@ def sender_without_at(world):
     world.change(mail_from="postern.example.org")
 
 
+@wrong("logo", "may change what people see")
+def logo_that_everybody_may_change(world):
+    file = world.place / "logo.svg"
+    file.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+    file.chmod(0o646)
+    world.change(logo=str(file))
+
+
 @wrong("{instance}", "chmod 700")
 def directory_of_the_keys_open_to_others(world):
     world.settings.instance.chmod(0o755)
@@ -705,6 +713,17 @@ def test_what_is_wrong_is_named_and_nothing_else(world, name):
     assert [finding.subject for finding in found] == [subject.format(**places)], found
     assert said in found[0].text
     assert found[0].mend
+
+
+def test_a_logo_that_the_panels_own_user_may_not_read_is_named(place, base):
+    own, file = place / "own", place / "own.svg"
+    own.mkdir()
+    file.touch(0o600)
+    shutil.chown(own, READER)
+    finding = doctor.files._logo(replace(base, instance=own, logo=str(file)))
+    assert f"{READER}, as whom the panel runs, may not read it." in finding.text
+    file.chmod(0o644)
+    assert doctor.files._logo(replace(base, instance=own, logo=str(file))).well
 
 
 def test_at_least_thirty_are_tried():

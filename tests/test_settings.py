@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lab.installation import environment_of
-from settings import MAIL_PORTS, PREFIX, Settings, SettingsError, is_loopback_host, unknown_variables
+from settings import MAIL_PORTS, PREFIX, Settings, SettingsError, face, is_loopback_host, unknown_variables
 
 ROOT = Path(__file__).parent.parent
 
@@ -111,6 +111,19 @@ def test_a_complete_installation_starts(environment):
         ("RECIPIENT_DELIMITER", "++"),
         ("RECIPIENT_DELIMITER", "x"),
         ("RECIPIENT_DELIMITER", "}"),
+        ("ACCENT", "teal"),
+        ("ACCENT", "#0b6e6"),
+        ("ACCENT", "#0b6e6e;}"),
+        ("ACCENT_DARK", "#zzzzzz"),
+        ("LOGO", "/nonexistent/logo.svg"),
+        ("LOGO", __file__),
+        ("SUPPORT_URL", "javascript:alert(1)"),
+        ("SUPPORT_URL", "http://help.example.org"),
+        ("SUPPORT_URL", "mailto:help"),
+        ("SUPPORT_PHONE", "call us"),
+        ("WEBMAIL_URL", "webmail.example.org"),
+        ("IMPRINT_URL", "mailto:imprint@example.org"),
+        ("PRIVACY_URL", "https://example.org/a b"),
         ("DEFAULT_LANGUAGE", "zz"),
         ("DEFAULT_TIMEZONE", "Mars/Base"),
     ],
@@ -119,6 +132,53 @@ def test_what_is_unsafe_or_impossible_is_refused(environment, name, value):
     told = findings(environment | {PREFIX + name: value})
     assert len(told) == 1
     assert PREFIX + name in told[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "colour", "ratio", "better"),
+    [
+        # White on #777777 is the usual example of 4.48 (WCAG 2.x), which must not read like 4.5.
+        ("ACCENT", "#777777", "4.47:1", "darker"),
+        ("ACCENT", "#FFCC00", "1.51:1", "darker"),
+        ("ACCENT_DARK", "#0b6e6e", "2.08:1", "lighter"),
+    ],
+)
+def test_a_colour_that_cannot_be_read_is_refused_with_its_contrast(environment, name, colour, ratio, better):
+    [told] = findings(environment | {PREFIX + name: colour})
+    assert f"{PREFIX}{name} {colour} has a contrast of {ratio} " in told
+    assert told.endswith(f"text needs 4.5:1. Choose a {better} colour.")
+
+
+def test_the_hosts_own_face_is_accepted(environment, tmp_path):
+    logo = tmp_path / "logo.svg"
+    logo.write_text('<?xml version="1.0"?>\n<!-- drawn --><svg xmlns="http://www.w3.org/2000/svg"/>')
+    written = {
+        "ACCENT": "#767676",
+        "ACCENT_DARK": "#9ecbff",
+        "LOGO": str(logo),
+        "SUPPORT_URL": "mailto:help@example.org",
+        "SUPPORT_PHONE": "+39 06 123 (45) 67",
+        "WEBMAIL_URL": "https://webmail.example.org/mail/",
+        "IMPRINT_URL": "http://127.0.0.1:8000/imprint",
+        "PRIVACY_URL": "https://example.org/privacy?of=mail",
+    }
+    settings = Settings.load(environment | {PREFIX + name: value for name, value in written.items()})
+    assert {name: getattr(settings, name.lower()) for name in written} == written
+
+
+def test_a_logo_that_is_too_large_is_refused(environment, tmp_path):
+    logo = tmp_path / "logo.png"
+    logo.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(256 * 1024))
+    assert findings(environment | {"POSTERN_LOGO": str(logo)}) == [
+        f"POSTERN_LOGO names {logo}, which is too large: 256 KB at most."
+    ]
+
+
+@pytest.mark.parametrize("accent", ["#0b6e6e", "#000000", "#000060", "#c2185b", "#7b1fa2", "#767676", "#006400"])
+def test_a_button_in_the_dark_theme_can_be_seen_and_read(accent):
+    fill = face.fill_in_dark(accent)
+    assert face.contrast(fill, face.DARK_CARD) >= 3
+    assert face.contrast(fill, "#ffffff") >= 4.5
 
 
 @pytest.mark.parametrize(("written", "sign"), [("", "+"), ("+", "+"), ("-", "-"), ("no", "")])

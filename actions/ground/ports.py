@@ -151,18 +151,26 @@ class ArchiveImpossible(Exception):
     """This kind of archive cannot be made on this host. The text is a sentence for the operator."""
 
 
+# A heading, and labels with their values; a value may have several lines.
+Section = tuple[str, Sequence[tuple[str, str]]]
+
+
 class Archiver(Protocol):
-    """Makes encrypted archives. A password must be hard to guess to protect them: 100 random bits or more."""
+    """Makes encrypted archives, and documents. A password must be hard to guess to protect them: 100 random bits or
+    more."""
 
     def zip(self, entries: Iterable[ArchiveEntry], password: str) -> bytes:
         """A ZIP archive of these files in this order, encrypted with AES-256. It takes entries one by one: thousands of
         them need not be in memory together."""
 
-    def pdf(self, title: str, sections: Sequence[tuple[str, Sequence[tuple[str, str]]]], password: str) -> bytes:
+    def pdf(self, title: str, sections: Sequence[Section], password: str) -> bytes:
         """A PDF document, encrypted with AES-256: a title, then sections with a heading and lines of label and value.
 
         Raises `ArchiveImpossible` where `makes_pdf` says so.
         """
+
+    def document(self, title: str, sections: Sequence[Section]) -> bytes:
+        """The same, for everybody to open: it is not encrypted. Raises as `pdf` does."""
 
     def makes_pdf(self) -> bool:
         """Whether this host can make PDF documents, which need fonts."""

@@ -61,10 +61,20 @@ class Faults:
             self.found += error.parts
         return isinstance(error, Refused)
 
+    def add(self, refusal: Refused | None) -> None:
+        """What was refused elsewhere, if anything was."""
+        self.found += refusal.parts if refusal else []
+
+    @property
+    def together(self) -> Refused | None:
+        """All that was found, each once for its field, as one refusal; None where nothing was."""
+        found = list({(each.field, str(each)): each for each in self.found}.values())
+        return SeveralRefused(found) if len(found) > 1 else next(iter(found), None)
+
     def refuse(self) -> None:
         """Raises `Refused`, with all that was found, if anything was."""
-        if self.found:
-            raise self.found[0] if len(self.found) == 1 else SeveralRefused(self.found)
+        if refusal := self.together:
+            raise refusal
 
 
 class Listed(tuple):

@@ -17,7 +17,7 @@ from actions.ground.addresses import (
 )
 from actions.ground.holding import hold
 from actions.ground.ports import Ports
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.unit_of_work import UnitOfWork, unit_of_work
 from actions.passwords import passwords, policy
 from actions.services import search_words, services
@@ -308,14 +308,22 @@ def new_address(ports: Ports, typed: str) -> str:
 
 
 def checked(ports: Ports, new: NewMailbox, find_domain: Callable[[str], object] | None = None) -> NewMailbox:
-    """The same request with address, contact address and names checked and in stored form; raises `Refused`.
-    `find_domain` may refuse domains; without it, every domain that is served here is allowed."""
-    address = new_address(ports, new.address)
-    (find_domain or domain_of)(address)
-    contact = optional_contact(new.contact_email)
-    refuse_own_address(ports, contact, address)
-    refuse_unknown_language(new.language)
-    names = _names({"first_name": new.first_name, "last_name": new.last_name})
+    """The same request with address, contact address and names checked and in stored form; raises `Refused` with all
+    that is wrong. `find_domain` may refuse domains; without it, every domain that is served here is allowed."""
+    faults, address, names = Faults(), "", {}
+    with faults:
+        address = new_address(ports, new.address)
+        (find_domain or domain_of)(address)
+    with faults:
+        contact = optional_contact(new.contact_email)
+        if address:
+            refuse_own_address(ports, contact, address)
+    with faults:
+        refuse_unknown_language(new.language)
+    for part, name in {"first_name": new.first_name, "last_name": new.last_name}.items():
+        with faults:
+            names |= _names({part: name})
+    faults.refuse()
     return NewMailbox(
         address,
         contact_email=contact,

@@ -4,7 +4,7 @@ three statements create all users of a file, however many there are."""
 from peewee import Value, fn
 
 from actions.ground.actor import Actor
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.sizes import Size
 from actions.services import mailboxes, search_words
 from actions.services.mailboxes import NewMailbox
@@ -159,11 +159,20 @@ def enter(accounts: list[Account]) -> None:
 
 
 def kept(problem: Refused) -> dict:
-    """A refusal as it is stored, its facts as numbers and text."""
+    """A refusal as it is stored, its facts as numbers and text; of several, the others as `more`, of which the version
+    before knows nothing."""
+    first, *others = map(_kept, problem.parts)
+    return first | ({"more": others} if others else {})
+
+
+def _kept(problem: Refused) -> dict:
     facts = {name: str(fact) if isinstance(fact, Size) else fact for name, fact in problem.facts.items()}
-    return {"sentence": problem.sentence, "facts": facts}
+    return {"sentence": problem.sentence, "facts": facts} | ({"field": problem.field} if problem.field else {})
 
 
 def told(stored: dict) -> Refused:
     """The refusal that was stored."""
-    return Refused(stored["sentence"], **stored["facts"])
+    faults = Faults()
+    for each in [stored, *stored.get("more", [])]:
+        faults.add(Refused(each["sentence"], each.get("field"), **each["facts"]))
+    return faults.together

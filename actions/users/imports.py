@@ -156,17 +156,17 @@ def _parts(found: Iterable[Line]) -> Iterator[list]:
 
 
 def _as_kept(line: Line) -> list:
-    """A line as numbers and text: its number, and either the requested user or the problem with its form."""
-    if line.problem is not None:
-        return [line.number, {"address": line.new.address}, kept(line.problem)]
-    return [line.number, {name: getattr(line.new, name) for name in ASKED} | {"state": line.state}, None]
+    """A line as numbers and text: its number, the requested user, or what is known of one whose cells are misplaced,
+    and the problem."""
+    asked = {name: getattr(line.new, name) for name in ASKED} | {"state": line.state}
+    return [line.number, asked if line.is_whole else {"address": line.new.address}, line.problem and kept(line.problem)]
 
 
 def _as_read(row: list) -> Line:
     """The line that `_as_kept` stored."""
     number, asked, problem = row
-    state = asked.pop("state", Account.ACTIVE)
-    return Line(number, NewMailbox(**asked), problem and told(problem), state=state)
+    is_whole, state = "quota_bytes" in asked, asked.pop("state", Account.ACTIVE)
+    return Line(number, NewMailbox(**asked), problem and told(problem), state=state, is_whole=is_whole)
 
 
 def want(unit: UnitOfWork, checked: UserImport) -> UserImport:

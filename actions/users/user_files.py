@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO, TextIO
 
 from actions.ground import phone_numbers, spreadsheet
+from actions.ground.addresses import canonical_address
 from actions.ground.ports import Ports
-from actions.ground.refusals import N_, Refused
+from actions.ground.refusals import N_, Faults, Refused
 from actions.ground.sizes import MEGABYTE
 from actions.services import mailboxes, services
 from actions.services.mailboxes import NewMailbox
@@ -35,14 +36,16 @@ MOST_HEADINGS, LONGEST_HEADING = 20, 40
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a file, by its number: the requested user, or the problem. Once the line is checked, `new` is in stored
-    form and the domain is known."""
+    """A line of a file, by its number: the requested user, and what is wrong with it. Once the line is checked, `new`
+    is in stored form and the domain is known, unless something is wrong with them. `is_whole`: its cells are where
+    their columns are, so that each can be checked."""
 
     number: int
     new: NewMailbox
     problem: Refused | None = None
     domain: Domain | None = None
     state: str = Account.ACTIVE
+    is_whole: bool = True
 
 
 class Unreadable(Refused):
@@ -149,9 +152,11 @@ def _line(number: int, columns: list[str | None], row: list[str]) -> Line:
     named = {column: cell for column, cell in zip(columns, row, strict=False) if column}
     try:
         _refuse_misplaced(columns, row)
-        return Line(number, _asked(named), state=_state(named.get("state", "")))
+        _refuse_long(named)
     except Refused as problem:
-        return Line(number, NewMailbox(spreadsheet.as_it_was(named.get("address", ""))[:LONGEST_ADDRESS]), problem)
+        address = spreadsheet.as_it_was(named.get("address", ""))[:LONGEST_ADDRESS]
+        return Line(number, NewMailbox(address), problem, is_whole=False)
+    return _asked(number, {name: spreadsheet.as_it_was(value) for name, value in named.items()})
 
 
 def _refuse_misplaced(columns: list[str | None], row: list[str]) -> None:
@@ -162,17 +167,29 @@ def _refuse_misplaced(columns: list[str | None], row: list[str]) -> None:
         raise Refused(N_("A cell of this line is in a column that has no name."))
 
 
-def _asked(row: dict[str, str]) -> NewMailbox:
-    """Whom a row asks for, unchecked; raises `Refused` when it is none."""
+def _refuse_long(row: dict[str, str]) -> None:
     if sum(map(len, row.values())) > LONGEST_LINE:
         raise Refused(N_("This line is too long."))
-    row = {name: spreadsheet.as_it_was(value) for name, value in row.items()}
-    quota = WHOLE_NUMBER.fullmatch(row.get("quota_mb") or "0")
-    if not quota:
-        raise Refused(N_("The quota must be a whole number of megabytes."))
+
+
+def _asked(number: int, row: dict[str, str]) -> Line:
+    """Whom a row asks for, as far as its numbers and words mean something; who that is, is not checked yet."""
+    faults, quota, state = Faults(), 0, Account.ACTIVE
+    with faults:
+        quota = _quota(row.get("quota_mb") or "0")
+    with faults:
+        state = _state(row.get("state", ""))
     texts = {name: row.get(name, "") for name in ("first_name", "last_name", "contact_email", "phone")}
-    language = _language(row.get("language", ""))
-    return NewMailbox(row["address"], quota_bytes=int(quota[1]) * MEGABYTE, language=language, **texts)
+    new = NewMailbox(row["address"], quota_bytes=quota, language=_language(row.get("language", "")), **texts)
+    return Line(number, new, faults.together, state=state)
+
+
+def _quota(written: str) -> int:
+    """In bytes; raises `Refused` for what is no number of megabytes."""
+    number = WHOLE_NUMBER.fullmatch(written)
+    if not number:
+        raise Refused(N_("The quota must be a whole number of megabytes."), "quota")
+    return int(number[1]) * MEGABYTE
 
 
 def _state(written: str) -> str:
@@ -200,22 +217,29 @@ def checked(
     of these addresses stood further up in the file.
     """
     found = [_checked(ports, line, domain_of) for line in lines]
-    addresses = [line.new.address for line in found if line.problem is None]
+    addresses = [line.new.address for line in found if line.domain]
     seen, taken = seen_before(addresses), _taken(addresses)
     return [_unless_known(line, seen, taken) for line in found]
 
 
 def _checked(ports: Ports, line: Line, domain_of: Callable[[str], Domain]) -> Line:
-    if line.problem is not None:
+    """The line in stored form, or with all that is wrong with it."""
+    if not line.is_whole:
         return line
-    try:
-        new = mailboxes.checked(ports, line.new, domain_of)
+    faults, new, domain = Faults(), line.new, None
+    faults.add(line.problem)
+    has_quota = not any(each.field == "quota" for each in faults.found)
+    with faults:
+        new = mailboxes.checked(ports, new, domain_of)
+    with faults:
         new = replace(new, phone=phone_numbers.accepted(ports.settings, new.phone) if new.phone else "")
+    with faults:
+        # Of a line with a problem the address may be as it was typed, and wrong: that is said once.
+        new = replace(new, address=canonical_address(new.address)) if faults.found else new
         domain = domain_of(new.address)
-        services.refuse_without_quota(domain.service, new.quota_bytes)
-    except Refused as problem:
-        return replace(line, problem=problem)
-    return replace(line, new=new, domain=domain)
+        if has_quota:
+            services.refuse_without_quota(domain.service, new.quota_bytes)
+    return replace(line, new=new, domain=domain, problem=faults.together)
 
 
 def _taken(addresses: list[str]) -> set[str]:
@@ -227,13 +251,15 @@ def _taken(addresses: list[str]) -> set[str]:
 
 
 def _unless_known(line: Line, seen: set[str], taken: set[str]) -> Line:
-    """The line, or a refusal if its address is taken or on an earlier line; adds its address to `seen`."""
-    address = line.new.address
-    if line.problem is not None:
+    """The line, refused also if its address is taken or on an earlier line; adds its address to `seen`."""
+    faults, address = Faults(), line.new.address
+    if not line.domain:
         return line
-    if address in seen:
-        return replace(line, problem=Refused(N_("%(address)s appears in the file twice."), address=address))
-    if address in taken:
-        return replace(line, problem=mailboxes.taken(address))
+    faults.add(line.problem)
+    with faults:
+        if address in seen:
+            raise Refused(N_("%(address)s appears in the file twice."), address=address)
+        if address in taken:
+            raise mailboxes.taken(address)
     seen.add(address)
-    return line
+    return replace(line, problem=faults.together)

@@ -74,7 +74,9 @@ def _go_on(renewed: tuple[WebSession, str]):
 
 
 def _signed_out():
+    login = current_user.account.login
     session.end()
+    session.expect(login)
     frame.tell_password_changed(everywhere=True)
     return hx.done(url_for("sign_in.sign_in"), _("The new password is set. Sign in with it."))
 

@@ -32,6 +32,7 @@ def set_password(token: str):
         browser = recovery.set_password(guards.unit(), link, form.new_password.data, guards.known_browser())
     _forget_own_session(link.account_id)
     session.browser = browser
+    session.expect(link.account.login)
     return hx.done(url_for("sign_in.sign_in"), _("The new password is set. Sign in with it."))
 
 

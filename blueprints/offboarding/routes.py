@@ -8,8 +8,11 @@ from actions.authority import permissions
 from actions.collaborations.collaborations import ACTIVE, DISABLED, EXPIRED, PENDING, SUSPENDED
 from actions.sessions.user_agents import browser_name
 from actions.users import offboarding, users
-from blueprints.web import guards, hx
+from blueprints.web import downloads, guards, hx
 from models import Mailbox
+
+from . import access_document
+from .report import document_of, what_ended
 
 blueprint = Blueprint("offboarding", __name__, url_prefix="/services")
 
@@ -30,8 +33,20 @@ def show_access(service_id: int, mailbox_id: int):
     return hx.render(
         "offboarding/access.html",
         reports=list(offboarding.reports(mailbox).limit(5)),
+        makes_pdf=guards.ports().archiver.makes_pdf(),
         **_access(mailbox),
     )
+
+
+@blueprint.get(f"{MAILBOX}/access/report.pdf")
+@guards.manager
+def download_access(service_id: int, mailbox_id: int):
+    """The same, to be filed."""
+    mailbox, archiver = _mailbox(service_id, mailbox_id), guards.ports().archiver
+    if not archiver.makes_pdf():
+        abort(404)
+    access = offboarding.access(guards.ports(), mailbox)
+    return downloads.pdf(f"access-{mailbox.id}.pdf", archiver.document(*access_document.document_of(mailbox, access)))
 
 
 @blueprint.get(f"{MAILBOX}/access/offboarding")
@@ -55,7 +70,24 @@ def end(service_id: int, mailbox_id: int):
 def show_report(service_id: int, mailbox_id: int, event_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     report = offboarding.report(mailbox, event_id) or abort(404)
-    return hx.render("offboarding/report.html", mailbox=mailbox, service=mailbox.domain.service, report=report)
+    return hx.render(
+        "offboarding/report.html",
+        mailbox=mailbox,
+        service=mailbox.domain.service,
+        report=report,
+        ended=what_ended(report),
+        makes_pdf=guards.ports().archiver.makes_pdf(),
+    )
+
+
+@blueprint.get(f"{MAILBOX}/access/offboarding/<int:event_id>/report.pdf")
+@guards.manager
+def download_report(service_id: int, mailbox_id: int, event_id: int):
+    """The same, to be filed."""
+    mailbox, archiver = _mailbox(service_id, mailbox_id), guards.ports().archiver
+    report = offboarding.report(mailbox, event_id) if archiver.makes_pdf() else None
+    content = archiver.document(*document_of(mailbox, report or abort(404)))
+    return downloads.pdf(f"access-ended-{event_id}.pdf", content)
 
 
 @blueprint.get(f"{MAILBOX}/access/offboarding/<int:event_id>/pending")

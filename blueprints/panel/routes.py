@@ -1,12 +1,12 @@
 """The panel's own addresses."""
 
-from flask import Blueprint, Response, abort, request, session, url_for
+from flask import Blueprint, Response, abort, current_app, request, session, url_for
 from flask_login import current_user
 from peewee import PeeweeException
 
 from actions.services import services
 from actions.upkeep import installation
-from blueprints.web import assets, frame, guards, hosts, hx
+from blueprints.web import assets, frame, guards, host_face, hosts, hx
 from database import differing_migrations, is_unfinished_restore
 
 from .forms import LanguageForm
@@ -66,16 +66,30 @@ def _health(text: str, status: int) -> Response:
 @panel.get("/assets/<name>")
 @guards.public
 def asset(name: str):
-    """The stylesheet or the script under a name that changes with its content, and so is kept for ever."""
+    """The stylesheet or the script, or what the host has of its own, under a name that changes with its content, and
+    so is kept for ever."""
+    answer = _own(name) or _of_the_host(name) or abort(404)
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return answer
+
+
+def _own(name: str) -> Response | None:
     for plain, media_type in assets.MEDIA_TYPES.items():
         if name == assets.hashed_name(plain):
             answer = _compressed(plain) if "gzip" in request.accept_encodings else Response(assets.asset(plain)[0])
             answer.content_type = media_type
-            answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
             answer.vary.add("Accept-Encoding")
             return answer
-    return abort(404)
+    return None
 
 
 def _compressed(name: str) -> Response:
     return Response(assets.compressed(name), headers={"Content-Encoding": "gzip"})
+
+
+def _of_the_host(name: str) -> Response | None:
+    file = current_app.extensions[host_face.KEY].files.get(name)
+    if file is None:
+        return None
+    policy = {"Content-Security-Policy": file.policy} if file.policy else {}
+    return Response(file.content, content_type=file.media_type, headers=policy)

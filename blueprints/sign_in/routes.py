@@ -29,7 +29,7 @@ ONCE_MORE = {
 def sign_in():
     if current_user.is_authenticated and not guards.could_manage():
         return hx.redirect(guards.safe_return(request.args.get("next")))
-    return _sign_in_page(SignInForm())
+    return _sign_in_page(SignInForm(login=session.expected()))
 
 
 @blueprint.post("/sign-in")

@@ -90,6 +90,14 @@ def export(service_id: int):
     return downloads.csv(f"users-{service.id}.csv", exports.HEADER, exports.rows(service))
 
 
+@blueprint.get(f"{SERVICE}/imports/sample.csv")
+@guards.manager
+def sample(service_id: int):
+    """A file to begin with, which would be taken as it is."""
+    row = exports.sample(_service(service_id), words.language())
+    return downloads.csv("users-sample.csv", exports.SAMPLE_HEADER, [row])
+
+
 def _service(service_id: int) -> Service:
     """A service that the signed-in account looks after."""
     return services.find(current_user.account, service_id) or abort(404)
@@ -110,7 +118,7 @@ def _shown(found: UserImport) -> dict:
         "lines": lines[: imports.LINES_A_PAGE],
         "next_after": lines[imports.LINES_A_PAGE - 1].line if len(lines) > imports.LINES_A_PAGE else None,
         "shows_all": every,
-        "told": lambda problem: words.translated(imports.told(problem)),
+        "told": lambda problem: [words.translated(each) for each in imports.told(problem).parts],
     }
 
 

@@ -16,7 +16,7 @@ STATIC = Path(__file__).parents[2] / "static"
 STYLES = (
     "layers", "tokens", "base", "layout", "crumbs", "card", "form", "button", "table", "dialog", "flash", "meter",
     "menu", "badge", "choice", "tiles", "entry", "facts", "note", "list", "tabs", "granted", "filter", "picker",
-    "progress", "disclosure", "secret", "waiting", "scan", "condition", "footer", "chart",
+    "progress", "disclosure", "secret", "waiting", "scan", "condition", "footer", "chart", "print",
 )  # fmt: skip
 VENDOR = ("htmx.min.js", "hx-csp.min.js")
 SCRIPTS = ("page", "dialog", "requests", "rows", "password", "reauthentication", "drafts", "files", "zone", "frame")

@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 WITHOUT_SESSION = ("/static/", "/assets/", "/healthz", "/dovecot/")
 VISITOR_LIFETIME = 24 * 3600
 LANGUAGE_LIFETIME = 400 * 24 * 3600
+EXPECTED = "expected"
 
 
 class BrowserSession(CallbackDict, SessionMixin):
@@ -57,6 +58,15 @@ class BrowserSession(CallbackDict, SessionMixin):
         """The browser is signed out from now on."""
         self.clear()
         self.record, self.token, self.ended = None, None, True
+
+    def expect(self, login: str) -> None:
+        """Let the next sign-in page of a visitor have this login filled in, once."""
+        if self.record is None:
+            self[EXPECTED] = login
+
+    def expected(self) -> str:
+        """The login to be filled in; empty for none."""
+        return self.pop(EXPECTED, "")
 
 
 def _keep(session: BrowserSession) -> None:

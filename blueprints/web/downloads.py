@@ -1,5 +1,5 @@
 """What is downloaded: tables, written line by line as they are read, so that a long one neither waits nor fills
-memory; and profiles for Apple's devices."""
+memory; documents; and profiles for Apple's devices."""
 
 from collections.abc import Iterable
 
@@ -39,6 +39,12 @@ def trail_row(event: AuditEvent) -> tuple[object, ...]:
     details = readable(trail.in_words(event.details))
     who, whom, where = readable(event.actor_login), readable(event.account_login), event.address
     return trail.exact(event.at), sentence(event), who, whom, where, event.user_agent, details, event.action
+
+
+def pdf(name: str, content: bytes) -> Response:
+    """The document as the file `name`."""
+    disposition = f'attachment; filename="{name}"'
+    return Response(content, content_type="application/pdf", headers={"Content-Disposition": disposition})
 
 
 APPLE_PROFILE = "application/x-apple-aspen-config"

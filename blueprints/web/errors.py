@@ -16,7 +16,7 @@ from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
 from database import TROUBLE, discard_connection
 
-from . import words
+from . import guards, words
 from .browser_session import VISITOR_LIFETIME
 from .translated_templates import TranslatedEnvironment
 
@@ -67,14 +67,14 @@ def wait_sentence(refusal: TooManyAttempts) -> str:
 def _http_error(error: HTTPException):
     sentences = {
         403: _("You are not allowed to do this."),
-        404: _("There is nothing here, or you are not allowed to see it."),
+        404: _("Page not found, or you have no access to it."),
         405: _("This address does not accept this kind of request."),
         410: _(
             "This link has been used, replaced by a newer one, or has expired. Nothing was changed. If you still need"
             " it, ask for a new one."
         ),
         413: _too_large(),
-        500: _("Something went wrong on our side.") + _where_to_find(error.code),
+        500: _our_trouble(),
     }
     page, status = _page(error.code, sentences.get(error.code, _("This request was not understood.")))
     # Such as which methods the address takes.
@@ -116,10 +116,7 @@ def _too_many(error: TooManyAttempts):
 
 def _database_error(error: Exception):
     _note_trouble(error)
-    sentence = _(
-        "The database does not answer at the moment. Wait a moment, then reload the page to see the current state."
-    )
-    page, status = _page(503, sentence + _where_to_find(503))
+    page, status = _page(503, _our_trouble())
     return page, status, {"Retry-After": "10"}
 
 
@@ -137,12 +134,8 @@ def _number() -> str:
     return g.number
 
 
-def _where_to_find(code: int) -> str:
-    return (
-        " " + _("The operator can find the details in the log under the number %(number)s.", number=_number())
-        if code >= 500
-        else ""
-    )
+def _our_trouble() -> str:
+    return _("Something is wrong on our side. Your data is safe: try again in a minute.")
 
 
 def _overtaken(error: Exception):
@@ -160,9 +153,15 @@ def _page(code: int, sentence: str):
         429: _("Too many attempts"),
         503: _("Not available"),
     }
-    title = titles.get(code, _("Not possible") if code < 500 else _("Something went wrong"))
+    is_ours = code >= 500
+    page = {
+        "title": titles.get(code, _("Something went wrong") if is_ours else _("Not possible")),
+        "sentence": sentence,
+        "number": _number() if is_ours else "",
+        "again": guards.way_back() if is_ours else "",
+    }
     try:
-        return render_template("errors/error.html", title=title, sentence=sentence), code
+        return render_template("errors/error.html", **page), code
     except TROUBLE as trouble:
         _note_trouble(trouble)
-        return render_template("errors/error.html", title=title, sentence=sentence), code
+        return render_template("errors/error.html", **page), code

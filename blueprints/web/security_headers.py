@@ -26,7 +26,8 @@ def init_app(app: Flask, settings: Settings) -> None:
     @app.after_request
     def secure(response: Response) -> Response:
         headers, framers = response.headers, frame.framers(settings)
-        headers["Content-Security-Policy"] = content_security_policy(csp_nonce(), framers)
+        # A file that is no page has a policy of its own, which is stricter.
+        headers.setdefault("Content-Security-Policy", content_security_policy(csp_nonce(), framers))
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"

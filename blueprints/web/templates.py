@@ -44,8 +44,9 @@ def init_app(app: Flask, settings: Settings) -> None:
 
     @app.context_processor
     def panel() -> dict:
-        # While the database is in trouble nobody can be told what is theirs.
-        account = current_user.account if current_user.is_authenticated and not session.trouble else None
+        # While the database is in trouble nobody can be told what is theirs; nor who was signed out by this request.
+        is_here = current_user.is_authenticated and not session.trouble and not session.ended
+        account = current_user.account if is_here else None
         return {
             "account": account,
             "navigation": navigation(account) if account else [],

@@ -93,5 +93,16 @@ function markButtons(form, busy) {
   }
 }
 
+// An ordinary form says so too, as long as its page stands. What is downloaded leaves the page, and the press is over.
+document.addEventListener("submit", event => {
+  const {submitter, target} = event;
+  if (event.defaultPrevented || !submitter || target.matches("[hx-post], [hx-get], [data-downloads]")) return;
+  submitter.ariaBusy = "true";
+});
+// The browser's Back may show the page as it was left.
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("[aria-busy]")) button.ariaBusy = null;
+});
+
 document.addEventListener("htmx:before:request", event => markButtons(event.detail.ctx.sourceElement, true));
 document.addEventListener("htmx:finally:request", event => markButtons(event.detail.ctx.sourceElement, false));

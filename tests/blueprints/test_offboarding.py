@@ -1,5 +1,8 @@
 """The pages of offboarding, without JavaScript and with htmx."""
 
+import dataclasses
+import subprocess
+
 import pytest
 
 import worker
@@ -7,10 +10,14 @@ from actions.devices import devices, invitations
 from actions.devices.devices import WantedDevice
 from actions.ground.unit_of_work import UnitOfWork
 from actions.outbox import outbox
+from adapters.archive import EncryptedArchives
 from lab.actors import acting
 from models import Account, AuditEvent, Collaboration, Device, Organisation, Service
+from settings import Settings
+from tests.client import Page
 from tests.conftest import PASSWORD
 
+FONTS = Settings().archive_fonts
 PHONE = WantedDevice("Anna's phone", "smartphone", Device.IMAP | Device.SENDING)
 
 
@@ -49,6 +56,63 @@ def test_from_the_list_to_the_report(boss, people, anna, address):
     again = boss.open(address)
     assert "Nobody can open this mailbox" in again.text
     assert "Anna's phone" not in again.text
+
+
+NONE = (
+    "The account had no password.", "The account had no contact e-mail.", "No browser was signed in.",
+    "No webmail was signed in.", "No unused link.", "No mail program was connected.", "No device.", "No collaborator.",
+    "No invitation.",
+)  # fmt: skip
+
+
+def printed(answer: Page) -> str:
+    """The text of a PDF document, as poppler reads it."""
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert answer.headers["Content-Disposition"].startswith("attachment; ")
+    command = ["pdftotext", "-layout", "-", "-"]
+    read = subprocess.run(command, input=answer.response.data, capture_output=True, check=True, timeout=60)
+    return " ".join(read.stdout.decode().split())
+
+
+def test_the_report_is_filed_as_a_document_in_the_readers_language(app, boss, anna, manager, address, ports):
+    app.extensions["ports"] = dataclasses.replace(ports, archiver=EncryptedArchives(FONTS))
+    Device.update(name="Мой телефон <b>").where(Device.account == anna).execute()
+    manager.write(language="ru", timezone="Europe/Moscow")
+    token = boss.open(address).tree.find(".//input[@name='csrf_token']").get("value")
+    report = boss.post(f"{address}/offboarding", {"csrf_token": token})
+    text = printed(boss.open(f"{report.path}/report.pdf"))
+    for each in ("Мой телефон <b>", *EVERYTHING[1:], anna.login, manager.login, "Москва", "Устройства"):
+        assert each in text
+
+
+def test_what_there_was_none_of_is_said_in_words(app, boss, people, ports):
+    app.extensions["ports"] = dataclasses.replace(ports, archiver=EncryptedArchives(FONTS))
+    egon = people.add("egon", password=None, contact_email="")
+    page = boss.open(f"/services/{people.service.id}/mailboxes/{egon.mailbox.id}/access/offboarding")
+    report = page.press(f"End all access to {egon.login}")
+    text = printed(boss.open(report.links["Download as PDF"]))
+    for each in NONE:
+        assert each in report.text
+        assert each in text
+
+
+def test_who_can_open_it_is_filed_as_a_document_too(app, boss, people, address, ports, mail_server, anna):
+    app.extensions["ports"] = dataclasses.replace(ports, archiver=EncryptedArchives(FONTS))
+    text = printed(boss.open(boss.open(address).links["Download as PDF"]))
+    for each in (*EVERYTHING, "Who can open anna@example.org", "never used", "Read", "None is connected now"):
+        assert each in text
+    egon = people.add("egon", password=None, contact_email="")
+    mail_server.is_down = True
+    text = printed(boss.open(f"/services/{people.service.id}/mailboxes/{egon.mailbox.id}/access/report.pdf"))
+    for each in ("No password", "No contact e-mail", "No unused link.", "No device.", "No collaborator.", "Not known"):
+        assert each in text
+
+
+def test_without_fonts_there_is_no_document(boss, anna, address, ports):
+    ports.archiver.has_fonts = False
+    report = boss.open(f"{address}/offboarding").press(f"End all access to {anna.login}")
+    assert "Download as PDF" not in report.links
+    assert boss.open(f"{report.path}/report.pdf").status == 404
 
 
 def test_reading_ends_nothing(boss, address):

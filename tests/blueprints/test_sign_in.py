@@ -6,8 +6,10 @@ from urllib.parse import quote, unquote
 import pytest
 
 from actions.passwords import passwords
+from actions.sessions import links
 from models import Account, Mailbox, WebSession
 from tests.blueprints.conftest import NEW, WRONG, change_form
+from tests.blueprints.test_links import path_of, set_form
 from tests.conftest import PASSWORD
 
 ONCE_MORE = "Enter your password to continue"
@@ -21,6 +23,19 @@ def test_in_and_out(client, anna):
     assert page.flashes
     assert client.open("/account/password").title == "Sign in"
     assert WebSession.select().count() == 0
+
+
+def test_after_a_new_password_the_address_is_filled_in_once(client, settings, anna, boris):
+    """By the form of whoever is signed in, and by a link; but not for somebody else who is signed in there."""
+    client.sign_in(anna.login, PASSWORD)
+    page = change_form(client.open("/account/password")).press("Update password and log me out from everywhere")
+    assert (page.title, page.value("E-mail address")) == ("Sign in", anna.login)
+    assert client.open("/sign-in").value("E-mail address") == ""
+    page = set_form(client.open(path_of(settings, boris, links.RESET))).press("Set password")
+    assert (page.title, page.value("E-mail address")) == ("Sign in", boris.login)
+    client.sign_in(anna.login, NEW)
+    set_form(client.open(path_of(settings, Account.get_by_id(boris.id), links.RESET))).press("Set password")
+    assert client.open("/overview/").press("Sign out").value("E-mail address") == ""
 
 
 def test_after_signing_in_it_goes_on_to_the_page_that_was_asked_for(client, anna):

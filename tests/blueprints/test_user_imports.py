@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from actions.ground.sizes import GIGABYTE
 from actions.upkeep import housekeeping
 from actions.users import exports, imports
 from models import Account, Mailbox, Organisation, Service, UserImport, UserImportLine, UserImportPart
@@ -54,6 +55,20 @@ def test_from_the_service_to_the_new_users(boss, people, address):
     assert "1 invitation is on its way" in page.text
     assert "dora@example.org" in page.follow("Manage users").text
     assert "dora" in boss.open(f"/services/{people.service.id}/mailboxes/?text=neri").text
+
+
+@pytest.mark.parametrize("quota_bytes", [0, 2 * GIGABYTE])
+def test_the_sample_is_taken_as_it_is(boss, people, address, quota_bytes):
+    people.service.write(quota_bytes=quota_bytes)
+    people.add("dora", quota_bytes=GIGABYTE)
+    page = boss.open(f"{address}new")
+    sample = boss.request("GET", page.links["Download a sample file"]).response
+    assert sample.data.startswith(b"\xef\xbb\xbfaddress,first_name,last_name,contact_email,quota_mb,")
+    page = upload(boss, address, sample.data)
+    assert "The file has no errors. 1 user would be added." in page.text
+    page.follow("Add 1 user").press("Add 1 user")
+    dora = Mailbox.get(Mailbox.address == "dora1@example.org")
+    assert (dora.account.display_name, dora.account.phone) == ("Dora Neri", "+393331234567")
 
 
 def test_what_is_wrong_stands_with_its_line_and_its_user(boss, address, anna):

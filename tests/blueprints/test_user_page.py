@@ -133,7 +133,7 @@ def test_an_invitation_reaches_the_user_and_shows_the_manager_nothing(boss, port
 def test_what_the_owner_does_with_a_collaborator(boss, ports, mailer, anna, user, hers):
     carla = hers.collaboration.account
     page = boss.open(f"{user}/collaborators/")
-    assert "Add new" not in page.links
+    assert "Add a collaborator" not in page.links
     page = page.follow("Change permissions").tick("Manage settings").press("Save permissions")
     assert page.path == f"{user}/collaborators/"
     assert Collaboration.get_by_id(hers.collaboration.id).permissions & permissions.SETTINGS

@@ -109,3 +109,23 @@ def test_nothing_moves_for_whoever_asked_for_less_motion(new_context, person):
     expect(dialog).to_be_visible()
     assert dialog.evaluate("element => getComputedStyle(element).animationName") == "none"
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_tab_goes_through_the_page_as_it_is_read(signed_in):
+    """The header from its first line to the second, and of the form what can be typed in."""
+    places = signed_in.evaluate(
+        """() => [...document.querySelectorAll("header :is(a, button):not([popover] *)")].map(each => {
+            const {x, y, height} = each.getBoundingClientRect();
+            return [Math.round((y + height / 2) / 30), x];
+        })"""
+    )
+    assert places == sorted(places)
+    signed_in.locator("main").focus()
+    signed_in.keyboard.press("Tab")
+    expect(signed_in.get_by_label("Current password")).to_be_focused()
+
+
+def test_in_forced_colours_the_chosen_tile_is_marked(new_context, person):
+    page = sign_in(new_context(forced_colors="active").new_page(), person, "/devices/new")
+    outlines = page.locator(".tile label").evaluate_all("all => all.map(each => getComputedStyle(each).outlineStyle)")
+    assert sorted(outlines) == ["none"] * (len(outlines) - 1) + ["solid"]

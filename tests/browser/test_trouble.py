@@ -4,6 +4,7 @@ from playwright.sync_api import Page, Route, expect
 
 from .panel import Person
 from .people import EVERYWHERE, current_field, enter, fill_in, is_signed_out, new_field, press, says, sign_in
+from .test_devices import add
 
 SCRIPT = "**/app.*.js"
 CHECK = "**/account/password/check"
@@ -144,3 +145,33 @@ def test_an_answer_takes_no_button_away_while_it_is_pressed(signed_in, person):
     signed_in.mouse.up()
     expect(signed_in.get_by_role("dialog")).to_be_visible()
     expect(signed_in.locator(".strength")).to_be_attached()
+
+
+def is_turning(page: Page, selector: str) -> None:
+    """Wait until a ring is drawn at this element, which is a moment after it was pressed."""
+    page.wait_for_function(
+        """selector => {
+            const element = document.querySelector(selector);
+            const {content, opacity} = element ? getComputedStyle(element, "::after") : {};
+            return content === '""' && opacity === "1";
+        }""",
+        arg=selector,
+    )
+
+
+def test_a_server_that_takes_its_time_is_seen_to_be_asked(signed_in: Page):
+    """By an ordinary form, whose answer never comes here, and by a link that opens the dialog."""
+    page, held = signed_in, []
+    add(page, "Vera's phone")
+    page.route("**/name", lambda route: held.append(route))
+    page.goto("/devices/")
+    page.get_by_role("button", name="Actions for Vera's phone").click()
+    page.get_by_role("link", name="Rename").click()
+    is_turning(page, "a[aria-disabled=true]")
+    held.pop().continue_()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    expect(page.locator("a[aria-disabled=true]")).to_have_count(0)
+    page.goto("/account/preferences")
+    page.evaluate("addEventListener('submit', event => event.preventDefault())")
+    page.get_by_role("button", name="Save").first.click()
+    is_turning(page, "[aria-busy=true]")

@@ -217,6 +217,27 @@ def test_what_is_no_phone_and_no_state_is_told(begin, cells, said):
     assert said in problems(begin(f"address,phone,state\ndora@example.org,{cells}\n"))[2]
 
 
+def test_all_that_is_wrong_with_a_line_is_said_at_once(begin, people):
+    people.add("dora")
+    text = "address,contact_email,quota_mb,language,phone,state\n"
+    text += "dora@example.org,dora@example.org,many,xx,12,gone\n"
+    text += "nora@example.org,,1.5.5,it,,\n"
+    text += "nora@example.org,,10,it,,\n"
+    text += "no address,,many,it,,\n"
+    told = {line.line: imports.told(line.problem).parts for line in imports.lines(begin(text), with_problems=True)}
+    assert [str(part) for part in told[2]] == [
+        "The quota must be a whole number of megabytes.",
+        "The state must be one of: active, suspended, locked.",
+        "The contact e-mail must be different from the mailbox address.",
+        "The language must be one of: en, it, ru, es, tr.",
+        "Begin the phone number with + and the country code, such as +39 333 123 4567.",
+        "The mailbox dora@example.org already exists.",
+    ]
+    assert [str(part) for part in told[3]] == ["The quota must be a whole number of megabytes."]
+    assert [str(part) for part in told[4]] == ["nora@example.org appears in the file twice."]
+    assert len(told[5]) == 2
+
+
 def test_markup_and_formulas_are_names(ports, begin, boss):
     text = HEADER + "dora@example.org,<script>alert(1)</script>,=cmd|' /C calc'!A0,,,\r\n"
     imports.want(UnitOfWork(ports, boss), begin(text))
