@@ -8,7 +8,7 @@ Only the hue of the colour is drawn: tokens.css holds what is made of it at a li
 import re
 from collections.abc import Mapping
 
-ACCENT = re.compile(r"#[0-9a-f]{6}")
+ACCENT = re.compile(r"#[0-9A-Fa-f]{6}")
 # CSS pixels.
 SIZE = re.compile(r"[0-9]{2}(?:\.[0-9]{1,6})?")
 SMALLEST, LARGEST = 12, 20
