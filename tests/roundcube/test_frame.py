@@ -177,6 +177,13 @@ def test_what_a_skin_has_beyond_that_does_not_reach_the_frame(visitor):
         assert visitor.script("return document.documentElement.dataset.font") is None
 
 
+def test_whoever_ends_this_webmail_in_sessions_leaves_it_at_once(visitor):
+    with page_in_frame(visitor, "sessions"):
+        visitor.click("form[action*='/sessions/webmails/'] button")
+    visitor.waits_for("#rcmloginuser")
+    assert "session was ended" in visitor.text("#messagestack")
+
+
 def test_the_password_is_changed_everywhere_by_three_clicks_from_the_inbox(visitor, host, person, new_client):
     """The button needs no scrolling, whatever it will end."""
     clicks = counted_clicks(visitor)

@@ -43,10 +43,13 @@
       isBlocked = true;
       show();
     },
-    // The panel's session has ended sooner than the webmail's: this page has a fresh hand-off, once it is reloaded.
+    // If the panel's session has ended sooner than the webmail's, this page has a fresh hand-off, once it is reloaded.
+    // If the person has just ended both, any request leads to the login page.
     'postern:signed-out'() {
       if (Date.now() - openedAt > BETWEEN_HAND_OFFS) {
         location.reload();
+      } else {
+        rcmail.keep_alive();
       }
     },
     'postern:password-changed'({ everywhere }) {
