@@ -53,8 +53,9 @@ function postern_form(
     string $nonce = '',
     array $look = []
 ): string {
+    $values = ['token' => postern_token($config, $login, $session, $claims), 'next' => $next] + $look;
     $fields = '';
-    foreach (['token' => postern_token($config, $login, $session, $claims), 'next' => $next] + $look as $name => $value) {
+    foreach ($values as $name => $value) {
         $fields .= sprintf('<input type="hidden" name="%s" value="%s">', $name, htmlspecialchars($value));
     }
     return sprintf(
