@@ -2,7 +2,7 @@
 
 Each value has a grammar of its own, and what does not fit it counts as not said. None becomes the text of a style
 sheet: a font is one of those that the style sheet names, and `early.js` sets colour and size as single properties.
-Only the hue of the colour is drawn: tokens.css holds what is made of it at a lightness that can be read.
+The colour is never drawn as it is: tokens.css holds what is made of it at a lightness that can be read.
 """
 
 import re
