@@ -52,7 +52,7 @@ def send_mail(host: WholeHost) -> None:
 def sentences(host: WholeHost) -> Iterator[str]:
     ports = {name: host.dovecot.port(name) for name in ("imap", "pop3", "submission", "sieve")}
     yield ""
-    yield f"Webmail   {host.webmail_url(SITE)}/   (then Settings: Password, Devices, Collaborations)"
+    yield f"Webmail   {host.webmail_url(SITE)}/   (then User Settings)"
     yield f"Panel     {host.panel_url(SITE)}/"
     yield "Servers   " + ", ".join(f"{name} {HOST}:{port}" for name, port in ports.items()) + ", without TLS"
     yield ""

@@ -10,7 +10,8 @@ from lab.whole_host import OUTSIDE, Site, WholeHost
 
 NEW_PASSWORD = "Second-Secret-2"
 ELSEWHERE = "127.0.0.3"
-MENU_ITEMS = {"password": "password", "devices": "postern-devices", "collaborations": "postern-collaborations"}
+PAGES = ("password", "devices", "collaborations", "sessions", "activity", "preferences")
+MENU_ITEMS = {page: page if page == "password" else f"postern-{page}" for page in PAGES}
 
 
 def log_in(visitor: Visitor, host: WholeHost, site: Site, login: str, password: str = PASSWORD) -> Visitor:
@@ -54,7 +55,7 @@ def open_page(visitor: Visitor, page: str) -> None:
     visitor.click(f"#settings-menu li.{MENU_ITEMS[page]} > a")
     visitor.waits_until_at(f"plugin.postern-{page}")
     with visitor.frame():
-        visitor.waits_for("h1")
+        visitor.waits_for("main")
         complete = "return document.readyState === 'complete'"
         wait_until(lambda: visitor.script(complete), "the frame is complete", PATIENCE_SECONDS)
 

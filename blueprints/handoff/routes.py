@@ -55,7 +55,7 @@ def _enter(handoff: HandOff):
     if fresh:
         session.start(*fresh)
     claims = handoff.token.claims
-    frame.remember(handoff.token.webmail.origin, claims.get("theme"), claims.get("locale"))
+    frame.remember(handoff.token.webmail.origin, claims.get("theme"), claims.get("locale"), request.form)
     return hx.redirect(url_for(".arrived", next=guards.safe_return(request.form.get("next"))))
 
 

@@ -1,28 +1,31 @@
 """The panel in a webmail's frame: who may show it, how the panel looks in it, and what it reports to the webmail.
 
-A session that a hand-off began remembers its webmail's origin, theme and language. They hold in the frame only: on the
+A session that a hand-off began remembers its webmail's origin, look and language. They hold in the frame only: on the
 same site, browsers bring the same session to the panel in a tab of its own, where it looks as ever. Browsers also bring
 a session that began with the password into any frame there: no page may show that one.
 """
+
+from collections.abc import Mapping
 
 from flask import g, request, session
 
 from models import Account
 from settings import LANGUAGES, Settings
 
-from . import guards
+from . import guards, webmail_look
 
 THEMES = (Account.LIGHT, Account.DARK)
 KEY, PASSWORD_CHANGED = "frame", "password_changed"
 
 
-def remember(origin: str, theme: object, locale: object) -> None:
-    """The session is shown by this webmail, as its token says."""
+def remember(origin: str, theme: object, locale: object, said: Mapping[str, str]) -> None:
+    """The session is shown by this webmail, as its token says; `said` is what its page said of its own look."""
     spoken = str(locale)[:2].lower()
     session[KEY] = {
         "origin": origin,
         "theme": theme if theme in THEMES else "auto",
         "language": spoken if spoken in LANGUAGES else "",
+        "look": webmail_look.read(said),
     }
 
 
@@ -72,6 +75,12 @@ def theme(account: Account | None) -> str:
     if KEY in session and is_framed():
         return session[KEY]["theme"]
     return account.theme if account and account.theme in THEMES else "auto"
+
+
+def look() -> dict[str, str]:
+    """What the panel takes over of the webmail's look in its frame; nothing elsewhere. A session that began before
+    there was such a thing has none."""
+    return session[KEY].get("look", {}) if KEY in session and is_framed() else {}
 
 
 def language() -> str:

@@ -51,6 +51,7 @@ def init_app(app: Flask, settings: Settings) -> None:
             "account": account,
             "navigation": navigation(account) if account else [],
             "webmails": frame.webmails(settings),
+            "look": frame.look(),
             "theme": frame.theme(account),
             "language": words.language(),
             "product_name": settings.product_name,

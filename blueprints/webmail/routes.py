@@ -17,6 +17,9 @@ PAGES = {
     "account.password": "password",
     "devices.list_devices": "devices",
     "collaborations.list_collaborations": "collaborations",
+    "account.list_sessions": "sessions",
+    "account.activity": "activity",
+    "account.show_preferences": "preferences",
 }
 
 blueprint = Blueprint("webmail", __name__, url_prefix="/webmail")

@@ -40,7 +40,8 @@ function postern_token(array $config, string $login, string $session, array $cla
 
 /**
  * The form that posts a fresh hand-off to $target, a frame's name or `_blank`, and opens the page $next there. It sends
- * itself; without scripts it has a button. $nonce is for the webmail's content security policy.
+ * itself; without scripts it has a button. $nonce is for the webmail's content security policy, $look what the frame
+ * takes over: ['accent' => '#3366cc', 'size' => '14', 'font' => 'Arial, sans-serif', 'titled' => 'yes'].
  */
 function postern_form(
     array $config,
@@ -49,16 +50,22 @@ function postern_form(
     string $login,
     string $session,
     array $claims = [],
-    string $nonce = ''
+    string $nonce = '',
+    array $look = []
 ): string {
+    $values = ['token' => postern_token($config, $login, $session, $claims), 'next' => $next] + $look;
+    $fields = '';
+    foreach ($values as $name => $value) {
+        $fields .= sprintf('<input type="hidden" name="%s" value="%s">', $name, htmlspecialchars($value));
+    }
     return sprintf(
-        '<form id="postern-handoff" method="post" action="%s/handoff" target="%s">'
-        . '<input type="hidden" name="token" value="%s"><input type="hidden" name="next" value="%s">'
+        '<form id="postern-handoff" method="post" action="%s/handoff" target="%s">%s'
         . '<noscript><button>Continue</button></noscript></form>'
         . '<script nonce="%s">document.getElementById("postern-handoff").submit();</script>',
-        ...array_map('htmlspecialchars', [
-            $config['url'], $target, postern_token($config, $login, $session, $claims), $next, $nonce,
-        ])
+        htmlspecialchars($config['url']),
+        htmlspecialchars($target),
+        $fields,
+        htmlspecialchars($nonce)
     );
 }
 
@@ -70,12 +77,13 @@ function postern_frame(
     string $session,
     array $claims = [],
     string $nonce = '',
-    string $title = 'Account'
+    string $title = 'Account',
+    array $look = []
 ): string {
     // Named, because without a "src" of its own the frame would pass the permission on to the webmail's pages only.
     $frame = '<iframe name="postern" title="%s" allow="clipboard-write %s"></iframe>';
     return sprintf($frame, htmlspecialchars($title), htmlspecialchars($config['url']))
-        . postern_form($config, $next, 'postern', $login, $session, $claims, $nonce);
+        . postern_form($config, $next, 'postern', $login, $session, $claims, $nonce, $look);
 }
 
 function postern_part(array $content): string

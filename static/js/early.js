@@ -2,6 +2,12 @@
 // waits for the script that opens it; where that script does not arrive, the button works as without JavaScript.
 (() => {
   "use strict";
+  // The webmail's look, in its frame: values that the server let through, each for one property.
+  const root = document.documentElement;
+  const {accent, size} = root.dataset;
+  if (accent) root.style.setProperty("--accent", accent);
+  if (size) root.style.fontSize = `${size}px`;
+
   let pressed = null;
 
   function hold(event) {
@@ -17,7 +23,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     document.removeEventListener("click", hold);
     // No dialog will say what a press ends: the page does.
-    document.documentElement.classList.toggle("alone", !document.documentElement.classList.contains("script"));
+    root.classList.toggle("alone", !root.classList.contains("script"));
     if (!pressed) return;
     pressed.ariaDisabled = null;
     pressed.click();

@@ -4,6 +4,7 @@ import base64
 import json
 import subprocess
 import sys
+from html import escape
 from importlib import util
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.signing import ORIGIN, SigningWebmail, signed
 
 HELPERS = Path(__file__).parents[2] / "integrations" / "webmail"
 IN_FRAME, IN_TAB = "iframe", "document"
+LOOK = {"accent": "#3366cc", "size": "14", "font": '"Arial", sans-serif', "titled": "yes"}
 CONTINUE = "Continue as anna@example.org"
 
 
@@ -356,15 +358,16 @@ def form_by_python(config: dict[str, str], login: str) -> str:
     helper = sys.modules["handoff_helper"] = util.module_from_spec(spec)
     spec.loader.exec_module(helper)
     whoever = {"login": login, "session": "secret-id", "locale": "it_IT", "theme": "dark", "signed_in_at": 7}
-    return helper.frame(helper.Config(**config), "/devices/", nonce="n", **whoever)
+    return helper.frame(helper.Config(**config), "/devices/", nonce="n", look=LOOK, **whoever)
 
 
 def form_by_php(config: dict[str, str], login: str) -> str:
     program = (
         "require $argv[1]; $claims = ['locale' => 'it_IT', 'theme' => 'dark', 'auth_time' => 7, 'sub' => 'another'];"
-        "echo postern_frame(json_decode($argv[2], true), '/devices/', $argv[3], 'secret-id', $claims, 'n');"
+        "echo postern_frame(json_decode($argv[2], true), '/devices/', $argv[3], 'secret-id', $claims, 'n', 'Account',"
+        "json_decode($argv[4], true));"
     )
-    command = ["php", "-r", program, str(HELPERS / "handoff.php"), json.dumps(config), login]
+    command = ["php", "-r", program, str(HELPERS / "handoff.php"), json.dumps(config), login, json.dumps(LOOK)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
@@ -376,6 +379,8 @@ def test_the_helpers_make_what_is_accepted(client, ports, settings, anna, make, 
     token = form.partition('name="token" value="')[2].partition('"')[0]
     assert f'action="{settings.base_url}/handoff"' in form
     assert "secret-id" not in form
+    for name, value in LOOK.items():
+        assert f'<input type="hidden" name="{name}" value="{escape(value)}">' in form
     page = post(client, token)
     assert (page.path, html_of(page)["lang"], html_of(page)["data-theme"]) == ("/devices/", "it", "dark")
     assert WebSession.get().account == anna

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
-from .accessibility import examine
+from .accessibility import AXE, RUN, examine
 from .panel import until
 from .people import EVERYWHERE, enter, fill_in, press
 from .webmail import Webmail
@@ -46,6 +46,22 @@ def test_the_theme_follows_the_webmails(hand_over, page):
     page.evaluate('say({type: "postern:theme", v: 1, theme: "dark"})')
     expect(html).to_have_attribute("data-theme", "dark")
     assert scheme(page) == "dark"
+
+
+def test_the_frame_can_be_read_whatever_the_webmails_colour(hand_over, page):
+    page.emulate_media(reduced_motion="reduce")
+    frame = hand_over(accent="#ffff00", size="14", font="Verdana, sans-serif", titled="yes", theme="light")
+    expect(frame.get_by_role("button", name=EVERYWHERE)).to_be_visible()
+    inside = page.frames[1]
+    drawn = "(({fontSize, fontFamily}) => `${fontSize} ${fontFamily}`)(getComputedStyle(document.body))"
+    assert inside.evaluate(drawn) == "14px Verdana, sans-serif"
+    inside.evaluate(AXE)
+    for accent in ("#ffff00", "#00ff00", "#ffffff", "#000000"):
+        inside.evaluate("accent => document.documentElement.style.setProperty('--accent', accent)", accent)
+        for theme in ("light", "dark"):
+            page.evaluate("theme => say({type: 'postern:theme', v: 1, theme})", theme)
+            until(lambda theme=theme: scheme(page) == theme)
+            assert inside.evaluate(RUN, ["color-contrast"]) == [], (accent, theme)
 
 
 def test_another_window_has_no_say_in_it(page, webmail, person):

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 HELPER = Path(__file__).parents[2] / "integrations" / "webmail" / "handoff.py"
+LOOK = {"accent", "size", "font", "titled"}
 # What the webmail's page does with the frame: it grows with its content, and records the messages.
 SCRIPT = """
     window.told = [];
@@ -70,7 +71,8 @@ class Webmail:
         asked = {name: value for name, [value] in parse_qs(urlsplit(address).query).items()}
         config = self._configs[origin]
         onward, target = asked.pop("next"), asked.pop("target")
-        form = self._helper.form(config, onward, target, session="session-1", **asked)
+        look = {name: asked.pop(name) for name in LOOK & set(asked)}
+        form = self._helper.form(config, onward, target, look=look, session="session-1", **asked)
         return _in_page(f'<iframe name="postern" title="Account" width="100%" height="150"></iframe>{form}', config.url)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

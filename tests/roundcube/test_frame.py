@@ -6,7 +6,9 @@ import pytest
 
 from actions.upkeep.demo import MANAGER
 from lab.journeys import (
+    MENU_ITEMS,
     NEW_PASSWORD,
+    PAGES,
     add_device,
     begin_device,
     change_password,
@@ -15,6 +17,7 @@ from lab.journeys import (
     log_in,
     open_page,
     page_in_frame,
+    sees_inbox,
 )
 from lab.served_panel import PASSWORD
 from lab.servers import wait_until
@@ -29,6 +32,15 @@ BROWSERS = [pytest.param("chromium"), pytest.param("firefox", marks=pytest.mark.
 EACH_LANGUAGE = [pytest.param(code, marks=() if code == "it" else pytest.mark.long) for code in LANGUAGES]
 COLOUR = "return getComputedStyle(document.body).color"
 CAN_SET_COOKIE = "document.cookie = arguments[0]; return document.cookie.includes(arguments[0].split(';')[0])"
+ICON = "return getComputedStyle(document.querySelector(arguments[0]), '::before').content"
+TEXT = """
+    const {fontSize, fontFamily} = getComputedStyle(document.body);
+    return [fontSize, fontFamily.split(",")[0]];
+"""
+STRANGE_SKIN = """
+    body { font-family: "x;}body{display:none" !important; font-size: 99px !important; }
+    #postern .btn-primary { background: rgb(0 0 0 / .5) !important; }
+"""
 # Another window of the page tries to speak for the frame, and to it.
 PRETEND = """
     const stranger = document.createElement("iframe");
@@ -133,10 +145,71 @@ def test_back_leads_out_of_the_form_at_once(visitor):
     assert visitor.script("return history.length") == steps
 
 
-def test_the_frame_has_no_header_of_its_own(visitor):
-    open_page(visitor, "devices")
+def test_each_page_is_in_settings_under_roundcubes_own_header(visitor):
+    paths, icons = [], set()
+    for page in PAGES:
+        open_page(visitor, page)
+        entry = f"#settings-menu li.{MENU_ITEMS[page]}"
+        assert visitor.text(entry) == visitor.text("#layout-content > .header .header-title")
+        icons.add(visitor.script(ICON, f"{entry} > a"))
+        with visitor.frame():
+            paths += visitor.script("return location.pathname.split('/').filter(Boolean).slice(-1)")
+            assert visitor.script("return document.querySelector('main h1').clientHeight") == 1
+            assert not visitor.sees("header.top")
+    assert paths == list(PAGES)
+    assert len(icons) == len(PAGES)
+
+
+def test_the_frame_looks_like_roundcube(visitor):
+    open_page(visitor, "password")
+    around = visitor.script(TEXT)
     with visitor.frame():
-        assert not visitor.sees("header.top")
+        assert visitor.script(TEXT) == around == ["14px", "Roboto"]
+        assert visitor.script("return document.documentElement.style.getPropertyValue('--accent')") == "#37beff"
+
+
+def test_what_a_skin_has_beyond_that_does_not_reach_the_frame(visitor):
+    visitor.page.route("**/postern*.css*", lambda route: route.fulfill(content_type="text/css", body=STRANGE_SKIN))
+    open_page(visitor, "password")
+    assert visitor.script(TEXT)[0] == "99px"
+    with visitor.frame():
+        assert visitor.script("return document.documentElement.style.length") == 0
+        assert visitor.script("return document.documentElement.dataset.font") is None
+
+
+def test_whoever_ends_this_webmail_in_sessions_leaves_it_at_once(visitor):
+    with page_in_frame(visitor, "sessions"):
+        visitor.click("form[action*='/sessions/webmails/'] button")
+    visitor.waits_for("#rcmloginuser")
+    assert "session was ended" in visitor.text("#messagestack")
+
+
+def test_the_password_is_changed_everywhere_by_three_clicks_from_the_inbox(visitor, host, person, new_client):
+    """The button needs no scrolling, whatever it will end."""
+    clicks = counted_clicks(visitor)
+    add_device(visitor, host, person)
+    new_client().logged_in(person, PASSWORD)
+    visitor.page.set_viewport_size({"width": 1280, "height": 800})
+    sees_inbox(visitor)
+    clicks.clear()
+    visitor.click("#taskmenu a.postern-account")
+    visitor.waits_until_at("plugin.postern-password")
+    with visitor.frame():
+        fill_in(visitor)
+        button = visitor.page.frame_locator(FRAME).locator("#everywhere").bounding_box()
+        visitor.click("#everywhere")
+        visitor.click("dialog[open] button.primary")
+    visitor.waits_for("#rcmloginuser")
+    assert button["y"] + button["height"] < 800
+    assert len(clicks) == 3
+
+
+def counted_clicks(visitor: Visitor) -> list[str]:
+    """Where the person clicks from now on, in pages that are opened from now on and in their frames."""
+    clicks: list[str] = []
+    visitor.page.expose_binding("noteClick", lambda _source, target: clicks.append(target))
+    visitor.page.add_init_script("addEventListener('click', ({target}) => noteClick(target.outerHTML), true)")
+    return clicks
 
 
 def test_a_dialog_lies_in_the_part_of_the_frame_that_is_seen(new_visitor, host, person):
@@ -172,7 +245,9 @@ def test_roundcubes_own_token_stays_in_roundcube(visitor, host):
     open_page(visitor, "password")
     (handoff,) = sent
     assert handoff.method == "POST"
-    assert sorted(pair.partition("=")[0] for pair in handoff.post_data.split("&")) == ["next", "token"]
+    assert sorted(pair.partition("=")[0] for pair in handoff.post_data.split("&")) == [
+        *("accent", "font", "next", "size", "titled", "token")
+    ]
     assert handoff.all_headers()["origin"] == host.webmail_url(SAME_SITE)
 
 

@@ -1,4 +1,5 @@
-// The frame that shows Postern: signs it in, lets it grow, tells it about dark mode, and does what it asks for.
+// The frame that shows Postern: signs it in, says how this page looks, lets it grow, tells it about dark mode, and does
+// what it asks for.
 (function () {
   'use strict';
   const settings = rcmail.env.postern;
@@ -42,10 +43,13 @@
       isBlocked = true;
       show();
     },
-    // The panel's session has ended sooner than the webmail's: this page has a fresh hand-off, once it is reloaded.
+    // If the panel's session has ended sooner than the webmail's, this page has a fresh hand-off, once it is reloaded.
+    // If the person has just ended both, any request leads to the login page.
     'postern:signed-out'() {
       if (Date.now() - openedAt > BETWEEN_HAND_OFFS) {
         location.reload();
+      } else {
+        rcmail.keep_alive();
       }
     },
     'postern:password-changed'({ everywhere }) {
@@ -67,11 +71,20 @@
   frame.addEventListener('load', () => unlessAnsweredSince(Date.now() - TO_ANSWER, TO_ANSWER));
   unlessAnsweredSince(Date.now(), TO_LOAD);
 
+  // What is drawn here by the skin. Postern takes over what it can, and ignores the rest.
+  function look() {
+    const text = getComputedStyle(document.body);
+    const button = getComputedStyle(document.querySelector('#postern .btn-primary')).backgroundColor;
+    const [, ...colours] = /^rgb\((\d+), (\d+), (\d+)\)$/.exec(button) || [];
+    const accent = colours.length ? '#' + colours.map(each => Number(each).toString(16).padStart(2, '0')).join('') : '';
+    return { accent, font: text.fontFamily, size: text.fontSize.replace(/px$/, ''), titled: 'yes' };
+  }
+
   // Made here, because Roundcube puts its own request token into every form of its pages.
   const form = document.createElement('form');
   Object.assign(form, { method: 'post', action: settings.url, target: frame.name, hidden: true });
-  for (const name of ['token', 'next']) {
-    form.append(Object.assign(document.createElement('input'), { type: 'hidden', name, value: settings[name] }));
+  for (const [name, value] of Object.entries({ token: settings.token, next: settings.next, ...look() })) {
+    form.append(Object.assign(document.createElement('input'), { type: 'hidden', name, value }));
   }
   document.body.append(form);
   form.submit();

@@ -5,7 +5,8 @@ require_once __DIR__ . '/fallbacks.php';
 /**
  * Postern inside Roundcube.
  *
- * Settings gets Password, Devices and Collaborations: Postern's own pages in a frame, signed in by a one-time hand-off.
+ * Settings gets Postern's own pages in a frame, signed in by a one-time hand-off: Password, Devices, Collaborations,
+ * Sessions, Activity and the account's preferences. The main menu gets an entry that leads to the first of them.
  * At login the password is traded for a credential of this one webmail session, and only that is kept.
  */
 class postern extends rcube_plugin
@@ -15,7 +16,12 @@ class postern extends rcube_plugin
         'password' => '/account/password',
         'devices' => '/devices/',
         'collaborations' => '/collaborations/',
+        'sessions' => '/account/sessions',
+        'activity' => '/account/activity',
+        'preferences' => '/account/preferences',
     ];
+    // What nearly every account can open.
+    private const USUAL_PAGES = ['password', 'devices', 'collaborations', 'sessions', 'activity', 'preferences'];
     // The mail server's answers (RFC 5530) that mean: this credential opens nothing any more.
     private const ENDED = ['AUTHENTICATIONFAILED', 'AUTHORIZATIONFAILED', 'CONTACTADMIN', 'EXPIRED'];
     private const HAND_OFF_SECONDS = 60;
@@ -42,6 +48,7 @@ class postern extends rcube_plugin
         $this->add_hook('message_before_send', [$this, 'send_as_mailbox']);
         $this->add_hook('storage_connect', [$this, 'tell_address']);
         $this->add_hook('ready', [$this, 'stop_where_ended']);
+        $this->add_hook('ready', [$this, 'add_entry']);
         $this->add_hook('raise_error', [$this, 'leave_where_refused']);
         $this->add_hook('session_destroy', [$this, 'end_credential']);
         $this->add_hook('logout_after', [$this, 'explain_new_password']);
@@ -290,7 +297,32 @@ class postern extends rcube_plugin
         return rcube_utils::get_input_string('_postern', rcube_utils::INPUT_GET);
     }
 
-    // --- the frames in Settings ---
+    // --- the frames in Settings, and what leads there ---
+
+    /** “User Settings” in the menu that all pages have. */
+    public function add_entry($request)
+    {
+        $pages = $this->pages();
+        if ($this->rc->output->type === 'html' && !$this->rc->output->get_env('framed') && $pages) {
+            $this->add_texts('localization/');
+            $this->include_stylesheet('postern.css');
+            $this->add_button([
+                'type' => 'link',
+                'href' => $this->rc->url(['task' => 'settings', 'action' => "plugin.postern-$pages[0]"]),
+                'class' => 'postern-account',
+                'innerclass' => 'inner',
+                'label' => 'postern.account',
+            ], 'taskbar');
+        }
+        return $request;
+    }
+
+    /** What the account can open, as Postern said at login; where it did not answer then, what most can. */
+    private function pages()
+    {
+        $pages = $_SESSION['postern_pages'] ?? self::USUAL_PAGES;
+        return array_values(array_intersect(array_keys(self::PAGES), $pages));
+    }
 
     private function init_settings()
     {
@@ -303,14 +335,11 @@ class postern extends rcube_plugin
         if (strpos($this->rc->action, 'plugin.postern-') === 0) {
             $this->add_hook('common_headers', [$this, 'send_origin']);
         }
-        $this->include_stylesheet('postern.css');
     }
 
-    /** What the account can open, as Postern said at login; where it did not answer then, what most can. */
     public function list_pages($settings)
     {
-        $pages = $_SESSION['postern_pages'] ?? ['password', 'devices', 'collaborations'];
-        foreach (array_intersect(array_keys(self::PAGES), $pages) as $page) {
+        foreach ($this->pages() as $page) {
             $settings['actions'][] = [
                 'action' => "plugin.postern-$page",
                 'class' => $page === 'password' ? $page : "postern-$page",
@@ -358,7 +387,9 @@ class postern extends rcube_plugin
             return html::div(['id' => $id, 'class' => 'postern-says', 'role' => 'alert'],
                 html::p(null, rcube::Q($this->gettext($sentence))) . html::p(null, $way));
         };
-        return html::div(['id' => 'postern', 'class' => 'scroller'],
+        // Elastic moves this title into the header above the frame.
+        return html::div('boxtitle', rcube::Q($this->gettext($page)))
+            . html::div(['id' => 'postern', 'class' => 'scroller'],
             $says('postern-unreachable', 'unreachable', $again)
             . $says('postern-blocked', 'blocked', $tab)
             . html::tag('iframe', [

@@ -162,6 +162,40 @@ def test_the_frame_has_the_webmails_language_and_theme(app, client, webmail, ann
     assert visitor.tree.find(".//footer") is None
 
 
+LOOK = {"accent": "#37beff", "size": "14", "font": '"Lato", Roboto, sans-serif', "titled": "yes"}
+LOOKS_LIKE_NONE = {
+    "accent": ("", "red", "#fff", "#37beff;x", "#37beff\n", "url(//x)", "rgb(1, 2, 3)", "#३३३३३३"),
+    "size": ("", "11.9", "20.1", "99", "-14", "14px", "1e1", "nan", "१४", "14;x", "14.0000000"),
+    "font": ("", "Lato", "Roboto; x", "x}body{display:none}", "'Roboto\"x, y", "," * 600 + "Roboto"),
+    "titled": ("", "no", "yes yes"),
+}
+
+
+def framed_look(client: Client, webmail: SigningWebmail, login: str, said: dict[str, str]) -> dict[str, str]:
+    """What the page in the frame has of the webmail's look after a hand-off that said this."""
+    content = {"token": webmail.handoff(login), "next": "/devices/"} | said
+    client.request("POST", "/handoff", content, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
+    html = page_in_frame(client, "/devices/").tree.find("html")
+    return {name: html.get(f"data-{name}") for name in LOOK if f"data-{name}" in html.attrib}
+
+
+def test_the_frame_takes_over_the_webmails_look(client, webmail, anna):
+    look = framed_look(client, webmail, anna.login, LOOK)
+    assert look == {"accent": "#37beff", "size": "14", "font": "roboto", "titled": "yes"}
+    headings = [page_in_frame(client, path).tree.find(".//h1").get("class") for path in ("/devices/", "/devices/new")]
+    assert headings == ["visually-hidden", None]
+    tab = client.open("/devices/", Sec_Fetch_Dest=IN_TAB).tree
+    assert not {f"data-{name}" for name in LOOK} & set(tab.find("html").attrib)
+    assert tab.find(".//h1").get("class") is None
+
+
+@pytest.mark.parametrize("name", LOOKS_LIKE_NONE)
+def test_what_could_be_more_than_a_look_counts_as_not_said(client, webmail, anna, name):
+    rest = {other: value for other, value in LOOK.items() if other != name}
+    for said in LOOKS_LIKE_NONE[name]:
+        assert name not in framed_look(client, webmail, anna.login, rest | {name: said}), said
+
+
 def test_a_hand_off_that_does_not_count_leaves_the_own_session_without_a_frame(signed_in):
     answer = signed_in.request("POST", "/handoff", {"token": "x"}, Origin=ORIGIN, Sec_Fetch_Dest=IN_FRAME)
     assert (answer.status, framers(answer.headers)) == (403, "'none'")
