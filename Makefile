@@ -1,4 +1,4 @@
-.PHONY: help run demo test test-long test-deploy bench check letters dist deb image lock translations
+.PHONY: help run demo test test-long test-deploy bench check pictures letters dist deb image lock translations
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -40,6 +40,10 @@ check: ## Style of code and templates
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/djlint --lint --quiet templates
+
+pictures: ## Pictures of every page, in tests/pictures/pages, and what screen readers are told of it
+	@scripts/setup test
+	@.venv/bin/pytest -q -n 2 tests/browser/test_gallery.py -k shown --keep-pictures
 
 letters: ## Pictures of every e-mail, in tests/pictures/letters
 	@scripts/setup test

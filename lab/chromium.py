@@ -1,5 +1,7 @@
 """Chromium as tests and measurements start it."""
 
+from pathlib import Path
+
 # Chromium without what surrounds a page, which takes as long as the page.
 CHROMIUM = "/usr/lib/chromium/chromium-headless-shell"
 ARGUMENTS = (
@@ -11,3 +13,5 @@ ARGUMENTS = (
     "--disable-sync",
     "--disable-quic",
 )
+# Fontconfig's settings: the same fonts on every machine, so that pictures can be compared.
+FONTS = Path(__file__).with_name("fonts.conf")

@@ -32,6 +32,15 @@ pytest_plugins = ["lab.fixtures"]
 PASSWORD = "Correct-Horse-7"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep-pictures", action="store_true", help="take over what pages look like, to be compared with")
+
+
+@pytest.fixture
+def keeps_pictures(request: pytest.FixtureRequest) -> bool:
+    return request.config.getoption("--keep-pictures")
+
+
 class Clock:
     """In place of the module `time` where Postern tells the time."""
 

@@ -36,4 +36,6 @@ def examine(page: Page, at_the_end: bool = False) -> None:
         assert page.evaluate(RUN) == [], f"light, {width} px"
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(RUN, ["color-contrast", "link-in-text-block"]) == [], "dark"
-    page.emulate_media(color_scheme="light")
+    page.emulate_media(color_scheme="light", forced_colors="active")
+    assert page.evaluate(RUN) == [], "forced colours"
+    page.emulate_media(forced_colors="none")

@@ -1,11 +1,12 @@
 """One panel and one Chromium for all tests of this folder; a fresh person and fresh browser contexts for each."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from lab.chromium import ARGUMENTS, CHROMIUM
+from lab.chromium import ARGUMENTS, CHROMIUM, FONTS
 
 from .mail_server import MailServer
 from .panel import Panel, Person
@@ -51,7 +52,8 @@ def keys(panel: Panel, webmail: Webmail) -> None:
 def chromium() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+        surroundings = os.environ | {"FONTCONFIG_FILE": str(FONTS)}
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS), env=surroundings)
         yield browser
         browser.close()
 
