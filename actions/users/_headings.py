@@ -10,6 +10,8 @@ SAID = {
         ящик, пользователь, имейл
         dirección, correo, correo electrónico, dirección de correo, dirección de correo electrónico, buzón, usuario
         adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
+        adresse, adresse e-mail, adresse mail, adresse électronique, courriel, boîte e-mail, boîte mail, identifiant
+        utilisateur, nom d’utilisateur
     """,
     "first_name": """
         first name, first, given name, forename
@@ -17,6 +19,7 @@ SAID = {
         имя
         nombre, nombres, nombre de pila
         ad, adı, isim
+        prénom, prénoms
     """,
     "last_name": """
         last name, last, surname, family name
@@ -24,6 +27,7 @@ SAID = {
         фамилия
         apellido, apellidos
         soyad, soyadı, soyisim
+        nom, nom de famille
     """,
     "contact_email": """
         contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
@@ -31,6 +35,7 @@ SAID = {
         контактный адрес, контактная почта, контактный e-mail, контакт, резервная почта
         correo de contacto, dirección de contacto, contacto, correo alternativo, correo de recuperación
         iletişim e-postası, iletişim adresi, iletişim, kurtarma e-postası
+        adresse de contact, e-mail de contact, adresse de secours, e-mail de secours, courriel de contact
     """,
     "quota_mb": """
         quota mb, quota, quota in mb, mailbox quota, mb
@@ -38,6 +43,7 @@ SAID = {
         квота, квота мб, мб
         cuota, cuota mb, cuota en mb
         kota, kota mb
+        quota mo, quota en mo, mo, espace mo
     """,
     "language": """
         language, lang, locale
@@ -45,6 +51,7 @@ SAID = {
         язык
         idioma, lengua
         dil
+        langue
     """,
     "phone": """
         phone, phone number, telephone, mobile, mobile phone, cell phone
@@ -52,6 +59,7 @@ SAID = {
         телефон, номер телефона, мобильный, мобильный телефон
         teléfono, número de teléfono, móvil, celular
         telefon, telefon numarası, cep telefonu
+        téléphone, numéro de téléphone, portable, mobile, téléphone mobile, téléphone portable
     """,
     "state": """
         state
@@ -59,6 +67,7 @@ SAID = {
         состояние
         estado
         durum
+        état
     """,
     "created_at": """
         created at, created
