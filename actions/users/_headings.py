@@ -12,6 +12,8 @@ SAID = {
         adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
         adresse, adresse e-mail, adresse mail, adresse électronique, courriel, boîte e-mail, boîte mail, identifiant
         utilisateur, nom d’utilisateur
+        адреса, адреса електронної пошти, електронна адреса, електронна пошта, пошта, скринька, поштова скринька, користувач
+        endereço, endereço de e-mail, caixa postal, usuário
     """,
     "first_name": """
         first name, first, given name, forename
@@ -20,6 +22,8 @@ SAID = {
         nombre, nombres, nombre de pila
         ad, adı, isim
         prénom, prénoms
+        ім’я
+        nome, primeiro nome
     """,
     "last_name": """
         last name, last, surname, family name
@@ -28,6 +32,8 @@ SAID = {
         apellido, apellidos
         soyad, soyadı, soyisim
         nom, nom de famille
+        прізвище
+        sobrenome, último nome
     """,
     "contact_email": """
         contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
@@ -36,6 +42,8 @@ SAID = {
         correo de contacto, dirección de contacto, contacto, correo alternativo, correo de recuperación
         iletişim e-postası, iletişim adresi, iletişim, kurtarma e-postası
         adresse de contact, e-mail de contact, adresse de secours, e-mail de secours, courriel de contact
+        контактна адреса, контакт, резервна пошта, адреса для відновлення
+        e-mail de contato, contato, e-mail de recuperação, e-mail alternativo
     """,
     "quota_mb": """
         quota mb, quota, quota in mb, mailbox quota, mb
@@ -44,6 +52,8 @@ SAID = {
         cuota, cuota mb, cuota en mb
         kota, kota mb
         quota mo, quota en mo, mo, espace mo
+        квота мб
+        cota, cota mb, cota em mb
     """,
     "language": """
         language, lang, locale
@@ -52,6 +62,8 @@ SAID = {
         idioma, lengua
         dil
         langue
+        мова
+        idioma, língua
     """,
     "phone": """
         phone, phone number, telephone, mobile, mobile phone, cell phone
@@ -60,6 +72,8 @@ SAID = {
         teléfono, número de teléfono, móvil, celular
         telefon, telefon numarası, cep telefonu
         téléphone, numéro de téléphone, portable, mobile, téléphone mobile, téléphone portable
+        телефон, номер телефону, мобільний, мобільний телефон
+        telefone, número de telefone, celular, telefone celular
     """,
     "state": """
         state
@@ -68,6 +82,8 @@ SAID = {
         estado
         durum
         état
+        стан
+        estado
     """,
     "created_at": """
         created at, created
