@@ -10,6 +10,7 @@ SAID = {
         ящик, пользователь, имейл
         dirección, correo, correo electrónico, dirección de correo, dirección de correo electrónico, buzón, usuario
         adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
+        adres e-mail, adres poczty, adres skrzynki, poczta, skrzynka, użytkownik, nazwa użytkownika
     """,
     "first_name": """
         first name, first, given name, forename
@@ -17,6 +18,7 @@ SAID = {
         имя
         nombre, nombres, nombre de pila
         ad, adı, isim
+        imię
     """,
     "last_name": """
         last name, last, surname, family name
@@ -24,6 +26,7 @@ SAID = {
         фамилия
         apellido, apellidos
         soyad, soyadı, soyisim
+        nazwisko
     """,
     "contact_email": """
         contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
@@ -31,6 +34,7 @@ SAID = {
         контактный адрес, контактная почта, контактный e-mail, контакт, резервная почта
         correo de contacto, dirección de contacto, contacto, correo alternativo, correo de recuperación
         iletişim e-postası, iletişim adresi, iletişim, kurtarma e-postası
+        kontaktowy adres e-mail, kontaktowy e-mail, e-mail kontaktowy, adres kontaktowy, kontakt, e-mail pomocniczy
     """,
     "quota_mb": """
         quota mb, quota, quota in mb, mailbox quota, mb
@@ -38,6 +42,7 @@ SAID = {
         квота, квота мб, мб
         cuota, cuota mb, cuota en mb
         kota, kota mb
+        limit, limit mb, limit miejsca, limit miejsca mb, pojemność, pojemność mb
     """,
     "language": """
         language, lang, locale
@@ -45,6 +50,7 @@ SAID = {
         язык
         idioma, lengua
         dil
+        język
     """,
     "phone": """
         phone, phone number, telephone, mobile, mobile phone, cell phone
@@ -52,6 +58,7 @@ SAID = {
         телефон, номер телефона, мобильный, мобильный телефон
         teléfono, número de teléfono, móvil, celular
         telefon, telefon numarası, cep telefonu
+        numer telefonu, telefon komórkowy, komórka
     """,
     "state": """
         state
@@ -59,6 +66,7 @@ SAID = {
         состояние
         estado
         durum
+        stan
     """,
     "created_at": """
         created at, created
