@@ -14,6 +14,7 @@ SAID = {
         utilisateur, nom d’utilisateur
         адреса, адреса електронної пошти, електронна адреса, електронна пошта, пошта, скринька, поштова скринька, користувач
         endereço, endereço de e-mail, caixa postal, usuário
+        adres e-mail, adres poczty, adres skrzynki, poczta, skrzynka, użytkownik, nazwa użytkownika
     """,
     "first_name": """
         first name, first, given name, forename
@@ -24,6 +25,7 @@ SAID = {
         prénom, prénoms
         ім’я
         nome, primeiro nome
+        imię
     """,
     "last_name": """
         last name, last, surname, family name
@@ -34,6 +36,7 @@ SAID = {
         nom, nom de famille
         прізвище
         sobrenome, último nome
+        nazwisko
     """,
     "contact_email": """
         contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
@@ -44,6 +47,7 @@ SAID = {
         adresse de contact, e-mail de contact, adresse de secours, e-mail de secours, courriel de contact
         контактна адреса, контакт, резервна пошта, адреса для відновлення
         e-mail de contato, contato, e-mail de recuperação, e-mail alternativo
+        kontaktowy adres e-mail, kontaktowy e-mail, e-mail kontaktowy, adres kontaktowy, kontakt, e-mail pomocniczy
     """,
     "quota_mb": """
         quota mb, quota, quota in mb, mailbox quota, mb
@@ -54,6 +58,7 @@ SAID = {
         quota mo, quota en mo, mo, espace mo
         квота мб
         cota, cota mb, cota em mb
+        limit, limit mb, limit miejsca, limit miejsca mb, pojemność, pojemność mb
     """,
     "language": """
         language, lang, locale
@@ -64,6 +69,7 @@ SAID = {
         langue
         мова
         idioma, língua
+        język
     """,
     "phone": """
         phone, phone number, telephone, mobile, mobile phone, cell phone
@@ -74,6 +80,7 @@ SAID = {
         téléphone, numéro de téléphone, portable, mobile, téléphone mobile, téléphone portable
         телефон, номер телефону, мобільний, мобільний телефон
         telefone, número de telefone, celular, telefone celular
+        numer telefonu, telefon komórkowy, komórka
     """,
     "state": """
         state
@@ -84,6 +91,7 @@ SAID = {
         état
         стан
         estado
+        stan
     """,
     "created_at": """
         created at, created
