@@ -1,14 +1,16 @@
 """The servers of the tests get out of one another's way, and each Dovecot is the one that is meant."""
 
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from lab import dovecots, servers
 from lab.accounts import Accounts
-from lab.servers import Dovecot, imap_accepts, mail_settings
+from lab.servers import HOST, Dovecot, ScriptedSmtp, imap_accepts, mail_settings, wait_until
 from settings import DOVECOT_VERSIONS
 
 ANNA, PASSWORD = "anna@example.org", "Right-Password-1"
@@ -20,6 +22,19 @@ def test_a_port_that_one_process_was_given_is_given_to_no_other():
     elsewhere = [sys.executable, "-c", f"import sys; {ask}", str(here)]
     assert not servers.claim_ports(here)
     assert subprocess.run(elsewhere, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("answer", ["354 go on", "552 never"])
+def test_a_visitor_who_goes_away_amid_a_message_leaves_no_thread_at_work(answer):
+    """It would slow down all later tests of this process."""
+    with ScriptedSmtp(DATA=answer) as server:
+        before = threading.active_count()
+        with socket.create_connection((HOST, int(server.url.rpartition(":")[2]))) as visitor:
+            visitor.sendall(b"DATA\r\nSubject: x\r\n")
+            with visitor.makefile() as answers:
+                assert [answers.readline().strip() for _ in range(2)] == ["220 here", answer]
+        wait_until(lambda: threading.active_count() <= before, "its thread ends")
+        assert server.handed == []
 
 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
