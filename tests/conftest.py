@@ -22,6 +22,7 @@ from adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, Memo
 from blueprints.web.errors import Panel
 from lab.actors import ADDRESS, BROWSER
 from lab.installation import environment_of
+from lab.migrated import migrate
 from models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from settings import Settings
 from tests.client import Client
@@ -144,7 +145,7 @@ def database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setitem(db.SQLITE_PRAGMAS, "synchronous", "off")
     db.open_database(settings.database_url)
     db.database.connect()
-    db.router().run()
+    migrate()
     refuse_bare_numbers(monkeypatch, db.database.obj)
     yield
     # A test may have closed it, or put another one in its place.

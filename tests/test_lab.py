@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lab import dovecots, servers
+import database as db
+from lab import dovecots, migrated, servers
 from lab.accounts import Accounts
+from lab.fixtures import fresh_database
 from lab.servers import HOST, Dovecot, ScriptedSmtp, imap_accepts, mail_settings, wait_until
 from settings import DOVECOT_VERSIONS
 
@@ -35,6 +37,24 @@ def test_a_visitor_who_goes_away_amid_a_message_leaves_no_thread_at_work(answer)
                 assert [answers.readline().strip() for _ in range(2)] == ["220 here", answer]
         wait_until(lambda: threading.active_count() <= before, "its thread ends")
         assert server.handed == []
+
+
+def test_a_copied_database_is_the_one_that_the_steps_make(request, tmp_path, database_url):
+    with db.open_database(database_url).connection_context():
+        db.router().run()
+        made = migrated.statements()
+    for name in ("first", "copy"):
+        (tmp_path / name).mkdir()
+        kind = database_url.partition(":")[0].replace("mysql", "mariadb")
+        with fresh_database(request, tmp_path / name, kind) as url, db.open_database(url).connection_context():
+            migrated.migrate()
+            # The moments of the steps differ.
+            assert [_without_moment(each) for each in migrated.statements()] == [_without_moment(each) for each in made]
+            assert db.router().todo and not db.router().diff
+
+
+def _without_moment(made: tuple[str, tuple]) -> tuple[str, tuple]:
+    return made[0], made[1][:2]
 
 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)
