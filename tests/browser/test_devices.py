@@ -404,3 +404,37 @@ def test_the_pages_of_this_wasnt_me(calm, panel, person):
     examine(calm)
     press(calm, "Disconnect the device")
     examine(calm)
+
+
+# --- undo ---
+
+
+def test_a_disconnection_is_undone_by_one_press(any_page, panel, person):
+    page = sign_in(any_page, person, "/devices/")
+    add(page)
+    verifier = panel._execute(f"SELECT verifier {OF_NEWEST}", person.login)
+    page.goto("/devices/")
+    choose(page, "Phone", "Disconnect the device")
+    press(page, "Disconnect the device")
+    says(page)
+    assert count(panel, person) == 0
+    press(page, "Undo")
+    expect(page.get_by_text("Undone.")).to_be_visible()
+    expect(row(page, "Phone")).to_be_visible()
+    assert panel._execute(f"SELECT verifier {OF_NEWEST}", person.login) == verifier
+
+
+def test_undo_leaves_when_it_is_too_late_and_keeps_the_focus(calm, panel, person):
+    calm.clock.install()
+    add(calm)
+    calm.goto("/devices/")
+    choose(calm, "Phone", "Disconnect the device")
+    press(calm, "Disconnect the device")
+    undo = calm.get_by_role("button", name="Undo")
+    undo.focus()
+    calm.clock.run_for(9_000)
+    expect(undo).to_be_visible()
+    examine(calm)
+    calm.clock.run_for(2_000)
+    expect(undo).to_have_count(0)
+    expect(calm.locator("#flashes .flash")).to_be_focused()
