@@ -31,6 +31,7 @@ class Event(Enum):
     DEVICE_PASSWORD_CHANGED = "web:device:password-changed", N_("The password of a device was changed")
     DEVICE_RENAMED = "web:device:renamed", N_("A device was renamed")
     DEVICE_DISCONNECTED = "web:device:disconnected", N_("A device was disconnected")
+    DEVICE_RESTORED = "web:device:restored", N_("A device was connected again: the disconnection was undone")
     DEVICES_DISCONNECTED = "web:devices:disconnected", N_("All devices were disconnected")
     DEVICES_REQUIRED = "web:devices:required", N_("Mail programs need a device password from now on")
     DEVICES_NOT_REQUIRED = "web:devices:not-required", N_("Mail programs can use the account's password again")
@@ -84,6 +85,7 @@ class Event(Enum):
     )
     COLLABORATION_RESET = "web:collaboration:reset", N_("The password of a collaborator was reset")
     COLLABORATION_DISABLED = "web:collaboration:disabled", N_("A collaborator was disabled")
+    COLLABORATION_RESTORED = "web:collaboration:restored", N_("A collaborator was enabled again: it was undone")
     COLLABORATION_REMOVED = "web:collaboration:removed", N_("A collaborator was removed")
     PASSWORD_ISSUED = "web:password:issued", N_("An administrator set new passwords for this mailbox and others")
     PASSWORD_LINK_ISSUED = (

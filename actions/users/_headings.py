@@ -12,7 +12,8 @@ SAID = {
         adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
         adresse, adresse e-mail, adresse mail, adresse électronique, courriel, boîte e-mail, boîte mail, identifiant
         utilisateur, nom d’utilisateur
-        адреса, адреса електронної пошти, електронна адреса, електронна пошта, пошта, скринька, поштова скринька, користувач
+        адреса, адреса електронної пошти, електронна адреса, електронна пошта, пошта, скринька
+        поштова скринька, користувач
         endereço, endereço de e-mail, caixa postal, usuário
         adres e-mail, adres poczty, adres skrzynki, poczta, skrzynka, użytkownik, nazwa użytkownika
     """,
