@@ -97,7 +97,7 @@ def test_a_lost_phone_is_disconnected_and_its_owner_is_told(boss, ports, mailer,
     [told] = [text for to, text in letters(ports, mailer) if to == PRIVATE and manager.login in text]
     assert "A device was disconnected: Anna's phone" in told
     events = boss.open(f"{user}/activity").text
-    assert "A device was disconnected" in events and f"by {manager.login}" in events
+    assert "A device was disconnected" in events and f"{manager.login} did this." in events
 
 
 def test_the_rest_of_what_the_owner_does_with_devices(boss, anna, user, hers):
