@@ -373,10 +373,7 @@ def kept_of(devices: Sequence[Device]) -> dict:
         "devices": [device.__data__ for device in devices],
         "networks": [network.__data__ for device in devices for network in device.networks],
         "logins": [login.__data__ for device in devices for login in LastLogin.of_device(device)],
-        "invitations": [
-            (each.id, each.device_id)
-            for each in DeviceInvitation.select().where(DeviceInvitation.device.in_([device.id for device in devices]))
-        ],
+        "invitations": {str(each.id): device.id for device in devices for each in device.invitation},
         "standing": {str(account.id): _standing(account) for device in devices for account in _concerned(device)},
     }
 
@@ -385,24 +382,30 @@ def restore(kept: dict) -> list[Device]:
     """Make these devices again, within the caller's transaction, with the passwords that they had. Raises `Refused`
     when that would give somebody more than they have now: an account that they concern was locked, suspended or removed
     meanwhile, or has another password or other permissions."""
-    for number, standing in kept["standing"].items():
-        account = Account.get_or_none(Account.id == int(number))
-        if account is None or _standing(hold(account, undo.changed())) != standing:
-            raise undo.changed()
+    if not all(_stands(int(number), standing) for number, standing in kept["standing"].items()):
+        raise undo.changed()
     again = [Device(**row) for row in kept["devices"]]
     for device in again:
         refuse_too_many(device.account)
-        if Device.get_or_none((Device.id == device.id) | (Device.request_id == device.request_id)):
+        if _is_there(device):
             raise undo.changed()
         Device.insert(**device.__data__).execute()
     insert_all(DeviceNetwork, kept["networks"])
     for login in kept["logins"]:
         LastLogin.insert(**login).on_conflict_ignore().execute()
-    for invitation_id, device_id in kept["invitations"]:
-        DeviceInvitation.update(device=device_id).where(
-            DeviceInvitation.id == invitation_id, DeviceInvitation.device.is_null()
-        ).execute()
+    for invitation in DeviceInvitation.select().where(DeviceInvitation.id.in_(list(kept["invitations"]))):
+        invitation.write(DeviceInvitation.device.is_null(), device=kept["invitations"][str(invitation.id)])
     return again
+
+
+def _stands(number: int, standing: str) -> bool:
+    """Whether the account with this number is as it was; held, so that it stays so."""
+    account = Account.get_or_none(Account.id == number)
+    return account is not None and _standing(hold(account, undo.changed())) == standing
+
+
+def _is_there(device: Device) -> bool:
+    return Device.get_or_none((Device.id == device.id) | (Device.request_id == device.request_id)) is not None
 
 
 def _concerned(device: Device) -> list[Account]:

@@ -41,7 +41,7 @@ def offered(unit: UnitOfWork) -> int | None:
 def take(unit: UnitOfWork, number: int) -> Taken:
     """Use the offer up, within the caller's transaction: once, however many come at the same moment. Raises `Refused`
     when the time is over, or it is another browser's."""
-    row = Undoable.get_or_none(Undoable.id == number, Undoable.session == unit.actor.session)
+    row = _offer_of(unit, number)
     if row is None or _is_over(row) or not Undoable.delete().where(row.itself()).execute():
         raise Refused(N_("It is too late to undo this."))
     return Taken(row.kind, row.account, unseal(unit.ports.settings.secret_key, SEALED_FOR, row.sealed))
@@ -60,6 +60,10 @@ def changed() -> Refused:
 def erase_old() -> None:
     """Erase what nobody can take back any more."""
     Undoable.delete().where((Undoable.until <= now()) | (Undoable.until > now() + SECONDS)).execute()
+
+
+def _offer_of(unit: UnitOfWork, number: int) -> Undoable | None:
+    return Undoable.get_or_none(Undoable.id == number, Undoable.session == unit.actor.session)
 
 
 def _is_over(row: Undoable) -> bool:

@@ -11,7 +11,7 @@ from blueprints.web import guards, hx
 blueprint = Blueprint("undo", __name__, url_prefix="/undo")
 
 SENTENCES = {
-    devices.DISCONNECTED: _l("Undone. The device can use its password again, and signs in by itself."),
+    devices.DISCONNECTED: _l("Undone. The device can use its password again."),
     users.SUSPENDED: _l("Undone. The user can sign in again."),
     collaborations.DISABLED_BY_MISTAKE: _l("Undone. The collaborator can sign in again, with the same password."),
 }
