@@ -12,12 +12,12 @@ demo: ## A whole mail host on loopback: Dovecot, Postfix, Roundcube with the plu
 	@scripts/setup demo
 	@scripts/demo
 
-# They wait for servers and browsers more than they compute: begun first, they leave the quick ones for the end.
-SLOW = tests/roundcube tests/sms tests/mailhost tests/browser tests/faults
+# Hundreds of processes are started: each would compile all modules again if it kept nothing of that.
+test test-long: export PYTHONDONTWRITEBYTECODE =
 
 test: ## Every test, with real servers on loopback ports
 	@scripts/setup test
-	@.venv/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not long and not deploy" $(SLOW) tests
+	@.venv/bin/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not long and not deploy"
 
 test-deploy: ## From an empty Debian to a running service, and back: Debian 13 and 12, as root; package and image too
 	@scripts/setup deploy

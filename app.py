@@ -29,6 +29,7 @@ from blueprints.password_changes.routes import blueprint as password_changes
 from blueprints.services.routes import blueprint as services
 from blueprints.services.several import blueprint as several
 from blueprints.sign_in.routes import blueprint as sign_in
+from blueprints.undo.routes import blueprint as undo
 from blueprints.user_imports.routes import blueprint as user_imports
 from blueprints.web import (
     addresses,
@@ -110,6 +111,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         user_invitations,
         user_collaborations,
         user_activity,
+        undo,
     ):
         app.register_blueprint(blueprint)
     for blueprint in (handoff, webmail, mail_policy):

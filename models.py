@@ -924,6 +924,23 @@ class WorkerSign(Table):
     seen_at = BigIntegerField(default=now)
 
 
+class Undoable(Table):
+    """Something that a browser has just done, and can take back for some seconds. What it deleted is sealed."""
+
+    identity = ("until",)
+
+    session = ForeignKeyField(WebSession, on_delete="CASCADE", backref="undoable")
+    account = ForeignKeyField(Account, on_delete="CASCADE", backref="undoable")
+    kind = CharField(16)
+    sealed = UnlimitedText()
+    until = BigIntegerField()
+
+    @classmethod
+    def of(cls, session: WebSession | None):
+        """What this browser may take back, the newest first."""
+        return cls.select().where(cls.session == session).order_by(cls.id.desc())
+
+
 class WebmailCredential(Table):
     """What one session of a webmail opens the mailbox with in place of the person's password: from the webmail's hosts
     only. It is made like a device's password. What has ended is kept for a while: a webmail's session whose
@@ -993,4 +1010,5 @@ TABLES = (
     UsedToken,
     WebmailCredential,
     WorkerSign,
+    Undoable,
 )

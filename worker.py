@@ -10,6 +10,7 @@ from peewee import PeeweeException
 
 from actions.collaborations import collaborations
 from actions.devices import devices
+from actions.ground import undo
 from actions.ground.ports import Ports
 from actions.notices import bounces
 from actions.outbox import mail, outbox
@@ -55,6 +56,7 @@ DUTIES = (
     Duty("last accesses", 60, last_access.LastAccessWatch().look),
     Duty("storage", 1, fullness.StorageCount().look),
     Duty("sign of life", 60, lambda ports: installation.give_a_sign(ports.settings)),
+    Duty("undo", 5, lambda _ports: undo.erase_old()),
     Duty("housekeeping", 3600, lambda _ports: housekeeping.clear_away()),
 )
 

@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 import database as db
 import models
 from adapters.dovecot import config as dovecot_config
+from lab.migrated import migrate
 from lab.servers import MariaDB
 from settings import Settings
 
@@ -22,7 +23,7 @@ class Accounts:
     def __init__(self, database_url: str):
         self._database = db.open_database(database_url)
         with self.connected():
-            db.router().run()
+            migrate()
             organisation = models.Organisation.create(name="Example Ltd")
             self.service = models.Service.create(organisation=organisation, name="Mail Light")
             self.domain = models.Domain.create(service=self.service, name="example.org")

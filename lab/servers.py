@@ -211,6 +211,9 @@ class MariaDB:
             f"--bind-address={HOST}",
             f"--pid-file={self.directory / 'pid'}",
             "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-method=nosync",
+            "--innodb-doublewrite=0",
+            "--sync-frm=0",
             "--innodb-buffer-pool-size=32M",
             "--skip-name-resolve",
             *self._user(),
@@ -623,19 +626,28 @@ class ScriptedSmtp:
                 name = line.split()[0].decode().upper()
                 self.commands.append(line.decode().strip())
                 goes_on = self._take_login(stream, line) if name == "AUTH" else self._answer(stream, name)
-                if goes_on and name == "DATA":
-                    self.handed.append(b"".join(iter(stream.readline, b".\r\n")))
-                    goes_on = self._answer(stream, ".")
+                if goes_on.startswith("354"):
+                    goes_on = self._take_message(stream)
 
-    def _answer(self, stream: BinaryIO, name: str) -> bool:
+    def _answer(self, stream: BinaryIO, name: str) -> str:
+        """What was answered; nothing at the end of the connection."""
         answer = self.answers.get(name, "502 what?")
         answer = answer() if callable(answer) else answer
         if answer:
             stream.write(f"{answer}\r\n".encode())
             stream.flush()
-        return bool(answer)
+        return answer or ""
 
-    def _take_login(self, stream: BinaryIO, line: bytes) -> bool:
+    def _take_message(self, stream: BinaryIO) -> str:
+        lines = []
+        while (line := stream.readline()) != b".\r\n":
+            if not line:
+                return ""  # the visitor went away
+            lines.append(line)
+        self.handed.append(b"".join(lines))
+        return self._answer(stream, ".")
+
+    def _take_login(self, stream: BinaryIO, line: bytes) -> str:
         _, mechanism, *initial = line.split()
         self.logins += [mechanism, *map(base64.b64decode, initial)]
         for _ in range((2 if mechanism == b"LOGIN" else 1) - len(initial)):

@@ -22,7 +22,17 @@ import idna
 from settings import face, sms
 
 PREFIX = "POSTERN_"
-LANGUAGES = {"en": "English", "it": "Italiano", "ru": "Русский", "es": "Español", "tr": "Türkçe", "fr": "Français"}
+LANGUAGES = {
+    "en": "English",
+    "it": "Italiano",
+    "ru": "Русский",
+    "es": "Español",
+    "tr": "Türkçe",
+    "fr": "Français",
+    "uk": "Українська",
+    "pt": "Português (Brasil)",
+    "pl": "Polski",
+}
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 DOVECOT_VERSIONS = ("2.3", "2.4")
 DEFAULT_DOVECOT_VERSION = "2.4"

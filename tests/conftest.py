@@ -22,6 +22,7 @@ from adapters.memory import MemoryArchiver, MemoryMailer, MemoryMailServer, Memo
 from blueprints.web.errors import Panel
 from lab.actors import ADDRESS, BROWSER
 from lab.installation import environment_of
+from lab.migrated import migrate
 from models import Account, Collaboration, Domain, Mailbox, Organisation, Service
 from settings import Settings
 from tests.client import Client
@@ -30,6 +31,36 @@ from tests.numbers import refuse_bare_numbers
 pytest_plugins = ["lab.fixtures"]
 
 PASSWORD = "Correct-Horse-7"
+TESTS = Path(__file__).parent
+
+# One process runs a whole file. What takes long, or waits for servers and browsers more than it computes, begins first
+# and leaves the quick ones for the end.
+BEGIN_FIRST = (
+    "roundcube/",
+    "mailhost/",
+    "browser/",
+    "test_doctor.py",
+    "setup_host/",
+    "test_old_version.py",
+    "test_cli.py",
+    "blueprints/test_every_form.py",
+    "faults/",
+    "sms/",
+    "test_backup.py",
+    "test_upgrades.py",
+    "test_database_copy.py",
+)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """pytest itself goes by the alphabet, whatever order its arguments have."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    path = item.path.relative_to(TESTS).as_posix()
+    return next((place for place, start in enumerate(BEGIN_FIRST) if path.startswith(start)), len(BEGIN_FIRST))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -153,7 +184,7 @@ def database(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setitem(db.SQLITE_PRAGMAS, "synchronous", "off")
     db.open_database(settings.database_url)
     db.database.connect()
-    db.router().run()
+    migrate()
     refuse_bare_numbers(monkeypatch, db.database.obj)
     yield
     # A test may have closed it, or put another one in its place.

@@ -121,6 +121,7 @@ NO_COMMAND = {
         "links.put_contact_back POST",
     ),
     "a session of a browser": (
+        "undo.take_back POST",
         "handoff.arrive POST",
         "handoff.go_on POST",
         "panel.choose_language POST",

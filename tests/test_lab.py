@@ -1,14 +1,18 @@
 """The servers of the tests get out of one another's way, and each Dovecot is the one that is meant."""
 
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from lab import dovecots, servers
+import database as db
+from lab import dovecots, migrated, servers
 from lab.accounts import Accounts
-from lab.servers import Dovecot, imap_accepts, mail_settings
+from lab.fixtures import fresh_database
+from lab.servers import HOST, Dovecot, ScriptedSmtp, imap_accepts, mail_settings, wait_until
 from settings import DOVECOT_VERSIONS
 
 ANNA, PASSWORD = "anna@example.org", "Right-Password-1"
@@ -20,6 +24,37 @@ def test_a_port_that_one_process_was_given_is_given_to_no_other():
     elsewhere = [sys.executable, "-c", f"import sys; {ask}", str(here)]
     assert not servers.claim_ports(here)
     assert subprocess.run(elsewhere, capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("answer", ["354 go on", "552 never"])
+def test_a_visitor_who_goes_away_amid_a_message_leaves_no_thread_at_work(answer):
+    """It would slow down all later tests of this process."""
+    with ScriptedSmtp(DATA=answer) as server:
+        before = threading.active_count()
+        with socket.create_connection((HOST, int(server.url.rpartition(":")[2]))) as visitor:
+            visitor.sendall(b"DATA\r\nSubject: x\r\n")
+            with visitor.makefile() as answers:
+                assert [answers.readline().strip() for _ in range(2)] == ["220 here", answer]
+        wait_until(lambda: threading.active_count() <= before, "its thread ends")
+        assert server.handed == []
+
+
+def test_a_copied_database_is_the_one_that_the_steps_make(request, tmp_path, database_url):
+    with db.open_database(database_url).connection_context():
+        db.router().run()
+        made = migrated.statements()
+    for name in ("first", "copy"):
+        (tmp_path / name).mkdir()
+        kind = database_url.partition(":")[0].replace("mysql", "mariadb")
+        with fresh_database(request, tmp_path / name, kind) as url, db.open_database(url).connection_context():
+            migrated.migrate()
+            # The moments of the steps differ.
+            assert [_without_moment(each) for each in migrated.statements()] == [_without_moment(each) for each in made]
+            assert db.router().todo and not db.router().diff
+
+
+def _without_moment(made: tuple[str, tuple]) -> tuple[str, tuple]:
+    return made[0], made[1][:2]
 
 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)

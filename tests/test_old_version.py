@@ -35,6 +35,7 @@ from actions.users import imports
 from actions.webmails import webmail_credentials
 from lab.installation import environment_of
 from lab.mail_host import WEBMAIL
+from lab.migrated import migrate
 from lab.servers import imap_accepts
 from models import (
     Account,
@@ -74,7 +75,7 @@ def fill(url: str, directory: Path) -> None:
 
 def _copy(old: sqlite3.Connection, url: str) -> None:
     with db.open_database(url).connection_context():
-        db.router().run("008_whose_events")
+        migrate("008_whose_events")
         db.database.execute_sql("SET FOREIGN_KEY_CHECKS = 0")
         for table in models.TABLES:
             if not db.database.table_exists(table):

@@ -55,10 +55,14 @@ def translations(language: str) -> Iterator[tuple[str, str]]:
             yield forms_of_message(message.id)[-1], form
 
 
+# Roundcube knows the Portuguese of Portugal, which has words of its own; the panel speaks that of Brazil.
+OF_NO_CATALOGUE = ("pt_PT",)
+
+
 def plugin_texts() -> dict[str, dict[str, str]]:
     """What Roundcube's plugin says in each language: its label and the text."""
     label = re.compile(r"^\$labels\['(\w+)'\] = '(.+)';$", re.MULTILINE)
-    files = PLUGIN_TEXTS.glob("*.inc")
+    files = [path for path in PLUGIN_TEXTS.glob("*.inc") if path.stem not in OF_NO_CATALOGUE]
     return {path.stem.partition("_")[0]: dict(label.findall(path.read_text("utf-8"))) for path in files}
 
 

@@ -15,7 +15,7 @@ from peewee import fn
 from actions.authority import authority, permissions
 from actions.collaborations import user_names
 from actions.devices import devices
-from actions.ground import throttle
+from actions.ground import throttle, undo
 from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_contact, checked_name, is_same_mailbox
 from actions.ground.holding import hold, related
@@ -44,6 +44,8 @@ from settings import LANGUAGES
 
 PENDING, ACTIVE, SUSPENDED, EXPIRED, DISABLED = "pending", "active", "suspended", "expired", "disabled"
 REMOVABLE = (PENDING, EXPIRED, DISABLED)
+# What can be taken back.
+DISABLED_BY_MISTAKE = "collaborator"
 DAY = 24 * 3600
 LETTERS_TO_ONE = throttle.Limit("letters to a collaborator", free=10, ceiling=10, window=DAY)
 INVITED_A_DAY = throttle.Limit("collaborators invited to a mailbox", free=100, ceiling=100, window=DAY)
@@ -290,10 +292,35 @@ def disable(unit: UnitOfWork, collaboration: Collaboration) -> None:
     if account.state == Account.DISABLED:
         return
     was_told = account.state != Account.PENDING
+    had_password, kept = account.password_hash is not None, _kept_of(account)
     _end(unit, account, Account.DISABLED)
+    # A link that was sent is not given back: who has no password yet is invited again.
+    if had_password:
+        undo.offer(unit, DISABLED_BY_MISTAKE, account, kept)
     _record(unit, collaboration, Event.COLLABORATION_DISABLED)
     if was_told:
         notices.collaboration_ended(unit.ports, collaboration)
+
+
+def _kept_of(account: Account) -> dict:
+    """What `enable_again` needs: the password, the state, and the devices that end with the collaborator."""
+    own = {"state": account.state, "password_hash": account.password_hash}
+    return {"account": own} | devices.kept_of(devices.known_to(account))
+
+
+def enable_again(unit: UnitOfWork, taken: undo.Taken) -> None:
+    """Give a collaborator who was disabled a moment ago the password and the devices back, within the caller's
+    transaction. Sessions, links and invitations stay ended. Raises `Refused`."""
+    collaboration = related(taken.account, "collaboration")
+    account = _held(unit, collaboration)
+    if account.state != Account.DISABLED or account.password_hash is not None:
+        raise undo.changed()
+    _refuse_more(unit, collaboration)
+    account.write(password_hash=taken.kept["account"]["password_hash"])
+    account.put_into_state(taken.kept["account"]["state"])
+    devices.restore(taken.kept)
+    _record(unit, collaboration, Event.COLLABORATION_RESTORED)
+    notices.done_by_another(unit, account, Event.COLLABORATION_RESTORED, [account.login])
 
 
 @unit_of_work

@@ -7,7 +7,7 @@ from peewee import JOIN
 
 from actions.authority import authority, permissions
 from actions.devices import device_passwords
-from actions.ground import throttle
+from actions.ground import throttle, undo
 from actions.ground.actor import Actor
 from actions.ground.addresses import canonical_login, checked_name, refuse_invisible
 from actions.ground.holding import hold, related, removed
@@ -27,6 +27,8 @@ MOST_DEVICES = 50
 DAY = 24 * 3600
 UNUSED_AFTER = 90 * DAY
 LONGEST_LIFE = 10 * 365 * DAY
+# What can be taken back.
+DISCONNECTED = "device"
 # The first look for new networks goes back this far, because the worker may have been stopped.
 LOOK_BACK = 7 * DAY
 # Dovecot records a login a little after it happened.
@@ -347,11 +349,74 @@ def rename(unit: UnitOfWork, device: Device, name: str, icon: str) -> None:
 def disconnect(unit: UnitOfWork, device: Device) -> None:
     """Revoke the device's password and cut its connections. Raises `Refused`."""
     lock_to_keep(unit, related(device, "account"), takes_away=True)
+    kept = kept_of([device])
     if not forget(device):
         return
+    undo.offer(unit, DISCONNECTED, device.account, kept)
     audit.record(unit.actor, Event.DEVICE_DISCONNECTED, device.account, device=device.name)
     tell_owner(unit, device.account, Event.DEVICE_DISCONNECTED, [device.name])
     connections.end(unit, device.account, device.id)
+
+
+def connect_again(unit: UnitOfWork, taken: undo.Taken) -> None:
+    """Let a device that was disconnected a moment ago use its password again, within the caller's transaction. Raises
+    `Refused`, also when any account that the device concerns is not as it was."""
+    lock_to_keep(unit, taken.account)
+    for device in restore(taken.kept):
+        audit.record(unit.actor, Event.DEVICE_RESTORED, device.account, device=device.name)
+        tell_owner(unit, device.account, Event.DEVICE_RESTORED, [device.name])
+
+
+def kept_of(devices: Sequence[Device]) -> dict:
+    """What `restore` needs to make these devices again: for the sealed part of an undo alone."""
+    return {
+        "devices": [device.__data__ for device in devices],
+        "networks": [network.__data__ for device in devices for network in device.networks],
+        "logins": [login.__data__ for device in devices for login in LastLogin.of_device(device)],
+        "invitations": {str(each.id): device.id for device in devices for each in device.invitation},
+        "standing": {str(account.id): _standing(account) for device in devices for account in _concerned(device)},
+    }
+
+
+def restore(kept: dict) -> list[Device]:
+    """Make these devices again, within the caller's transaction, with the passwords that they had. Raises `Refused`
+    when that would give somebody more than they have now: an account that they concern was locked, suspended or removed
+    meanwhile, or has another password or other permissions."""
+    if not all(_stands(int(number), standing) for number, standing in kept["standing"].items()):
+        raise undo.changed()
+    again = [Device(**row) for row in kept["devices"]]
+    for device in again:
+        refuse_too_many(device.account)
+        if _is_there(device):
+            raise undo.changed()
+        Device.insert(**device.__data__).execute()
+    insert_all(DeviceNetwork, kept["networks"])
+    for login in kept["logins"]:
+        LastLogin.insert(**login).on_conflict_ignore().execute()
+    for invitation in DeviceInvitation.select().where(DeviceInvitation.id.in_(list(kept["invitations"]))):
+        invitation.write(DeviceInvitation.device.is_null(), device=kept["invitations"][str(invitation.id)])
+    return again
+
+
+def _stands(number: int, standing: str) -> bool:
+    """Whether the account with this number is as it was; held, so that it stays so."""
+    account = Account.get_or_none(Account.id == number)
+    return account is not None and _standing(hold(account, undo.changed())) == standing
+
+
+def _is_there(device: Device) -> bool:
+    return Device.get_or_none((Device.id == device.id) | (Device.request_id == device.request_id)) is not None
+
+
+def _concerned(device: Device) -> list[Account]:
+    """Whose access a device's password is: the mailbox's owner with it, and who made, was given or knows it."""
+    accounts = (device.account, device.account.mailbox.account, device.user, device.created_by, device.password_by)
+    return [account for account in accounts if account is not None]
+
+
+def _standing(account: Account) -> str:
+    """What an account may do, and by which password: if it changes, nothing is given back."""
+    return digest(f"{account.state} {account.password_hash} {account.role} {permissions.of(account)}")
 
 
 @unit_of_work
@@ -367,6 +432,7 @@ def disconnect_all(unit: UnitOfWork, account: Account) -> None:
 def forget_all(unit: UnitOfWork, account: Account) -> list[Device]:
     """Delete every device and withdraw every invitation, within the caller's transaction. Returns the deleted devices;
     the caller must cut their connections."""
+    undo.withdraw(account)
     withdraw_these(unit, DeviceInvitation.pending(account))
     devices = list(account.devices)
     for device in devices:

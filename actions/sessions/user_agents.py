@@ -34,3 +34,8 @@ def browser_name(user_agent: str) -> str:
         return ", ".join(filter(None, [browser, system]))
     words = ("…" if holds_web_address(word) else word for word in user_agent.split())
     return " ".join(words)[:LONGEST_UNKNOWN]
+
+
+def is_hand_held(user_agent: str) -> bool:
+    """Whether the browser says that it runs on a telephone or a tablet."""
+    return any(mark in user_agent for mark in ("Android", "iPhone", "iPad"))

@@ -31,6 +31,7 @@ class Event(Enum):
     DEVICE_PASSWORD_CHANGED = "web:device:password-changed", N_("The password of a device was changed")
     DEVICE_RENAMED = "web:device:renamed", N_("A device was renamed")
     DEVICE_DISCONNECTED = "web:device:disconnected", N_("A device was disconnected")
+    DEVICE_RESTORED = "web:device:restored", N_("A device was connected again: the disconnection was undone")
     DEVICES_DISCONNECTED = "web:devices:disconnected", N_("All devices were disconnected")
     DEVICES_REQUIRED = "web:devices:required", N_("Mail programs need a device password from now on")
     DEVICES_NOT_REQUIRED = "web:devices:not-required", N_("Mail programs can use the account's password again")
@@ -84,6 +85,7 @@ class Event(Enum):
     )
     COLLABORATION_RESET = "web:collaboration:reset", N_("The password of a collaborator was reset")
     COLLABORATION_DISABLED = "web:collaboration:disabled", N_("A collaborator was disabled")
+    COLLABORATION_RESTORED = "web:collaboration:restored", N_("A collaborator was enabled again: it was undone")
     COLLABORATION_REMOVED = "web:collaboration:removed", N_("A collaborator was removed")
     PASSWORD_ISSUED = "web:password:issued", N_("An administrator set new passwords for this mailbox and others")
     PASSWORD_LINK_ISSUED = (
@@ -133,6 +135,56 @@ class Event(Enum):
     OPERATOR_WEBMAIL_ADDED = "operator:webmail:added", N_("A webmail was registered")
     OPERATOR_WEBMAIL_REMOVED = "operator:webmail:removed", N_("A webmail was removed")
     OPERATOR_DATABASE_RESTORED = "operator:database:restored", N_("The database was restored from a backup")
+
+
+@unique
+class Group(Enum):
+    """Events that people look for together: a word for addresses, and its name. `REFUSED` holds what was refused, which
+    is in the group of its subject too."""
+
+    def __init__(self, word: str, title: str):
+        self.word, self.title = word, title
+
+    SIGN_INS = "sign-ins", N_("Sign-ins")
+    PASSWORDS = "passwords", N_("Passwords")
+    DEVICES = "devices", N_("Devices")
+    COLLABORATORS = "collaborators", N_("Collaborators")
+    USERS = "users", N_("Users")
+    SETTINGS = "settings", N_("Settings")
+    REFUSED = "refused", N_("Refused")
+
+
+_GROUPS = {
+    Group.SIGN_INS: {"session", "sessions", "connections", "request"},
+    Group.PASSWORDS: {"password", "password-change", "account"},
+    Group.DEVICES: {"device", "devices", "invitation"},
+    Group.COLLABORATORS: {"collaboration"},
+    Group.USERS: {"user", "users", "mailbox", "manager", "access", "forwarding"},
+    Group.SETTINGS: {"contact", "name", "preferences", "service", "domain", "webmail", "database"},
+}
+_ELSEWHERE = {
+    Event.USER_PASSWORD_SET: Group.PASSWORDS,
+    Event.USER_LINK_SENT: Group.PASSWORDS,
+    Event.WEBMAIL_ENDED: Group.SIGN_INS,
+}
+
+
+def group_of(event: Event) -> Group:
+    """The group of what the event is about."""
+    subject = event.code.split(":")[1]
+    return _ELSEWHERE.get(event) or next(group for group, subjects in _GROUPS.items() if subject in subjects)
+
+
+def was_refused(code: str) -> bool:
+    """Whether somebody was refused, or guessed too often; for a code of another version too."""
+    return code.rpartition(":")[2] in {"refused", "unasked-refused", "guessed"}
+
+
+def codes_of(word: str) -> list[str]:
+    """The codes of a group's events; none for a word that names no group."""
+    if word == Group.REFUSED.word:
+        return [event.code for event in Event if was_refused(event.code)]
+    return [event.code for event in Event if group_of(event).word == word]
 
 
 _SENTENCES = {event.code: event.sentence for event in Event}

@@ -12,6 +12,10 @@ SAID = {
         adres, e-posta, e-posta adresi, posta kutusu, kullanıcı
         adresse, adresse e-mail, adresse mail, adresse électronique, courriel, boîte e-mail, boîte mail, identifiant
         utilisateur, nom d’utilisateur
+        адреса, адреса електронної пошти, електронна адреса, електронна пошта, пошта, скринька
+        поштова скринька, користувач
+        endereço, endereço de e-mail, caixa postal, usuário
+        adres e-mail, adres poczty, adres skrzynki, poczta, skrzynka, użytkownik, nazwa użytkownika
     """,
     "first_name": """
         first name, first, given name, forename
@@ -20,6 +24,9 @@ SAID = {
         nombre, nombres, nombre de pila
         ad, adı, isim
         prénom, prénoms
+        ім’я
+        nome, primeiro nome
+        imię
     """,
     "last_name": """
         last name, last, surname, family name
@@ -28,6 +35,9 @@ SAID = {
         apellido, apellidos
         soyad, soyadı, soyisim
         nom, nom de famille
+        прізвище
+        sobrenome, último nome
+        nazwisko
     """,
     "contact_email": """
         contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
@@ -36,6 +46,9 @@ SAID = {
         correo de contacto, dirección de contacto, contacto, correo alternativo, correo de recuperación
         iletişim e-postası, iletişim adresi, iletişim, kurtarma e-postası
         adresse de contact, e-mail de contact, adresse de secours, e-mail de secours, courriel de contact
+        контактна адреса, контакт, резервна пошта, адреса для відновлення
+        e-mail de contato, contato, e-mail de recuperação, e-mail alternativo
+        kontaktowy adres e-mail, kontaktowy e-mail, e-mail kontaktowy, adres kontaktowy, kontakt, e-mail pomocniczy
     """,
     "quota_mb": """
         quota mb, quota, quota in mb, mailbox quota, mb
@@ -44,6 +57,9 @@ SAID = {
         cuota, cuota mb, cuota en mb
         kota, kota mb
         quota mo, quota en mo, mo, espace mo
+        квота мб
+        cota, cota mb, cota em mb
+        limit, limit mb, limit miejsca, limit miejsca mb, pojemność, pojemność mb
     """,
     "language": """
         language, lang, locale
@@ -52,6 +68,9 @@ SAID = {
         idioma, lengua
         dil
         langue
+        мова
+        idioma, língua
+        język
     """,
     "phone": """
         phone, phone number, telephone, mobile, mobile phone, cell phone
@@ -60,6 +79,9 @@ SAID = {
         teléfono, número de teléfono, móvil, celular
         telefon, telefon numarası, cep telefonu
         téléphone, numéro de téléphone, portable, mobile, téléphone mobile, téléphone portable
+        телефон, номер телефону, мобільний, мобільний телефон
+        telefone, número de telefone, celular, telefone celular
+        numer telefonu, telefon komórkowy, komórka
     """,
     "state": """
         state
@@ -68,6 +90,9 @@ SAID = {
         estado
         durum
         état
+        стан
+        estado
+        stan
     """,
     "created_at": """
         created at, created

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from actions.authority import authority
 from actions.collaborations import collaborations
-from actions.ground import phone_numbers, throttle
+from actions.ground import phone_numbers, throttle, undo
 from actions.ground.addresses import canonical_login, optional_contact, optional_name, trimmed
 from actions.ground.holding import hold_account, related, removed
 from actions.ground.ports import MailServerUnavailable, Ports, Quota
@@ -28,6 +28,8 @@ from actions.trail import audit
 from actions.trail.events import Event
 from models import Account, Collaboration, Device, Domain, LastLogin, Mailbox, Service
 
+# What can be taken back.
+SUSPENDED = "user"
 DAY = 24 * 3600
 LETTERS_TO_ONE = throttle.Limit("letters to a user", free=10, ceiling=10, window=DAY)
 # The columns of a profile, and those by which a list finds a user.
@@ -206,10 +208,17 @@ def link_purpose(account: Account) -> str:
     return links.RESET if account.password_hash else links.WELCOME
 
 
+@unit_of_work
 def suspend(unit: UnitOfWork, mailbox: Mailbox) -> None:
     """Close the mailbox to everyone until it is resumed: ends sessions, connections and links, its collaborators' too.
     Mail still arrives. Raises `Refused`."""
-    _put_into(unit, mailbox, Account.SUSPENDED)
+    if _put_into(unit, mailbox, Account.SUSPENDED):
+        undo.offer(unit, SUSPENDED, mailbox.account, {})
+
+
+def resume_again(unit: UnitOfWork, taken: undo.Taken) -> None:
+    """Resume a user who was suspended a moment ago, within the caller's transaction. Raises `Refused`."""
+    resume(unit, taken.account.mailbox)
 
 
 def resume(unit: UnitOfWork, mailbox: Mailbox) -> None:
@@ -218,13 +227,15 @@ def resume(unit: UnitOfWork, mailbox: Mailbox) -> None:
 
 
 @unit_of_work
-def _put_into(unit: UnitOfWork, mailbox: Mailbox, state: str) -> None:
+def _put_into(unit: UnitOfWork, mailbox: Mailbox, state: str) -> bool:
+    """False where the account is in that state already."""
     account = held(unit, mailbox)
     if account.state == state:
-        return
+        return False
     if account.state == Account.LOCKED and state == Account.ACTIVE:
         raise _locked()
     _change_state(unit, account, state)
+    return True
 
 
 def _change_state(unit: UnitOfWork, account: Account, state: str) -> None:

@@ -11,7 +11,7 @@ from wtforms.widgets import Select
 
 from actions.ground import time_zones
 from actions.ground.addresses import canonical_login
-from actions.trail.events import Event
+from actions.trail.events import Event, Group
 from actions.trail.trail import Filter
 from blueprints.web import days
 from blueprints.web.addresses import LARGEST_NUMBER
@@ -90,6 +90,7 @@ class TrailForm(PanelForm):
     by = StringField(_l("Done by"), [longest(254)])
     about = StringField(_l("Affected account"), [longest(254)])
     mailbox = StringField(_l("Mailbox"), [longest(254)])
+    group = SelectField(_l("What"), default="")
     since = DateField(_l("From"), [Optional(), sensible])
     until = DateField(_l("To"), [Optional(), sensible])
 
@@ -100,6 +101,7 @@ class TrailForm(PanelForm):
         super().__init__(asked)
         words = sorted((_(event.sentence), event.code) for event in Event)
         self.action.choices = [("", _("Everything")), *((code, sentence) for sentence, code in words)]
+        self.group.choices = [("", _("Everything")), *((group.word, _(group.title)) for group in Group)]
 
     @property
     def wanted(self) -> Filter:
@@ -112,12 +114,18 @@ class TrailForm(PanelForm):
             mailbox,
             first and days.first_second(first),
             last and days.last_second(last),
+            self.group.data or "",
         )
 
     @property
     def chosen(self) -> dict[str, str]:
         """The same as an address contains it."""
-        return {field.name: field._value() if field.name != "action" else field.data for field in self if field.data}
+        return {field.name: field._value() if hasattr(field, "_value") else field.data for field in self if field.data}
+
+    @property
+    def besides_kind(self) -> dict[str, str]:
+        """The same without the kind of event, for links to the groups."""
+        return {name: value for name, value in self.chosen.items() if name not in {"action", "group"}}
 
 
 def event_id(text: str) -> int:

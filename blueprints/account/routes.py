@@ -15,12 +15,11 @@ from actions.notices import bounces
 from actions.passwords import passphrase, passwords
 from actions.revocation import revocation
 from actions.sessions import connections, sessions
-from actions.sessions.user_agents import browser_name
+from actions.sessions.user_agents import browser_name, is_hand_held
 from actions.trail import trail
 from actions.users import contacts, preferences
 from actions.webmails import webmail_credentials
-from blueprints.web import downloads, frame, guards, hx, words
-from blueprints.web.audit_words import sentence, was_in_mail_program
+from blueprints.web import audit_words, downloads, frame, guards, hx, words
 from models import Account, AuditEvent, WebmailCredential, WebSession
 
 from .forms import CheckForm, ContactForm, EndForm, NameForm, PasswordForm, PreferencesForm, TrailForm, event_id
@@ -207,6 +206,7 @@ def _in_use() -> dict:
         "connected": connections.of(guards.ports(), account),
         "this": current_user.record,
         "browser_name": browser_name,
+        "is_hand_held": is_hand_held,
     }
 
 
@@ -236,12 +236,12 @@ def _activity_page(form: TrailForm, events: list[AuditEvent], status: int = 200)
         status,
         form=form,
         chosen=form.chosen,
-        events=events[:EVENTS_A_PAGE],
+        besides_kind=form.besides_kind,
+        days=audit_words.by_day(events[:EVENTS_A_PAGE]),
         older=events[EVENTS_A_PAGE - 1].id if len(events) > EVENTS_A_PAGE else None,
         is_first=not request.args.get("before"),
         sees_others=current_user.account.is_manager,
-        sentence=sentence,
-        was_in_mail_program=was_in_mail_program,
+        audit_words=audit_words,
         browser_name=browser_name,
     )
 

@@ -6,8 +6,7 @@ from flask_login import current_user
 from actions.sessions.user_agents import browser_name
 from actions.trail import trail
 from actions.trail.trail import Filter
-from blueprints.web import guards, hx, of_user
-from blueprints.web.audit_words import sentence, was_in_mail_program
+from blueprints.web import audit_words, guards, hx, of_user
 
 from .forms import event_id
 
@@ -24,9 +23,8 @@ def show_activity():
     return hx.render(
         "account/user_activity.html",
         mailbox=mailbox,
-        events=events[:EVENTS_A_PAGE],
+        days=audit_words.by_day(events[:EVENTS_A_PAGE]),
         older=events[EVENTS_A_PAGE - 1].id if len(events) > EVENTS_A_PAGE else None,
-        sentence=sentence,
-        was_in_mail_program=was_in_mail_program,
+        audit_words=audit_words,
         browser_name=browser_name,
     )

@@ -163,7 +163,7 @@ def disable(collaboration_id: int):
     with hx.attempt(_row_of(collaboration)):
         collaborations.disable(guards.unit(), collaboration)
     sentence = _("%(name)s is disabled and can no longer open the mailbox.", **_named(collaboration))
-    return hx.done(_row_of(collaboration), sentence)
+    return hx.done_for_now(_row_of(collaboration), sentence)
 
 
 @blueprint.get(f"{COLLABORATION}/removal")

@@ -1,5 +1,6 @@
 """What the forms and pages about devices share."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import reduce
@@ -30,6 +31,16 @@ ICON_WORDS = {
     "mail": _l("Mail program"),
 }
 PROTOCOL_WORDS = {Device.IMAP: _l("IMAP"), Device.POP3: _l("POP3"), Device.SENDING: _l("Sending (SMTP)")}
+APPLE, THUNDERBIRD, OUTLOOK, ANDROID, OTHER = "apple", "thunderbird", "outlook", "android", "other"
+PROGRAM_WORDS = {
+    APPLE: _l("iPhone, iPad or Mac"),
+    ANDROID: _l("Android phone or tablet"),
+    THUNDERBIRD: _l("Thunderbird on a computer"),
+    OUTLOOK: _l("Outlook"),
+    OTHER: _l("Another mail program"),
+}
+# What browsers of devices say that have one mail program which most people use.
+TELLING = ((re.compile("iPhone|iPad|Macintosh"), APPLE), (re.compile("Android"), ANDROID))
 MAILBOX = "mailbox"
 USUAL_PROTOCOLS = [Device.IMAP, Device.SENDING]
 
@@ -40,6 +51,17 @@ def choices(words: Mapping) -> list[SelectChoice]:
 
 
 ICON_CHOICES = choices({icon: ICON_WORDS[icon] for icon in ICONS})
+
+
+def likely_program() -> str:
+    """The program that somebody probably sets up who opens the page with this browser."""
+    said = request.user_agent.string
+    return next((program for words, program in TELLING if words.search(said)), OTHER)
+
+
+def program_field() -> RadioField:
+    """The question that comes before a password is handed over: one way is shown, that of the chosen program."""
+    return RadioField(_l("What do you want to set up?"), choices=choices(PROGRAM_WORDS), default=likely_program)
 
 
 class DescriptionForm(PanelForm):
@@ -107,12 +129,14 @@ def protocol_words(protocols: int) -> list[str]:
     return [str(word) for protocol, word in PROTOCOL_WORDS.items() if protocols & protocol]
 
 
-def handover(made: MadeDevice) -> dict:
-    """What the page shows that hands a device's password over: this once, and never again."""
+def handover(made: MadeDevice, program: str) -> dict:
+    """What the page shows that hands a device's password over: this once, and never again. The way of this program
+    comes first."""
     device = made.device
     settings, account = guards.ports().settings, device.account
     return {
         "device": device,
+        "program": program,
         "secret": made.password,
         "servers": mail_programs.recommended(settings, account.login, device.protocols),
         "can_have_profile": can_have_profile(device),

@@ -6,15 +6,14 @@ from wtforms.validators import ValidationError
 
 from blueprints.web.forms import PanelForm, longest, required
 
-from .device_forms import DeviceForm, choices
+from .device_forms import DeviceForm, choices, program_field
 
 NOBODY, USER = "nobody", "user"
 
 
 class NewDeviceForm(DeviceForm):
-    whom = RadioField(
-        _l("For"), choices=choices({NOBODY: _l("No user"), USER: _l("A user of your organisation")}), default=NOBODY
-    )
+    program = program_field()
+    whom = RadioField(_l("For"), choices=choices({NOBODY: _l("Me"), USER: _l("Somebody else")}), default=NOBODY)
     user = StringField(_l("The user's e-mail address"), [longest(254)])
     # Random in each form that is shown: the same form sent twice makes one device.
     request_id = HiddenField(validators=[required(), longest(128)])

@@ -5,16 +5,7 @@ from wtforms import BooleanField, RadioField, StringField
 
 from blueprints.web.forms import PanelForm, longest, required
 
-from .device_forms import DeviceForm, choices
-
-APPLE, THUNDERBIRD, OUTLOOK, ANDROID, OTHER = "apple", "thunderbird", "outlook", "android", "other"
-PROGRAMS = {
-    APPLE: _l("iPhone, iPad or Mac"),
-    ANDROID: _l("Android phone or tablet"),
-    THUNDERBIRD: _l("Thunderbird on a computer"),
-    OUTLOOK: _l("Outlook"),
-    OTHER: _l("Another mail program"),
-}
+from .device_forms import DeviceForm, choices, program_field
 
 
 class InvitationForm(DeviceForm):
@@ -42,4 +33,4 @@ class CodeForm(PanelForm):
 
 
 class ProgramForm(PanelForm):
-    program = RadioField(_l("What do you want to set up?"), choices=choices(PROGRAMS), default=APPLE)
+    program = program_field()

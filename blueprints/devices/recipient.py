@@ -64,8 +64,8 @@ def accept(token: str):
     found, form = _find(token), ProgramForm()
     if not form.validate():
         return _page(found, token, status=422, program_form=form)
-    handover = device_forms.handover(_accepted(found, token))
-    return hx.render("invitations/handover.html", program=form.program.data, token=token, **handover)
+    handover = device_forms.handover(_accepted(found, token), form.program.data)
+    return hx.render("invitations/handover.html", token=token, **handover)
 
 
 def _accepted(found: DeviceInvitation, token: str) -> devices.MadeDevice:

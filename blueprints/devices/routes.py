@@ -63,7 +63,7 @@ def create():
     account, form = device_forms.acted_for(), NewDeviceForm()
     with hx.submit(form, _new_page, "name"):
         made = devices.make(guards.unit(), account, form.wanted(form.login), form.request_id.data)
-    return _handover_page(made) if made else hx.render("devices/shown_already.html", 409)
+    return _handover_page(made, form.program.data) if made else hx.render("devices/shown_already.html", 409)
 
 
 @blueprint.get(f"{DEVICE}/waiting")
@@ -88,7 +88,7 @@ def password(device_id: int):
 @blueprint.post(f"{DEVICE}/password")
 @guards.recent_password
 def change_password(device_id: int):
-    return _handover_page(_new_password(_own(device_id)))
+    return _handover_page(_new_password(_own(device_id)), device_forms.OTHER)
 
 
 @blueprint.get(f"{DEVICE}/profile")
@@ -133,7 +133,7 @@ def disconnect(device_id: int):
     place = _list(f"devices-{device.account_id}")
     with hx.attempt(place):
         devices.disconnect(guards.unit(), device)
-    return hx.done(place, _("“%(name)s” is disconnected. Its password no longer works.", name=device.name))
+    return hx.done_for_now(place, _("“%(name)s” is disconnected. Its password no longer works.", name=device.name))
 
 
 @blueprint.get("/disconnection")
@@ -223,5 +223,5 @@ def _name_page(device: Device, form: DescriptionForm, status: int = 200):
     return hx.render("devices/name.html", status, device=device, form=form)
 
 
-def _handover_page(made: devices.MadeDevice):
-    return hx.render("devices/handover.html", **device_forms.handover(made))
+def _handover_page(made: devices.MadeDevice, program: str):
+    return hx.render("devices/handover.html", **device_forms.handover(made, program))

@@ -151,7 +151,7 @@ def suspend(service_id: int, mailbox_id: int):
     mailbox = _mailbox(service_id, mailbox_id)
     with _attempt(mailbox):
         users.suspend(guards.unit(), mailbox)
-    return _done(mailbox, _("%(login)s is suspended.", login=mailbox.address))
+    return hx.done_for_now(_back_to(mailbox), _("%(login)s is suspended.", login=mailbox.address))
 
 
 @blueprint.get(f"{MAILBOX}/resumption")

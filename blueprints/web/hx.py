@@ -5,13 +5,17 @@ from contextlib import contextmanager
 
 from flask import Flask, Response, abort, flash, make_response, render_template, request
 
+from actions.ground import undo
 from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
 
-from . import words
+from . import guards, words
 from .errors import wait_sentence
 from .forms import PanelForm
 from .redirects import redirect
+
+# The category of a message with a button that takes back what it says.
+UNDO = "undo"
 
 
 def init_app(app: Flask) -> None:
@@ -104,3 +108,12 @@ def done(back: str, sentence: str, category: str = "success") -> Response:
     flash(sentence, category)
     words.flash_pending()
     return redirect(back)
+
+
+def done_for_now(back: str, sentence: str) -> Response:
+    """`done`, with a button that takes it back."""
+    if number := undo.offered(guards.unit()):
+        flash({"number": number, "sentence": sentence, "seconds": undo.SECONDS}, UNDO)
+        words.flash_pending()
+        return redirect(back)
+    return done(back, sentence)

@@ -17,7 +17,7 @@ from actions.passwords import password_strength, policy
 from models import Account
 from settings import LANGUAGES
 
-from . import frame, guards
+from . import days, frame, guards
 
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
 
@@ -83,6 +83,14 @@ def exact_time(at: datetime) -> str:
 def day(at: datetime) -> str:
     """The date in the person's zone: “Nov 30, 2026”."""
     return format_date(at, "medium")
+
+
+def day_in_words(seconds: int) -> str:
+    """“Today”, “Yesterday”, or the whole date of a moment, in the person's zone."""
+    that, today = days.day_of(seconds), days.day_of(int(datetime.now(UTC).timestamp()))
+    if that == today:
+        return gettext("Today")
+    return gettext("Yesterday") if that == today - timedelta(days=1) else format_date(that, "full")
 
 
 def short_date(day: date) -> str:

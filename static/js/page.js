@@ -19,3 +19,15 @@ function forgetError(field) {
 }
 
 document.querySelector("[aria-invalid=true]")?.focus();
+
+// The button "Undo" leaves when it is too late; who is on it stays at the message.
+for (const done of document.querySelectorAll("form[data-seconds]")) {
+  setTimeout(() => {
+    const button = done.querySelector("button");
+    if (button === document.activeElement) {
+      done.tabIndex = -1;
+      done.focus();
+    }
+    button.remove();
+  }, done.dataset.seconds * 1000);
+}

@@ -215,6 +215,8 @@ MATRIX = {
     "sign_in.sign_out POST": SIGNED_IN,
     "static GET": PUBLIC,
     "user_activity.show_activity GET": MANAGED,
+    # Of the browser that acts alone.
+    "undo.take_back POST": SIGNED_IN,
     "user_collaborations.change_permissions POST": MANAGED,
     "user_collaborations.confirm_disabling GET": MANAGED,
     "user_collaborations.confirm_removal GET": MANAGED,
@@ -304,6 +306,7 @@ def values_of(ports, people: People, anna: Account, reader: Account) -> dict[str
         "invitation_id": invited.invitation.id,
         "collaboration_id": Collaboration.get(Collaboration.account == reader).id,
         "session_id": own.session.id,
+        "number": 1,
         "event_id": ended.id,
         "credential_id": credential_of(anna).id,
         "action": "suspend",

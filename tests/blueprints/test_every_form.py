@@ -360,7 +360,12 @@ PRESSERS = ("person", "keeper", "owner", "nobody")
 THINGS = (Device, DeviceInvitation, Collaboration, PasswordChange, UserImport, WebmailCredential, OneTimeLink)
 
 
-def test_whatever_is_gone_between_page_and_press_a_sentence_says_so(app, crawler, views, world, monkeypatch):
+@pytest.mark.parametrize(
+    "each_alone", [pytest.param(False, id="quick"), pytest.param(True, id="all", marks=pytest.mark.long)]
+)
+def test_whatever_is_gone_between_page_and_press_a_sentence_says_so(
+    app, crawler, views, world, monkeypatch, each_alone
+):
     """The view has found what its form is about, and the action begins; in between somebody else removes it."""
     app.register_error_handler(DoesNotExist, lambda error: (f"{error}", 500))
     addresses = [address for _, method, address in views if method == "POST"]
@@ -371,17 +376,19 @@ def test_whatever_is_gone_between_page_and_press_a_sentence_says_so(app, crawler
     }
     forms = {press: form for press, form in forms.items() if allows(crawler.send(*press, form))}
     assert len(forms) > len(addresses)
-    for gone, remove in removals(world).items():
+    for gone, remove in removals(world, each_alone).items():
         with monkeypatch.context() as patch:
             patch.setattr(guards, "unit", after(remove, guards.unit))
             for press, form in forms.items():
                 crawler.send(*press, form, Gone=gone)
 
 
-def removals(world: World) -> dict[str, Callable[[], object]]:
-    """What may be gone, and how it goes."""
+def removals(world: World, each_alone: bool) -> dict[str, Callable[[], object]]:
+    """What may be gone, each thing alone or all of them at once, and how it goes."""
     people = {role: lambda role=role: forget(world.accounts[role]) for role in ("person", "keeper", "owner")}
-    return people | {table.__name__: lambda table=table: table.delete().execute() for table in THINGS}
+    things = {table.__name__: lambda table=table: table.delete().execute() for table in THINGS}
+    all_things = {"all things": lambda: [remove() for remove in things.values()]}
+    return people | (things if each_alone else all_things)
 
 
 def after(deed: Callable[[], object], step: Callable) -> Callable:

@@ -92,12 +92,12 @@ def test_a_lost_phone_is_disconnected_and_its_owner_is_told(boss, ports, mailer,
     assert "Add a device" not in page.links and "Change the password" not in page.text
     page = page.follow("Disconnect “Anna's phone”").press("Disconnect the device")
     assert page.path == f"{user}/devices/"
-    assert page.flashes == ["“Anna's phone” is disconnected. Its password no longer works."]
+    assert page.flashes == ["“Anna's phone” is disconnected. Its password no longer works. Undo"]
     assert anna.devices.count() == 0
     [told] = [text for to, text in letters(ports, mailer) if to == PRIVATE and manager.login in text]
     assert "A device was disconnected: Anna's phone" in told
     events = boss.open(f"{user}/activity").text
-    assert "A device was disconnected" in events and f"by {manager.login}" in events
+    assert "A device was disconnected" in events and f"{manager.login} did this." in events
 
 
 def test_the_rest_of_what_the_owner_does_with_devices(boss, anna, user, hers):

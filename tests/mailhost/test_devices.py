@@ -11,8 +11,11 @@ import pytest
 
 from actions.devices import devices
 from actions.devices.devices import MadeDevice, WantedDevice
+from actions.ground import undo
 from actions.ground.actor import Actor
 from actions.ground.unit_of_work import UnitOfWork
+from actions.users import taking_back
+from lab.actors import acting
 from lab.mail_host import ELSEWHERE, OWN_PASSWORD, WEBMAIL, Login, MailHost, plain
 from lab.servers import HOST, Idle, pop3_login, wait_until
 from models import Account, Device, LastLogin, now
@@ -163,6 +166,17 @@ def test_a_lost_phone_that_a_manager_disconnects_is_out_and_no_other(host: MailH
 
 
 # --- what a device's password does not open ---
+
+
+def test_a_disconnection_that_is_undone_leaves_the_device_its_password(host: MailHost, person: Person):
+    phone = person.make()
+    with host.accounts.connected():
+        unit = UnitOfWork(host.ports, acting(person.account))
+        devices.disconnect(unit, phone.device)
+    assert not person.opens_imap(phone.password)
+    with host.accounts.connected():
+        taking_back.take_back(unit, undo.offered(unit))
+    assert person.opens_imap(phone.password)
 
 
 def test_a_device_of_one_protocol_opens_no_other(person: Person):

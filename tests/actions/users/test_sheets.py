@@ -180,6 +180,16 @@ def test_what_is_no_spreadsheet_is_refused(content):
     assert "cannot be read" in refusal(content)
 
 
+def words() -> bytes:
+    """One more than a file may have, each of them empty."""
+    return xlsx(**{"xl/sharedStrings.xml": "<sst>" + "<si/>" * (_sheets.MOST_TEXT + 1) + "</sst>"})
+
+
+def test_words_without_a_letter_are_counted(monkeypatch):
+    monkeypatch.setattr(_sheets, "MOST_TEXT", 2**20)
+    assert "too much" in refusal(words())
+
+
 @pytest.mark.parametrize(
     "bomb",
     [
@@ -191,12 +201,12 @@ def test_what_is_no_spreadsheet_is_refused(content):
         lambda: xlsx(
             *['<row r="1">' + "".join(["<c><v>" + "7" * 3999 + "</v></c>"] * 3000) + "</row>"] * 3,
         ),
-        lambda: xlsx(**{"xl/sharedStrings.xml": "<sst>" + "<si/>" * (_sheets.MOST_TEXT + 1) + "</sst>"}),
+        pytest.param(lambda: words(), marks=pytest.mark.long),
     ],
     ids=["bytes", "blanks", "rows", "columns again", "rows again", "text of several sheets", "words"],
 )
 def test_no_file_takes_the_machine(bomb: Callable[[], bytes], monkeypatch):
-    monkeypatch.setattr(_sheets, "MOST_BYTES", 64 * 1024**2 if "MOST_TEXT" in bomb.__code__.co_names else 40 * 1024**2)
+    monkeypatch.setattr(_sheets, "MOST_BYTES", 64 * 1024**2 if "words" in bomb.__code__.co_names else 40 * 1024**2)
     assert "too much" in refusal(bomb())
 
 

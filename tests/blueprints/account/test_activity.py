@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
 from datetime import datetime
 
 import pytest
 
+from actions.trail.events import Event, Group, codes_of
 from models import Account, AuditEvent
 from tests.conftest import PASSWORD
 
@@ -44,7 +46,7 @@ def test_the_filter_narrows_the_page_and_its_file(boss, anna, boris):
 
 
 def test_a_kind_and_days_narrow_it_too(boss, manager):
-    page = boss.open("/account/activity").fill({"What": "web:session:started"}).press("Show")
+    page = boss.open("/account/activity?action=web:session:started")
     assert page.text.count("Signed in") >= 1
     assert "A device was added" not in page.text.partition("Show")[2]
     assert "No activity matches this filter" in page.fill({"From": "2001-01-01", "To": "2001-01-02"}).press("Show").text
@@ -54,7 +56,7 @@ def test_a_kind_and_days_narrow_it_too(boss, manager):
 def test_further_pages_keep_the_filter(boss, anna):
     for _ in range(70):
         note(anna, "web:device:renamed")
-    page = boss.open("/account/activity").fill({"What": "web:device:renamed"}).press("Show")
+    page = boss.open("/account/activity?action=web:device:renamed").press("Show")
     for _ in range(2):
         page = page.follow("Older")
         assert "A device was added" not in page.text.partition("Show")[2]
@@ -123,3 +125,56 @@ def test_a_day_is_a_whole_one_in_the_persons_zone(client, anna, zone, day, first
         note(anna, at=at)
     _header, *rows = rows_of(client.request("GET", f"/account/activity.csv?since={day}&until={day}"))
     assert [row[0] for row in rows] == [last, first]
+
+
+def test_a_group_is_a_link_that_narrows_page_and_file(boss, anna, boris):
+    note(anna, "web:session:refused")
+    note(boris, "web:collaboration:made")
+    page = boss.open("/account/activity").follow("Refused")
+    assert "A sign-in was refused" in page.text
+    assert "A device was added" not in page.text.partition("Download")[0].partition("Show")[2]
+    assert {row[-1] for row in rows_of(page.follow("Download as CSV"))[1:]} == {"web:session:refused"}
+    narrowed = page.fill({"Affected account": boris.login}).press("Show")
+    assert "No activity matches this filter" in narrowed.text
+    assert "A collaborator was added" in narrowed.follow("Collaborators").text.partition("Show")[2]
+
+
+def test_pages_of_a_group_lose_nothing_and_say_nothing_twice(boss, anna, boris):
+    for _ in range(25):
+        note(anna, "web:device:made")
+        note(boris, "web:device:renamed")
+    page = boss.open("/account/activity?group=devices")
+    seen = re.findall(r'id="event-(\d+)"', page.response.text)
+    seen += re.findall(r'id="event-(\d+)"', page.follow("Older").response.text)
+    assert seen == sorted(set(seen), key=int, reverse=True)
+    assert len(seen) == 52
+
+
+def test_a_group_shows_nobody_elses_events(new_client, anna, boris):
+    note(boris, "web:session:refused", address="192.0.2.99")
+    browser = new_client()
+    browser.sign_in(anna.login, PASSWORD)
+    assert "192.0.2.99" not in browser.open("/account/activity?group=refused").response.text
+    assert browser.open("/account/activity?group=nonsense").status == 422
+
+
+def test_days_refusals_and_people_are_in_words(boss, anna, boris):
+    note(anna, "web:session:refused", actor_login="")
+    note(anna, "web:user:suspended", actor_login=boris.login)
+    note(anna, at=1_000_000_000)
+    text = boss.open("/account/activity").text
+    assert "Today" in text
+    assert f"{boris.login} did this to {anna.login}." in text
+    assert "Sunday, September 9, 2001" in text
+    assert re.search(r"A sign-in was refused\s+Refused", text)
+
+
+def test_each_event_is_in_one_group_and_the_groups_hold_all():
+    held = [code for group in Group if group is not Group.REFUSED for code in codes_of(group.word)]
+    assert sorted(held) == sorted(event.code for event in Event)
+    assert {event for event in Event if event.code in codes_of("refused")} >= {
+        Event.SESSION_REFUSED,
+        Event.PASSWORD_REFUSED,
+        Event.WEBMAIL_REQUEST_REFUSED,
+    }
+    assert codes_of("nonsense") == []

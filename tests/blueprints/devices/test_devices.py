@@ -126,7 +126,7 @@ def test_the_same_form_again_makes_nothing_and_shows_nothing(signed_in, anna):
 
 
 def test_a_device_for_a_user_names_them(signed_in, boris, anna):
-    form = new_form(signed_in).choose("A user of your organisation")
+    form = new_form(signed_in).choose("Somebody else")
     form.fill({"The user's e-mail address": boris.login}).press("Continue")
     assert anna.devices.get().user == boris
     assert f"For {boris.login}" in signed_in.open("/devices/").text
