@@ -55,13 +55,12 @@ class View:
         return self.then is None
 
     def show(self, page: Page) -> None:
-        """Go there, and take out what is different each time."""
+        """Go there, and do what they do there."""
         page.goto(self.address)
         if self.then:
             self.then(page)
         page.wait_for_load_state("networkidle")
         page.evaluate("document.fonts.ready")
-        page.evaluate(CHANGING)
 
 
 def prepare(panel: Panel, page: Page) -> None:

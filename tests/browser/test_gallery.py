@@ -15,7 +15,7 @@ from lab.served_panel import ROOT
 from settings import LANGUAGES
 
 from .accessibility import DESKTOP, PHONE, examine
-from .gallery import ANNA, NOBODY, SIGNED_IN, VIEWS, View, prepare
+from .gallery import ANNA, CHANGING, NOBODY, SIGNED_IN, VIEWS, View, prepare
 from .mail_server import MailServer
 from .panel import Panel, Person
 from .people import sign_in
@@ -71,6 +71,7 @@ def test_what_is_shown(view: View, page: Page, keeps_pictures: bool):
     page.set_viewport_size(dict(zip(("width", "height"), DESKTOP, strict=True)))
     view.show(page)
     shifted = page.evaluate(SHIFTED)
+    page.evaluate(CHANGING)
     told = page.locator("body").aria_snapshot() + "\n"
     kept = PICTURES / f"{view.name}.yaml"
     if keeps_pictures:
