@@ -9,30 +9,20 @@ from flask import Flask, has_request_context
 from flask.templating import Environment
 from flask_babel import get_domain
 from jinja2 import Template, nodes, pass_eval_context
-from jinja2.compiler import CodeGenerator, Frame
 from jinja2.nodes import EvalContext
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from . import words
+from .lean_templates import LeanCode, LeanContext, LeanMacro, escaped
 from .readable_names import all_shown
-
-
-class ShortEscapes(CodeGenerator):
-    """Compiles templates that ask `TranslatedEnvironment.escaped`: most values are HTML already, and Markup would make
-    another of each."""
-
-    def _output_child_pre(self, node: nodes.Expr, frame: Frame, finalize: CodeGenerator._FinalizeInfo) -> None:
-        if frame.eval_ctx.volatile or not frame.eval_ctx.autoescape:
-            super()._output_child_pre(node, frame, finalize)
-        else:
-            self.write(f"environment.escaped({finalize.src or ''}")
 
 
 class TranslatedEnvironment(Environment):
     """Flask's environment, which gives its templates out in the language of the request."""
 
-    code_generator_class = ShortEscapes
+    code_generator_class, context_class, macro_class = LeanCode, LeanContext, LeanMacro
+    escaped = staticmethod(escaped)
     # The language of this environment's templates; none for the one that gives them out, and outside a request.
     language = ""
     translations: Translations | NullTranslations | None = None
@@ -69,11 +59,6 @@ class TranslatedEnvironment(Environment):
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         template = super()._parse(source, name, filename)
         return Translator(self.translations).visit(template) if self.translations else template
-
-    @staticmethod
-    def escaped(value: object) -> str:
-        """What stands for a value on a page."""
-        return value if type(value) is Markup else escape(value)
 
 
 class Translator(NodeTransformer):
