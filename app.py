@@ -5,7 +5,7 @@ from flask_babel import Babel
 from htmx_flask import Htmx
 
 import adapters
-import cli
+import commands
 from actions.ground.encryption import derived_key
 from actions.ground.ports import Ports
 from blueprints.account.routes import blueprint as account
@@ -116,5 +116,5 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         app.register_blueprint(blueprint)
     for blueprint in (handoff, webmail, mail_policy):
         app.register_blueprint(blueprint)
-    cli.init_app(app)
+    commands.init_app(app)
     return app
