@@ -35,6 +35,7 @@ from blueprints.web import (
     addresses,
     browser_session,
     errors,
+    form_tokens,
     guards,
     host_face,
     hosts,
@@ -64,9 +65,6 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     app.config.update(
         SECRET_KEY=derived_key(settings.secret_key, "visitor cookies"),
         MAX_CONTENT_LENGTH=LARGEST_FORM,
-        WTF_CSRF_TIME_LIMIT=None,
-        # The guards compare origins themselves, with the configured address and not with a header that proxies change.
-        WTF_CSRF_SSL_STRICT=False,
         BABEL_TRANSLATION_DIRECTORIES=str(words.TRANSLATIONS),
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_DEFAULT_TIMEZONE=settings.default_timezone,
@@ -78,11 +76,12 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
 
     addresses.init_app(app)
     Htmx(app)
-    Babel(app, locale_selector=words.choose_language, timezone_selector=words.choose_timezone)
+    Babel(app, locale_selector=words.choose_locale, timezone_selector=words.choose_timezone)
     proxies.init_app(app, settings)
     hosts.init_app(app, settings)
     hx.init_app(app)
     errors.init_app(app)
+    form_tokens.init_app(app, settings)
     guards.init_app(app, reauthentication.ask)
     security_headers.init_app(app, settings)
     templates.init_app(app, settings)

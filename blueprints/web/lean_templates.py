@@ -10,6 +10,8 @@ from jinja2.compiler import CodeGenerator, Frame
 from jinja2.runtime import Context, Macro, missing
 from markupsafe import Markup, _escape_inner, escape
 
+from actions.ground.domain_names import ENCODED_LABEL, readable
+
 from .readable_names import shown
 
 # Of a text that is HTML already. Markup's own way asks first whether it is one.
@@ -19,8 +21,9 @@ PLAIN = (types.FunctionType, types.MethodType, partial)
 
 def escaped(value: object) -> str:
     """What stands for a value on a page, unless it is Markup, which stands for itself."""
-    value = shown(value)
-    return _escape_inner(value) if type(value) is str else escape(value)
+    if type(value) is not str:
+        return escape(shown(value))
+    return _escape_inner(readable(value) if ENCODED_LABEL in value else value)
 
 
 class LeanMacro(Macro):
@@ -72,6 +75,26 @@ class LeanCode(CodeGenerator):
         self.writeline("Macro, escaped = environment.macro_class, environment.escaped")
         for sentence, name in self._sentences.items():
             self.writeline(f"{name} = {sentence}")
+
+    def visit_Call(self, node: nodes.Call, frame: Frame, forward_caller: bool = False) -> None:
+        """A function of ours that wants to know nothing of the template is called at once."""
+        if forward_caller or node.dyn_args or node.dyn_kwargs or not self._is_plain(node.node, frame):
+            super().visit_Call(node, frame, forward_caller=forward_caller)
+            return
+        self.visit(node.node, frame)
+        self.write("(")
+        for index, argument in enumerate((*node.args, *node.kwargs)):
+            self.write(", " if index else "")
+            self.visit(argument, frame)
+        self.write(")")
+
+    def _is_plain(self, called: nodes.Expr, frame: Frame) -> bool:
+        if not isinstance(called, nodes.Name):
+            return False
+        reference = frame.symbols.find_ref(called.name)
+        is_global = frame.symbols.find_load(reference) == ("resolve", called.name)
+        function = self.environment.globals.get(called.name)
+        return is_global and type(function) in PLAIN and not hasattr(function, "jinja_pass_arg")
 
     def visit_TemplateData(self, node: nodes.TemplateData, frame: Frame) -> None:
         """A trusted text within an expression is made once, below the functions that use it."""

@@ -2,6 +2,7 @@
 sentences stand as they are in that language, not as questions to a catalogue."""
 
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Self
 
 from babel.support import NullTranslations, Translations
@@ -14,7 +15,8 @@ from jinja2.visitor import NodeTransformer
 from markupsafe import Markup
 
 from . import words
-from .lean_templates import LeanCode, LeanContext, LeanMacro, escaped
+from .icons import icon
+from .lean_templates import LeanCode, LeanContext, LeanMacro, escaped, trusted
 from .readable_names import all_shown
 
 
@@ -30,9 +32,16 @@ class TranslatedEnvironment(Environment):
     def __init__(self, app: Flask, **options):
         super().__init__(app, **options)
         self.in_language: dict[str, Self] = {}
+        self._kept: dict[str, Template] = {}
 
     def get_template(self, name: str | Template, parent: str | None = None, globals: dict | None = None) -> Template:
-        return super(TranslatedEnvironment, self._spoken()).get_template(name, parent, globals)
+        spoken = self._spoken()
+        template = spoken._kept.get(name)
+        if template is None or spoken.auto_reload:
+            template = super(TranslatedEnvironment, spoken).get_template(name, parent, globals)
+            if spoken.language and not globals and type(name) is str:
+                spoken._kept[name] = template
+        return template
 
     def select_template(self, names, parent: str | None = None, globals: dict | None = None) -> Template:
         return super(TranslatedEnvironment, self._spoken()).select_template(names, parent, globals)
@@ -47,7 +56,7 @@ class TranslatedEnvironment(Environment):
 
     def _translated(self, language: str, translations: Translations | NullTranslations) -> Self:
         spoken = self.overlay()
-        spoken.language, spoken.translations = language, translations
+        spoken.language, spoken.translations, spoken._kept = language, translations, {}
         spoken.globals = self.globals | _sentences(translations)
         return spoken
 
@@ -62,15 +71,17 @@ class TranslatedEnvironment(Environment):
 
 
 class Translator(NodeTransformer):
-    """Puts sentences in the place of `_("…")`. As where Jinja asks the catalogue, a sentence is trusted HTML, and what
-    stands for a placeholder in it is escaped."""
+    """Puts sentences in the place of `_("…")`, and pictures in that of `icon("…")`. As where Jinja asks the catalogue,
+    a sentence is trusted HTML, and what stands for a placeholder in it is escaped."""
 
     def __init__(self, translations: Translations | NullTranslations):
         self.translations = translations
 
     def visit_Call(self, node: nodes.Call) -> nodes.Node:
         node = self.generic_visit(node)
-        if not _is_written_out(node):
+        if _is_of_words(node, "icon") and not node.kwargs:
+            return nodes.TemplateData(icon(node.args[0].value), lineno=node.lineno)
+        if not _is_of_words(node, "_", "gettext"):
             return node
         sentence = self.translations.ugettext(node.args[0].value)
         if not node.kwargs:
@@ -84,17 +95,24 @@ def _shown(fact: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(fact, "shown", [], [], None, None, lineno=fact.lineno)
 
 
-def _is_written_out(node: nodes.Call) -> bool:
-    is_translated = isinstance(node.node, nodes.Name) and node.node.name in ("_", "gettext")
-    has_sentence = len(node.args) == 1 and isinstance(node.args[0], nodes.Const)
-    return is_translated and has_sentence and not node.dyn_args and not node.dyn_kwargs
+def _is_of_words(node: nodes.Call, *names: str) -> bool:
+    """Whether one of these functions is called, with words that stand in the template."""
+    is_named = isinstance(node.node, nodes.Name) and node.node.name in names
+    has_words = len(node.args) == 1 and isinstance(node.args[0], nodes.Const)
+    return is_named and has_words and not node.dyn_args and not node.dyn_kwargs
 
 
 def _sentences(translations: Translations | NullTranslations) -> dict[str, Callable]:
     """What templates ask for sentences that are known only when the page is made."""
 
+    @lru_cache(maxsize=2048)
+    def alone(sentence: str) -> Markup:
+        return trusted(translations.ugettext(sentence) % {})
+
     @pass_eval_context
     def gettext(context: EvalContext, sentence: str, /, **facts: object) -> str:
+        if not facts and context.autoescape:
+            return alone(sentence)
         found = translations.ugettext(sentence)
         return _trusted(found, context) % all_shown(facts)
 
