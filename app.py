@@ -34,6 +34,7 @@ from blueprints.user_imports.routes import blueprint as user_imports
 from blueprints.web import (
     addresses,
     browser_session,
+    compression,
     errors,
     form_tokens,
     guards,
@@ -75,6 +76,7 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     app.teardown_appcontext(lambda _error: release_connection())
 
     addresses.init_app(app)
+    compression.init_app(app)
     Htmx(app)
     Babel(app, locale_selector=words.choose_locale, timezone_selector=words.choose_timezone)
     proxies.init_app(app, settings)
