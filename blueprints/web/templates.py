@@ -11,6 +11,7 @@ from models import Account
 from settings import LANGUAGES, Settings
 
 from . import assets, frame, guards, of_user, readable_names, reauthentication, returns, words
+from .forms import xmlattr
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
 from .visitor import current_user
@@ -37,6 +38,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters |= {"day": words.day, "short_date": words.short_date}
     app.jinja_env.filters |= {"duration": words.duration}
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
+    app.jinja_env.filters["xmlattr"] = xmlattr
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
     app.jinja_env.globals |= {"address_of": of_user.address_of, "named_user": of_user.mailbox, "TABS": of_user.TABS}
     app.jinja_env.globals |= {"languages": LANGUAGES, "this_page": guards.way_back}

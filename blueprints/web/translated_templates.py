@@ -77,6 +77,14 @@ class Translator(NodeTransformer):
     def __init__(self, translations: Translations | NullTranslations):
         self.translations = translations
 
+    def visit_Output(self, node: nodes.Output) -> nodes.Node:
+        """`{{ this if that }}` shows nothing otherwise, and needs no undefined value to say so."""
+        node = self.generic_visit(node)
+        for each in node.nodes:
+            if isinstance(each, nodes.CondExpr) and each.expr2 is None:
+                each.expr2 = nodes.TemplateData("", lineno=each.lineno)
+        return node
+
     def visit_Call(self, node: nodes.Call) -> nodes.Node:
         node = self.generic_visit(node)
         if _is_of_words(node, "icon") and not node.kwargs:
