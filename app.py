@@ -5,7 +5,7 @@ from flask_babel import Babel
 from htmx_flask import Htmx
 
 import adapters
-import cli
+import commands
 from actions.ground.encryption import derived_key
 from actions.ground.ports import Ports
 from blueprints.account.routes import blueprint as account
@@ -34,7 +34,9 @@ from blueprints.user_imports.routes import blueprint as user_imports
 from blueprints.web import (
     addresses,
     browser_session,
+    compression,
     errors,
+    form_tokens,
     guards,
     host_face,
     hosts,
@@ -64,9 +66,6 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     app.config.update(
         SECRET_KEY=derived_key(settings.secret_key, "visitor cookies"),
         MAX_CONTENT_LENGTH=LARGEST_FORM,
-        WTF_CSRF_TIME_LIMIT=None,
-        # The guards compare origins themselves, with the configured address and not with a header that proxies change.
-        WTF_CSRF_SSL_STRICT=False,
         BABEL_TRANSLATION_DIRECTORIES=str(words.TRANSLATIONS),
         BABEL_DEFAULT_LOCALE=settings.default_language,
         BABEL_DEFAULT_TIMEZONE=settings.default_timezone,
@@ -77,12 +76,14 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
     app.teardown_appcontext(lambda _error: release_connection())
 
     addresses.init_app(app)
+    compression.init_app(app)
     Htmx(app)
-    Babel(app, locale_selector=words.choose_language, timezone_selector=words.choose_timezone)
+    Babel(app, locale_selector=words.choose_locale, timezone_selector=words.choose_timezone)
     proxies.init_app(app, settings)
     hosts.init_app(app, settings)
     hx.init_app(app)
     errors.init_app(app)
+    form_tokens.init_app(app, settings)
     guards.init_app(app, reauthentication.ask)
     security_headers.init_app(app, settings)
     templates.init_app(app, settings)
@@ -116,5 +117,5 @@ def create_app(settings: Settings | None = None, ports: Ports | None = None) -> 
         app.register_blueprint(blueprint)
     for blueprint in (handoff, webmail, mail_policy):
         app.register_blueprint(blueprint)
-    cli.init_app(app)
+    commands.init_app(app)
     return app

@@ -5,13 +5,14 @@ import functools
 import logging
 import operator
 import os
+import re
 import stat
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql
@@ -25,14 +26,17 @@ from peewee import (
     PeeweeException,
     SqliteDatabase,
 )
-from peewee_migrate import Router
-from peewee_migrate.models import MIGRATE_TABLE
 from pymysql.constants import CLIENT
 
-from migrations.steps import Steps
+if TYPE_CHECKING:
+    from peewee_migrate import Router
+
+    from migrations.steps import Steps
 
 database = DatabaseProxy()
 MIGRATIONS = Path(__file__).parent / "migrations"
+# The files of the numbered steps, and the table of those that were taken: peewee-migrate's.
+STEP, HISTORY = re.compile(r"[0-9]{3}_[^.]+\.py"), "migratehistory"
 
 Result = TypeVar("Result")
 
@@ -580,9 +584,8 @@ def first_damage() -> str:
 def differing_migrations() -> tuple[list[str], list[str]]:
     """The names of the migrations that this database has not seen yet, and of those that it has seen and this program
     does not know; raises what an unreachable database raises."""
-    steps = router()
-    known = steps.todo
-    seen = steps.done if database.table_exists(MIGRATE_TABLE) else []
+    known = sorted(file.stem for file in MIGRATIONS.iterdir() if STEP.fullmatch(file.name))
+    seen = _steps_taken() if database.table_exists(HISTORY) else []
     return [name for name in known if name not in seen], [name for name in seen if name not in known]
 
 
@@ -596,10 +599,19 @@ def unknown_migrations() -> list[str]:
     return differing_migrations()[1]
 
 
-def router(steps: type[Steps] = Steps) -> Router:
+def _steps_taken() -> list[str]:
+    return [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY} ORDER BY id")]  # noqa: S608 - our name
+
+
+def router(steps: type["Steps"] | None = None) -> "Router":
     """What applies the numbered steps in `migrations/`. `upgrades.upgrade` also sees to it that nobody else does."""
+    # They are for whoever changes the tables: a process that serves pages needs neither.
+    from peewee_migrate import Router
+
+    from migrations.steps import Steps
+
     log = logging.getLogger("postern.migrations")
-    return Router(database.obj, migrate_dir=MIGRATIONS, logger=log, migrator_class=steps)
+    return Router(database.obj, migrate_dir=MIGRATIONS, logger=log, migrator_class=steps or Steps)
 
 
 def is_same(column, value):

@@ -34,11 +34,11 @@ from peewee import (
     OperationalError,
     TextField,
 )
-from peewee_migrate.models import MIGRATE_TABLE
 from pymysql.cursors import SSCursor
 
 import models
 from database import (
+    HISTORY,
     MOST_PARAMETERS,
     Pool,
     Table,
@@ -152,9 +152,9 @@ def _prepare(target: Database, mark: str) -> list[str]:
     a finished one did. Refuses a database that is used for anything else."""
     present = {name for name in target.get_tables() if not name.startswith("sqlite_")}
     ours = {table._meta.table_name for table in models.TABLES}
-    if others := present - ours - {MIGRATE_TABLE}:
+    if others := present - ours - {HISTORY}:
         raise Unsuitable(f"{_place(target)} is not empty: it has tables of something else ({_named(others)}).")
-    if MIGRATE_TABLE in present and mark in router().done:
+    if HISTORY in present and mark in router().done:
         if differing_migrations()[0]:
             raise Unsuitable(f"{_place(target)} has a copy that another version began. Give an empty database.")
         return []
@@ -181,7 +181,7 @@ def _unchanging(source: Database) -> Iterator[None]:
         take_any_time()
     begin, end = ["BEGIN IMMEDIATE"], "ROLLBACK"
     if _is_mysql(source):
-        names = [*(table._meta.table_name for table in models.TABLES), MIGRATE_TABLE]
+        names = [*(table._meta.table_name for table in models.TABLES), HISTORY]
         locked = ", ".join(f"`{name}` READ" for name in names if source.table_exists(name))
         begin, end = [f"SET SESSION lock_wait_timeout = {PATIENCE}", f"LOCK TABLES {locked}"], "UNLOCK TABLES"
     try:
@@ -198,7 +198,7 @@ def _unchanging(source: Database) -> Iterator[None]:
 
 def _refuse_source(source: Database) -> None:
     """What is written once the copy is finished would be lost: Postern must have stopped."""
-    seen = {name for (name,) in _rows(source, f"SELECT name FROM {MIGRATE_TABLE}")}
+    seen = {name for (name,) in _rows(source, f"SELECT name FROM {HISTORY}")}
     if seen != set(router().todo):
         raise Unsuitable("The database is not of this version. Run “flask db upgrade” first.")
     moment = now()

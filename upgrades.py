@@ -27,7 +27,6 @@ from database import (
     take_time,
     unknown_migrations,
 )
-from migrations.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -156,6 +155,8 @@ def _refuse_loss(step: str) -> None:
 
 
 def _take_back(step: str) -> None:
+    from migrations.steps import Steps
+
     steps = Steps(database.obj)
     _migration(step).rollback(steps, database.obj)
     steps()

@@ -1,13 +1,10 @@
-"""The outside world, one file per port; `build` wires them by the settings."""
+"""The outside world, one file per port; `build` wires them by the settings, and imports no more than it wires."""
 
 from actions.ground.ports import Ports
 from adapters.archive import EncryptedArchives
 from adapters.demo_mail import DemoMailer, DemoSms
-from adapters.dovecot.doveadm import DoveadmMailServer
 from adapters.letters import TemplateLetters
 from adapters.memory import MemoryMailServer, NoBreachedPasswords, NoSms
-from adapters.pwned import PwnedPasswords
-from adapters.sms import HttpSms, KannelSms
 from adapters.smtp import SmtpMailer
 from settings import Settings
 
@@ -19,7 +16,7 @@ def build(settings: Settings) -> Ports:
         mail_server=_mail_server(settings),
         mailer=_mailer(settings),
         letters=TemplateLetters(settings),
-        breaches=PwnedPasswords(settings.pwned_passwords_url) if settings.pwned_passwords else NoBreachedPasswords(),
+        breaches=_breaches(settings),
         archiver=EncryptedArchives(settings.archive_fonts),
         sms=_sms(settings),
     )
@@ -27,6 +24,8 @@ def build(settings: Settings) -> Ports:
 
 def _mail_server(settings: Settings):
     if settings.has_mail_server:
+        from adapters.dovecot.doveadm import DoveadmMailServer
+
         return DoveadmMailServer(settings.doveadm_url, settings.doveadm_key, settings.dovecot_version)
     return MemoryMailServer()
 
@@ -37,9 +36,19 @@ def _mailer(settings: Settings):
     return SmtpMailer(settings.smtp_url, settings.sender_address)
 
 
+def _breaches(settings: Settings):
+    if settings.pwned_passwords:
+        from adapters.pwned import PwnedPasswords
+
+        return PwnedPasswords(settings.pwned_passwords_url)
+    return NoBreachedPasswords()
+
+
 def _sms(settings: Settings):
     if settings.keeps_sms:
         return DemoSms(settings.instance / "demo-sms")
     if not settings.has_sms:
         return NoSms()
+    from adapters.sms import HttpSms, KannelSms
+
     return KannelSms(settings) if settings.sms_url.startswith("kannel") else HttpSms(settings)

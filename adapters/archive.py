@@ -3,10 +3,11 @@
 import io
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
+from types import ModuleType
+from zipfile import ZipInfo
 
-import pikepdf
-import pyzipper
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
@@ -25,9 +26,15 @@ def _derived(password: bytes, salt: bytes, count: int, dkLen: int) -> bytes:  # 
     return PBKDF2HMAC(SHA1(), dkLen, salt, count).derive(password)  # noqa: S303 - what the format prescribes
 
 
-# Each file of an archive has a key of its own, and deriving them is most of the work: OpenSSL takes half the time of
-# what pyzipper calls by this name.
-pyzipper.zipfile_aes.PBKDF2 = _derived
+@cache
+def _zipper() -> ModuleType:
+    """Imported for the first archive: pyzipper and pikepdf are a quarter of all that a process would load."""
+    import pyzipper
+
+    # Each file of an archive has a key of its own, and deriving them is most of the work: OpenSSL takes half the time
+    # of what pyzipper calls by this name.
+    pyzipper.zipfile_aes.PBKDF2 = _derived
+    return pyzipper
 
 
 class EncryptedArchives:
@@ -41,6 +48,7 @@ class EncryptedArchives:
         comes twice, and without a password."""
         _check_password(password)
         archive, taken = io.BytesIO(), set()
+        pyzipper = _zipper()
         with pyzipper.AESZipFile(archive, "w", pyzipper.ZIP_STORED, encryption=pyzipper.WZ_AES) as file:
             file.setpassword(password.encode())
             for entry in entries:
@@ -53,6 +61,8 @@ class EncryptedArchives:
         """Opened with the password, everything is allowed: what could be forbidden would bind the honest only. Raises
         `ValueError` without a password."""
         _check_password(password)
+        import pikepdf
+
         encrypted = io.BytesIO()
         with pikepdf.open(io.BytesIO(self.document(title, sections))) as document:
             document.save(
@@ -85,7 +95,7 @@ def _check_name(name: str, taken: set[str]) -> None:
         raise ValueError("Files in an archive have plain names, each another one.")
 
 
-def _described(name: str) -> pyzipper.zipfile_aes.AESZipInfo:
-    described = pyzipper.zipfile_aes.AESZipInfo(name, EPOCH)
+def _described(name: str) -> ZipInfo:
+    described = _zipper().zipfile_aes.AESZipInfo(name, EPOCH)
     described.external_attr = OWNER_ONLY << 16
     return described

@@ -16,12 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from peewee_migrate.models import MIGRATE_TABLE
-
 from actions.ground.refusals import Refused
 from backups import _rows
 from backups._envelope import Sealing
-from database import database, pending_migrations
+from database import HISTORY, database, pending_migrations
 from models import now
 from settings import Settings
 
@@ -52,7 +50,7 @@ def write(settings: Settings, file: Path, passphrase: str) -> dict[str, int]:
 
 
 def _head(settings: Settings) -> dict:
-    applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {MIGRATE_TABLE} ORDER BY id")]
+    applied = [name for (name,) in database.execute_sql(f"SELECT name FROM {HISTORY} ORDER BY id")]
     keys = dict(zip(KEYS, (settings.secret_key, settings.doveadm_key), strict=True))
     written = settings.instance / SETTINGS_FILE
     files = keys | ({SETTINGS_FILE: written.read_text(encoding="utf-8")} if written.exists() else {})

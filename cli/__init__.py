@@ -10,7 +10,6 @@ import sys
 from typing import BinaryIO
 
 import click
-from flask import Flask
 from flask.cli import AppGroup, with_appcontext
 from peewee import PeeweeException
 
@@ -49,14 +48,6 @@ webmail = AppGroup("webmail", help="Webmails whose users come here signed in.")
 # How the doctor marks what it finds.
 MARKS = {OK: "ok  ", MEND: "MEND", UNKNOWN: "?   "}
 NOUNS = (service, domain, mailbox, manager, account, device, collaborator, password_change)
-
-
-def init_app(app: Flask) -> None:
-    for group in (*NOUNS, db, dovecot, webmail):
-        app.cli.add_command(group)
-    running = (run_worker, run_sender_check, run_doctor, run_demo)
-    for command in (write_backup, restore_backup, list_activity, print_completion, bounce, *running):
-        app.cli.add_command(command)
 
 
 @dovecot.command("config")
@@ -262,3 +253,10 @@ def run_demo():
     click.echo(f"\nSign in at {settings.base_url}/sign-in with one of these accounts:\n\n{demo.kept_accounts(ports())}")
     if settings.keeps_mail:
         click.echo(f"Outgoing mail is kept, and you can read it at {settings.base_url}/outbox\n")
+
+
+RUNNING = (run_worker, run_sender_check, run_doctor, run_demo)
+ALL = (
+    *(*NOUNS, db, dovecot, webmail),
+    *(write_backup, restore_backup, list_activity, print_completion, bounce, *RUNNING),
+)

@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-import phonenumbers
-
 SCHEMES = ("kannel", "kannels", "http", "https")
 METHODS = ("POST", "PUT")
 SENDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9 .-]{0,10}|\+?[0-9]{1,15}")
@@ -99,7 +97,7 @@ def rules(settings, is_loopback_host) -> Iterator[tuple[bool, str]]:
     yield from _taken(re.compile, settings.sms_success, "POSTERN_SMS_SUCCESS")
     yield from _taken(re.compile, settings.sms_refusal, "POSTERN_SMS_REFUSAL")
     yield (
-        bool(settings.phone_region) and settings.phone_region not in phonenumbers.SUPPORTED_REGIONS,
+        bool(settings.phone_region) and settings.phone_region not in _regions(),
         "POSTERN_PHONE_REGION must be the two capital letters of a country, such as IT.",
     )
     yield (
@@ -154,3 +152,10 @@ def _filled(template, facts: Mapping[str, str]):
         case list() | tuple():
             return [_filled(value, facts) for value in template]
     return template
+
+
+def _regions() -> set[str]:
+    # Only hosts that name one need to know them all.
+    from phonenumbers import SUPPORTED_REGIONS
+
+    return SUPPORTED_REGIONS

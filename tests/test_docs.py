@@ -9,12 +9,11 @@ from pkgutil import walk_packages
 
 import click
 import pytest
-from flask import Flask
 
 import actions
-import cli
 from actions.ground.throttle import Limit
 from actions.revocation.table import as_markdown
+from commands import Commands
 from settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -39,9 +38,7 @@ def commands(group: click.Group, words: tuple[str, ...] = ()) -> dict[tuple[str,
 
 
 def our_commands() -> dict[tuple[str, ...], click.Command]:
-    app = Flask(__name__)
-    cli.init_app(app)
-    return commands(app.cli)
+    return commands(Commands("postern"))
 
 
 def examples() -> list[str]:

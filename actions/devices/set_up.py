@@ -5,8 +5,6 @@ import plistlib
 import unicodedata
 import uuid
 
-import segno
-
 from actions.devices import mail_programs
 from actions.devices.mail_programs import NONE, STARTTLS, TLS, Server
 from actions.ground.domain_names import readable
@@ -40,6 +38,9 @@ def thunderbird_qr(settings: Settings, account: Account, password: str, protocol
     payload = thunderbird_payload(settings, account, password, servers)
     text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     # Black on white, with the quiet zone in the image itself: people can scan it from a dark page as well.
+    # Only whoever sets up a mail program looks at it.
+    import segno
+
     code = segno.make_qr(text, error="l", mode="byte", encoding="utf-8")
     return code.png_data_uri(scale=6, border=4, dark="#000000", light="#ffffff")
 

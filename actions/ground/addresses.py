@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 from ipaddress import ip_address
 
 import idna
@@ -176,6 +177,7 @@ def holds_web_address(text: str) -> bool:
     return bool(WEB_ADDRESS.search(unicodedata.normalize("NFKC", visible).casefold()))
 
 
+@lru_cache(maxsize=1024)
 def plain_ip(text: str) -> str:
     """The IP address in a text, in its shortest form, that of IPv4 also where IPv6 carries it: without a port, and
     without the name of an interface, which may be longer than any address. Empty for what is none."""

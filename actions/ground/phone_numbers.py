@@ -1,17 +1,21 @@
 """Phone numbers: E.164 for storage, and the international form for people.
 
-libphonenumber knows which numbers exist and which of them cost more than a message.
+libphonenumber knows which numbers exist and which of them cost more than a message. It is imported for
+the first number.
 """
 
 import re
 import unicodedata
 from collections.abc import Collection
-
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from actions.ground.refusals import N_, Refused
 from settings import Settings
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 FIELD = "phone"
 LONGEST = 40
@@ -20,21 +24,12 @@ SHORT = re.compile(r"[0-9]{3,6}")
 SIGNS = frozenset("+＋().-/ ")
 # All kinds of space and of dash count as one; formatting marks are dropped.
 SAME = {"Zs": " ", "Pd": "-", "Cf": ""}
-COSTLY = {
-    PhoneNumberType.PREMIUM_RATE: ("premium", N_("%(number)s is a premium-rate number. Enter another number.")),
-    PhoneNumberType.SHARED_COST: ("shared-cost", N_("%(number)s is a shared-cost number. Enter another number.")),
-}
+PREMIUM = N_("%(number)s is a premium-rate number. Enter another number.")
+SHARED_COST = N_("%(number)s is a shared-cost number. Enter another number.")
+COSTLY = {"PREMIUM_RATE": ("premium", PREMIUM), "SHARED_COST": ("shared-cost", SHARED_COST)}
 # The kinds that take no text message. Some numbers over the internet and personal ones do, and so do many of those
 # whose kind libphonenumber does not know.
-WITHOUT_MESSAGES = frozenset(
-    (
-        PhoneNumberType.FIXED_LINE,
-        PhoneNumberType.TOLL_FREE,
-        PhoneNumberType.PAGER,
-        PhoneNumberType.UAN,
-        PhoneNumberType.VOICEMAIL,
-    )
-)
+WITHOUT_MESSAGES = ("FIXED_LINE", "TOLL_FREE", "PAGER", "UAN", "VOICEMAIL")
 
 
 def accepted(settings: Settings, text: str, stored: str = "") -> str:
@@ -47,7 +42,7 @@ def accepted(settings: Settings, text: str, stored: str = "") -> str:
 
 def takes_messages(number: str) -> bool:
     """Whether a text message can reach a stored number."""
-    return not number.startswith("+") or phonenumbers.number_type(phonenumbers.parse(number)) not in WITHOUT_MESSAGES
+    return not number.startswith("+") or _kind(_library().parse(number)) not in WITHOUT_MESSAGES
 
 
 def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()) -> str:
@@ -62,12 +57,12 @@ def canonical(text: str, default_region: str = "", allowed: Collection[str] = ()
     number = _parsed(written, default_region)
     if _is_short(written, number, default_region):
         return _short(written, default_region, allowed)
-    if not phonenumbers.is_valid_number(number):
+    if not _library().is_valid_number(number):
         raise Refused(N_("The phone number %(number)s does not exist. Check the digits."), FIELD, number=_shown(number))
-    kind, sentence = COSTLY.get(phonenumbers.number_type(number), ("", ""))
+    kind, sentence = COSTLY.get(_kind(number), ("", ""))
     if kind and kind not in allowed:
         raise Refused(sentence, FIELD, number=_shown(number))
-    stored = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    stored = _library().format_number(number, _library().PhoneNumberFormat.E164)
     if not takes_messages(stored):
         sentence = N_("Text messages cannot reach %(number)s. Enter the number of a mobile phone.")
         raise Refused(sentence, FIELD, number=_shown(number))
@@ -78,7 +73,7 @@ def international(number: str) -> str:
     """A stored number in the form that people read: "+39 333 123 4567"."""
     if not number.startswith("+"):
         return number
-    return _shown(phonenumbers.parse(number))
+    return _shown(_library().parse(number))
 
 
 def _written(text: str) -> str:
@@ -91,11 +86,12 @@ def _written(text: str) -> str:
     return written
 
 
-def _parsed(written: str, default_region: str) -> PhoneNumber:
+def _parsed(written: str, default_region: str) -> "PhoneNumber":
+    library = _library()
     try:
-        return phonenumbers.parse(written, default_region or None)
-    except NumberParseException as trouble:
-        if trouble.error_type != NumberParseException.INVALID_COUNTRY_CODE:
+        return library.parse(written, default_region or None)
+    except library.NumberParseException as trouble:
+        if trouble.error_type != library.NumberParseException.INVALID_COUNTRY_CODE:
             sentence = N_("Enter the phone number in digits, such as +39 333 123 4567.")
         elif written.startswith(("+", "＋")):
             sentence = N_("No country has the code that this phone number begins with.")
@@ -104,15 +100,27 @@ def _parsed(written: str, default_region: str) -> PhoneNumber:
         raise Refused(sentence, FIELD) from None
 
 
-def _is_short(written: str, number: PhoneNumber, region: str) -> bool:
-    return bool(SHORT.fullmatch(written)) and not phonenumbers.is_valid_number_for_region(number, region)
+def _is_short(written: str, number: "PhoneNumber", region: str) -> bool:
+    return bool(SHORT.fullmatch(written)) and not _library().is_valid_number_for_region(number, region)
 
 
 def _short(written: str, region: str, allowed: Collection[str]) -> str:
-    if "short" not in allowed or phonenumbers.connects_to_emergency_number(written, region):
+    if "short" not in allowed or _library().connects_to_emergency_number(written, region):
         raise Refused(N_("%(number)s is a short number. Enter another number."), FIELD, number=written)
     return written
 
 
-def _shown(number: PhoneNumber) -> str:
-    return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL)
+def _shown(number: "PhoneNumber") -> str:
+    return _library().format_number(number, _library().PhoneNumberFormat.INTERNATIONAL)
+
+
+@cache
+def _library() -> ModuleType:
+    import phonenumbers
+
+    return phonenumbers
+
+
+def _kind(number: "PhoneNumber") -> str:
+    """The name of a kind of number, such as FIXED_LINE."""
+    return _library().PhoneNumberType.to_string(_library().number_type(number))

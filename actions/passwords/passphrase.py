@@ -6,8 +6,6 @@ import math
 import re
 import secrets
 
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
-
 from actions.passwords import policy
 from models import Account
 
@@ -33,6 +31,9 @@ def suggest_for(account: Account) -> str:
 @functools.cache
 def word_list() -> tuple[str, ...]:
     """The words, from the frequency list of film subtitles that zxcvbn contains."""
+    # Large, and needed by whoever suggests a passphrase alone.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
     spoken = FREQUENCY_LISTS["us_tv_and_film"]
     readable = (word for word in spoken if re.fullmatch(r"[a-z]{3,8}", word))
     return tuple(dict.fromkeys(readable))[:WORD_LIST_SIZE]

@@ -12,8 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zxcvbn import zxcvbn
-
 from actions.ground.refusals import N_
 from actions.passwords import policy
 from models import Account
@@ -78,10 +76,17 @@ def of(account: Account, password: str) -> Strength | None:
 
 def _measured(beginning: str, words: list[str]) -> Strength:
     with _measuring:
-        found = zxcvbn(beginning, user_inputs=words)
+        found = _found(beginning, words)
     feedback = found["feedback"]
     advice = feedback["warning"] or next(iter(feedback["suggestions"]), "")
     return Strength(found["score"], WORDS[found["score"]], str(advice))
+
+
+def _found(beginning: str, words: list[str]) -> dict:
+    # It takes its time to load, and only whoever types a new password needs it.
+    from zxcvbn import zxcvbn
+
+    return zxcvbn(beginning, user_inputs=words)
 
 
 def _measurable(password: str) -> str:

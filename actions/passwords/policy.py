@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from precis_i18n import get_profile
-from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from actions.devices.device_passwords import has_shape
 from actions.ground.domain_names import readable
@@ -254,6 +253,9 @@ def _names_in(domain: str) -> list[str]:
 
 @functools.cache
 def _common_passwords() -> frozenset[str]:
+    # Its lists take as long to load as the rest of the policy, and only a new password needs them.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
     return frozenset(FREQUENCY_LISTS["passwords"])
 
 

@@ -17,8 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-import requests
-
 from actions.ground.ports import Connection, MailServerUnavailable, Quota
 
 # Together the 2 seconds that somebody who watches the page can be asked to wait. Looking up a host's name comes on top:
@@ -241,6 +239,9 @@ class DoveadmMailServer:
 
     def _request(self, method: str, **content: object) -> object:
         """The decoded answer. Neither a redirect nor a proxy of the environment is followed: the key stays here."""
+        # Large, and a process that serves pages seldom asks.
+        import requests
+
         try:
             with requests.Session() as session:
                 session.trust_env = False

@@ -37,7 +37,7 @@ class PasswordForm(PanelForm):
         _l("Confirm new password"),
         [required(), longest(), EqualTo("new_password", _l("The two passwords do not match."))],
     )
-    everywhere = BooleanField()
+    everywhere = BooleanField("")
     devices_too = BooleanField(_l("Also disconnect all devices"))
 
 

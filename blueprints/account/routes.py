@@ -5,8 +5,6 @@ from functools import partial
 
 from flask import Blueprint, abort, flash, render_template, request, session, url_for
 from flask_babel import gettext as _
-from flask_babel import refresh
-from flask_login import current_user
 
 from actions.authority import permissions
 from actions.devices import devices, mail_programs
@@ -20,6 +18,7 @@ from actions.trail import trail
 from actions.users import contacts, preferences
 from actions.webmails import webmail_credentials
 from blueprints.web import audit_words, downloads, frame, guards, hx, words
+from blueprints.web.visitor import current_user
 from models import Account, AuditEvent, WebmailCredential, WebSession
 
 from .forms import CheckForm, ContactForm, EndForm, NameForm, PasswordForm, PreferencesForm, TrailForm, event_id
@@ -273,7 +272,7 @@ def save_preferences():
     form = PreferencesForm(_default_timezone())
     with hx.submit(form, _preferences_page, "language"):
         preferences.save(guards.unit(), form.language.data, form.timezone.data or "", theme=form.theme.data)
-    refresh()
+    words.refresh()
     session.language = form.language.data
     return hx.done(url_for(".show_preferences"), _("Saved."))
 

@@ -1,12 +1,12 @@
 """A user's activity, for managers: what happened in the mailbox, as its owner sees it."""
 
 from flask import request
-from flask_login import current_user
 
 from actions.sessions.user_agents import browser_name
 from actions.trail import trail
 from actions.trail.trail import Filter
 from blueprints.web import audit_words, guards, hx, of_user
+from blueprints.web.visitor import current_user
 
 from .forms import event_id
 

@@ -4,13 +4,13 @@ from functools import partial
 
 from flask import Blueprint, abort, render_template, request
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from actions.authority import authority, permissions
 from actions.collaborations import collaborations, user_names
 from actions.ground.addresses import trimmed
 from actions.ground.refusals import Refused
 from blueprints.web import audit_words, guards, hx, of_user, reauthentication, words
+from blueprints.web.visitor import current_user
 from models import Collaboration, Mailbox
 
 from .forms import CHOSEN, NewCollaboratorForm, PermissionsForm, PersonForm

@@ -8,7 +8,6 @@ from operator import or_
 
 from flask import Response, abort, request
 from flask_babel import lazy_gettext as _l
-from flask_login import current_user
 from wtforms import DateField, RadioField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import Optional, ValidationError
@@ -19,6 +18,7 @@ from actions.devices.devices import DESCRIBED, ICONS, LONGEST_LIFE, MadeDevice, 
 from blueprints.web import days, guards, of_user
 from blueprints.web.downloads import apple_download
 from blueprints.web.forms import PanelForm, longest, required
+from blueprints.web.visitor import current_user
 from models import Account, Device
 
 ICON_WORDS = {

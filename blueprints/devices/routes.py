@@ -5,12 +5,12 @@ from functools import partial
 
 from flask import Blueprint, Response, abort, request
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from actions.authority import authority
 from actions.devices import devices, invitations
 from actions.sessions import connections
 from blueprints.web import guards, hx, of_user, reauthentication, words
+from blueprints.web.visitor import current_user
 from models import Account, Device, Mailbox, now
 
 from . import device_forms

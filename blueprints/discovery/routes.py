@@ -13,7 +13,7 @@ from actions.devices import mail_programs, set_up
 from actions.ground.addresses import canonical_address, canonical_domain, trimmed
 from actions.ground.domain_names import readable
 from actions.ground.refusals import Refused
-from blueprints.web import downloads, guards, hosts
+from blueprints.web import downloads, form_tokens, guards, hosts
 from models import Domain, now
 
 from .autodiscover_request import RESPONSE_SCHEMA, BadRequest, read
@@ -46,12 +46,6 @@ def _at_each(paths: tuple[str, ...], **options) -> Callable:
         return view
 
     return route
-
-
-@blueprint.record_once
-def _admit_outlook(state) -> None:
-    """Outlook has no form of ours to send, and its request changes nothing."""
-    state.app.extensions["csrf"].exempt(outlook)
 
 
 @blueprint.record_once
@@ -89,6 +83,8 @@ def thunderbird():
 
 @blueprint.post(f"{AUTODISCOVER}.xml")
 @hosts.answers_also(_is_of_mail_domain)
+# Its request changes nothing.
+@form_tokens.needs_none
 @guards.public
 def outlook():
     """Outlook's Autodiscover ("POX"): [MS-OXDSCLI], and "Plan to automatically configure user accounts in Outlook"."""

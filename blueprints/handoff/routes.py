@@ -5,27 +5,22 @@ first. In place of anybody else it happens in a tab only, because no frame may s
 """
 
 from flask import Blueprint, request, session, url_for
-from flask_login import current_user
 
 from actions.ground.refusals import Refused
 from actions.webmails import handoffs
 from actions.webmails.handoffs import FRAME, TAB, Arrival, HandOff
 from actions.webmails.webmail_tokens import NotAccepted
-from blueprints.web import frame, guards, hx
+from blueprints.web import form_tokens, frame, guards, hx
+from blueprints.web.visitor import current_user
 
 from .forms import HandOffForm
 
 blueprint = Blueprint("handoff", __name__, url_prefix="/handoff")
 
 
-@blueprint.record_once
-def _admit_webmails(state) -> None:
-    """A webmail's page has no form of ours: the token itself says who sent it."""
-    state.app.extensions["csrf"].exempt(arrive)
-
-
 @blueprint.post("")
 @guards.in_frames
+@form_tokens.needs_none
 @guards.signed_by_webmail
 def arrive():
     arrival = Arrival(request.headers.get("Origin"), request.headers.get("Sec-Fetch-Dest"))

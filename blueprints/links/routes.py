@@ -4,13 +4,13 @@ from functools import partial
 
 from flask import Blueprint, abort, render_template, session, url_for
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from actions.devices import devices
 from actions.passwords import recovery
 from actions.sessions import links
 from actions.users import contacts
 from blueprints.web import guards, hx, words
+from blueprints.web.visitor import current_user
 
 from .forms import NewPasswordForm
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, abort, current_app, jsonify, request
 
 from actions.passwords import mail_policy
-from blueprints.web import guards, hosts
+from blueprints.web import form_tokens, guards, hosts
 from settings import Settings, is_loopback_host
 
 blueprint = Blueprint("mail_policy", __name__)
@@ -22,14 +22,13 @@ WHY = "Too many wrong passwords. Try again later."
 
 
 @blueprint.record_once
-def _admit_dovecot(state) -> None:
-    """No browser sends these: the key is what a form's token is elsewhere."""
-    state.app.extensions["csrf"].exempt(answer)
+def _begin_to_answer(state) -> None:
     state.app.extensions["mail_policy"] = mail_policy.Questions()
 
 
 @blueprint.post(mail_policy.PATH)
 @hosts.answers_by_any_name
+@form_tokens.needs_none
 @guards.asked_by_dovecot
 def answer():
     _refuse_others()

@@ -2,13 +2,13 @@
 
 from flask import Blueprint, abort, flash, render_template, url_for
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from actions.authority import permissions
 from actions.collaborations.collaborations import ACTIVE, DISABLED, EXPIRED, PENDING, SUSPENDED
 from actions.sessions.user_agents import browser_name
 from actions.users import offboarding, users
 from blueprints.web import downloads, guards, hx
+from blueprints.web.visitor import current_user
 from models import Mailbox
 
 from . import access_document

@@ -1,13 +1,13 @@
 """The page after the sign-in."""
 
 from flask import Blueprint, request, url_for
-from flask_login import current_user
 
 from actions.sessions import connections
 from actions.sessions.user_agents import browser_name
 from actions.trail.events import Event
 from actions.users import overview
 from blueprints.web import days, guards, hx
+from blueprints.web.visitor import current_user
 from models import now
 
 from . import sign_ins

@@ -1,12 +1,12 @@
 """The panel's own addresses."""
 
 from flask import Blueprint, Response, abort, current_app, request, session, url_for
-from flask_login import current_user
 from peewee import PeeweeException
 
 from actions.services import services
 from actions.upkeep import installation
 from blueprints.web import assets, frame, guards, host_face, hosts, hx
+from blueprints.web.visitor import current_user
 from database import differing_migrations, is_unfinished_restore
 
 from .forms import LanguageForm

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from flask_login import current_user
-
 from actions.password_changes import password_changes
+from blueprints.web.visitor import current_user
 from models import Domain, Mailbox
 
 from .forms import ChangeForm

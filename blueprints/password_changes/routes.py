@@ -8,12 +8,12 @@ from functools import partial
 
 from flask import Blueprint, Response, abort, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from actions.ground.phone_numbers import international
 from actions.password_changes import archive, password_changes
 from actions.services import services
-from blueprints.web import addresses, guards, hx, words
+from blueprints.web import addresses, form_tokens, guards, hx, words
+from blueprints.web.visitor import current_user
 from models import Domain, Mailbox, PasswordChange, PasswordChangeItem, Service, now
 
 from .forms import FORMATS, KINDS, ChangeForm, StartForm
@@ -28,12 +28,6 @@ MOST_DOMAINS_SHOWN = 30
 ITEMS_A_PAGE, CHANGES_A_PAGE = 100, 50
 # How long the page of a finished change watches for the report of the text message, in seconds.
 WATCHED_FOR = 600
-
-
-@blueprint.record_once
-def take_reports_without_a_token(state) -> None:
-    """A gateway has no form: what it sends is signed in its address."""
-    state.app.extensions["csrf"].exempt(report)
 
 
 @blueprint.get(FORM)
@@ -147,6 +141,7 @@ def send_message_again(service_id: int, change_id: int):
 
 
 @blueprint.route("/sms/reports/<token>", methods=["GET", "POST"])
+@form_tokens.needs_none
 @guards.public
 def report(token: str):
     """What a gateway says about a text message. Kannel asks by GET, so that this one GET writes something: only that

@@ -5,7 +5,6 @@ from functools import partial
 
 from flask import Blueprint, abort, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_login import current_user
 
 from actions.authority import authority
 from actions.ground.addresses import canonical_login
@@ -13,6 +12,7 @@ from actions.passwords import passphrase, passwords
 from actions.services import services, user_list
 from actions.users import renaming, several, users
 from blueprints.web import guards, hx, reauthentication, returns, words
+from blueprints.web.visitor import current_user
 from models import Account, FormerAddress, Mailbox, Service
 
 from . import wanted

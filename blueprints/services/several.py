@@ -7,7 +7,6 @@ from functools import partial
 
 from flask import Blueprint, abort, flash, request, url_for
 from flask_babel import ngettext
-from flask_login import current_user
 from werkzeug.datastructures import MultiDict
 
 from actions.ground.refusals import N_, Refused
@@ -16,6 +15,7 @@ from actions.services import services
 from actions.users import several, users
 from blueprints.web import addresses, guards, hx, returns, words
 from blueprints.web.errors import wait_sentence
+from blueprints.web.visitor import current_user
 from models import Account, Mailbox, Service
 
 from . import wanted

@@ -2,14 +2,14 @@
 
 from flask import Blueprint, flash, request, session, url_for
 from flask_babel import gettext as _
-from flask_login import current_user
-from flask_wtf.csrf import CSRFError
 
 from actions.passwords import passwords, recovery
 from actions.passwords import sign_in as ways_in
 from actions.sessions import sessions
 from blueprints.web import errors, guards, hx
+from blueprints.web.form_tokens import StaleForm
 from blueprints.web.reauthentication import ConfirmForm
+from blueprints.web.visitor import current_user
 
 from .forms import ForgottenForm, SignInForm
 
@@ -44,8 +44,8 @@ def enter():
     return hx.redirect(guards.safe_return(request.args.get("next")))
 
 
-@blueprint.errorhandler(CSRFError)
-def too_late(error: CSRFError):
+@blueprint.errorhandler(StaleForm)
+def too_late(error: StaleForm):
     """A form that stood open for long: once more, with the address; or the page asked for, to whoever gave the password
     in another tab meanwhile."""
     if _is_done_already():

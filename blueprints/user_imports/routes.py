@@ -5,11 +5,11 @@ from functools import partial
 from flask import Blueprint, abort, flash, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from flask_login import current_user
 
 from actions.services import services
 from actions.users import exports, imports, user_files
 from blueprints.web import addresses, downloads, guards, hx, words
+from blueprints.web.visitor import current_user
 from models import Service, UserImport
 
 from .forms import FileForm

@@ -1,13 +1,22 @@
 """What a person reads when a request cannot be answered."""
 
 import secrets
+from collections.abc import Callable
 from typing import NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
-from flask import Flask, Request, Response, abort, current_app, g, render_template, request, session
+from flask import (
+    Flask,
+    Request,
+    Response,
+    abort,
+    current_app,
+    g,
+    render_template,
+    request,
+    session,
+)
 from flask_babel import gettext as _
-from flask_wtf.csrf import CSRFError
-from itsdangerous import URLSafeTimedSerializer
 from peewee import DatabaseError, DoesNotExist, IntegrityError, InterfaceError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
@@ -16,9 +25,12 @@ from actions.ground.refusals import Refused
 from actions.ground.throttle import TooManyAttempts
 from database import TROUBLE, discard_connection
 
-from . import guards, words
+from . import form_tokens, guards, words
 from .browser_session import VISITOR_LIFETIME
 from .translated_templates import TranslatedEnvironment
+
+# Their names are in the code and in templates alone.
+FILES = ("static", "panel.asset")
 
 
 class Panel(Flask):
@@ -26,6 +38,31 @@ class Panel(Flask):
     its templates are translated."""
 
     jinja_environment = TranslatedEnvironment
+
+    def __init__(self, *given, **named):
+        super().__init__(*given, **named)
+        self._fixed_addresses: dict[tuple, str] = {}
+
+    def ensure_sync(self, func: Callable) -> Callable:
+        """No view and no hook of ours is a coroutine."""
+        return func
+
+    def url_for(self, /, endpoint: str, **values: object) -> str:
+        """Werkzeug builds each address once where there are few of them: those without a variable part, and those of
+        files."""
+        try:
+            is_below = request._get_current_object().environ.get("SCRIPT_NAME")
+        except RuntimeError:
+            is_below = True
+        if is_below or (values and endpoint not in FILES):
+            return super().url_for(endpoint, **values)
+        wanted = endpoint, *values.values()
+        known = self._fixed_addresses.get(wanted)
+        if known is None:
+            known = super().url_for(endpoint, **values)
+            if endpoint in FILES or not any(rule.arguments for rule in self.url_map.iter_rules(endpoint)):
+                self._fixed_addresses[wanted] = known
+        return known
 
     def log_exception(self, exc_info) -> None:
         """Without the address, which may hold a one-time link."""
@@ -48,7 +85,7 @@ class Panel(Flask):
 
 def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(CSRFError, stale_form)
+    app.register_error_handler(form_tokens.StaleForm, stale_form)
     app.register_error_handler(TooManyAttempts, _too_many)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(DatabaseError, _database_error)
@@ -96,14 +133,13 @@ def _refused(refusal: Refused):
 def keeps_no_cookies() -> str:
     """The sentence for a browser that sends back a form of ours without the cookie that came with it; empty where the
     cookie may be too old instead."""
-    token = request.form.get("csrf_token", "")
-    signed = URLSafeTimedSerializer(current_app.secret_key, salt="wtf-csrf-token")
-    if session or session.record or not signed.loads_unsafe(token, max_age=VISITOR_LIFETIME)[0]:
+    token = request.form.get(form_tokens.FIELD, "")
+    if session or session.record or not form_tokens.is_recent(token, VISITOR_LIFETIME):
         return ""
     return _("Your browser keeps no cookies for this site. Allow cookies, reload the page and try again.")
 
 
-def stale_form(_error: CSRFError):
+def stale_form(_error: form_tokens.StaleForm):
     """The page for a form whose token is not, or no longer, this browser's."""
     out_of_date = _("This form is out of date, and nothing was changed. Go back, reload the page and try again.")
     return _page(400, keeps_no_cookies() or out_of_date)

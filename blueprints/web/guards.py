@@ -25,8 +25,6 @@ from dataclasses import dataclass
 
 from flask import Flask, Response, abort, current_app, flash, g, request, session, url_for
 from flask_babel import gettext as _
-from flask_login import LoginManager, UserMixin, current_user
-from flask_wtf.csrf import CSRFProtect
 from peewee import OperationalError
 
 from actions.ground.actor import Actor
@@ -36,8 +34,9 @@ from actions.sessions import sessions
 from database import discard_connection, is_silence
 from models import Account, WebSession
 
-from . import returns
+from . import form_tokens, returns
 from .redirects import redirect
+from .visitor import current_user
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Views that a person whose password must be changed can still reach.
@@ -107,29 +106,15 @@ def is_shown_to_visitors_in_frames() -> bool:
     return getattr(view, "in_frames", False) or (access is not None and access.signed_in)
 
 
-class SignedIn(UserMixin):
-    """Flask-Login's user: the account behind a living session."""
-
-    def __init__(self, record: WebSession):
-        self.record = record
-        self.account = record.account
-
-    def get_id(self) -> str:
-        return self.account.login
-
-
 def init_app(app: Flask, ask_for_password: Callable[[], Response | None]) -> None:
     """Ask every request, in this order: where it comes from, who it is, whether its form is ours, and whether its
     person gave the password lately; if not, `ask_for_password` answers, or returns None when the form brought it."""
-    manager = LoginManager(app)
-    manager.session_protection = None
-    manager.request_loader(lambda _: SignedIn(session.record) if session.record else None)
     public(app.view_functions["static"])
     app.before_request(_stop_without_session)
     app.before_request(_refuse_foreign_sites)
     app.before_request(_refuse_what_is_no_form)
     app.before_request(_admit)
-    CSRFProtect(app)
+    app.before_request(form_tokens.refuse_others)
     app.before_request(lambda: ask_for_password() if _is_dangerous() and lacks_password() else None)
 
 
@@ -187,7 +172,7 @@ def _stop_without_session() -> None:
 def _note_use() -> None:
     """Note that the session is in use. A page that only reads is shown also while nothing can be written."""
     try:
-        sessions.seen(current_user.record, actor().address)
+        sessions.seen(current_user.record, request.remote_addr or "")
     except OperationalError as trouble:
         if request.method not in SAFE_METHODS or is_silence(trouble):
             raise

@@ -5,6 +5,7 @@ A name that somebody else made lead here (DNS rebinding) would make our pages th
 
 import re
 from collections.abc import Callable
+from functools import cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -52,8 +53,13 @@ def asked() -> str:
 def is_own(settings: Settings, host: str) -> bool:
     """Whether the panel goes by this name. Where its own is a loopback address, as a demo's, by any address too: a
     machine has several, and no site of somebody else is called like one."""
-    is_ours = host == urlsplit(settings.base_url).hostname
+    is_ours = host == _name_in(settings.base_url)
     return is_ours or (settings.is_loopback and (is_loopback_host(host) or is_address(host)))
+
+
+@cache
+def _name_in(base_url: str) -> str | None:
+    return urlsplit(base_url).hostname
 
 
 def is_address(host: str) -> bool:

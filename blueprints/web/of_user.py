@@ -8,11 +8,12 @@ that the page belongs to.
 from dataclasses import dataclass
 
 from flask import Blueprint, abort, g, request, url_for
-from flask_login import current_user
 
 from actions.ground.refusals import N_
 from actions.users import users
 from models import Mailbox
+
+from .visitor import current_user
 
 MAILBOX = "/services/<int:service_id>/mailboxes/<int:mailbox_id>"
 NAMED = ("service_id", "mailbox_id")

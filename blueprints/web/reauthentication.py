@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from flask import Response, current_app, g, make_response, request
 from flask_babel import lazy_gettext as _l
-from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 from wtforms import PasswordField
 
@@ -22,6 +21,7 @@ from actions.passwords import passwords
 
 from . import guards, hx
 from .forms import PanelForm, longest, required
+from .visitor import current_user
 
 KEPT = _l("Nothing has been done yet. What you entered is still here.")
 PASSWORDS_LOST = _l(

@@ -1,9 +1,8 @@
 """What every template can use."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from flask import Flask, request, session, url_for
-from flask_login import current_user
+from flask import Flask, current_app, request, session, url_for
 
 from actions.authority import authority
 from actions.devices.devices import looked_after
@@ -12,12 +11,13 @@ from models import Account
 from settings import LANGUAGES, Settings
 
 from . import assets, frame, guards, of_user, readable_names, reauthentication, returns, words
+from .forms import xmlattr
 from .icons import icon, icon_again, icon_symbols
 from .security_headers import csp_nonce
+from .visitor import current_user
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """An entry of the panel's navigation; the template translates its label."""
 
     endpoint: str
@@ -38,6 +38,7 @@ def init_app(app: Flask, settings: Settings) -> None:
     app.jinja_env.filters |= {"day": words.day, "short_date": words.short_date}
     app.jinja_env.filters |= {"duration": words.duration}
     app.jinja_env.globals |= {"icon_again": icon_again, "icon_symbols": icon_symbols}
+    app.jinja_env.filters["xmlattr"] = xmlattr
     app.jinja_env.filters |= {"size": words.size, "number": words.number}
     app.jinja_env.globals |= {"address_of": of_user.address_of, "named_user": of_user.mailbox, "TABS": of_user.TABS}
     app.jinja_env.globals |= {"languages": LANGUAGES, "this_page": guards.way_back}
@@ -76,12 +77,9 @@ def navigation(account: Account) -> list[Section]:
         ("account.activity", N_("Activity"), "history"),
         ("account.show_preferences", N_("Preferences"), "settings-2"),
     )
-    return [_section(*each) for each in sections]
-
-
-def _section(endpoint: str, label: str, icon: str) -> Section:
-    address = url_for(endpoint)
-    return Section(endpoint, address, label, icon, _is_current(address))
+    here, address_of = request.path, current_app.url_for
+    addressed = ((address_of(endpoint), endpoint, label, icon) for endpoint, label, icon in sections)
+    return [Section(endpoint, to, label, icon, _is_current(to, here)) for to, endpoint, label, icon in addressed]
 
 
 def asset_url(name: str) -> str:
@@ -89,6 +87,6 @@ def asset_url(name: str) -> str:
     return url_for("panel.asset", name=assets.hashed_name(name))
 
 
-def _is_current(address: str) -> bool:
+def _is_current(address: str, page: str) -> bool:
     """Whether the page is the section's own, or below it."""
-    return request.path == address or (address.endswith("/") and request.path.startswith(address))
+    return page == address or (address.endswith("/") and page.startswith(address))

@@ -1,13 +1,25 @@
 """Words for people: sentences in their language, times in their zone."""
 
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
+import flask_babel
+from babel import Locale, support
 from babel.dates import format_skeleton
-from flask import Flask, current_app, flash, request
-from flask_babel import format_date, format_datetime, format_decimal, format_timedelta, get_locale, gettext
-from flask_login import current_user
+from flask import Flask, current_app, flash, g, request
+from flask_babel import (
+    Domain,
+    format_date,
+    format_datetime,
+    format_decimal,
+    format_timedelta,
+    get_locale,
+    gettext,
+)
+from werkzeug.datastructures import LanguageAccept
+from werkzeug.http import parse_accept_header
 
 from actions.ground import sizes
 from actions.ground.addresses import trimmed
@@ -18,15 +30,45 @@ from models import Account
 from settings import LANGUAGES
 
 from . import days, frame, guards
+from .visitor import current_user
 
+LOCALES = {language: Locale.parse(language) for language in LANGUAGES}
 TRANSLATIONS = Path(__file__).parents[2] / "translations"
 
 
+class Line(NamedTuple):
+    """A line of the checklist."""
+
+    text: str
+    met: bool | None
+
+
+class Catalogues(Domain):
+    """The sentences in the language of the request, without asking for that once more at each of them."""
+
+    def get_translations(self) -> support.NullTranslations:
+        try:
+            spoken = language()
+        except RuntimeError:
+            # Nobody is being answered.
+            return support.NullTranslations()
+        if spoken not in self.cache:
+            self.cache[spoken] = super().get_translations()
+        return self.cache[spoken]
+
+
 def init_app(app: Flask) -> None:
+    """Babel has been set up."""
+    app.extensions["babel"].instance.domain_instance = Catalogues()
     app.extensions["strength budget"] = password_strength.Budget()
 
 
-def choose_language() -> str:
+def choose_locale() -> Locale:
+    """What Babel asks for."""
+    return LOCALES[_choose_language()]
+
+
+def _choose_language() -> str:
     """The webmail's language in its frame, or the account's, the one that was chosen in this browser, the first of the
     browser's that we speak, the host's."""
     chosen = frame.language() or (current_user.account.language if current_user.is_authenticated else "")
@@ -34,7 +76,13 @@ def choose_language() -> str:
         return chosen
     if chosen := current_app.session_interface.chosen_language(request):
         return chosen
-    return request.accept_languages.best_match(LANGUAGES) or guards.ports().settings.default_language
+    return _asked_for(request.headers.get("Accept-Language", "")) or guards.ports().settings.default_language
+
+
+@lru_cache(maxsize=128)
+def _asked_for(header: str) -> str | None:
+    """The first of the languages that a browser asks for which is ours."""
+    return parse_accept_header(header, LanguageAccept).best_match(LANGUAGES)
 
 
 def choose_timezone() -> str:
@@ -112,7 +160,16 @@ def number(count: int) -> str:
 
 def language() -> str:
     """The language of this answer, as in `lang`."""
-    return str(get_locale())
+    here = g._get_current_object()
+    if "language" not in here:
+        here.language = str(get_locale())
+    return here.language
+
+
+def refresh() -> None:
+    """Choose language and time zone of this answer once more: the account's have changed."""
+    g.pop("language", None)
+    flask_babel.refresh()
 
 
 def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
@@ -128,13 +185,13 @@ def checklist(account: Account, typed: str, policy_name: str = "") -> dict:
 
 
 @cache
-def _before_typing(policy_name: str, _language: str) -> list[dict]:
+def _before_typing(policy_name: str, _language: str) -> list[Line]:
     """The checklist of an empty field, which is the same for everybody who reads this language."""
     return _lines(policy.requirements(Account(login=""), "", policy=policy_name))
 
 
-def _lines(required: list[policy.Rule]) -> list[dict]:
-    return [{"text": translated(each), "met": each.met} for each in required]
+def _lines(required: list[policy.Rule]) -> list[Line]:
+    return [Line(translated(each), each.met) for each in required]
 
 
 def _strength(account: Account, typed: str, is_accepted: bool) -> dict | None:

@@ -8,7 +8,7 @@ from actions.webmails import webmail_credentials, webmail_fallbacks, webmail_tok
 from actions.webmails.webmail_credentials import WantedCredential
 from actions.webmails.webmail_fallbacks import Told
 from actions.webmails.webmail_tokens import NotAccepted, Purpose
-from blueprints.web import guards, hosts
+from blueprints.web import form_tokens, guards, hosts
 from blueprints.web.templates import navigation
 from models import Account, Webmail
 
@@ -25,15 +25,9 @@ PAGES = {
 blueprint = Blueprint("webmail", __name__, url_prefix="/webmail")
 
 
-@blueprint.record_once
-def _admit_servers(state) -> None:
-    """No browser sends these: the signature is what a form's token is elsewhere."""
-    for view in (make, end, state_of, note_fallback):
-        state.app.extensions["csrf"].exempt(view)
-
-
 @blueprint.post("/credentials")
 @hosts.answers_by_any_name
+@form_tokens.needs_none
 @guards.signed_by_webmail
 def make():
     webmail, asked = _signed_request()
@@ -46,6 +40,7 @@ def make():
 
 @blueprint.delete("/credentials")
 @hosts.answers_by_any_name
+@form_tokens.needs_none
 @guards.signed_by_webmail
 def end():
     webmail, asked = _signed_request()
@@ -55,6 +50,7 @@ def end():
 
 @blueprint.post("/credentials/state")
 @hosts.answers_by_any_name
+@form_tokens.needs_none
 @guards.signed_by_webmail
 def state_of():
     webmail, asked = _signed_request()
@@ -63,6 +59,7 @@ def state_of():
 
 @blueprint.post("/fallbacks")
 @hosts.answers_by_any_name
+@form_tokens.needs_none
 @guards.signed_by_webmail
 def note_fallback():
     """No webmail reported these before tokens named their purpose."""

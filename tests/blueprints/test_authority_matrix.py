@@ -397,7 +397,7 @@ def outcome(app: Flask, method: str, address: str, token: str | None) -> str:
 
 
 def test_every_route_for_every_role(app: Flask, worlds):
-    app.config["WTF_CSRF_ENABLED"] = False
+    app.config["FORM_TOKENS"] = False
     here, there = worlds
     tokens = tokens_of(here), tokens_of(there)
     found = {}

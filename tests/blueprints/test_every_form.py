@@ -199,7 +199,7 @@ def world(ports, settings) -> World:
 @pytest.fixture
 def crawler(app: Flask, world: World) -> Iterator[Crawler]:
     """Reports at the end of the test what went wrong meanwhile."""
-    app.config["WTF_CSRF_ENABLED"] = False
+    app.config["FORM_TOKENS"] = False
     app.request_class = type("WatchedRequest", (app.request_class,), {"parameter_storage_class": Watched})
     tokens = {role: sessions.start(account, "192.0.2.1", "")[1] for role, account in world.accounts.items()}
     crawler = Crawler(app, tokens)

@@ -48,6 +48,7 @@ from lab.servers import (
     imap_login,
     mail_settings,
     pop3_login,
+    wait_until,
 )
 from settings import DOVECOT_VERSIONS
 
@@ -300,6 +301,18 @@ def test_mail_programs_have_as_many_connections_as_the_setting_says(database_url
         for _ in range(12):
             open_now.callback(imap_login(port, ANNA, PASSWORD).shutdown)
         assert "[LIMIT]" in refusal_text(port, ANNA, PASSWORD)
+
+
+def test_processes_are_there_before_anybody_is_logged_out_everywhere(host: MailHost):
+    """A person waits for the two answers that this takes."""
+    master = host.dovecot._master_pid()
+
+    def are_ready() -> bool:
+        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        processes = [Path(f"/proc/{child}") for child in children]
+        return len([each for each in processes if each.exists() and "doveadm" in (each / "comm").read_text()]) >= 2
+
+    wait_until(are_ready, "two processes wait for questions")
 
 
 @pytest.mark.parametrize("version", DOVECOT_VERSIONS)

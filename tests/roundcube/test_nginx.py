@@ -1,6 +1,7 @@
 """The shipped nginx configuration in front of the panel: whom it answers, by which name, and whom it does not."""
 
 import contextlib
+import gzip
 import http.client
 import shutil
 import socket
@@ -31,6 +32,8 @@ http {{
     proxy_temp_path {directory}/proxy;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
+    # As Debian's own nginx.conf.
+    gzip on;
     {shipped}
 }}
 """
@@ -74,6 +77,7 @@ class ShippedNginx(Server):
         places = {
             "listen 80": f"listen {HOST}:{self.plain}",
             "listen 443": f"listen {HOST}:{self.tls}",
+            "listen 127.0.0.1:8100": f"listen {HOST}:{free_port()}",
             "/run/postern/uwsgi.sock": str(panel.socket),
             "/var/log/nginx": str(self.directory),
             "include uwsgi_params": "include /etc/nginx/uwsgi_params",
@@ -114,6 +118,7 @@ class Answer:
     status: int
     location: str | None = None
     text: str = ""
+    encoding: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class Front:
         with socket.create_connection((HOST, self.nginx.plain), SECONDS) as connection:
             return _asked(connection, host, path)
 
-    def by_tls(self, name: str | None, host: str | None, path: str = "/sign-in") -> Answer:
+    def by_tls(self, name: str | None, host: str | None, path: str = "/sign-in", takes: str = "identity") -> Answer:
         """Raises `ssl.SSLError` when there is no connection."""
         context = ssl.create_default_context(cafile=str(self.nginx.certificate))
         context.check_hostname = name is not None
@@ -134,19 +139,23 @@ class Front:
             socket.create_connection((HOST, self.nginx.tls), SECONDS) as raw,
             context.wrap_socket(raw, server_hostname=name) as connection,
         ):
-            return _asked(connection, host, path)
+            return _asked(connection, host, path, takes)
 
 
-def _asked(connection: socket.socket, host: str | None, path: str) -> Answer:
+def _asked(connection: socket.socket, host: str | None, path: str, takes: str = "identity") -> Answer:
     named = f"Host: {host}\r\n" if host is not None else ""
     version = "1.1" if host is not None else "1.0"
-    connection.sendall(f"GET {path} HTTP/{version}\r\n{named}Connection: close\r\n\r\n".encode())
+    connection.sendall(
+        f"GET {path} HTTP/{version}\r\n{named}Accept-Encoding: {takes}\r\nConnection: close\r\n\r\n".encode()
+    )
     response = http.client.HTTPResponse(connection)
     try:
         response.begin()
     except (http.client.RemoteDisconnected, ConnectionResetError):
         return Answer(0)
-    return Answer(response.status, response.headers["Location"], response.read().decode())
+    encoding = response.headers["Content-Encoding"]
+    text = (gzip.decompress(response.read()) if encoding else response.read()).decode()
+    return Answer(response.status, response.headers["Location"], text, encoding)
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +169,13 @@ def test_by_its_own_name_the_panel_is_there(front, host):
     answer = front.by_tls(PANEL, host)
     assert answer.status == 200
     assert "<h1>" in answer.text
+
+
+def test_nginx_compresses_nothing_that_the_panel_does_not(front):
+    """An address with a query may be somebody else's choice: such a page stays as long as it is."""
+    pages = [front.by_tls(PANEL, PANEL, path, takes="gzip") for path in ("/sign-in", "/sign-in?next=%2Fdevices%2F")]
+    assert [page.encoding for page in pages] == ["gzip", None]
+    assert all("<h1>" in page.text for page in pages)
 
 
 @pytest.mark.parametrize("host", [STRANGER, f"{PANEL}.{STRANGER}", f"{STRANGER}:443", HOST, "localhost", "_", None])

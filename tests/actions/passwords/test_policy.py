@@ -198,7 +198,7 @@ class Work:
         self.reckoned = self.searched = self.asked = 0
         self._count(monkeypatch, scoring, "estimate_guesses", "reckoned")
         self._count(monkeypatch, matching, "dictionary_match", "searched")
-        self._count(monkeypatch, password_strength, "zxcvbn", "asked")
+        self._count(monkeypatch, password_strength, "_found", "asked")
 
     def _count(self, monkeypatch, module, name, counter):
         counted = getattr(module, name)

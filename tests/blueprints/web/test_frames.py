@@ -111,7 +111,7 @@ def asked(app, world: World, webmail, other_webmail) -> Iterator[tuple]:
 
 
 def test_every_route_to_every_session(app, world, webmail, other_webmail):
-    app.config["WTF_CSRF_ENABLED"] = False
+    app.config["FORM_TOKENS"] = False
     wrong = {}
     for endpoint, method, address, session, token, destination in asked(app, world, webmail, other_webmail):
         headers = ask(app, method, address, token, destination)
