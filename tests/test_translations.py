@@ -59,11 +59,15 @@ def translations(language: str) -> Iterator[tuple[str, str]]:
 OF_NO_CATALOGUE = ("pt_PT",)
 
 
+def labels(locale: str) -> dict[str, str]:
+    text = (PLUGIN_TEXTS / f"{locale}.inc").read_text("utf-8")
+    return dict(re.findall(r"^\$labels\['(\w+)'\] = '(.+)';$", text, re.MULTILINE))
+
+
 def plugin_texts() -> dict[str, dict[str, str]]:
     """What Roundcube's plugin says in each language: its label and the text."""
-    label = re.compile(r"^\$labels\['(\w+)'\] = '(.+)';$", re.MULTILINE)
-    files = [path for path in PLUGIN_TEXTS.glob("*.inc") if path.stem not in OF_NO_CATALOGUE]
-    return {path.stem.partition("_")[0]: dict(label.findall(path.read_text("utf-8"))) for path in files}
+    locales = {path.stem for path in PLUGIN_TEXTS.glob("*.inc")} - set(OF_NO_CATALOGUE)
+    return {locale.partition("_")[0]: labels(locale) for locale in locales}
 
 
 def texts_for_roundcube(language: str) -> list[tuple[str, str]]:
@@ -187,6 +191,17 @@ def test_translations_have_the_one_word_for_each_term(language: str):
 def test_the_webmail_calls_the_pages_what_the_panel_calls_them(language: str):
     said = {message.id: message.string for message in messages(language)}
     assert [(s, text) for s, text in texts_for_roundcube(language) if said.get(s, text) != text] == []
+
+
+@pytest.mark.parametrize("locale", OF_NO_CATALOGUE)
+def test_the_webmail_says_everything_in_the_portuguese_of_portugal_too_and_no_word_of_brazil(locale: str):
+    said, english = labels(locale), labels("en_US")
+    brazilian = re.compile(r"\b(usuário|senha|acessa|abas?\b|salva|contato|tela\b|você)", re.IGNORECASE)
+    assert said.keys() == english.keys()
+    assert [text for text in said.values() if brazilian.search(text)] == []
+    assert [
+        label for label, text in said.items() if re.findall(r"\$\w+", text) != re.findall(r"\$\w+", english[label])
+    ] == []
 
 
 @each_language
