@@ -522,7 +522,7 @@ def test_a_backup_of_a_later_version_is_refused_and_one_of_an_earlier_version_is
     settings, file, monkeypatch
 ):
     before, steps = seen(settings), db.router().todo
-    monkeypatch.setattr(db.Router, "todo", steps[:-1])
+    monkeypatch.setattr(type(db.router()), "todo", steps[:-1])
     with pytest.raises(Refused, match="version"):
         restore.look(file, PASSPHRASE)
     monkeypatch.undo()
