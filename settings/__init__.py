@@ -32,6 +32,7 @@ LANGUAGES = {
     "uk": "Українська",
     "pt": "Português (Brasil)",
     "pl": "Polski",
+    "de": "Deutsch",
 }
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 DOVECOT_VERSIONS = ("2.3", "2.4")

@@ -16,6 +16,7 @@ SAID = {
         поштова скринька, користувач
         endereço, endereço de e-mail, caixa postal, usuário
         adres e-mail, adres poczty, adres skrzynki, poczta, skrzynka, użytkownik, nazwa użytkownika
+        e-mail-adresse, mailadresse, postfach, benutzer, benutzername
     """,
     "first_name": """
         first name, first, given name, forename
@@ -27,6 +28,7 @@ SAID = {
         ім’я
         nome, primeiro nome
         imię
+        vorname, vornamen
     """,
     "last_name": """
         last name, last, surname, family name
@@ -38,6 +40,7 @@ SAID = {
         прізвище
         sobrenome, último nome
         nazwisko
+        nachname, familienname
     """,
     "contact_email": """
         contact e-mail, contact, contact address, recovery e-mail, alternative e-mail, secondary e-mail
@@ -49,6 +52,7 @@ SAID = {
         контактна адреса, контакт, резервна пошта, адреса для відновлення
         e-mail de contato, contato, e-mail de recuperação, e-mail alternativo
         kontaktowy adres e-mail, kontaktowy e-mail, e-mail kontaktowy, adres kontaktowy, kontakt, e-mail pomocniczy
+        kontakt-e-mail, kontakt, kontaktadresse, ersatzadresse
     """,
     "quota_mb": """
         quota mb, quota, quota in mb, mailbox quota, mb
@@ -60,6 +64,7 @@ SAID = {
         квота мб
         cota, cota mb, cota em mb
         limit, limit mb, limit miejsca, limit miejsca mb, pojemność, pojemność mb
+        speicherplatz, speicherplatz mb, speicherplatz in mb
     """,
     "language": """
         language, lang, locale
@@ -71,6 +76,7 @@ SAID = {
         мова
         idioma, língua
         język
+        sprache
     """,
     "phone": """
         phone, phone number, telephone, mobile, mobile phone, cell phone
@@ -82,6 +88,7 @@ SAID = {
         телефон, номер телефону, мобільний, мобільний телефон
         telefone, número de telefone, celular, telefone celular
         numer telefonu, telefon komórkowy, komórka
+        telefonnummer, mobiltelefon, handy
     """,
     "state": """
         state
@@ -93,6 +100,7 @@ SAID = {
         стан
         estado
         stan
+        zustand, status
     """,
     "created_at": """
         created at, created
