@@ -38,7 +38,11 @@ def _of_sqlite() -> list[str]:
 def _of_mysql() -> list[str]:
     tables = db.database.execute_sql("SHOW FULL TABLES").fetchall()
     views = [_said("VIEW", name) for name, kind in tables if kind == "VIEW"]
-    return [_said("TABLE", name) for name, kind in tables if kind != "VIEW"] + views
+    # What a later step makes compares text as the database does.
+    ours = "FROM information_schema.schemata WHERE schema_name = DATABASE()"
+    collation = db.database.execute_sql(f"SELECT default_collation_name {ours}").fetchone()[0]
+    compares = f"ALTER DATABASE CHARACTER SET utf8mb4 COLLATE {collation}"
+    return [compares] + [_said("TABLE", name) for name, kind in tables if kind != "VIEW"] + views
 
 
 def _said(kind: str, name: str) -> str:

@@ -148,7 +148,8 @@ def test_each_event_can_be_read(database, signed_in):
     pages = [signed_in("manager").open("/account/activity")]
     while "Older" in pages[-1].links:
         pages.append(pages[-1].follow("Older"))
-    shown = [row for page in pages for row in page.tree.findall(".//tbody/tr")]
+    rows = (row for page in pages for row in page.tree.findall(".//tbody/tr"))
+    shown = [row for row in rows if row.get("id", "").startswith("event-")]
     assert len(shown) == AuditEvent.of(Account.by_login("manager@example.org")).count() > 80
     assert not [page.path for page in pages if re.search(r"\b(web|link|mail|operator|webmail|handoff):", page.text)]
 

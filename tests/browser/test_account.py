@@ -14,7 +14,7 @@ def test_activity_tells_what_happened_the_newest_first(any_page, person):
     press(any_page, "Change")
     says(any_page)
     in_sections(any_page, "Activity").click()
-    events = any_page.get_by_role("rowheader")
+    events = any_page.locator("tr[id^=event-] th")
     expect(events.first).to_contain_text("The password was changed")
     expect(events.nth(1)).to_contain_text("Signed in")
 

@@ -49,7 +49,7 @@ def test_what_is_filed_is_printed_without_what_is_pressed(signed_in: Page, new_c
     on_paper(page)
     expect(page.get_by_text(password)).to_be_visible()
     # The settings are folded away on the screen.
-    expect(page.get_by_role("cell", name=person.login).first).to_be_visible()
+    expect(page.locator("#user-name")).to_be_visible()
     expect(page.get_by_alt_text("QR code")).to_be_visible()
     for address, said in (("/devices/", "Vera's phone"), ("/account/activity", "A device was added")):
         page.goto(address)

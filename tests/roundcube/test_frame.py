@@ -233,6 +233,7 @@ def test_what_is_copied_and_downloaded_in_the_frame_arrives(visitor):
         password = visitor.text("#device-password")
         visitor.click("[data-copy='#device-password']")
         wait_until(lambda: visitor.text("output.copied") == "Copied", "it is copied", PATIENCE_SECONDS)
+        visitor.click("details.card > summary")
         with visitor.page.expect_download() as download:
             visitor.click("form[action*='/profile'] button")
     assert download.value.suggested_filename.endswith(".mobileconfig")
